@@ -1,0 +1,36 @@
+// Package clock is where time enters: a Now function that tests replace, and loops that
+// neither drift into step with their siblings in other processes nor outlive their context.
+package clock
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Now returns the present time. Production passes [System]; a nil Now is a programming error.
+type Now func() time.Time
+
+// System reads the machine's clock, in UTC, to the microsecond that Postgres keeps.
+func System() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// Jitter returns d changed by a random part of at most fraction (0.2: 80 % to 120 % of d).
+func Jitter(d time.Duration, fraction float64) time.Duration {
+	return time.Duration(float64(d) * (1 + fraction*(2*rand.Float64()-1))) //nolint:gosec // spreading load, not a secret
+}
+
+// Every calls fn at once and then about every d (±10 %) until ctx ends. Calls never overlap.
+func Every(ctx context.Context, d time.Duration, fn func(context.Context)) {
+	for ctx.Err() == nil {
+		fn(ctx)
+
+		t := time.NewTimer(Jitter(d, 0.1))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+
+			return
+		case <-t.C:
+		}
+	}
+}

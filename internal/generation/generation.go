@@ -1,0 +1,163 @@
+package generation
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/redact"
+)
+
+// Status is where a generation is in its life; doc.go has the diagram.
+type Status string
+
+// The statuses. The last six are terminal and never change again.
+const (
+	StatusQueued     Status = "queued"
+	StatusSubmitting Status = "submitting"
+	StatusRunning    Status = "running"
+	StatusStoring    Status = "storing"
+	StatusSucceeded  Status = "succeeded" // every image stored
+	StatusPartial    Status = "partial"   // some images stored
+	StatusFailed     Status = "failed"    // none, and FailureCode says why
+	StatusBlocked    Status = "blocked"   // none, because of the safety checker
+	StatusCanceled   Status = "canceled"
+	StatusExpired    Status = "expired" // not finished by its deadline
+)
+
+// Statuses lists every status in the order of a generation's life.
+func Statuses() []Status {
+	return []Status{
+		StatusQueued, StatusSubmitting, StatusRunning, StatusStoring, StatusSucceeded,
+		StatusPartial, StatusFailed, StatusBlocked, StatusCanceled, StatusExpired,
+	}
+}
+
+// Terminal reports whether the status is final.
+func (s Status) Terminal() bool {
+	switch s {
+	case StatusQueued, StatusSubmitting, StatusRunning, StatusStoring:
+		return false
+	default:
+		return true
+	}
+}
+
+// ImageStatus is where one image is.
+type ImageStatus string
+
+// The image statuses.
+const (
+	ImagePending ImageStatus = "pending"
+	ImageStored  ImageStatus = "stored"
+	ImageBlocked ImageStatus = "blocked" // the safety checker blacked it out; nothing is kept
+	ImageFailed  ImageStatus = "failed"  // the provider did not deliver it, or not as an image
+)
+
+// Parameters are what was asked for, after defaults: enough to ask for the same again.
+type Parameters struct {
+	AspectRatio  string `json:"aspect_ratio,omitempty"` // empty when width and height were given
+	Width        int    `json:"width"`                  // pixels
+	Height       int    `json:"height"`                 // pixels
+	Quality      string `json:"quality"`                // draft, standard or high
+	NumImages    int    `json:"num_images"`             // 1–4
+	Seed         int64  `json:"seed"`                   // 0 … 2^53−1; always ours
+	OutputFormat string `json:"output_format"`          // png, jpeg or webp
+}
+
+// Generation is one request for images and what became of it.
+type Generation struct {
+	ID             uuid.UUID
+	UserID         uuid.UUID
+	Status         Status
+	StatusSequence int64 // rises with every change
+	Model          string
+	Prompt         redact.Personal
+	NegativePrompt redact.Personal
+	Parameters     Parameters
+	Metadata       json.RawMessage // the caller's own small map; personal
+	FailureCode    FailureCode     // empty unless failed, blocked, canceled or expired
+	SupportCode    string
+	CreatedAt      time.Time
+	DeadlineAt     time.Time  // past it, the generation ends as expired
+	AdmittedAt     *time.Time // when it got its turn; nil while it waits
+	FinishedAt     *time.Time
+	QueuePosition  *int // generations to be admitted before this one; nil when not waiting
+	Images         []Image
+}
+
+// Image is one image of a generation. Links are set only when it is stored.
+type Image struct {
+	ID           uuid.UUID
+	Index        int
+	Status       ImageStatus
+	Width        int // pixels; zero until stored
+	Height       int
+	ContentType  string
+	Bytes        int64
+	URL          string // short-lived bearer link: never logged
+	ThumbnailURL string
+	ExpiresAt    time.Time // when the links end
+}
+
+// FailureCode says why there is no image. The list is closed; each has a sentence for people.
+type FailureCode string
+
+// The failure codes.
+const (
+	FailurePromptRejected FailureCode = "prompt_rejected"    // the provider refuses the prompt
+	FailureInvalidRequest FailureCode = "invalid_request"    // the provider refuses the parameters
+	FailureOutputBlocked  FailureCode = "output_blocked"     // the safety checker blocked every image
+	FailureProviderError  FailureCode = "provider_error"     // the provider failed, repeatedly
+	FailureTimeout        FailureCode = "generation_timeout" // the provider took too long
+	FailureNoImage        FailureCode = "no_image"           // it finished without a usable image
+	FailureResultExpired  FailureCode = "result_expired"     // it finished, but the result was gone
+	FailureDeadline       FailureCode = "deadline_exceeded"  // expired
+	FailureCanceledByUser FailureCode = "canceled_by_user"   // canceled
+)
+
+// Event is one change of a generation.
+type Event struct {
+	Sequence   int64
+	Status     Status
+	ImageIndex *int // the image that was stored, if that was the change
+	At         time.Time
+}
+
+// Submission is a request for images as it came in, before the catalogue has judged it.
+// Pointers: nil means not given.
+type Submission struct {
+	UserID          uuid.UUID
+	Model           string
+	Prompt          redact.Personal
+	NegativePrompt  *redact.Personal
+	AspectRatio     *string
+	Width, Height   *int
+	Quality         *string
+	NumImages       *int
+	Seed            *int64
+	OutputFormat    *string
+	DeadlineSeconds *int
+	Metadata        json.RawMessage // nil: none
+
+	IdempotencyKey string // empty: none
+	Fingerprint    []byte // SHA-256 of the request's meaning; with a key
+}
+
+// Filter narrows a list. The zero value lists everything, newest first, 20 at a time.
+type Filter struct {
+	Statuses      []Status
+	Model         string
+	CreatedAfter  *time.Time
+	CreatedBefore *time.Time
+	Limit         int       // 1–100
+	StartingAfter uuid.UUID // the page after this one
+	EndingBefore  uuid.UUID // the page before this one
+}
+
+// Page is one page of a list, newest first.
+type Page struct {
+	Generations []Generation
+	HasMore     bool
+}

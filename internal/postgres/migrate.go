@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Migrate brings the database at url to the newest of the given migrations and returns how many
+// it applied. An advisory lock makes concurrent deploys take turns. The role in url must own
+// the database and may create roles.
+func Migrate(ctx context.Context, url string, migrations fs.FS) (applied int, err error) {
+	p, db, err := provider(url, migrations)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+
+	results, err := p.Up(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("migrate: %w", err)
+	}
+
+	return len(results), nil
+}
+
+// Pending reports whether the database lacks a migration.
+func Pending(ctx context.Context, url string, migrations fs.FS) (bool, error) {
+	p, db, err := provider(url, migrations)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+
+	return p.HasPending(ctx)
+}
+
+func provider(url string, migrations fs.FS) (*goose.Provider, *sql.DB, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, nil, fmt.Errorf("postgres url is not understood")
+	}
+
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, nil, fmt.Errorf("migration lock: %w", err)
+	}
+
+	db := stdlib.OpenDB(*cfg)
+
+	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
+	if err != nil {
+		db.Close()
+
+		return nil, nil, fmt.Errorf("read migrations: %w", err)
+	}
+
+	return p, db, nil
+}

@@ -1,0 +1,100 @@
+// Package postgres opens the pool, runs transactions and applies migrations.
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options say how to reach the database.
+type Options struct {
+	URL              string        // postgres://…; secret
+	AppName          string        // shown in pg_stat_activity
+	MaxConns         int32         // of this process; zero: 10
+	StatementTimeout time.Duration // per statement; zero: 10 s
+}
+
+// Open returns a pool. It does not dial: the first query does, so a process starts without its
+// database and says so in its readiness.
+func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		// pgx's message masks the password, but not every part of a malformed URL.
+		return nil, fmt.Errorf("postgres url is not understood")
+	}
+
+	if o.MaxConns == 0 {
+		o.MaxConns = 10
+	}
+
+	if o.StatementTimeout == 0 {
+		o.StatementTimeout = 10 * time.Second
+	}
+
+	cfg.MaxConns = o.MaxConns
+	cfg.MaxConnLifetimeJitter = time.Minute
+	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+
+	params := cfg.ConnConfig.RuntimeParams
+	params["application_name"] = o.AppName
+	params["timezone"] = "UTC"
+	params["statement_timeout"] = fmt.Sprint(o.StatementTimeout.Milliseconds())
+	params["idle_in_transaction_session_timeout"] = "30000"
+
+	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+// Tx is a transaction that can run something once it has been committed.
+type Tx struct {
+	pgx.Tx
+
+	after []func()
+}
+
+// AfterCommit has f run after the commit, and only if Commit returned nil. It is for hints that
+// may be lost: f must not block, and whatever depends on it needs a sweep that works without it.
+func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
+
+// Beginner is what InTx needs of a pool.
+type Beginner interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
+// InTx runs fn in a transaction at the default isolation level: committed when fn returns nil,
+// else rolled back. An error of the commit itself may mean that it happened.
+func InTx(ctx context.Context, db Beginner, fn func(tx *Tx) error) (err error) {
+	inner, err := db.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+
+	tx := &Tx{Tx: inner}
+
+	defer func() {
+		if err != nil {
+			// The caller's context may have ended; the rollback must still be sent.
+			c, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+
+			_ = inner.Rollback(c)
+		}
+	}()
+
+	if err := fn(tx); err != nil {
+		return err
+	}
+
+	if err := inner.Commit(ctx); err != nil {
+		return fmt.Errorf("commit transaction: %w", err)
+	}
+
+	for _, f := range tx.after {
+		f()
+	}
+
+	return nil
+}

@@ -1,0 +1,39 @@
+// Package storage says what a bucket is and how its keys look. internal/storage/r2 is one.
+//
+// The bucket is private. Every object has a row that was committed before the object was put,
+// so an object without a row is an orphan and may be deleted. Keys are random per user:
+// u/<user ref>/<generation>/<image>.<ext>; nothing in them names a person.
+package storage
+
+import (
+	"context"
+	"time"
+
+	"imagerun/internal/fault"
+)
+
+// ErrNotFound answers for a key that holds no object.
+var ErrNotFound = fault.New(fault.NotFound, "object_not_found", "There is no such object.")
+
+// Object is what the bucket knows of one object.
+type Object struct {
+	Key         string
+	Size        int64 // bytes
+	ContentType string
+	ModifiedAt  time.Time
+}
+
+// Bucket is a private store of objects. All methods are safe for concurrent use.
+type Bucket interface {
+	// Put stores body under key, replacing what is there; on nil it is durable.
+	Put(ctx context.Context, key, contentType string, body []byte) error
+	// Head returns what is stored under key, or [ErrNotFound].
+	Head(ctx context.Context, key string) (Object, error)
+	// Delete removes the keys; absent ones are no error. On nil all are gone.
+	Delete(ctx context.Context, keys ...string) error
+	// List calls yield for every object under prefix, in key order, until it returns false.
+	List(ctx context.Context, prefix string, yield func(Object) bool) error
+	// SignGet returns a link that reads key without further credentials, and when it ends.
+	// Within one window the link is the same, byte for byte; it lives for at least one window.
+	SignGet(ctx context.Context, key string) (url string, expires time.Time, err error)
+}
