@@ -1,0 +1,73 @@
+package queue
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Args are the arguments of one kind of job: a small struct of ids with JSON names.
+type Args interface {
+	// Kind names the kind, as in the table of kinds. It does not depend on the value.
+	Kind() string
+}
+
+// Job is one run of a job, as its handler sees it.
+type Job[T Args] struct {
+	ID          uuid.UUID
+	Args        T
+	Attempt     int // 1 for the first; snoozes and lost leases do not count
+	MaxAttempts int // of the kind's policy
+
+	fence Fence
+}
+
+// LastAttempt reports whether an error returned now would be the end of the job, so that a
+// handler can settle instead.
+func (j *Job[T]) LastAttempt() bool { return j.Attempt >= j.MaxAttempts }
+
+// Complete ends the job in the handler's own transaction: whatever else tx does happens if and
+// only if the job is over. It returns [ErrStale] when another worker holds the job by now; the
+// handler must then roll back. After Complete the handler commits and returns nil.
+func (j *Job[T]) Complete(ctx context.Context, tx pgx.Tx) error {
+	if j.fence == nil {
+		return errNoFence
+	}
+
+	return j.fence.Complete(ctx, tx)
+}
+
+// Hold makes sure that this worker still holds the job, and keeps it so until tx ends. Writes
+// of a handler that do not complete the job begin with it. It returns [ErrStale] like Complete.
+func (j *Job[T]) Hold(ctx context.Context, tx pgx.Tx) error {
+	if j.fence == nil {
+		return errNoFence
+	}
+
+	return j.fence.Hold(ctx, tx)
+}
+
+var errNoFence = errors.New("job was not claimed: run handlers through durable.Runner or queuetest")
+
+// Handler works the jobs of one kind.
+type Handler[T Args] interface {
+	// Handle works one job. Nil ends the job; [Snooze] runs it again later and [Cancel] never;
+	// any other error is a failed attempt. The context ends with the kind's timeout, a lost
+	// lease or a shutdown: context.Cause says which ([ErrTimeout], [ErrStale], [ErrStopping]).
+	Handle(ctx context.Context, job *Job[T]) error
+}
+
+// Burier is implemented by handlers that must do something when a job of theirs dies.
+type Burier[T Args] interface {
+	// Dead runs in the transaction that declares the job dead, with the code of the last error.
+	// When it fails, the job does not die: it is tried again later.
+	Dead(ctx context.Context, tx pgx.Tx, args T, code string) error
+}
+
+// HandlerFunc is a Handler made of a function.
+type HandlerFunc[T Args] func(ctx context.Context, job *Job[T]) error
+
+// Handle implements [Handler].
+func (f HandlerFunc[T]) Handle(ctx context.Context, job *Job[T]) error { return f(ctx, job) }

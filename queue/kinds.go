@@ -1,0 +1,47 @@
+package queue
+
+import "time"
+
+// All returns the product's table of kinds: every field of every row is written out.
+//
+// Queues: "generation" is what somebody waits for; "vendor" tidies up at vendors and may take
+// days when one is down; "retention" is ours alone and never in a hurry.
+func All() Kinds {
+	return NewKinds(
+		Policy{
+			Args:     SubmitGeneration{},
+			Queue:    "generation",
+			Attempts: 10,
+			Timeout:  60 * time.Second,
+			Backoff:  Backoff{First: 2 * time.Second, Max: time.Minute, Factor: 2, Jitter: 0.2},
+		},
+		Policy{
+			Args:     CollectGeneration{},
+			Queue:    "generation",
+			Attempts: 30,
+			Timeout:  90 * time.Second,
+			Backoff:  Backoff{First: 2 * time.Second, Max: time.Minute, Factor: 1.6, Jitter: 0.2},
+		},
+		Policy{
+			Args:     CancelAttempt{},
+			Queue:    "vendor",
+			Attempts: 50,
+			Timeout:  60 * time.Second,
+			Backoff:  Backoff{First: 5 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+		},
+		Policy{
+			Args:     EraseAttempt{},
+			Queue:    "vendor",
+			Attempts: 50,
+			Timeout:  60 * time.Second,
+			Backoff:  Backoff{First: 5 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+		},
+		Policy{
+			Args:     EraseGeneration{},
+			Queue:    "retention",
+			Attempts: 50,
+			Timeout:  2 * time.Minute,
+			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+		},
+	)
+}
