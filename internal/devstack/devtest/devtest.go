@@ -1,0 +1,146 @@
+// Package devtest gives tests real servers: one Postgres, Redis and S3 for each test binary,
+// started when first asked for, and a database, database number or bucket for each test.
+// Tests that flush, kill or reconfigure a server take one of their own.
+package devtest
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/devstack"
+	"imagerun/internal/postgres"
+)
+
+// servers are this test binary's own. A test binary is one process with one purpose, which is
+// why they may be package variables here.
+var servers devstack.Private
+
+var (
+	sharedPostgres = sync.OnceValues(func() (*devstack.Postgres, error) { return servers.Postgres(context.Background()) })
+	sharedRedis    = sync.OnceValues(func() (*devstack.Redis, error) { return servers.Redis(context.Background()) })
+	sharedS3       = sync.OnceValues(func() (*devstack.S3, error) { return servers.S3(context.Background()) })
+
+	databases atomic.Int64 // Postgres databases handed out
+	numbers   atomic.Int64 // Redis database numbers handed out
+	buckets   atomic.Int64
+)
+
+// Main runs the tests of a package and ends the servers they used. Without it the servers end
+// too, but leave their folder behind for a later run to remove.
+func Main(m *testing.M) {
+	code := m.Run()
+
+	servers.Stop()
+	os.Exit(code)
+}
+
+// Postgres returns a pool on a fresh, migrated database, connected as the application's role.
+func Postgres(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+
+	app, _, _ := PostgresURLs(t)
+
+	return Pool(t, app)
+}
+
+// Pool opens a pool that is closed when the test ends.
+func Pool(t testing.TB, url string) *pgxpool.Pool {
+	t.Helper()
+
+	pool, err := postgres.Open(t.Context(), postgres.Options{URL: url, AppName: "test"})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+
+	return pool
+}
+
+// PostgresURLs makes a fresh, migrated database and returns its URLs for the application's
+// role, the auth service's role, and the owner, who is a superuser.
+func PostgresURLs(t testing.TB) (app, auth, owner string) {
+	t.Helper()
+
+	pg, err := sharedPostgres()
+	require.NoError(t, err)
+
+	name := "t" + strconv.FormatInt(databases.Add(1), 10)
+
+	app, auth, owner, err = pg.NewDatabase(t.Context(), name)
+	require.NoError(t, err)
+
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+
+		if err := pg.DropDatabase(ctx, name); err != nil {
+			t.Errorf("drop the test's database: %v", err)
+		}
+	})
+
+	return app, auth, owner
+}
+
+// Redis returns the URL of a database number that no other test uses. Flush it with FLUSHDB,
+// never FLUSHALL; a test that needs more takes [OwnRedis].
+func Redis(t testing.TB) string {
+	t.Helper()
+
+	r, err := sharedRedis()
+	require.NoError(t, err)
+
+	n := numbers.Add(1)
+	require.Less(t, n, int64(4096), "a test binary has 4,095 Redis databases")
+
+	return "redis://" + r.Addr + "/" + strconv.FormatInt(n, 10)
+}
+
+// OwnPostgres starts a server for this test alone. Its database "imagerun" is migrated.
+func OwnPostgres(t testing.TB) *devstack.Postgres {
+	t.Helper()
+
+	pg, err := servers.Postgres(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(pg.Stop)
+
+	return pg
+}
+
+// OwnRedis starts a server for this test alone.
+func OwnRedis(t testing.TB) *devstack.Redis {
+	t.Helper()
+
+	r, err := servers.Redis(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(r.Stop)
+
+	return r
+}
+
+// Bucket is a bucket of one test, and how to reach it.
+type Bucket struct {
+	URL       string
+	Region    string
+	AccessKey string
+	SecretKey string
+	Name      string
+}
+
+// S3 returns an empty bucket that no other test uses.
+func S3(t testing.TB) Bucket {
+	t.Helper()
+
+	s, err := sharedS3()
+	require.NoError(t, err)
+
+	name := "test-" + strconv.FormatInt(buckets.Add(1), 10)
+	require.NoError(t, s.NewBucket(name))
+
+	return Bucket{URL: s.URL, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Name: name}
+}

@@ -1,0 +1,226 @@
+package devstack
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// place is where servers of one checkout keep their files.
+type place struct {
+	root  string              // of the repository
+	state string              // where servers may write
+	cred  *syscall.Credential // whom Postgres runs as; nil: as ourselves
+}
+
+// Root returns the root of the repository that contains the working directory: the nearest
+// folder upwards that holds this module's go.mod.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("working directory: %w", err)
+	}
+
+	for {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(text), "module imagerun\n") {
+			return dir, nil
+		}
+
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("not inside the repository: no go.mod of module imagerun here or above")
+		}
+
+		dir = up
+	}
+}
+
+// findPlace finds the repository and makes its state folder: .imagerun/state, which for root
+// is a link to a folder under /var/tmp, because Postgres may not enter a private home.
+func findPlace() (*place, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+
+	p := &place{root: root, state: filepath.Join(root, ".imagerun", "state")}
+
+	if os.Geteuid() != 0 {
+		if err := os.MkdirAll(p.state, 0o700); err != nil {
+			return nil, fmt.Errorf("state folder: %w", err)
+		}
+
+		return p, nil
+	}
+
+	if p.cred, err = servant(); err != nil {
+		return nil, err
+	}
+
+	sum := sha256.Sum256([]byte(root))
+	link := p.state
+	p.state = "/var/tmp/imagerun-" + hex.EncodeToString(sum[:6])
+
+	if err := ownFolder(p.state); err != nil {
+		return nil, err
+	}
+
+	if target, err := os.Readlink(link); err != nil || target != p.state {
+		_ = os.MkdirAll(filepath.Dir(link), 0o755)
+		_ = os.Remove(link)
+
+		if err := os.Symlink(p.state, link); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("link to the state folder: %w", err)
+		}
+	}
+
+	return p, nil
+}
+
+// servant returns the user that Postgres runs as when we are root.
+func servant() (*syscall.Credential, error) {
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+
+		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+
+		if err1 == nil && err2 == nil {
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+		}
+	}
+
+	return nil, errors.New("postgres does not run as root, and there is no user postgres or nobody to run it as")
+}
+
+// ownFolder makes a folder in a place that anyone may write to, and refuses one that somebody
+// else has put there.
+func ownFolder(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("state folder: %w", err)
+	}
+
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() || stat.Uid != 0 {
+		return fmt.Errorf("state folder %s exists and is not a folder of root: remove it", dir)
+	}
+
+	return nil
+}
+
+// give makes dir for the user that Postgres runs as.
+func (p *place) give(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+
+	if p.cred == nil {
+		return nil
+	}
+
+	return os.Chown(dir, int(p.cred.Uid), int(p.cred.Gid))
+}
+
+// runFolder makes a folder that is removed by a later run if this process cannot do it
+// itself: while we live we hold the lock on it.
+func (p *place) runFolder() (dir string, release func(), err error) {
+	runs := filepath.Join(p.state, "run")
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return "", nil, fmt.Errorf("run folder: %w", err)
+	}
+
+	sweepRuns(runs)
+
+	dir = filepath.Join(runs, token(6))
+
+	l, err := lock(dir+".lock", true)
+	if err != nil {
+		return "", nil, err
+	}
+
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", nil, fmt.Errorf("run folder: %w", err)
+	}
+
+	return dir, func() {
+		_ = os.RemoveAll(dir)
+		_ = os.Remove(l.Name())
+		_ = l.Close()
+	}, nil
+}
+
+// sweepRuns removes the folders of processes that were killed. One a minute old is left alone:
+// its servers may still be on their way out.
+func sweepRuns(runs string) {
+	locks, _ := filepath.Glob(filepath.Join(runs, "*.lock"))
+
+	for _, path := range locks {
+		if info, err := os.Stat(path); err != nil || time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+
+		l, err := lock(path, false)
+		if err != nil {
+			continue
+		}
+
+		_ = os.RemoveAll(strings.TrimSuffix(path, ".lock"))
+		_ = os.Remove(path)
+		_ = l.Close()
+	}
+}
+
+// lock takes an exclusive lock on a file, which ends with the process at the latest.
+func lock(path string, wait bool) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+
+	how := syscall.LOCK_EX
+	if !wait {
+		how |= syscall.LOCK_NB
+	}
+
+	for {
+		err = syscall.Flock(int(f.Fd()), how)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+
+	if err != nil {
+		_ = f.Close()
+
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+
+	return f, nil
+}
+
+// token returns n random bytes in hexadecimal.
+func token(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+
+	return hex.EncodeToString(b)
+}

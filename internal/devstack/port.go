@@ -1,0 +1,60 @@
+package devstack
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Ports are taken below what Linux and macOS hand out to outgoing connections (32768 and
+// 49152), so that a server can be restarted on the port it had.
+const (
+	firstPort = 20000
+	lastPort  = 32000
+)
+
+// claimPort returns a free port of 127.0.0.1 and the lock that keeps other processes of this
+// repository from taking it until the lock is closed. wish is tried first; zero is no wish.
+func (p *place) claimPort(wish int) (int, *os.File, error) {
+	dir := filepath.Join(p.state, "ports")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return 0, nil, fmt.Errorf("claim a port: %w", err)
+	}
+
+	for range 200 {
+		port := wish
+		if port == 0 {
+			port = firstPort + rand.IntN(lastPort-firstPort)
+		}
+
+		wish = 0
+
+		l, err := lock(filepath.Join(dir, strconv.Itoa(port)), false)
+		if err != nil {
+			continue
+		}
+
+		if portFree(port) {
+			return port, l, nil
+		}
+
+		_ = l.Close()
+	}
+
+	return 0, nil, errors.New("no free port between 20000 and 32000 on 127.0.0.1")
+}
+
+func portFree(port int) bool {
+	l, err := net.Listen("tcp", address(port))
+	if err != nil {
+		return false
+	}
+
+	return l.Close() == nil
+}
+
+func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

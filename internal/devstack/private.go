@@ -1,0 +1,123 @@
+package devstack
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+)
+
+// Private starts throw-away servers of one process, each when it is first asked for.
+type Private struct {
+	mu      sync.Mutex
+	place   *place
+	dir     string
+	release func()
+	stops   []func()
+	n       int
+}
+
+// folder returns a name for a new server's folder. Callers hold mu.
+func (p *Private) folder(kind string) (string, error) {
+	if p.place == nil {
+		place, err := findPlace()
+		if err != nil {
+			return "", err
+		}
+
+		dir, release, err := place.runFolder()
+		if err != nil {
+			return "", err
+		}
+
+		p.place, p.dir, p.release = place, dir, release
+	}
+
+	p.n++
+
+	return filepath.Join(p.dir, kind+"-"+token(3)), nil
+}
+
+// prepare reserves a folder of the given kind for a server of p.
+func (p *Private) prepare(kind string) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	return p.folder(kind)
+}
+
+func (p *Private) onStop(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	p.stops = append(p.stops, f)
+}
+
+// Postgres starts a server whose data is thrown away. fsync is off.
+func (p *Private) Postgres(ctx context.Context) (*Postgres, error) {
+	dir, err := p.prepare("postgres")
+	if err != nil {
+		return nil, err
+	}
+
+	pg, err := p.place.newPostgres(ctx, dir, false, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+
+	p.onStop(pg.Stop)
+
+	return pg, nil
+}
+
+// Redis starts a server that persists nothing.
+func (p *Private) Redis(ctx context.Context) (*Redis, error) {
+	dir, err := p.prepare("redis")
+	if err != nil {
+		return nil, err
+	}
+
+	r, err := p.place.newRedis(ctx, dir, false, 0)
+	if err != nil {
+		return nil, err
+	}
+
+	p.onStop(r.Stop)
+
+	return r, nil
+}
+
+// S3 starts a server with one bucket and random keys.
+func (p *Private) S3(ctx context.Context) (*S3, error) {
+	dir, err := p.prepare("s3")
+	if err != nil {
+		return nil, err
+	}
+
+	s, err := p.place.newS3(ctx, dir, "test"+token(8), token(20), "test", 0)
+	if err != nil {
+		return nil, err
+	}
+
+	p.onStop(s.Stop)
+
+	return s, nil
+}
+
+// Stop ends all servers and removes their folders.
+func (p *Private) Stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	var wg sync.WaitGroup
+	for _, stop := range p.stops {
+		wg.Go(stop)
+	}
+
+	wg.Wait()
+
+	if p.release != nil {
+		p.release()
+	}
+
+	p.stops, p.place, p.release = nil, nil, nil
+}

@@ -1,0 +1,168 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// redisDatabases is how many tests of one binary can have a database number of their own.
+const redisDatabases = 4096
+
+// Redis is a private server.
+type Redis struct {
+	URL  string // database 0
+	Addr string // host:port
+
+	place   *place
+	bin     string
+	dir     string
+	port    int
+	claim   *os.File
+	durable bool // append-only file
+	process *process
+}
+
+func (p *place) newRedis(ctx context.Context, dir string, durable bool, wish int) (*Redis, error) {
+	bin, err := p.findRedis()
+	if err != nil {
+		return nil, err
+	}
+
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder of redis: %w", err)
+	}
+
+	port, claim, err := p.claimPort(wish)
+	if err != nil {
+		return nil, err
+	}
+
+	r := &Redis{
+		URL: "redis://" + address(port) + "/0", Addr: address(port),
+		place: p, bin: bin, dir: dir, port: port, claim: claim, durable: durable,
+	}
+
+	return r, r.start(ctx)
+}
+
+func (r *Redis) start(ctx context.Context) error {
+	appendonly := "no"
+	if r.durable {
+		appendonly = "yes"
+	}
+
+	process, err := command{
+		name: "redis-server", dir: r.dir, log: filepath.Join(r.dir, "redis.log"), stop: syscall.SIGTERM,
+		args: []string{
+			r.bin, "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--dir", r.dir,
+			"--databases", strconv.Itoa(redisDatabases), "--save", "", "--appendonly", appendonly,
+			"--maxmemory-policy", "noeviction", "--daemonize", "no",
+		},
+	}.start()
+	if err != nil {
+		return err
+	}
+
+	r.process = process
+
+	client := r.client()
+	defer client.Close()
+
+	// The process id in the answer: nobody else's server can be mistaken for ours.
+	want := "process_id:" + strconv.Itoa(process.pid()) + "\r\n"
+
+	err = process.await(func() bool {
+		if ctx.Err() != nil {
+			process.signal(syscall.SIGKILL)
+		}
+
+		info, err := client.Info(ctx, "server").Result()
+
+		return err == nil && strings.Contains(info, want) && client.Ping(ctx).Err() == nil
+	})
+	if err != nil {
+		_ = r.claim.Close()
+	}
+
+	return err
+}
+
+func (r *Redis) client() *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: r.Addr, MaxRetries: -1, DialTimeout: time.Second, PoolSize: 1})
+}
+
+// Restart ends the server and starts it again on the same port, with all it held (as if it
+// had persisted everything) or with nothing.
+func (r *Redis) Restart(ctx context.Context, keepData bool) error {
+	if keepData && !r.durable {
+		client := r.client()
+		err := client.Save(ctx).Err()
+		_ = client.Close()
+
+		if err != nil {
+			return fmt.Errorf("save redis: %w", err)
+		}
+	}
+
+	r.process.end(syscall.SIGKILL)
+
+	if !keepData {
+		if err := r.forget(); err != nil {
+			return err
+		}
+	}
+
+	return r.start(ctx)
+}
+
+// forget removes what the server has on disk.
+func (r *Redis) forget() error {
+	err := os.Remove(filepath.Join(r.dir, "dump.rdb"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("empty redis: %w", err)
+	}
+
+	if err := os.RemoveAll(filepath.Join(r.dir, "appendonlydir")); err != nil {
+		return fmt.Errorf("empty redis: %w", err)
+	}
+
+	return nil
+}
+
+// Kill ends the server at once, as kill -9 does. [Redis.Restart] with false starts it again.
+func (r *Redis) Kill() { r.process.end(syscall.SIGKILL) }
+
+// Pause stops the server from answering; connections stay open and nothing is refused.
+func (r *Redis) Pause() { r.process.signal(syscall.SIGSTOP) }
+
+// Continue ends a [Redis.Pause].
+func (r *Redis) Continue() { r.process.signal(syscall.SIGCONT) }
+
+// Flush empties every database of the server.
+func (r *Redis) Flush(ctx context.Context) error {
+	client := r.client()
+	defer client.Close()
+
+	return client.FlushAll(ctx).Err()
+}
+
+// Stop ends the server: orderly if its data is kept, else at once.
+func (r *Redis) Stop() {
+	if r.durable {
+		r.process.end(syscall.SIGTERM)
+	} else {
+		r.process.end(syscall.SIGKILL)
+	}
+
+	_ = r.claim.Close()
+}
