@@ -1,0 +1,118 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"imagerun/internal/redact"
+)
+
+// Environment says how strict to be.
+type Environment string
+
+// The environments.
+const (
+	Development Environment = "development" // simulators, plain http and private addresses are allowed
+	Production  Environment = "production"
+)
+
+// Config is the whole configuration. The tags of its fields are its documentation and its
+// defaults; durations and counts are always positive.
+type Config struct {
+	Env        Environment `key:"env" default:"production" doc:"development or production. Production refuses plain http towards people and vendors, and every switch meant for development."`
+	Log        Log         `key:"log" doc:"What the process says on standard error."`
+	Postgres   Postgres    `key:"postgres" doc:"The database: the truth about everything."`
+	Redis      Redis       `key:"redis" doc:"The belt that carries jobs. All of it may be lost at any time."`
+	HTTP       HTTP        `key:"http" doc:"The public listener of the api."`
+	Ops        Ops         `key:"ops" doc:"The private listener of each process: metrics, health, profiles; on the api also the queue dashboard."`
+	Auth       Auth        `key:"auth" doc:"The Better Auth service that signs people up and in."`
+	Fal        Fal         `key:"fal" doc:"fal.ai, which makes the images."`
+	Storage    Storage     `key:"storage" doc:"The private bucket for images: Cloudflare R2, or another store that speaks S3."`
+	Generation Generation  `key:"generation" doc:"The life of a generation."`
+	Worker     Worker      `key:"worker" doc:"The job runners of the worker process."`
+}
+
+// Log is section log.
+type Log struct {
+	Level  string `key:"level" default:"info" doc:"The least severe level that is written: debug, info, warn or error."`
+	Format string `key:"format" default:"json" doc:"json for machines, text for people."`
+}
+
+// Postgres is section postgres.
+type Postgres struct {
+	URL              redact.Secret `key:"url" doc:"Where the database is, as the application role: postgres://user:password@host:5432/imagerun."`
+	MaxConns         int           `key:"max_conns" default:"10" doc:"The most connections this process opens."`
+	StatementTimeout time.Duration `key:"statement_timeout" default:"10s" doc:"A statement that takes longer is ended."`
+	OwnerURL         redact.Secret `key:"owner_url" doc:"The same database as the role that owns the tables. Only migrate needs it: leave it out of the other processes."`
+}
+
+// Redis is section redis.
+type Redis struct {
+	URL redact.Secret `key:"url" doc:"Where Redis is: redis://, rediss:// (TLS), redis+sentinel:// or redis+cluster://. Redis 6.2 or newer with maxmemory-policy noeviction."`
+}
+
+// HTTP is section http.
+type HTTP struct {
+	Addr                string         `key:"addr" default:":8080" doc:"The address to listen on."`
+	PublicURL           string         `key:"public_url" doc:"The origin that people and programs use, without a path: https://imagerun.example."`
+	ClientAddressHeader string         `key:"client_address_header" doc:"The header in which the proxy before us writes the caller's address, such as X-Forwarded-For. Empty: the address of the connection counts."`
+	TrustedProxies      []netip.Prefix `key:"trusted_proxies" doc:"The networks whose word about the caller's address is believed, such as 10.0.0.0/8. Needed with client_address_header."`
+}
+
+// Ops is section ops.
+type Ops struct {
+	Addr     string        `key:"addr" default:"127.0.0.1:8081" doc:"The address to listen on. Keep it off the public network."`
+	User     string        `key:"user" doc:"The operators' login."`
+	Password redact.Secret `key:"password" doc:"The operators' password, at least 12 characters."`
+}
+
+// Auth is section auth.
+type Auth struct {
+	URL        string        `key:"url" doc:"Where the api reaches the Better Auth service: http://127.0.0.1:3005."`
+	Secret     redact.Secret `key:"secret" doc:"The secret the service signs sessions with (its BETTER_AUTH_SECRET), at least 32 characters."`
+	CookieName string        `key:"cookie_name" default:"__Secure-better-auth.session_token" doc:"The exact name of the session cookie. Better Auth leaves out __Secure- when its own address is plain http."`
+}
+
+// Fal is section fal.
+type Fal struct {
+	Key               redact.Secret `key:"key" doc:"The API key from fal's dashboard, id:secret."`
+	QueueURL          string        `key:"queue_url" default:"https://queue.fal.run" doc:"The queue API."`
+	RestURL           string        `key:"rest_url" default:"https://rest.fal.ai" doc:"The API that publishes the keys webhooks are signed with."`
+	APIURL            string        `key:"api_url" default:"https://api.fal.ai/v1" doc:"The platform API: finds requests and deletes their payloads."`
+	MediaHosts        []string      `key:"media_hosts" default:"fal.media" doc:"Hosts that images may be downloaded from; subdomains are included."`
+	AllowPrivateMedia bool          `key:"allow_private_media" default:"false" doc:"Development only: download images from private addresses and over plain http, as the simulator serves them."`
+	WebhookURL        string        `key:"webhook_url" doc:"The origin at which fal calls the api, usually http.public_url. Empty: fal is only polled, as on a laptop that it cannot reach."`
+	WebhookUserID     string        `key:"webhook_user_id" doc:"Our user id at fal, which each of its webhooks must name. Needed with webhook_url."`
+	Slots             int           `key:"slots" default:"2" doc:"The most generations at fal at once. fal allows a new account 2 and raises that up to 40 with its invoices."`
+}
+
+// Storage is section storage.
+type Storage struct {
+	Endpoint   string        `key:"endpoint" doc:"Where the store is: https://<account id>.r2.cloudflarestorage.com."`
+	Region     string        `key:"region" default:"auto" doc:"The region to sign for; R2's is auto."`
+	AccessKey  string        `key:"access_key" doc:"The access key id of a token that may read and write objects in this bucket, and nothing else."`
+	SecretKey  redact.Secret `key:"secret_key" doc:"The secret of that token."`
+	Bucket     string        `key:"bucket" doc:"The bucket. It must exist, be private and have no public domain."`
+	LinkWindow time.Duration `key:"link_window" default:"1h" doc:"A link to an image stays the same within one window, and works for one to two windows. At most 84h."`
+}
+
+// Generation is section generation.
+type Generation struct {
+	CallbackSecret        redact.Secret `key:"callback_secret" doc:"Proves that a webhook's address was made by us; the same for api and worker, at least 32 characters."`
+	Deadline              time.Duration `key:"deadline" default:"10m" doc:"A generation not finished after this expires, unless its caller asked for another deadline."`
+	MaxDeadline           time.Duration `key:"max_deadline" default:"1h" doc:"The longest deadline a caller may ask for."`
+	UnknownWait           time.Duration `key:"unknown_wait" default:"90s" doc:"When it is not known whether fal took a request: how long to wait for news before asking and, if it did not, sending it again."`
+	CollectFirst          time.Duration `key:"collect_first" default:"30s" doc:"The first look for a result whose webhook has not come."`
+	CollectEvery          time.Duration `key:"collect_every" default:"60s" doc:"The time between later looks."`
+	CollectWithoutWebhook time.Duration `key:"collect_without_webhook" default:"1s" doc:"The time between looks where there are no webhooks (fal.webhook_url is empty)."`
+	OutputLifetime        time.Duration `key:"output_lifetime" default:"1h" doc:"How long fal is asked to keep images, in case it cannot be told to delete them."`
+	CataloguePath         string        `key:"catalogue_path" doc:"A JSON file of models in place of the built-in one."`
+	PlansPath             string        `key:"plans_path" doc:"A JSON file of plans in place of the built-in one."`
+}
+
+// Worker is section worker.
+type Worker struct {
+	Queues   Queues        `key:"queues" default:"generation=50,vendor=10,retention=4" doc:"The queue groups this worker serves and how many jobs of each run at once."`
+	SoftStop time.Duration `key:"soft_stop" default:"20s" doc:"When told to stop: how long running jobs may finish; then they are handed back."`
+	HardStop time.Duration `key:"hard_stop" default:"45s" doc:"When told to stop: the process ends after this whatever still runs. Longer than soft_stop, shorter than the platform's patience."`
+}

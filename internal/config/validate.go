@@ -1,0 +1,237 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"imagerun/internal/redact"
+)
+
+// Process is a program that reads the configuration.
+type Process string
+
+// The processes.
+const (
+	ProcessAPI       Process = "api"
+	ProcessWorker    Process = "worker"
+	ProcessScheduler Process = "scheduler"
+	ProcessMigrate   Process = "migrate"
+)
+
+// Processes lists every process.
+func Processes() []Process {
+	return []Process{ProcessAPI, ProcessWorker, ProcessScheduler, ProcessMigrate}
+}
+
+// Needs lists the keys that process cannot start without.
+func Needs(process Process) []string {
+	base := []string{"postgres.url", "redis.url", "ops.user", "ops.password"}
+	images := []string{
+		"storage.endpoint", "storage.access_key", "storage.secret_key", "storage.bucket",
+		"generation.callback_secret",
+	}
+
+	switch process {
+	case ProcessAPI:
+		return slices.Concat(base, images, []string{"http.public_url", "auth.url", "auth.secret"})
+	case ProcessWorker:
+		return slices.Concat(base, images, []string{"fal.key"})
+	case ProcessScheduler:
+		return base
+	case ProcessMigrate:
+		return []string{"postgres.owner_url"}
+	default:
+		return nil
+	}
+}
+
+const (
+	secretLength   = 32 // characters; Better Auth asks the same of its secret
+	passwordLength = 12
+	// A link lives for two windows, and R2 refuses one of more than seven days.
+	longestWindow = 7 * 24 * time.Hour / 2
+)
+
+// validate checks every rule, and that process has what it needs.
+func (c Config) validate(process Process) problems {
+	p := &problems{}
+
+	set := map[string]reflect.Value{}
+	for _, l := range leaves(&c) {
+		set[l.name] = l.value
+		checkPositive(p, l)
+	}
+
+	for _, key := range Needs(process) {
+		if set[key].IsZero() {
+			p.add(key, "is needed by the %s: %s", process, docOf(key))
+		}
+	}
+
+	oneOf(p, "env", string(c.Env), "development", "production")
+	oneOf(p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
+	oneOf(p, "log.format", c.Log.Format, "json", "text")
+
+	scheme(p, "postgres.url", c.Postgres.URL.Reveal(), "postgres", "postgresql")
+	scheme(p, "postgres.owner_url", c.Postgres.OwnerURL.Reveal(), "postgres", "postgresql")
+	scheme(p, "redis.url", c.Redis.URL.Reveal(), "redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+
+	listen(p, "http.addr", c.HTTP.Addr)
+	listen(p, "ops.addr", c.Ops.Addr)
+
+	longEnough(p, "ops.password", c.Ops.Password, passwordLength)
+	longEnough(p, "auth.secret", c.Auth.Secret, secretLength)
+	longEnough(p, "generation.callback_secret", c.Generation.CallbackSecret, secretLength)
+
+	c.validateHTTP(p)
+	c.validateAddresses(p)
+	c.validateTimes(p)
+
+	if err := c.Worker.Queues.check(); err != nil || len(c.Worker.Queues) == 0 {
+		p.add("worker.queues", "must be %s", expectation(reflect.TypeFor[Queues]()))
+	}
+
+	return *p
+}
+
+func (c Config) validateHTTP(p *problems) {
+	header := c.HTTP.ClientAddressHeader
+
+	switch {
+	case header == "":
+	case !regexp.MustCompile(`^[A-Za-z0-9-]+$`).MatchString(header):
+		p.add("http.client_address_header", "must be the name of a header, such as X-Forwarded-For")
+	case len(c.HTTP.TrustedProxies) == 0:
+		p.add("http.trusted_proxies", "is needed with http.client_address_header: anybody else could claim any address")
+	}
+
+	if c.Auth.CookieName == "" || strings.ContainsAny(c.Auth.CookieName, " \t;,=\"") {
+		p.add("auth.cookie_name", "must be the name of a cookie: no spaces, quotes, commas, semicolons or equals signs")
+	}
+}
+
+// validateAddresses: what people and vendors exchange with us is encrypted in production. The
+// Better Auth service is ours and stands beside the api, so plain http is fine there.
+func (c Config) validateAddresses(p *problems) {
+	origin(p, "auth.url", c.Auth.URL, false)
+	origin(p, "http.public_url", c.HTTP.PublicURL, c.Env == Production)
+	origin(p, "fal.webhook_url", c.Fal.WebhookURL, c.Env == Production)
+	address(p, "fal.queue_url", c.Fal.QueueURL, c.Env == Production)
+	address(p, "fal.rest_url", c.Fal.RestURL, c.Env == Production)
+	address(p, "fal.api_url", c.Fal.APIURL, c.Env == Production)
+	origin(p, "storage.endpoint", c.Storage.Endpoint, c.Env == Production)
+
+	if c.Fal.WebhookURL != "" && c.Fal.WebhookUserID == "" {
+		p.add("fal.webhook_user_id", "is needed with fal.webhook_url: without it a webhook for somebody else would be believed")
+	}
+
+	if c.Fal.AllowPrivateMedia && c.Env == Production {
+		p.add("fal.allow_private_media", "is for development alone: remove it, or set env to development")
+	}
+
+	if len(c.Fal.MediaHosts) == 0 {
+		p.add("fal.media_hosts", "must name the hosts that images come from, such as fal.media")
+	}
+
+	for _, host := range c.Fal.MediaHosts {
+		if _, err := netip.ParseAddr(host); err == nil && c.Env == Production {
+			p.add("fal.media_hosts", "must name hosts, not addresses, in production")
+		} else if u, err := url.Parse("//" + host); err != nil || u.Hostname() != host {
+			p.add("fal.media_hosts", "must name hosts without scheme, port or path, such as fal.media")
+		}
+	}
+}
+
+func (c Config) validateTimes(p *problems) {
+	if w := c.Storage.LinkWindow; w < time.Minute || w > longestWindow {
+		p.add("storage.link_window", "must be between 1m and 84h: a link lives for two windows, at most seven days")
+	}
+
+	if c.Generation.Deadline > c.Generation.MaxDeadline {
+		p.add("generation.deadline", "must not be longer than generation.max_deadline")
+	}
+
+	if c.Worker.SoftStop >= c.Worker.HardStop {
+		p.add("worker.hard_stop", "must be longer than worker.soft_stop")
+	}
+}
+
+func checkPositive(p *problems, l leaf) {
+	if l.value.CanInt() && l.value.Int() <= 0 {
+		p.add(l.name, "must be more than zero")
+	}
+}
+
+func oneOf(p *problems, key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		p.add(key, "must be one of %s", strings.Join(allowed, ", "))
+	}
+}
+
+func longEnough(p *problems, key string, s redact.Secret, least int) {
+	if n := len(s.Reveal()); n > 0 && n < least {
+		p.add(key, "must be at least %d characters long: openssl rand -base64 33 makes a good one", least)
+	}
+}
+
+// scheme checks the addresses of databases; their clients know the rest.
+func scheme(p *problems, key, value string, allowed ...string) {
+	if value == "" {
+		return
+	}
+
+	if s, rest, ok := strings.Cut(value, "://"); !ok || rest == "" || !slices.Contains(allowed, s) {
+		p.add(key, "must begin with %s://", strings.Join(allowed, ":// or "))
+	}
+}
+
+func listen(p *problems, key, value string) {
+	_, port, err := net.SplitHostPort(value)
+	if n, numErr := strconv.Atoi(port); err != nil || numErr != nil || n < 0 || n > 65535 {
+		p.add(key, `must be an address to listen on, such as ":8080" or "127.0.0.1:8080"`)
+	}
+}
+
+// address checks an http address that may have a path.
+func address(p *problems, key, value string, encrypted bool) {
+	if value == "" {
+		return
+	}
+
+	u, err := url.Parse(value)
+
+	switch {
+	case err != nil, u.Host == "", u.Scheme != "https" && u.Scheme != "http":
+		p.add(key, "must be an address such as https://imagerun.example")
+	case u.User != nil, u.RawQuery != "", u.Fragment != "":
+		p.add(key, "must be without user, password, query and fragment")
+	case encrypted && u.Scheme != "https":
+		p.add(key, "must begin with https:// in production")
+	}
+}
+
+// origin checks an http address that must not have a path.
+func origin(p *problems, key, value string, encrypted bool) {
+	address(p, key, value, encrypted)
+
+	if u, err := url.Parse(value); err == nil && strings.Trim(u.Path, "/") != "" {
+		p.add(key, "must be without a path")
+	}
+}
+
+func docOf(key string) string {
+	for _, l := range leaves(new(Config)) {
+		if l.name == key {
+			return l.doc
+		}
+	}
+
+	return ""
+}
