@@ -1,0 +1,84 @@
+// Better Auth, configured. What is not here has Better Auth's default.
+
+import { betterAuth } from "better-auth";
+import { admin, bearer } from "better-auth/plugins";
+import pg from "pg";
+
+import { betterAuthLogger, fault, log } from "./log.mjs";
+
+// The one header that says who the client is. The api process overwrites it on every request;
+// X-Forwarded-For and its kin are not read here at all.
+export const clientAddressHeader = "x-imagerun-client-address";
+
+export function create(config) {
+  const pool = new pg.Pool({
+    connectionString: config.databaseURL,
+    options: "-c search_path=auth -c timezone=UTC",
+    application_name: "imagerun-auth",
+    max: 10,
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: 10_000,
+    idle_in_transaction_session_timeout: 30_000,
+  });
+  // An idle connection that Postgres closes must not end the process.
+  pool.on("error", (err) => log("warn", "lost an idle database connection", fault(err)));
+
+  // Better Auth swallows what its mail hooks throw, so they must not depend on a network call of
+  // their own: the mail is a row in the same database, and whoever sends mail takes it from there.
+  const mail = (kind) => async ({ user, url, token }) => {
+    await pool.query("insert into public.auth_mail (kind, user_id, recipient, url, token) values ($1, $2, $3, $4, $5)", [
+      kind, user.id, user.email, url, token,
+    ]);
+  };
+
+  const auth = betterAuth({
+    database: pool,
+    secret: config.secret,
+    baseURL: config.baseURL,
+    trustedOrigins: config.trustedOrigins,
+    telemetry: { enabled: false },
+    logger: betterAuthLogger,
+    emailAndPassword: {
+      enabled: true,
+      requireEmailVerification: true,
+      revokeSessionsOnPasswordReset: true,
+      sendResetPassword: mail("reset-password"),
+      // What the sign-up of a known address is answered. Without the fields of admin() as a new
+      // account has them, the answer would tell who has one.
+      customSyntheticUser: ({ coreFields, additionalFields, id }) => ({
+        ...coreFields, role: "user", banned: false, banReason: null, banExpires: null, ...additionalFields, id,
+      }),
+    },
+    emailVerification: {
+      sendOnSignUp: true,
+      // The link proves the address, it does not sign in: otherwise anybody could make a victim work,
+      // unknowingly, in an account of the sender's by passing on their own link.
+      autoSignInAfterVerification: false,
+      sendVerificationEmail: mail("verify-email"),
+    },
+    verification: { storeIdentifier: "hashed" },
+    // Go reads the session table at every request, so a revocation counts at once: no cookie cache.
+    session: { expiresIn: 7 * 24 * 3600, updateAge: 24 * 3600, cookieCache: { enabled: false } },
+    rateLimit: {
+      enabled: config.rateLimit,
+      storage: "database",
+      // The key of a limit holds the path, and this path holds a token that must not be stored
+      // in plain text. With 24 random characters it needs no limit.
+      customRules: { "/reset-password/*": false },
+    },
+    advanced: {
+      cookiePrefix: config.cookiePrefix,
+      database: { generateId: "uuid" },
+      ipAddress: { ipAddressHeaders: [clientAddressHeader] },
+      // Spelled out because Better Auth drops both checks by itself when NODE_ENV=test.
+      disableOriginCheck: false,
+      disableCSRFCheck: false,
+    },
+    plugins: [
+      bearer({ requireSignature: true }), // a token read from the session table opens nothing
+      admin(), // for the ban columns; the api process offers none of its routes
+    ],
+  });
+
+  return { auth, pool };
+}

@@ -1,0 +1,69 @@
+// Configuration comes from the environment, is checked as a whole, and never printed.
+
+export const help = `Usage: node server.mjs [--help] [--with-parent]
+
+The Better Auth service of Imagerun: accounts, passwords and sessions under /api/auth.
+It listens on loopback behind the api process, which decides what of it is public.
+
+  --with-parent         stop when standard input ends, so that it never outlives its parent
+  --help                this text
+
+Environment:
+  DATABASE_URL          postgres://… as a member of imagerun_auth (required)
+  BETTER_AUTH_SECRET    signs cookies and links, at least 32 characters (required)
+  BETTER_AUTH_URL       public origin of the api, such as https://images.example.com (required)
+  TRUSTED_ORIGINS       further origins whose pages may call, separated by commas (default: none)
+  COOKIE_PREFIX         the session cookie is <prefix>.session_token (default: imagerun)
+  HOST                  address to listen on (default: 127.0.0.1)
+  PORT                  port to listen on, 0 for a free one (default: 8082)
+  AUTH_RATE_LIMIT       off: no rate limit; refused when NODE_ENV=production (default: on)
+`;
+
+// Returns the checked configuration, or says everything that is wrong with env and exits with 2.
+export function load(env) {
+  const wrong = [];
+  const production = env.NODE_ENV === "production";
+
+  const origin = (name, value) => {
+    try {
+      const u = new URL(value);
+      if (u.origin === "null" || !/^https?:$/.test(u.protocol) || u.href !== `${u.origin}/`) throw new TypeError();
+      if (production && u.protocol !== "https:" && !["localhost", "127.0.0.1", "[::1]"].includes(u.hostname)) {
+        wrong.push(`${name}: must be https when NODE_ENV=production`);
+      }
+      return u.origin;
+    } catch {
+      wrong.push(`${name}: must be an origin such as https://images.example.com, without a path`);
+    }
+  };
+
+  if (!/^postgres(ql)?:\/\//.test(env.DATABASE_URL ?? "")) wrong.push("DATABASE_URL: must be a postgres:// URL");
+  if ((env.BETTER_AUTH_SECRET ?? "").length < 32) wrong.push("BETTER_AUTH_SECRET: must have at least 32 characters");
+
+  const cookiePrefix = env.COOKIE_PREFIX || "imagerun";
+  if (!/^[A-Za-z0-9_-]+$/.test(cookiePrefix)) wrong.push("COOKIE_PREFIX: may hold letters, digits, _ and - only");
+
+  const port = Number(env.PORT || 8082);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) wrong.push("PORT: must be a number from 0 to 65535");
+
+  const rateLimit = (env.AUTH_RATE_LIMIT || "on") === "on";
+  if (!rateLimit && env.AUTH_RATE_LIMIT !== "off") wrong.push("AUTH_RATE_LIMIT: must be on or off");
+  if (!rateLimit && production) wrong.push("AUTH_RATE_LIMIT: off is refused when NODE_ENV=production");
+
+  const config = {
+    databaseURL: env.DATABASE_URL,
+    secret: env.BETTER_AUTH_SECRET,
+    baseURL: origin("BETTER_AUTH_URL", env.BETTER_AUTH_URL ?? ""),
+    trustedOrigins: (env.TRUSTED_ORIGINS ?? "").split(",").filter(Boolean).map((o) => origin("TRUSTED_ORIGINS", o.trim())),
+    cookiePrefix,
+    host: env.HOST || "127.0.0.1",
+    port,
+    rateLimit,
+  };
+  if (wrong.length) {
+    process.stderr.write(`${wrong.join("\n")}\n`);
+    process.exit(2);
+  }
+
+  return config;
+}
