@@ -114,7 +114,11 @@ func (r *Redis) Restart(ctx context.Context, keepData bool) error {
 		}
 	}
 
-	r.process.end(syscall.SIGKILL)
+	if r.durable && keepData {
+		r.process.end(syscall.SIGTERM)
+	} else {
+		r.process.end(syscall.SIGKILL)
+	}
 
 	if !keepData {
 		if err := r.forget(); err != nil {

@@ -19,6 +19,7 @@ type S3 struct {
 	Bucket    string // one that exists
 
 	dir     string
+	port    int
 	claim   *os.File
 	process *process
 }
@@ -44,7 +45,7 @@ func (p *place) newS3(ctx context.Context, dir, accessKey, secretKey, bucket str
 
 	s := &S3{
 		URL: "http://" + address(port), Region: "auto", AccessKey: accessKey, SecretKey: secretKey, Bucket: bucket,
-		dir: dir, claim: claim,
+		dir: dir, port: port, claim: claim,
 	}
 
 	if err := s.NewBucket(bucket); err != nil {
