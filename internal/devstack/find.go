@@ -111,12 +111,10 @@ func (p *place) findGateway() (string, error) {
 		return path, nil
 	}
 
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/versity/versitygw/cmd/versitygw")
-	cmd.Dir = filepath.Join(p.root, "tools")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd := exec.Command(filepath.Join(p.root, "scripts", "tool.sh"), "versitygw")
 
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build versitygw (scripts/deps.sh does the same): %w: %s", err, out)
+		return "", fmt.Errorf("build the S3 server: %w: %s", err, out)
 	}
 
 	return path, nil

@@ -1,0 +1,79 @@
+# Every target works in a fresh clone and needs no environment variable.
+.DEFAULT_GOAL := help
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+MAKEFLAGS += --no-print-directory
+
+BIN := .imagerun/bin
+# A checkout that belongs to somebody else must build too.
+export GOFLAGS := -buildvcs=false
+
+##@ The two commands
+
+.PHONY: demo
+demo: deps build ## run the whole product here; ONCE=1 ends after the first image
+	@exec $(BIN)/imagerun demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: deps ## prove the product against real Postgres, Redis, S3 and Better Auth
+	@go vet ./...
+	go test -timeout 12m ./...
+
+##@ Development
+
+.PHONY: build
+build: ## build every binary into .imagerun/bin
+	@mkdir -p $(BIN)
+	go build -trimpath -o $(BIN)/ ./cmd/...
+
+.PHONY: test-race
+test-race: deps ## the same tests under the race detector (needs a C compiler)
+	@CGO_ENABLED=1 go test -race -timeout 30m ./...
+
+.PHONY: prove
+prove: deps ## the long proofs in full
+	@IMAGERUN_PROVE=1 go test -count=1 -timeout 2h -run Prove -v ./...
+
+.PHONY: lint
+lint: ## golangci-lint, and the dependency rule
+	@scripts/tool.sh golangci-lint
+	$(BIN)/golangci-lint run ./...
+	go test -count=1 ./internal/arch
+
+.PHONY: generate
+generate: deps ## SQL and HTTP code, config.example.yaml, migrations/schema.sql
+	@scripts/tool.sh sqlc
+	scripts/tool.sh oapi-codegen
+	$(BIN)/sqlc generate
+	PATH="$$PWD/$(BIN):$$PATH" go generate ./...
+	go run ./cmd/imagerun config example > config.example.yaml.new
+	mv config.example.yaml.new config.example.yaml
+	go test -count=1 -run TestSchemaDump ./migrations -update
+	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+.PHONY: verify
+verify: deps ## fail if anything that `generate` makes is stale, or a column lacks its erase rule
+	@scripts/tool.sh sqlc
+	scripts/tool.sh oapi-codegen
+	scripts/verify.sh
+	go test -count=1 ./migrations
+
+##@ Set-up
+
+.PHONY: deps
+deps: ## install what is missing on this machine (silent when nothing is)
+	@scripts/deps.sh
+
+.PHONY: tools
+tools: ## build the pinned tools into .imagerun/bin
+	@for tool in versitygw sqlc oapi-codegen golangci-lint; do scripts/tool.sh $$tool; done
+
+.PHONY: clean
+clean: ## remove what was built and all data of the demo
+	@if state=$$(readlink .imagerun/state); then rm -rf "$$state"; fi
+	rm -rf .imagerun auth/node_modules
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
