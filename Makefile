@@ -1,8 +1,6 @@
-# Every target works in a fresh clone and needs no environment variable.
+# Every target works in a fresh clone and needs no environment variable. Written for GNU make
+# 3.81 and newer, which is what macOS has.
 .DEFAULT_GOAL := help
-SHELL := /usr/bin/env bash
-.SHELLFLAGS := -euo pipefail -c
-.ONESHELL:
 MAKEFLAGS += --no-print-directory
 
 BIN := .imagerun/bin
@@ -17,7 +15,7 @@ demo: deps build ## run the whole product here; ONCE=1 ends after the first imag
 
 .PHONY: test
 test: deps ## prove the product against real Postgres, Redis, S3 and Better Auth
-	@go vet ./...
+	go vet ./...
 	go test -timeout 12m ./...
 
 ##@ Development
@@ -29,11 +27,11 @@ build: ## build every binary into .imagerun/bin
 
 .PHONY: test-race
 test-race: deps ## the same tests under the race detector (needs a C compiler)
-	@CGO_ENABLED=1 go test -race -timeout 30m ./...
+	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 .PHONY: prove
 prove: deps ## the long proofs in full
-	@IMAGERUN_PROVE=1 go test -count=1 -timeout 2h -run Prove -v ./...
+	IMAGERUN_PROVE=1 go test -count=1 -timeout 2h -run Prove -v ./...
 
 .PHONY: lint
 lint: ## golangci-lint, and the dependency rule
@@ -42,21 +40,18 @@ lint: ## golangci-lint, and the dependency rule
 	go test -count=1 ./internal/arch
 
 .PHONY: generate
-generate: deps ## SQL and HTTP code, config.example.yaml, migrations/schema.sql
-	@scripts/tool.sh sqlc
-	scripts/tool.sh oapi-codegen
+generate: deps tools ## SQL and HTTP code, config.example.yaml, migrations/schema.sql
 	$(BIN)/sqlc generate
-	PATH="$$PWD/$(BIN):$$PATH" go generate ./...
+	go generate ./...
 	go run ./cmd/imagerun config example > config.example.yaml.new
 	mv config.example.yaml.new config.example.yaml
 	go test -count=1 -run TestSchemaDump ./migrations -update
-	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
 
 .PHONY: verify
-verify: deps ## fail if anything that `generate` makes is stale, or a column lacks its erase rule
+verify: deps ## fail if what `generate` makes is stale, or a column lacks its erase rule
 	@scripts/tool.sh sqlc
-	scripts/tool.sh oapi-codegen
-	scripts/verify.sh
+	@scripts/tool.sh oapi-codegen
+	@scripts/verify.sh
 	go test -count=1 ./migrations
 
 ##@ Set-up
@@ -67,11 +62,11 @@ deps: ## install what is missing on this machine (silent when nothing is)
 
 .PHONY: tools
 tools: ## build the pinned tools into .imagerun/bin
-	@for tool in versitygw sqlc oapi-codegen golangci-lint; do scripts/tool.sh $$tool; done
+	@for tool in versitygw sqlc oapi-codegen golangci-lint; do scripts/tool.sh $$tool || exit 1; done
 
 .PHONY: clean
-clean: ## remove what was built and all data of the demo
-	@if state=$$(readlink .imagerun/state); then rm -rf "$$state"; fi
+clean: ## remove what was built, and all data of the demo
+	@if [ -L .imagerun/state ]; then rm -rf "$$(readlink .imagerun/state)"; fi
 	rm -rf .imagerun auth/node_modules
 
 .PHONY: help
