@@ -1,0 +1,52 @@
+package falsim
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+
+	"github.com/HugoSmits86/nativewebp"
+)
+
+// encode writes the picture as png, jpeg or webp and returns the bytes.
+func (p picture) encode(format string) ([]byte, error) {
+	var (
+		buf bytes.Buffer
+		err error
+	)
+
+	switch img := p.paint(); format {
+	case "png":
+		err = (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&buf, img)
+	case "jpeg":
+		err = jpeg.Encode(&buf, yCbCr(img), &jpeg.Options{Quality: 88})
+	case "webp":
+		err = nativewebp.Encode(&buf, img, nil)
+	default:
+		err = fmt.Errorf("no such format: %q", format)
+	}
+
+	return buf.Bytes(), err
+}
+
+// yCbCr converts by table: the jpeg encoder would ask an indexed image for every pixel's colour
+// through an interface, which is several times slower.
+func yCbCr(img *image.Paletted) *image.YCbCr {
+	var table [256][3]uint8
+	for i, c := range img.Palette {
+		r, g, b, _ := c.RGBA()
+		table[i][0], table[i][1], table[i][2] = color.RGBToYCbCr(uint8(r>>8), uint8(g>>8), uint8(b>>8)) //nolint:gosec // 16 to 8 bits
+	}
+
+	out := image.NewYCbCr(img.Rect, image.YCbCrSubsampleRatio444)
+	for i, p := range img.Pix {
+		out.Y[i], out.Cb[i], out.Cr[i] = table[p][0], table[p][1], table[p][2]
+	}
+
+	return out
+}
+
+func contentType(format string) string { return "image/" + format }

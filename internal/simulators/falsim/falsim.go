@@ -1,0 +1,201 @@
+package falsim
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options set a simulator up. Only Key is needed.
+type Options struct {
+	// Key is the one accepted key, as fal writes it: "<key_id>:<key_secret>".
+	Key string
+	// UserID is the account that webhooks are signed for. Empty: "user_falsim".
+	UserID string
+	// Seed makes ids, keys and jitter the same in every run. Zero: random.
+	Seed uint64
+	// Duration an image takes. Zero: 2 s.
+	Duration time.Duration
+	// QueueTime is the least time in the queue.
+	QueueTime time.Duration
+	// Slots is how many requests run at once; the rest wait their turn. Zero: no limit. (fal
+	// gives new accounts 2 and rises to 40 with what was spent.)
+	Slots int
+	// AllowPrivateCallbacks lets webhooks go to private and loopback addresses and to plain
+	// http; fal drops such targets.
+	AllowPrivateCallbacks bool
+	// BaseURL is how the simulator names itself in the URLs it returns. Empty: from the Host of
+	// the request that submitted.
+	BaseURL string
+	// MaxRequests bounds the memory; the oldest finished requests are forgotten. Zero: 20,000.
+	MaxRequests int
+	// Knobs are the hostile settings to begin with. Duration, QueueTime and Slots win over them.
+	Knobs Knobs
+	// Now is the clock. Nil: the machine's. Call Tick after moving it.
+	Now func() time.Time
+}
+
+// Sim is a simulator. Create it with [New], serve [Sim.Handler], end it with [Sim.Close].
+type Sim struct {
+	opts   Options
+	now    func() time.Time
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	hooks  *http.Client
+	posts  sync.WaitGroup // webhooks under way
+
+	mu       sync.Mutex // guards all below
+	rng      *rand.Rand
+	knobs    Knobs
+	keys     []ed25519.PrivateKey // the last signs; all are published
+	foreign  ed25519.PrivateKey   // signs forgeries
+	requests map[string]*request
+	order    []*request // by age
+	queue    []*request // waiting for a slot, by turn
+	running  int
+	files    map[string]file
+	events   eventHeap
+	timer    *time.Timer
+	count    counters
+	log      []Received
+	rules    []*rule
+	ruleID   int
+	hooked   []*delivery
+	waiting  []*delivery // due, but too many are under way
+	posting  int
+}
+
+// New makes a simulator. It serves nothing and starts nothing by itself.
+func New(o Options) *Sim {
+	if o.UserID == "" {
+		o.UserID = "user_falsim"
+	}
+
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64() //nolint:gosec // a simulator
+	}
+
+	if o.MaxRequests == 0 {
+		o.MaxRequests = 20_000
+	}
+
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+
+	s := &Sim{opts: o, now: o.Now}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.hooks = &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			MaxIdleConnsPerHost: maxPosts,
+			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, Control: s.refusePrivate}).DialContext,
+		},
+	}
+	s.begin()
+
+	return s
+}
+
+// begin puts everything back to the beginning. The caller holds mu, or is New.
+func (s *Sim) begin() {
+	s.rng = rand.New(rand.NewPCG(s.opts.Seed, 0xfa1)) //nolint:gosec // a simulator
+	s.knobs = s.opts.Knobs
+	s.knobs.start(s.opts)
+	s.keys = []ed25519.PrivateKey{s.newKey()}
+	s.foreign = s.newKey()
+	s.requests = map[string]*request{}
+	s.files = map[string]file{}
+	s.order, s.queue, s.events, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil, nil
+	s.running = 0
+	s.count = counters{}
+
+	for _, r := range s.rules {
+		r.free()
+	}
+
+	s.rules = nil
+}
+
+// Reset forgets everything and goes back to the options' settings.
+func (s *Sim) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.begin()
+}
+
+// Close lets go of every connection that a rule holds and ends the webhooks under way.
+func (s *Sim) Close() {
+	s.cancel()
+	s.mu.Lock()
+
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+
+	for _, r := range s.rules {
+		r.free()
+	}
+
+	s.mu.Unlock()
+	s.posts.Wait()
+	s.hooks.CloseIdleConnections()
+}
+
+// Tick makes the simulator look at its clock, and send the webhooks that are due.
+func (s *Sim) Tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.advance()
+}
+
+// Handler serves everything that fal serves, under one base URL: /queue, /rest, /v1 and /files.
+func (s *Sim) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/queue/", s.serveQueue)
+	mux.HandleFunc("GET /rest/.well-known/jwks.json", s.on(RouteJWKS, s.serveJWKS))
+	mux.HandleFunc("GET /v1/models/requests/by-endpoint", s.on(RouteFind, s.platform(s.serveFind)))
+	mux.HandleFunc("DELETE /v1/models/requests/{id}/payloads", s.on(RouteErase, s.platform(s.serveErase)))
+	mux.HandleFunc("GET /v1/models/pricing", s.on(RoutePricing, s.platform(s.servePricing)))
+	mux.HandleFunc("GET /v1/account/billing", s.on(RouteBilling, s.platform(s.serveBilling)))
+	mux.HandleFunc("GET /v1/meta", s.on(RouteMeta, s.serveMeta))
+	mux.HandleFunc("GET /files/b/{store}/{name}", s.on(RouteMedia, s.serveFile))
+
+	return mux
+}
+
+func (s *Sim) newKey() ed25519.PrivateKey {
+	seed := make([]byte, ed25519.SeedSize)
+	for i := 0; i < len(seed); i += 8 {
+		binary.LittleEndian.PutUint64(seed[i:], s.rng.Uint64())
+	}
+
+	return ed25519.NewKeyFromSeed(seed)
+}
+
+// refusePrivate runs after the name was resolved, so no name can point inside.
+func (s *Sim) refusePrivate(_, address string, _ syscall.RawConn) error {
+	if s.opts.AllowPrivateCallbacks {
+		return nil
+	}
+
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+
+	ip := net.ParseIP(host)
+	if ip == nil || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() {
+		return errPrivateTarget
+	}
+
+	return nil
+}

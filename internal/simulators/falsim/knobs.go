@@ -1,0 +1,75 @@
+package falsim
+
+import "time"
+
+// Knobs are the settings that can be turned while it runs, here with [Sim.SetKnobs] or on the
+// control surface. Zero switches a misbehaviour off; "every" counts finished requests.
+type Knobs struct {
+	DurationMS int64   `json:"duration_ms"` // time an image takes
+	QueueMS    int64   `json:"queue_ms"`    // least time in the queue
+	Slots      int     `json:"slots"`       // how many run at once; 0: no limit
+	Jitter     float64 `json:"jitter"`      // part of the duration that varies, 0–1; makes results finish out of order
+	LatencyMS  int64   `json:"latency_ms"`  // added to every answer
+
+	LoseEveryNth      int   `json:"lose_every_nth"`       // this webhook is never sent
+	DoubleEveryNth    int   `json:"double_every_nth"`     // this webhook is sent twice
+	ForgeEveryNth     int   `json:"forge_every_nth"`      // signed with a key that is not published
+	WrongUserEveryNth int   `json:"wrong_user_every_nth"` // well signed, for another account
+	StaleEveryNth     int   `json:"stale_every_nth"`      // well signed, an hour ago
+	WebhookDelayMS    int64 `json:"webhook_delay_ms"`     // sent so long after the request finished
+	WebhookBackoffMS  int64 `json:"webhook_backoff_ms"`   // before the first retry; doubles; 0: 1,000
+
+	NSFWEveryNth     int   `json:"nsfw_every_nth"`    // black images and has_nsfw_concepts
+	FailEveryNth     int   `json:"fail_every_nth"`    // the model answers 500
+	FewerEveryNth    int   `json:"fewer_every_nth"`   // one image less than asked for
+	OmitImageFacts   bool  `json:"omit_image_facts"`  // images without width, height, type and size
+	DetailAsString   bool  `json:"detail_as_string"`  // errors as older models write them
+	BigSeeds         bool  `json:"big_seeds"`         // answers with a seed above 2^53
+	CancelStops      bool  `json:"cancel_stops"`      // a cancelled running request stops; fal does not promise it
+	ExhaustedBalance bool  `json:"exhausted_balance"` // 403 for every submit
+	EraseFails       bool  `json:"erase_fails"`       // files survive, with an exception in the answer
+	ResultTTLMS      int64 `json:"result_ttl_ms"`     // how long a result is kept; 0: as fal does
+
+	// Media changes what the file host answers: "" as it should, "html" an error page as a
+	// 200, "not_image" text called image/png, "truncated" half of it, "huge" 64 MiB, "missing" 404.
+	Media string `json:"media"`
+}
+
+func (k *Knobs) start(o Options) {
+	if o.Duration != 0 {
+		k.DurationMS = o.Duration.Milliseconds()
+	} else if k.DurationMS == 0 {
+		k.DurationMS = 2000
+	}
+
+	if o.QueueTime != 0 {
+		k.QueueMS = o.QueueTime.Milliseconds()
+	}
+
+	if o.Slots != 0 {
+		k.Slots = o.Slots
+	}
+}
+
+// Knobs returns the settings.
+func (s *Sim) Knobs() Knobs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.knobs
+}
+
+// SetKnobs changes the settings for what happens from now on.
+func (s *Sim) SetKnobs(change func(*Knobs)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.advance()
+	change(&s.knobs)
+	s.advance()
+}
+
+// every reports whether the nth one is to misbehave.
+func every(n int64, nth int) bool { return nth > 0 && n%int64(nth) == 0 }
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -1,0 +1,151 @@
+package falsim
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+func (s *Sim) serveStatus(w http.ResponseWriter, r *http.Request, req *request) {
+	if req == nil {
+		answer(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
+
+		return
+	}
+
+	w.Header().Set("X-Fal-Request-Id", req.id)
+
+	d, status := s.look(req, r)
+	answer(w, status, d)
+}
+
+// look returns the status object and its HTTP status: 200 when it is over, 202 until then.
+func (s *Sim) look(req *request, r *http.Request) (map[string]any, int) {
+	logs := r.URL.Query().Get("logs")
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.advance()
+
+	status := http.StatusAccepted
+	if req.phase == done {
+		status = http.StatusOK
+	}
+
+	return s.describe(req, logs == "1" || logs == "true"), status
+}
+
+// serveStream sends the status whenever it changes, until the request is over.
+func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) {
+	if req == nil {
+		answer(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
+
+		return
+	}
+
+	const keepAlive = 15 * time.Second
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-cache")
+
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+
+	out := http.NewResponseController(w)
+	sent, at := "", time.Now()
+
+	for {
+		d, status := s.look(req, r)
+		if text := string(encode(d)); text != sent {
+			sent, at = text, time.Now()
+			_, _ = fmt.Fprintf(w, "data: %s\n\n", text)
+		} else if time.Since(at) > keepAlive {
+			at = time.Now()
+			_, _ = fmt.Fprint(w, ": keep-alive\n\n")
+		}
+
+		if out.Flush() != nil || status == http.StatusOK {
+			return
+		}
+
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// serveResult answers exactly what the model answered, errors included.
+func (s *Sim) serveResult(w http.ResponseWriter, _ *http.Request, req *request) {
+	if req == nil {
+		answer(w, http.StatusNotFound, map[string]any{"detail": "Request not found"})
+
+		return
+	}
+
+	s.mu.Lock()
+	d := s.describe(req, false)
+	over, erased, o := req.phase == done, req.erased, req.outcome
+	s.mu.Unlock()
+
+	w.Header().Set("X-Fal-Request-Id", req.id)
+
+	switch {
+	case !over:
+		answer(w, http.StatusBadRequest, map[string]any{
+			"detail": "Request is still in progress", "request_id": req.id,
+			"response_url": d["response_url"], "status_url": d["status_url"], "cancel_url": d["cancel_url"],
+		})
+	case erased:
+		answer(w, http.StatusNotFound, map[string]any{"detail": "Request not found"})
+	default:
+		for k, v := range o.header {
+			w.Header().Set(k, v)
+		}
+
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(o.status)
+		_, _ = w.Write(req.read())
+	}
+}
+
+// serveCancel follows fal's table: removed from the queue, asked to stop, too late, unknown.
+func (s *Sim) serveCancel(w http.ResponseWriter, _ *http.Request, req *request) {
+	if req == nil {
+		answer(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
+
+		return
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.advance()
+
+	switch req.phase {
+	case queued:
+		s.dequeue(req)
+		s.finish(req, s.now(), cancelled())
+		answer(w, http.StatusOK, map[string]any{"status": "OK"})
+	case running:
+		req.cancelled = true
+		if s.knobs.CancelStops {
+			s.finish(req, s.now(), cancelled())
+			s.advance()
+		}
+
+		answer(w, http.StatusAccepted, map[string]any{"status": "CANCELLATION_REQUESTED"})
+	case done:
+		answer(w, http.StatusBadRequest, map[string]any{"status": "ALREADY_COMPLETED"})
+	}
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(encode(body))
+}

@@ -1,0 +1,228 @@
+package falsim
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// statusClientClosed is what fal gives a request that its caller cancelled.
+const statusClientClosed = 499
+
+// outcome is how a request ended: the answer of the result URL.
+type outcome struct {
+	status    int
+	header    map[string]string
+	body      []byte
+	errorType string // for the status answer; empty: none
+	message   string
+}
+
+// imageFile is one image of a result. Facts may be absent, as fal's schema allows.
+type imageFile struct {
+	URL         string `json:"url"`
+	ContentType string `json:"content_type,omitempty"`
+	Width       int    `json:"width,omitempty"`
+	Height      int    `json:"height,omitempty"`
+}
+
+// result is the output that the imitated models share.
+type result struct {
+	Images  []imageFile        `json:"images"`
+	Timings map[string]float64 `json:"timings"`
+	Seed    int64              `json:"seed"`
+	NSFW    []bool             `json:"has_nsfw_concepts"`
+	Prompt  string             `json:"prompt"`
+}
+
+// decide works out how a running request ends. The caller holds mu.
+func (s *Sim) decide(r *request) outcome {
+	s.count.decided++
+	n := s.count.decided
+
+	switch {
+	case r.cancelled && s.knobs.CancelStops:
+		return cancelled()
+	case r.model == nil:
+		sub := strings.TrimPrefix(r.endpoint, r.app)
+
+		return modelError(http.StatusNotFound, "not_found", map[string]any{"detail": "Path " + sub + " not found"}, false)
+	case len(r.problems) > 0 && s.knobs.DetailAsString:
+		return modelError(http.StatusUnprocessableEntity, r.problems[0].Type, map[string]any{"detail": r.problems[0].Msg}, false)
+	case len(r.problems) > 0:
+		return modelError(http.StatusUnprocessableEntity, r.problems[0].Type, map[string]any{"detail": r.problems}, false)
+	case every(n, s.knobs.FailEveryNth) && s.knobs.DetailAsString:
+		return modelError(http.StatusInternalServerError, "internal_server_error", map[string]any{"detail": "Internal Server Error"}, true)
+	case every(n, s.knobs.FailEveryNth):
+		p := falProblem("internal_server_error", "An internal server error occurred.", "", nil, nil)
+		p.Loc = []any{"body"}
+
+		return modelError(http.StatusInternalServerError, p.Type, map[string]any{"detail": []problem{p}}, true)
+	}
+
+	return s.succeed(r, n)
+}
+
+func (s *Sim) succeed(r *request, n int64) outcome {
+	in := r.input
+	count := in.images
+
+	if every(n, s.knobs.FewerEveryNth) {
+		count--
+	}
+
+	nsfw := in.safety && (strings.Contains(strings.ToLower(in.prompt), "nsfw") || every(n, s.knobs.NSFWEveryNth))
+	res := result{
+		Images: []imageFile{}, NSFW: []bool{}, Seed: in.seed, Prompt: in.prompt,
+		Timings: map[string]float64{"inference": r.duration.Seconds()},
+	}
+
+	if s.knobs.BigSeeds {
+		res.Seed |= 1 << 57
+	}
+
+	for i := range count {
+		f := file{
+			request: r, format: in.format, pic: picture{
+				subject: in.prompt + "\x00" + in.negative + "\x00" + in.reference, caption: in.prompt,
+				seed: in.seed + int64(i), width: in.width, height: in.height, black: nsfw,
+			},
+		}
+		img := imageFile{URL: s.keep(r, f, i)}
+
+		if in.syncMode {
+			img.URL = "data:" + contentType(in.format) + ";base64," // completed when read
+		}
+
+		if !s.knobs.OmitImageFacts {
+			img.ContentType, img.Width, img.Height = contentType(in.format), in.width, in.height
+		}
+
+		res.Images = append(res.Images, img)
+		res.NSFW = append(res.NSFW, nsfw)
+	}
+
+	units := float64(in.width*in.height) / 1_000_000
+	if r.model.roundUp {
+		units = math.Ceil(units)
+	}
+
+	return outcome{
+		status: http.StatusOK, body: encode(res),
+		header: map[string]string{"X-Fal-Billable-Units": strconv.FormatFloat(units*float64(count), 'f', -1, 64)},
+	}
+}
+
+// keep names a file and remembers how to paint it. The caller holds mu.
+func (s *Sim) keep(r *request, f file, i int) string {
+	if r.input.syncMode {
+		return ""
+	}
+
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d", r.id, i, s.opts.Seed))
+	name := base64.RawURLEncoding.EncodeToString(sum[4:20])
+	path := hex.EncodeToString(sum[:4]) + "/" + name + "." + f.format
+	s.files[path] = f
+	r.paths = append(r.paths, path)
+
+	return r.base + "/files/b/" + path
+}
+
+// publish turns an outcome into what the result URL answers. The caller holds mu.
+func (s *Sim) publish(r *request) {
+	if r.outcome.header == nil {
+		r.outcome.header = map[string]string{}
+	}
+
+	r.outcome.header["X-Fal-Request-Id"] = r.id
+	r.outcome.header["X-Fal-Served-From"] = "falsim"
+}
+
+// read returns the result's body; images of sync mode are painted into it now.
+func (r *request) read() []byte {
+	if !r.input.syncMode || r.outcome.status != http.StatusOK {
+		return r.outcome.body
+	}
+
+	var res result
+	if err := json.Unmarshal(r.outcome.body, &res); err != nil {
+		return r.outcome.body
+	}
+
+	for i := range res.Images {
+		pic := picture{
+			subject: r.input.prompt + "\x00" + r.input.negative + "\x00" + r.input.reference, caption: r.input.prompt,
+			seed: r.input.seed + int64(i), width: r.input.width, height: r.input.height, black: res.NSFW[i],
+		}
+
+		data, err := pic.encode(r.input.format)
+		if err != nil {
+			return r.outcome.body
+		}
+
+		res.Images[i].URL += base64.StdEncoding.EncodeToString(data)
+	}
+
+	return encode(res)
+}
+
+func modelError(status int, kind string, body any, retryable bool) outcome {
+	return outcome{
+		status: status, body: encode(body), errorType: kind, message: "Invalid status code: " + strconv.Itoa(status),
+		header: map[string]string{"X-Fal-Retryable": strconv.FormatBool(retryable), "X-Fal-Billable-Units": "0"},
+	}
+}
+
+// infraError is an error of fal's machinery rather than of a model.
+// https://docs.fal.ai/errors (request errors, read 2026-11)
+func infraError(status int, kind, detail string) outcome {
+	return outcome{
+		status: status, errorType: kind, message: detail,
+		body:   encode(map[string]any{"detail": detail, "error_type": kind}),
+		header: map[string]string{"X-Fal-Error-Type": kind},
+	}
+}
+
+// cancelled is what falsim answers for a cancelled request. fal documents the error type, not
+// the body.
+func cancelled() outcome {
+	return infraError(statusClientClosed, "client_cancelled", "Request was cancelled by the client")
+}
+
+// notStarted is the end of a request whose start timeout ran out in the queue.
+func notStarted() outcome {
+	o := infraError(http.StatusGatewayTimeout, "request_timeout", "Request timed out")
+	o.header["X-Fal-Request-Timeout-Type"] = "user"
+
+	return o
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // only our own types get here
+	}
+
+	return b
+}
+
+// file is one output on the file host.
+type file struct {
+	request *request
+	pic     picture
+	format  string
+}
+
+// gone reports whether the file is no longer served.
+func (f file) gone(now time.Time) bool {
+	r := f.request
+
+	return r.erased || r.keepFiles > 0 && now.After(r.finished.Add(r.keepFiles))
+}

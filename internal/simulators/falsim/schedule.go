@@ -1,0 +1,202 @@
+package falsim
+
+import (
+	"container/heap"
+	"time"
+)
+
+// phase is where a request is.
+type phase int
+
+const (
+	queued phase = iota
+	running
+	done
+)
+
+// request is one accepted submission.
+type request struct {
+	id        string
+	endpoint  string // the full model id
+	app       string // owner/app: what the URLs name
+	base      string // how the caller reached us
+	model     *model // nil: the app has no such path
+	input     input
+	problems  []problem // what the model will refuse
+	webhook   string
+	tags      string
+	storeIO   bool
+	keepFiles time.Duration // 0: for ever
+	duration  time.Duration
+	submitted time.Time
+	started   time.Time // zero: not yet
+	finished  time.Time // zero: not yet
+	phase     phase
+	cancelled bool
+	erased    bool
+	outcome   outcome // set when done
+	paths     []string
+}
+
+// event is something that is due.
+type event struct {
+	at   time.Time
+	seq  int64
+	fire func()
+}
+
+type eventHeap []event
+
+func (h eventHeap) Len() int { return len(h) }
+
+func (h eventHeap) Less(i, j int) bool {
+	if h[i].at.Equal(h[j].at) {
+		return h[i].seq < h[j].seq
+	}
+
+	return h[i].at.Before(h[j].at)
+}
+
+func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+func (h *eventHeap) Push(x any) { *h = append(*h, x.(event)) } //nolint:forcetypeassert // only at pushes
+
+func (h *eventHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = event{}
+	*h = old[:len(old)-1]
+
+	return last
+}
+
+// at has fire called, with mu held, when the clock passes t.
+func (s *Sim) at(t time.Time, fire func()) {
+	s.count.events++
+	heap.Push(&s.events, event{at: t, seq: s.count.events, fire: fire})
+}
+
+// advance lets everything happen that is due, in its order, and sets the timer for the next.
+// The caller holds mu.
+func (s *Sim) advance() {
+	now := s.now()
+	s.startAll(now)
+
+	for len(s.events) > 0 && !s.events[0].at.After(now) {
+		e, _ := heap.Pop(&s.events).(event)
+		e.fire()
+		s.startAll(e.at)
+	}
+
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+
+	if len(s.events) > 0 && s.ctx.Err() == nil {
+		s.timer = time.AfterFunc(max(s.events[0].at.Sub(now), time.Millisecond), s.Tick)
+	}
+}
+
+// startAll starts what has a slot, in the order of the queue.
+func (s *Sim) startAll(t time.Time) {
+	for len(s.queue) > 0 && (s.knobs.Slots <= 0 || s.running < s.knobs.Slots) {
+		r := s.queue[0]
+		if r.submitted.Add(millis(s.knobs.QueueMS)).After(t) {
+			return // advance comes back when its event is due
+		}
+
+		s.queue[0] = nil
+		s.queue = s.queue[1:]
+		s.running++
+		r.phase, r.started = running, later(t, r.submitted)
+
+		end := r.started.Add(r.duration)
+		if len(r.problems) > 0 || r.model == nil {
+			end = r.started // refused before any work
+		}
+
+		s.at(end, func() { s.finish(r, end, s.decide(r)) })
+	}
+}
+
+// finish ends a request with an outcome, once.
+func (s *Sim) finish(r *request, t time.Time, o outcome) {
+	if r.phase == done {
+		return
+	}
+
+	if r.phase == running {
+		s.running--
+	}
+
+	r.phase, r.finished, r.outcome = done, t, o
+	s.publish(r)
+
+	if o.status == statusClientClosed {
+		s.count.Cancelled++
+	} else if r.webhook != "" {
+		s.callBack(r)
+	}
+
+	s.count.Finished++
+}
+
+// dequeue takes a waiting request out of the queue.
+func (s *Sim) dequeue(r *request) {
+	for i, q := range s.queue {
+		if q == r {
+			s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
+
+			return
+		}
+	}
+}
+
+// position is the number of requests ahead of r.
+func (s *Sim) position(r *request) int {
+	for i, q := range s.queue {
+		if q == r {
+			return i
+		}
+	}
+
+	return 0
+}
+
+// forget drops the oldest finished requests beyond the bound.
+func (s *Sim) forget() {
+	for len(s.order) > s.opts.MaxRequests && s.order[0].phase == done {
+		r := s.order[0]
+		s.order[0] = nil
+		s.order = s.order[1:]
+		delete(s.requests, r.id)
+
+		for _, p := range r.paths {
+			delete(s.files, p)
+		}
+	}
+}
+
+// expires is when the result goes: 1 hour after completion, 6 minutes if it is 10 KB or more,
+// and with payload storage 30 days, unless it is over 1 MB.
+// https://fal.ai/docs/inference-api/queue/result (read 2026-11)
+func (s *Sim) expires(r *request) time.Time {
+	switch {
+	case s.knobs.ResultTTLMS > 0:
+		return r.finished.Add(millis(s.knobs.ResultTTLMS))
+	case r.storeIO && len(r.outcome.body) <= 1_000_000 && !r.input.syncMode:
+		return r.finished.AddDate(0, 0, 30)
+	case len(r.outcome.body) >= 10_000 || r.input.syncMode:
+		return r.finished.Add(6 * time.Minute)
+	default:
+		return r.finished.Add(time.Hour)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+
+	return b
+}
