@@ -56,9 +56,10 @@ func (h *hidden) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// TextValue gives Postgres the value; without it pgx would store what String returns.
+// TextValue gives Postgres the value, null when there is none; without it pgx would store what
+// String returns.
 func (h hidden) TextValue() (pgtype.Text, error) {
-	return pgtype.Text{String: h.value, Valid: true}, nil
+	return pgtype.Text{String: h.value, Valid: h.value != ""}, nil
 }
 
 // ScanText reads the value from Postgres; null becomes empty.

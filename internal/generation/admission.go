@@ -1,0 +1,180 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
+	"imagerun/queue"
+)
+
+// admitMost is how many are admitted in one transaction: enough to keep up, few enough to keep
+// the advisory lock short.
+const admitMost = 100
+
+// WantAdmission asks for a round of admission soon. It never blocks, and any number of wishes
+// before the next round are one.
+func (s *Service) WantAdmission() {
+	select {
+	case s.admit <- struct{}{}:
+	default:
+	}
+}
+
+// RunAdmission admits whenever it is wanted, and each tick (zero: never) even if not, until ctx
+// ends. Every process that accepts or finishes generations runs it; schedulers with a tick.
+func (s *Service) RunAdmission(ctx context.Context, tick time.Duration) {
+	var ticks <-chan time.Time
+
+	if tick > 0 {
+		t := time.NewTicker(tick)
+		defer t.Stop()
+
+		ticks = t.C
+	}
+
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.admit:
+		case <-ticks:
+		}
+
+		for _, provider := range s.providerNames() {
+			if _, err := s.Admit(ctx, provider); err != nil && ctx.Err() == nil {
+				s.Log.Error("admission did not work", "provider", provider, "error", err)
+			}
+		}
+	}
+}
+
+// Admit gives free slots to waiting generations and returns how many got one. Rounds of all
+// processes take turns under an advisory lock.
+func (s *Service) Admit(ctx context.Context, provider string) (admitted int, err error) {
+	for {
+		n, err := s.admitRound(ctx, provider)
+
+		admitted += n
+		if err != nil || n < admitMost {
+			return admitted, err
+		}
+	}
+}
+
+func (s *Service) admitRound(ctx context.Context, provider string) (n int, err error) {
+	plans, slots := make([]string, 0, len(s.Plans.Plans)), make([]int32, 0, len(s.Plans.Plans))
+	for _, p := range s.Plans.Plans {
+		plans, slots = append(plans, p.ID), append(slots, int32(p.Slots))
+	}
+
+	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		if err := s.db.AdmissionLock(ctx, tx, provider); err != nil {
+			return fmt.Errorf("lock admission: %w", err)
+		}
+
+		busy, err := s.db.AdmissionBusy(ctx, tx, provider)
+		if err != nil {
+			return fmt.Errorf("count slots: %w", err)
+		}
+
+		free := min(s.Options.Slots-int(busy), admitMost)
+		if free <= 0 {
+			return nil
+		}
+
+		next, err := s.db.AdmissionNext(ctx, tx, db.AdmissionNextParams{
+			Provider: provider, Plans: plans, Slots: slots, Most: int32(free),
+		})
+		if err != nil || len(next) == 0 {
+			return wrap(err, "choose who is next")
+		}
+
+		ids := make([]uuid.UUID, len(next))
+		for i, t := range next {
+			ids[i] = t.ID
+
+			if err := s.stage(ctx, tx, queue.SubmitGeneration{TaskID: t.ID}, t.ID, 0); err != nil {
+				return err
+			}
+		}
+
+		now := s.Now()
+		n = len(next)
+
+		return wrap(s.db.AdmissionMark(ctx, tx, db.AdmissionMarkParams{Ids: ids, At: &now}), "mark admitted")
+	})
+	if err != nil {
+		return 0, err
+	}
+
+	return n, nil
+}
+
+// RunDeadlines ends what is past its deadline, about each interval, until ctx ends. Schedulers
+// run it; any number may.
+func (s *Service) RunDeadlines(ctx context.Context, interval time.Duration) {
+	clock.Every(ctx, interval, func(ctx context.Context) {
+		if _, err := s.ExpireDue(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("expiry did not work", "error", err)
+		}
+	})
+}
+
+// ExpireDue ends every generation past its deadline and returns how many.
+func (s *Service) ExpireDue(ctx context.Context) (expired int, err error) {
+	due, err := s.db.TaskDue(ctx, s.Pool, db.TaskDueParams{Now: s.Now(), Most: 500})
+	if err != nil {
+		return 0, fmt.Errorf("list what is due: %w", err)
+	}
+
+	for _, id := range due {
+		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+			t, err := s.lock(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+
+			return s.end(ctx, tx, t, StatusExpired, FailureDeadline)
+		})
+
+		switch {
+		case err == nil:
+			expired++
+		case notFound(err) || over(err): // somebody else was faster
+		default:
+			return expired, err
+		}
+	}
+
+	return expired, nil
+}
+
+func (s *Service) providerNames() []string {
+	var names []string
+
+	seen := map[string]bool{}
+	for _, m := range s.Catalogue.Models {
+		if !seen[m.Provider] {
+			seen[m.Provider] = true
+
+			names = append(names, m.Provider)
+		}
+	}
+
+	return names
+}
+
+// wrap says what was being done when err happened; nil stays nil.
+func wrap(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+
+	return fmt.Errorf("%s: %w", doing, err)
+}

@@ -1,0 +1,163 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
+	"imagerun/internal/providers"
+	"imagerun/queue"
+)
+
+// Cancel ends the user's generation at once; telling the provider is a job. Canceling what was
+// canceled changes nothing. Errors: [ErrNotFound], [ErrDeleted], [ErrNotCancelable].
+func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation, error) {
+	if _, err := s.Get(ctx, userID, id); err != nil {
+		return Generation{}, err
+	}
+
+	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		t, err := s.lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+
+		err = s.end(ctx, tx, t, StatusCanceled, FailureCanceledByUser)
+		if over(err) && t.status() != StatusCanceled {
+			return ErrNotCancelable
+		}
+
+		return moot(err)
+	})
+	if err != nil {
+		return Generation{}, err
+	}
+
+	return s.Get(ctx, userID, id)
+}
+
+// Delete hides the user's generation at once, ending it first where it has not ended, and has
+// it erased everywhere. Deleting what was deleted is [ErrDeleted]; see also [ErrNotFound].
+func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
+	if _, err := s.Get(ctx, userID, id); err != nil {
+		return err
+	}
+
+	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		t, err := s.lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+
+		if err := moot(s.end(ctx, tx, t, StatusCanceled, FailureCanceledByUser)); err != nil {
+			return err
+		}
+
+		now := s.Now()
+		if err := s.db.TaskMarkDeleted(ctx, tx, db.TaskMarkDeletedParams{ID: id, At: &now}); err != nil {
+			return fmt.Errorf("mark %s deleted: %w", id, err)
+		}
+
+		return s.stage(ctx, tx, queue.EraseGeneration{TaskID: id}, id, 0)
+	})
+}
+
+// canceler calls an attempt off at the provider and waits until nothing can come of it.
+type canceler struct{ *Service }
+
+// Handle asks the provider to stop. A request that was running may still finish, so it is asked
+// until it has, and then what it made is deleted there.
+func (h canceler) Handle(ctx context.Context, job *queue.Job[queue.CancelAttempt]) error {
+	a, err := h.db.AttemptGet(ctx, h.Pool, job.Args.AttemptID)
+	if notFound(err) || (err == nil && a.FinishedAt != nil) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("read attempt %s: %w", job.Args.AttemptID, err)
+	}
+
+	if a.RequestID == nil {
+		known, err := h.identify(ctx, &a)
+		if err != nil || !known {
+			return err
+		}
+	}
+
+	outcome, err := h.Provider.Cancel(ctx, ticketOf(a))
+	h.metrics.call("cancel", err)
+
+	switch {
+	case err != nil:
+		return err
+	case outcome == providers.CancelRequested:
+		return queue.Snooze(5 * time.Second)
+	}
+
+	return h.close(ctx, job, a)
+}
+
+// identify finds the request of an attempt that ended before its submit was answered. False
+// without error: the provider has none, and the attempt is closed.
+func (h canceler) identify(ctx context.Context, a *db.ProviderAttempt) (known bool, err error) {
+	if left := a.CreatedAt.Add(h.Options.UnknownWait).Sub(h.Now()); left > 0 {
+		return false, queue.Snooze(left)
+	}
+
+	row, err := h.db.TaskPeek(ctx, h.Pool, a.TaskID)
+	if err != nil {
+		return false, fmt.Errorf("read generation %s: %w", a.TaskID, err)
+	}
+
+	request, running, err := h.find(ctx, row.AiTask, *a)
+
+	switch {
+	case err != nil:
+		return false, err
+	case request != "":
+		a.RequestID = &request
+		now := h.Now()
+		err = h.db.AttemptSubmitted(ctx, h.Pool, db.AttemptSubmittedParams{ID: a.ID, RequestID: &request, At: &now})
+
+		return true, wrap(err, "identify attempt "+a.ID.String())
+	case running:
+		return false, queue.Snooze(5 * time.Second)
+	}
+
+	return false, h.abandon(ctx, *a, &providers.Error{Class: providers.Unknown, Code: "submit_lost"})
+}
+
+// close ends the attempt, removes what a collector may have put without committing it, and has
+// the provider's copy deleted.
+func (h canceler) close(ctx context.Context, job *queue.Job[queue.CancelAttempt], a db.ProviderAttempt) error {
+	images, err := h.db.ImageList(ctx, h.Pool, []uuid.UUID{a.TaskID})
+	if err != nil {
+		return fmt.Errorf("list images of %s: %w", a.TaskID, err)
+	}
+
+	var keys []string
+
+	for _, img := range images {
+		if ImageStatus(img.Status) != ImageStored {
+			keys = append(keys, img.Key, img.ThumbnailKey)
+		}
+	}
+
+	if err := h.Bucket.Delete(ctx, keys...); err != nil {
+		return fmt.Errorf("delete unwanted objects of %s: %w", a.TaskID, err)
+	}
+
+	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		if err := h.endAttempt(ctx, tx, a.ID, "abandoned", nil); err != nil {
+			return err
+		}
+
+		if err := h.stage(ctx, tx, queue.EraseAttempt{AttemptID: a.ID}, a.ID, 0); err != nil {
+			return err
+		}
+
+		return job.Complete(ctx, tx)
+	})
+}

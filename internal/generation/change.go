@@ -1,0 +1,128 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/generation/db"
+	"imagerun/queue"
+)
+
+// errOver says that the task is already in a terminal status, so the change is moot.
+var errOver = errors.New("generation is over")
+
+// task is a locked row, ready to be changed in its transaction.
+type task struct {
+	db.AiTask
+
+	ref string // the user's
+}
+
+// status is the row's.
+func (t *task) status() Status { return Status(t.AiTask.Status) }
+
+// lock begins a change: whoever holds the row decides. Unknown ids give pgx.ErrNoRows.
+func (s *Service) lock(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*task, error) {
+	row, err := s.db.TaskLock(ctx, tx, id)
+	if err != nil {
+		return nil, fmt.Errorf("lock generation %s: %w", id, err)
+	}
+
+	return &task{AiTask: row.AiTask, ref: row.Ref}, nil
+}
+
+// change moves a locked task to a status: compare-and-set on the sequence, event, the jobs that
+// the change causes, and after the commit the hint. image is the index of an image that was
+// stored, or nil. In a terminal status it returns errOver and does nothing.
+func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, code FailureCode, image *int16) error {
+	if t.status().Terminal() {
+		return errOver
+	}
+
+	now := s.Now()
+	set := db.TaskSetParams{ID: t.ID, StatusSequence: t.StatusSequence, Status: string(to)}
+
+	if code != "" {
+		c := string(code)
+		set.FailureCode = &c
+	}
+
+	if to.Terminal() {
+		set.FinishedAt = &now
+	}
+
+	n, err := s.db.TaskSet(ctx, tx, set)
+	if err != nil {
+		return fmt.Errorf("set status of %s: %w", t.ID, err)
+	}
+
+	if n != 1 {
+		return fmt.Errorf("set status of %s: the row lock was not held", t.ID)
+	}
+
+	was := t.status()
+	t.StatusSequence++
+	t.AiTask.Status, t.FinishedAt = string(to), set.FinishedAt
+
+	err = s.db.EventInsert(ctx, tx, db.EventInsertParams{
+		TaskID: t.ID, Sequence: t.StatusSequence, Status: string(to), ImageIndex: image, At: now,
+	})
+	if err != nil {
+		return fmt.Errorf("insert event of %s: %w", t.ID, err)
+	}
+
+	if to.Terminal() {
+		if err := s.db.ImageAbandon(ctx, tx, t.ID); err != nil {
+			return fmt.Errorf("settle images of %s: %w", t.ID, err)
+		}
+	}
+
+	sequence := t.StatusSequence
+
+	afterCommit(tx, func() {
+		s.Hints.Hint(t.ref, t.ID, sequence)
+
+		if to == StatusStoring || to.Terminal() {
+			s.WantAdmission() // a slot is free
+		}
+
+		s.metrics.changed(was, to, t.Model, code, t.CreatedAt, now)
+	})
+
+	return nil
+}
+
+// end moves a locked task to a terminal status that did not come from its provider: open
+// attempts are called off there.
+func (s *Service) end(ctx context.Context, tx pgx.Tx, t *task, to Status, code FailureCode) error {
+	if err := s.change(ctx, tx, t, to, code, nil); err != nil {
+		return err
+	}
+
+	open, err := s.db.AttemptOpen(ctx, tx, t.ID)
+	if err != nil {
+		return fmt.Errorf("list open attempts of %s: %w", t.ID, err)
+	}
+
+	for _, id := range open {
+		if err := s.stage(ctx, tx, queue.CancelAttempt{AttemptID: id}, id, 0); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// afterCommit runs f after the commit where the transaction offers it; where it does not, the
+// sweeps that need no hint find the change within seconds.
+func afterCommit(tx pgx.Tx, f func()) {
+	if t, ok := tx.(interface{ AfterCommit(f func()) }); ok {
+		t.AfterCommit(f)
+	}
+}
+
+func over(err error) bool { return errors.Is(err, errOver) }

@@ -1,0 +1,26 @@
+// Package generation takes a request for images to its result.
+//
+// # Words
+//
+// A generation (table ai_task) is what a user asked for. It waits until it is admitted to a
+// slot, is handed to a provider as an attempt (provider_attempt), and yields images (ai_image)
+// which are stored in the bucket. Every change is an event (generation_event).
+//
+//	queued ──▶ submitting ──▶ running ──▶ storing ──▶ succeeded | partial | blocked | failed
+//	              ▲              │
+//	              └── again ─────┘           from each: ──▶ canceled | expired | failed
+//
+// # Invariants
+//
+//   - One function changes a status: [Service.change]. It holds the task's row lock, compares
+//     the sequence, and never leaves a terminal status. The status, its event and the jobs it
+//     causes are one transaction.
+//   - An attempt's row is committed before the provider is called: a call without a row cannot
+//     be. While an attempt's outcome is unknown no other attempt is made.
+//   - An image's row is committed before its objects are put, and the key is the row's: doing it
+//     again overwrites itself, and an object without a row cannot be.
+//   - A slot is counted from rows, so a crash leaks none.
+//   - A worker never waits for a running image: the collect job snoozes, a callback wakes it.
+//   - A generation past its deadline ends, whatever has become of its jobs.
+//   - Nobody is answered about a generation of somebody else: the owner is in every query.
+package generation

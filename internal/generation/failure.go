@@ -1,0 +1,43 @@
+package generation
+
+import (
+	"time"
+
+	"imagerun/internal/fault"
+)
+
+// The faults of this package.
+var (
+	ErrNotFound        = fault.New(fault.NotFound, "not_found", "There is no such generation.")
+	ErrDeleted         = fault.New(fault.Gone, "deleted", "This generation was deleted.")
+	ErrNotCancelable   = fault.New(fault.Conflict, "not_cancelable", "This generation has already finished, so there is nothing to cancel.")
+	ErrQueueFull       = fault.New(fault.RateLimited, "queue_full", "Your queue is full. Wait for some of your generations to finish, or cancel some.").WithRetryAfter(10 * time.Second)
+	ErrCallbackUnknown = fault.New(fault.NotFound, "not_found", "This callback belongs to no attempt of ours.")
+)
+
+// FailureText says, for people, what happened and what to do, and whether asking again for the
+// same thing can help. An unknown code, from a newer release, gets a general sentence.
+func FailureText(code FailureCode) (message string, retryable bool) {
+	switch code {
+	case FailurePromptRejected:
+		return "The model refused this prompt because of its content rules. Change the prompt and try again.", false
+	case FailureInvalidRequest:
+		return "The model did not accept these settings. Choose another size, quality or model.", false
+	case FailureOutputBlocked:
+		return "The safety checker blocked the result, so no picture was kept. Change the prompt or the seed and try again.", false
+	case FailureProviderError:
+		return "The image service failed several times. Try again in a few minutes.", true
+	case FailureTimeout:
+		return "The image service took too long. Try again, perhaps with a lower quality.", true
+	case FailureNoImage:
+		return "The image service finished without a usable picture. Try again.", true
+	case FailureResultExpired:
+		return "The picture was made, but could not be fetched in time. Try again.", true
+	case FailureDeadline:
+		return "This generation did not finish by its deadline and was ended. Try again.", true
+	case FailureCanceledByUser:
+		return "You canceled this generation.", true
+	default:
+		return "This generation did not succeed. Try again, and quote the support code if it happens twice.", true
+	}
+}

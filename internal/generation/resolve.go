@@ -1,0 +1,91 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"imagerun/internal/generation/db"
+	"imagerun/internal/providers"
+	"imagerun/queue"
+)
+
+// A search looks a little before the attempt, for clocks that differ.
+const clockSkew = 10 * time.Second
+
+// resolve finds out what became of a submit whose outcome is unknown. First a callback may tell
+// which request it was; then the provider is asked; only when it knows of no such request is
+// the submit made again, as a new attempt.
+func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task, a db.ProviderAttempt) error {
+	if left := a.CreatedAt.Add(h.Options.UnknownWait).Sub(h.Now()); left > 0 {
+		return queue.Snooze(left)
+	}
+
+	request, running, err := h.find(ctx, t.AiTask, a)
+
+	switch {
+	case err != nil:
+		return err
+	case request != "":
+		return h.submitted(ctx, job, a, providers.Ticket{RequestID: request})
+	case running:
+		return queue.Snooze(5 * time.Second) // one of these may be ours: its result will tell
+	case a.N >= attemptsMost:
+		return queue.Cancel(fmt.Errorf("attempt %s was lost, as were those before it", a.ID))
+	}
+
+	if err := h.abandon(ctx, a, &providers.Error{Class: providers.Unknown, Code: "submit_lost"}); err != nil {
+		return err
+	}
+
+	return queue.Snooze(0) // the next run makes a new attempt
+}
+
+// find asks the provider which request an attempt became: the one that none of our attempts
+// claims and whose result has the attempt's seed, which is drawn from 2^53. It also reports
+// whether an unclaimed request is still running, so that its seed is not known yet.
+func (s *Service) find(ctx context.Context, t db.AiTask, a db.ProviderAttempt) (requestID string, running bool, err error) {
+	found, err := s.Provider.Find(ctx, a.Endpoint, a.CreatedAt.Add(-clockSkew), s.Now().Add(clockSkew))
+	s.metrics.call("find", err)
+
+	if err != nil {
+		return "", false, err
+	}
+
+	p, err := parametersOf(t)
+	if err != nil {
+		return "", false, err
+	}
+
+	ids := make([]string, len(found))
+	for i, f := range found {
+		ids[i] = f.RequestID
+	}
+
+	known, err := s.db.RequestsKnown(ctx, s.Pool, ids)
+	if err != nil {
+		return "", false, fmt.Errorf("look up request ids: %w", err)
+	}
+
+	ours := make(map[string]bool, len(known))
+	for _, id := range known {
+		ours[id] = true
+	}
+
+	for _, f := range found {
+		switch {
+		case ours[f.RequestID]:
+		case !f.Done:
+			running = true
+		default:
+			result, err := s.Provider.Fetch(ctx, providers.Ticket{Endpoint: a.Endpoint, RequestID: f.RequestID})
+			s.metrics.call("fetch", err)
+
+			if err == nil && result.Seed != nil && *result.Seed == p.Seed {
+				return f.RequestID, false, nil
+			}
+		}
+	}
+
+	return "", running, nil
+}

@@ -1,0 +1,56 @@
+package generation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"imagerun/internal/generation/db"
+	"imagerun/internal/providers"
+)
+
+func parametersOf(t db.AiTask) (Parameters, error) {
+	var p Parameters
+	if err := json.Unmarshal(t.Parameters, &p); err != nil {
+		return p, fmt.Errorf("decode parameters of %s: %w", t.ID, err)
+	}
+
+	return p, nil
+}
+
+// ticketOf is what the provider gave us for an attempt whose request id is known.
+func ticketOf(a db.ProviderAttempt) providers.Ticket {
+	return providers.Ticket{
+		Endpoint: a.Endpoint, RequestID: orEmpty(a.RequestID),
+		StatusURL: orEmpty(a.StatusUrl), ResponseURL: orEmpty(a.ResponseUrl), CancelURL: orEmpty(a.CancelUrl),
+	}
+}
+
+// codeOf is the failure code that a provider's error carries; nil has none.
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+
+	if e, ok := errors.AsType[*providers.Error](err); ok && e.Code != "" {
+		return e.Code
+	}
+
+	return string(FailureProviderError)
+}
+
+func textOrNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+
+	return &s
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+
+	return *s
+}

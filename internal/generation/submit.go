@@ -1,0 +1,291 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
+	"imagerun/internal/providers"
+	"imagerun/queue"
+)
+
+// attemptsMost is how many attempts a generation gets before it fails.
+const attemptsMost = 3
+
+// Register makes the service the handler of the jobs of generations.
+func (s *Service) Register(r *queue.Registry) {
+	queue.Register(r, submitter{s})
+	queue.Register(r, collector{s})
+	queue.Register(r, canceler{s})
+	queue.Register(r, attemptEraser{s})
+	queue.Register(r, eraser{s})
+}
+
+// submitter hands an admitted generation to its provider.
+type submitter struct{ *Service }
+
+// Handle commits an attempt, calls the provider, and commits what came of it. Found after a
+// crash with an attempt whose call may have happened, it finds out instead of calling again.
+func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGeneration]) error {
+	if wait := h.breaker.wait(); wait > 0 {
+		return queue.Snooze(clock.Jitter(wait, 0.2))
+	}
+
+	var (
+		t     *task
+		a     db.ProviderAttempt
+		fresh bool
+	)
+
+	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) (err error) {
+		if err := job.Hold(ctx, tx); err != nil {
+			return err
+		}
+
+		if t, err = h.lock(ctx, tx, job.Args.TaskID); err != nil {
+			return err
+		}
+
+		a, fresh, err = h.attempt(ctx, tx, t)
+
+		return err
+	})
+
+	switch {
+	case notFound(err) || over(err):
+		return nil
+	case err != nil:
+		return err
+	case fresh:
+		return h.submit(ctx, job, t, a)
+	case a.RequestID != nil:
+		return h.submitted(ctx, job, a, providers.Ticket{RequestID: *a.RequestID})
+	default:
+		return h.resolve(ctx, job, t, a)
+	}
+}
+
+// attempt returns the open attempt of the task, or makes one. An open attempt that this run did
+// not make was left by a crash: its call may have happened.
+func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.ProviderAttempt, fresh bool, err error) {
+	if t.status().Terminal() {
+		return a, false, errOver
+	}
+
+	a, err = h.db.AttemptLast(ctx, tx, t.ID)
+	if err == nil && a.FinishedAt == nil {
+		now := h.Now()
+
+		return a, false, wrap(h.db.AttemptUnknown(ctx, tx, db.AttemptUnknownParams{ID: a.ID, At: &now}), "mark attempt unknown")
+	}
+
+	if err != nil && !notFound(err) {
+		return a, false, fmt.Errorf("read last attempt of %s: %w", t.ID, err)
+	}
+
+	model, ok := h.Catalogue.Find(t.Model)
+	if !ok { // the catalogue lost it while the task waited
+		return a, false, errors.Join(h.end(ctx, tx, t, StatusFailed, FailureInvalidRequest), errOver)
+	}
+
+	if t.status() == StatusQueued {
+		if err := h.change(ctx, tx, t, StatusSubmitting, "", nil); err != nil {
+			return a, false, err
+		}
+	}
+
+	a, err = h.db.AttemptInsert(ctx, tx, db.AttemptInsertParams{
+		ID: uuid.New(), TaskID: t.ID, Endpoint: model.Endpoint, CreatedAt: h.Now(),
+	})
+
+	return a, true, wrap(err, "insert attempt")
+}
+
+// submit makes the one call of a fresh attempt.
+func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task, a db.ProviderAttempt) error {
+	request, err := h.request(t, a)
+	if err != nil {
+		return queue.Cancel(err)
+	}
+
+	ticket, err := h.Provider.Submit(ctx, request)
+	h.metrics.call("submit", err)
+
+	if err == nil {
+		return h.submitted(ctx, job, a, ticket)
+	}
+
+	// What happened must be written down even when it was our own context that ended.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+
+	now := h.Now()
+
+	switch providers.ClassOf(err) {
+	case providers.Unknown:
+		h.Log.Warn("outcome of a submit is unknown", "generation_id", t.ID, "attempt_id", a.ID, "error", err)
+
+		if err := h.db.AttemptUnknown(ctx, h.Pool, db.AttemptUnknownParams{ID: a.ID, At: &now}); err != nil {
+			return fmt.Errorf("mark attempt %s unknown: %w", a.ID, err)
+		}
+
+		return queue.Snooze(h.Options.UnknownWait)
+	case providers.Account:
+		wait := h.breaker.trip()
+		h.metrics.accountBlocked.Set(1)
+		h.Log.Error("the provider refuses our account: check key and balance; generations wait", "attempt_id", a.ID, "error", err)
+
+		if err := h.abandon(ctx, a, err); err != nil {
+			return err
+		}
+
+		return queue.Snooze(wait)
+	case providers.Rejected:
+		return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+			t, err2 := h.lock(ctx, tx, t.ID)
+			if err2 != nil {
+				return err2
+			}
+
+			if err2 := h.endAttempt(ctx, tx, a.ID, "done", err); err2 != nil {
+				return err2
+			}
+
+			if err2 := h.fail(ctx, tx, t, FailureCode(codeOf(err))); err2 != nil && !over(err2) {
+				return err2
+			}
+
+			return job.Complete(ctx, tx)
+		})
+	default:
+		if err := h.abandon(ctx, a, err); err != nil {
+			return err
+		}
+
+		return err
+	}
+}
+
+func (h submitter) request(t *task, a db.ProviderAttempt) (providers.Request, error) {
+	model, _ := h.Catalogue.Find(t.Model)
+
+	p, err := parametersOf(t.AiTask)
+	if err != nil {
+		return providers.Request{}, err
+	}
+
+	input, err := model.input(t.Prompt.Reveal(), t.NegativePrompt.Reveal(), p)
+	if err != nil {
+		return providers.Request{}, fmt.Errorf("encode input of %s: %w", t.ID, err)
+	}
+
+	return providers.Request{
+		AttemptID: a.ID, Endpoint: a.Endpoint, Input: input, CallbackURL: h.callbackURL(a.ID),
+		StartTimeout: t.DeadlineAt.Sub(h.Now()), KeepFor: h.Options.OutputLifetime,
+	}, nil
+}
+
+// submitted commits that the provider has the request and has the collector follow it. A
+// generation that ended meanwhile has its request called off instead.
+func (h submitter) submitted(ctx context.Context, job *queue.Job[queue.SubmitGeneration], a db.ProviderAttempt, k providers.Ticket) error {
+	h.breaker.reset()
+	h.metrics.accountBlocked.Set(0)
+
+	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		t, err := h.lock(ctx, tx, a.TaskID)
+		if err != nil {
+			return err
+		}
+
+		if err := h.identified(ctx, tx, t, a, k); err != nil {
+			return err
+		}
+
+		return job.Complete(ctx, tx)
+	})
+}
+
+// identified commits the provider's request id of an attempt, from whichever source it came
+// first: the reply, a callback or a search.
+func (s *Service) identified(ctx context.Context, tx pgx.Tx, t *task, a db.ProviderAttempt, k providers.Ticket) error {
+	now := s.Now()
+
+	err := s.db.AttemptSubmitted(ctx, tx, db.AttemptSubmittedParams{
+		ID: a.ID, RequestID: &k.RequestID, At: &now,
+		StatusUrl: textOrNil(k.StatusURL), ResponseUrl: textOrNil(k.ResponseURL), CancelUrl: textOrNil(k.CancelURL),
+	})
+	if err != nil {
+		return fmt.Errorf("mark attempt %s submitted: %w", a.ID, err)
+	}
+
+	if t.status().Terminal() {
+		args := queue.CancelAttempt{AttemptID: a.ID}
+		if err := s.stage(ctx, tx, args, a.ID, 0); err != nil {
+			return err
+		}
+
+		return s.Queue.Wake(ctx, tx, args.Kind(), jobKey(args.Kind(), a.ID)) // it may be waiting for the id
+	}
+
+	if t.status() == StatusSubmitting {
+		if err := s.change(ctx, tx, t, StatusRunning, "", nil); err != nil {
+			return err
+		}
+	}
+
+	first := s.Options.CollectFirst
+	if s.Options.CallbackURL == "" {
+		first = s.Options.PollEvery
+	}
+
+	return s.stage(ctx, tx, queue.CollectGeneration{AttemptID: a.ID}, a.ID, first)
+}
+
+// Dead settles the generation of a submit job that will not be tried again.
+func (h submitter) Dead(ctx context.Context, tx pgx.Tx, args queue.SubmitGeneration, _ string) error {
+	return h.giveUp(ctx, tx, args.TaskID)
+}
+
+// giveUp fails a generation whose job died.
+func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	t, err := s.lock(ctx, tx, id)
+	if err == nil {
+		err = s.end(ctx, tx, t, StatusFailed, FailureProviderError)
+	}
+
+	if notFound(err) || over(err) {
+		return nil
+	}
+
+	return err
+}
+
+// fail ends a generation as its provider's refusal demands.
+func (s *Service) fail(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) error {
+	status := StatusFailed
+	if code == FailurePromptRejected || code == FailureOutputBlocked {
+		status = StatusBlocked
+	}
+
+	return s.change(ctx, tx, t, status, code, nil)
+}
+
+// abandon ends an attempt whose call did not happen.
+func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error) error {
+	return s.endAttempt(ctx, s.Pool, a.ID, "abandoned", cause)
+}
+
+func (s *Service) endAttempt(ctx context.Context, tx db.DBTX, id uuid.UUID, state string, cause error) error {
+	now := s.Now()
+
+	err := s.db.AttemptEnd(ctx, tx, db.AttemptEndParams{ID: id, State: state, ErrorCode: textOrNil(codeOf(cause)), At: &now})
+
+	return wrap(err, "end attempt "+id.String())
+}
