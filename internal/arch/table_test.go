@@ -1,0 +1,114 @@
+package arch_test
+
+import "slices"
+
+// The rule in one line; an arrow only goes down:
+//
+//	cmd → app → {httpapi, ops, domain/vendor, queue/asynqueue} → domain → {queue, queue/durable} → foundation
+//
+// A row says what the packages it matches may import of this module, outside their tests. The
+// first row that matches counts. "x/..." matches x and everything below it. A package may
+// always import its own generated code (x/db) and nobody else may.
+type row struct {
+	packages string
+	may      []string
+	because  string // shown with a failure: where the code should go instead
+}
+
+var (
+	foundation = []string{"internal/fault", "internal/clock", "internal/redact", "internal/postgres", "internal/telemetry"}
+	jobs       = []string{"queue", "queue/durable"}
+)
+
+func list(groups ...[]string) []string { return slices.Concat(groups...) }
+
+var rows = []row{
+	// Packages named …test serve tests, and only tests and each other may import them.
+	{"*test", []string{"..."}, ""},
+
+	{"api", nil, "the contract and the code that embeds it stand alone"},
+	{"migrations", nil, "SQL and the code that embeds it stand alone"},
+	{"web/...", nil, "pages and the code that embeds them stand alone"},
+
+	{"queue", nil, "queue is the public contract: standard library, uuid and pgx.Tx only"},
+	{"queue/durable/...", list([]string{"queue"}, foundation), "durable knows nothing of images: what does belongs to queue/<domain>.go or the domain"},
+	{"queue/asynqueue/...", list(jobs, foundation), "asynqueue moves jobs and knows nothing of images: handlers belong to the domain's jobs.go"},
+
+	{"internal/fault", nil, "every package imports fault, so it imports none"},
+	{"internal/clock", nil, "every package imports clock, so it imports none"},
+	{"internal/redact", nil, "every package imports redact, so it imports none"},
+	{"internal/telemetry", []string{"internal/fault", "internal/redact", "internal/clock"}, "telemetry is foundation: what it shows is registered with it by app"},
+	{"internal/postgres", []string{"internal/fault", "internal/redact", "internal/telemetry", "migrations"}, "postgres is foundation: queries belong to the package that owns the table"},
+	{"internal/config", []string{"internal/redact", "internal/fault"}, "config holds values; app turns its sections into each package's options"},
+	{"internal/devstack", []string{"internal/postgres", "migrations"}, "devstack starts servers; what runs on them belongs to app or apptest"},
+	{"internal/arch", nil, "arch only reads"},
+
+	{"internal/simulators/...", nil, "a simulator judges our client of the vendor, so it shares no code with it"},
+
+	{"internal/auth", foundation, "auth is a domain: vendors below it are chosen by app"},
+	{"internal/auth/...", list([]string{"internal/auth"}, foundation), "a vendor of auth knows its parent and the foundation"},
+	{"internal/providers", foundation, "providers says what a model provider is; clients are below it"},
+	{"internal/providers/...", list([]string{"internal/providers"}, foundation), "a provider's client knows its parent and the foundation"},
+	{"internal/storage", foundation, "storage says what a bucket is; clients are below it"},
+	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
+	{"internal/idempotency", foundation, "idempotency knows nothing of what is made once"},
+	{"internal/generation", list([]string{
+		"internal/generation/picture", "internal/generation/hints",
+		"internal/idempotency", "internal/providers", "internal/storage",
+	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
+	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
+
+	{"internal/httpapi/...", list([]string{
+		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/generation", "internal/generation/hints",
+		"internal/idempotency", "internal/providers", "internal/storage",
+	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
+	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth"}, foundation), "ops shows what app registers with it"},
+
+	{"internal/app", []string{
+		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/fault",
+		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/ops", "internal/postgres",
+		"internal/providers/...", "internal/redact", "internal/storage/...", "internal/telemetry",
+	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
+	{"deploy", nil, "deploy holds files and the test that reads them"},
+
+	{"cmd/imagerun/...", []string{"cmd/imagerun/...", "..."}, ""},
+	{"cmd/...", []string{"internal/app", "internal/config"}, "a main says which process it is: wiring belongs to internal/app"},
+}
+
+// owner says who may import a third party's packages, outside tests. The longest prefix counts;
+// a third party that is not here may be imported by anyone.
+type owner struct {
+	prefix   string
+	packages []string // patterns as in rows; empty: tests alone
+	file     string   // anyone may in a file of this name
+	because  string
+}
+
+var owners = []owner{
+	{"github.com/hibiken/", []string{"queue/asynqueue/..."}, "", "asynq must be replaceable: the queue's words are in package queue"},
+	{"github.com/spf13/viper", []string{"internal/config"}, "", "configuration arrives as a typed value"},
+	{"github.com/go-viper/", []string{"internal/config"}, "", "configuration arrives as a typed value"},
+	{"github.com/spf13/cobra", []string{"cmd/...", "internal/app"}, "", "flags are for programs"},
+	{"github.com/aws/", []string{"internal/storage/r2"}, "", "the domain sees storage.Bucket"},
+	{"github.com/pressly/goose", []string{"internal/postgres"}, "", "postgres.Migrate is the one way to migrate"},
+	{"github.com/getkin/kin-openapi", []string{"internal/httpapi/..."}, "", "the HTTP contract stays at the edge"},
+	{"github.com/oapi-codegen/", []string{"internal/httpapi/..."}, "", "the HTTP contract stays at the edge"},
+	{"github.com/santhosh-tekuri/jsonschema", []string{"internal/httpapi/..."}, "", "the HTTP contract stays at the edge"},
+	{"github.com/prometheus/", []string{"internal/telemetry", "internal/ops/...", "internal/app", "queue/asynqueue"}, "metrics.go", "metrics of a package are in its metrics.go"},
+	{
+		"github.com/redis/go-redis",
+		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/devstack", "internal/app", "internal/apptest", "cmd/imagerun/..."},
+		"", "Redis is a belt: jobs go by queue, hints by generation/hints",
+	},
+	{"github.com/HugoSmits86/nativewebp", []string{"internal/simulators/..."}, "", "we decode WebP and never make it"},
+	{"github.com/stretchr/testify", []string{"*test"}, "", "assertions are for tests"},
+	{"github.com/google/go-cmp", []string{"*test"}, "", "assertions are for tests"},
+	{"pgregory.net/rapid", []string{"*test"}, "", "assertions are for tests"},
+	{"go.uber.org/goleak", []string{"*test"}, "", "assertions are for tests"},
+	{"github.com/compose-spec/", nil, "", "only the test of compose.yaml reads it"},
+}
+
+// vague are names that say nothing about what is inside.
+var vague = []string{
+	"util", "utils", "common", "helper", "helpers", "misc", "base", "types", "models", "manager", "impl", "shared", "lib", "core", "service", "services",
+}
