@@ -1,0 +1,166 @@
+package durable
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"imagerun/queue"
+	"imagerun/queue/durable/db"
+)
+
+// Task names one push of a job. An older epoch than the row's is a duplicate.
+type Task struct {
+	ID    uuid.UUID
+	Epoch int32
+	Queue string
+	Kind  string
+}
+
+// Name is what the task is called in Redis: id:epoch.
+func (t Task) Name() string { return t.ID.String() + ":" + strconv.Itoa(int(t.Epoch)) }
+
+// ParseName reads a [Task.Name].
+func ParseName(name string) (id uuid.UUID, epoch int32, err error) {
+	left, right, ok := strings.Cut(name, ":")
+	if !ok {
+		return id, 0, fmt.Errorf("task name %q has no epoch", name)
+	}
+
+	if id, err = uuid.Parse(left); err != nil {
+		return id, 0, fmt.Errorf("task name %q has no id", name)
+	}
+
+	n, err := strconv.ParseInt(right, 10, 32)
+	if err != nil {
+		return id, 0, fmt.Errorf("task name %q has no epoch", name)
+	}
+
+	return id, int32(n), nil
+}
+
+// Push is a task to be made known to the workers.
+type Push struct {
+	Task
+
+	RunAt   time.Time     // not before; in the past: at once
+	Timeout time.Duration // of the kind; the engine's own must be far beyond it
+}
+
+// Pusher is the engine that carries tasks to workers. queue/asynqueue implements it.
+type Pusher interface {
+	// Push makes a task known to the workers. One of that name that is there already is success.
+	Push(ctx context.Context, p Push) error
+	// Forget removes a task that a newer epoch replaces, unless it waits for its turn, where it
+	// does no harm. One that is not there is success.
+	Forget(ctx context.Context, t Task) error
+	// Active returns the tasks that some worker took and has not answered for. Their kind is empty.
+	Active(ctx context.Context, queues []string) ([]Task, error)
+	// Alive reports of each task whether the engine will still bring it to a worker, or has.
+	Alive(ctx context.Context, tasks []Task) ([]bool, error)
+}
+
+// Options say how the queue reaches its workers, and when it looks after what.
+type Options struct {
+	Pusher Pusher       // nil: jobs are only staged, and some other process relays them
+	Log    *slog.Logger // nil: silent
+	Timing Timing
+}
+
+// Timing holds every interval. A zero field means the default, which the promises of
+// docs/guarantees.md are made of; tests shorten them.
+type Timing struct {
+	Lease      time.Duration // a claim without heartbeat is lost after this; 10 s
+	Heartbeat  time.Duration // leases are extended each; 3 s
+	Relay      time.Duration // staged rows are looked for each; 500 ms
+	RelayAfter time.Duration // and are pushed by the relay when older than; 300 ms
+	Sweep      time.Duration // expired leases are looked for each; 1 s
+	Reconcile  time.Duration // rows are compared with Redis each; 5 s
+	Overdue    time.Duration // pushed or retrying rows are suspicious when late by; 10 s
+	AskAgain   time.Duration // a suspicious row is asked about at most each; 30 s
+	Ahead      time.Duration // a job due later is pushed this long before; 5 min
+	Grace      time.Duration // a handler may take this to notice the end of its context; 5 s
+	Patience   time.Duration // a worker tries to write an outcome for this long; 1 min
+}
+
+func (t Timing) withDefaults() Timing {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&t.Lease, 10 * time.Second},
+		{&t.Heartbeat, 3 * time.Second},
+		{&t.Relay, 500 * time.Millisecond},
+		{&t.RelayAfter, 300 * time.Millisecond},
+		{&t.Sweep, time.Second},
+		{&t.Reconcile, 5 * time.Second},
+		{&t.Overdue, 10 * time.Second},
+		{&t.AskAgain, 30 * time.Second},
+		{&t.Ahead, 5 * time.Minute},
+		{&t.Grace, 5 * time.Second},
+		{&t.Patience, time.Minute},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+
+	return t
+}
+
+// Queue stages jobs and sees to it that they are pushed. Its methods may be called by many
+// goroutines.
+type Queue struct {
+	pool    *pgxpool.Pool
+	kinds   queue.Kinds
+	pusher  Pusher
+	log     *slog.Logger
+	timing  Timing
+	db      *db.Queries
+	metrics *metrics
+
+	pushes chan pushing // hints from commits, to be pushed off their path
+	marks  chan Task    // pushed, to be marked so
+}
+
+// pushing is a push, and whether the epoch before it may still be in Redis.
+type pushing struct {
+	Push
+
+	replaces bool
+}
+
+// backlog bounds what commits may leave to the background; more is left to the relay.
+const backlog = 4096
+
+// New returns a queue on pool. It starts nothing: [Queue.Run] pushes what commits hand over, and
+// without it the relay of [Queue.Maintain] does, a little later.
+func New(pool *pgxpool.Pool, kinds queue.Kinds, o Options) *Queue {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+
+	return &Queue{
+		pool:    pool,
+		kinds:   kinds,
+		pusher:  o.Pusher,
+		log:     o.Log,
+		timing:  o.Timing.withDefaults(),
+		db:      db.New(),
+		metrics: newMetrics(),
+		pushes:  make(chan pushing, backlog),
+		marks:   make(chan Task, backlog),
+	}
+}
+
+func (q *Queue) pushOf(t Task, runAt time.Time) Push {
+	p, _ := q.kinds.Policy(t.Kind) // of an unknown kind nothing is known but that it was staged
+
+	return Push{Task: t, RunAt: runAt, Timeout: p.Timeout}
+}

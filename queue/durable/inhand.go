@@ -1,0 +1,190 @@
+package durable
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"imagerun/queue"
+	"imagerun/queue/durable/db"
+)
+
+// Run extends the leases of all jobs in hand, one statement for all of them, until ctx ends. It
+// must outlive the last handler. It keeps a connection of its own, so that handlers that use up
+// the pool cannot cost the process its leases.
+func (r *Runner) Run(ctx context.Context) error {
+	var conn *pgxpool.Conn
+
+	release := func() {
+		if conn != nil {
+			conn.Release()
+			conn = nil
+		}
+	}
+	defer release()
+
+	every(ctx, r.q.timing.Heartbeat, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, r.q.timing.Heartbeat)
+		defer cancel()
+
+		if conn == nil {
+			c, err := r.q.pool.Acquire(ctx)
+			if err != nil {
+				r.log.WarnContext(ctx, "leases were not extended", "error", err)
+
+				return
+			}
+
+			conn = c
+		}
+
+		if err := r.beat(ctx, conn); err != nil {
+			r.log.WarnContext(ctx, "leases were not extended", "error", err)
+			release()
+		}
+	})
+
+	return nil
+}
+
+func (r *Runner) beat(ctx context.Context, conn *pgxpool.Conn) error {
+	var p db.JobBeatParams
+
+	r.mu.Lock()
+
+	mine := make(map[uuid.UUID]*run, len(r.runs))
+
+	for u := range r.runs {
+		if u.claimed.Load() {
+			mine[u.holder] = u
+			p.Ids, p.Holders = append(p.Ids, u.task.ID), append(p.Holders, u.holder)
+		}
+	}
+
+	r.mu.Unlock()
+
+	if len(mine) == 0 {
+		return conn.Ping(ctx)
+	}
+
+	p.Lease = r.q.timing.Lease.Seconds()
+
+	held, err := r.q.db.JobBeat(ctx, conn, p)
+	if err != nil {
+		return err
+	}
+
+	for _, h := range held {
+		delete(mine, h)
+	}
+
+	for _, u := range mine {
+		// A handler that completed its job may still be on its way back.
+		if !u.completed.Load() {
+			u.cancel(queue.ErrStale)
+		}
+	}
+
+	return nil
+}
+
+// Interrupt ends the context of every handler with [queue.ErrStopping] and takes no further
+// task. Jobs whose handlers return an error then, or ignore it, are handed to other workers.
+func (r *Runner) Interrupt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	r.stopping = true
+
+	for u := range r.runs {
+		u.cancel(queue.ErrStopping)
+	}
+}
+
+// Idle waits until no task is in hand, or ctx ends.
+func (r *Runner) Idle(ctx context.Context) error {
+	r.mu.Lock()
+
+	if len(r.runs) == 0 {
+		r.mu.Unlock()
+
+		return nil
+	}
+
+	empty := make(chan struct{})
+	r.idle = append(r.idle, empty)
+	r.mu.Unlock()
+
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// InHand returns how many tasks are being worked.
+func (r *Runner) InHand() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	return len(r.runs)
+}
+
+func (r *Runner) begin(u *run) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	if r.stopping {
+		return false
+	}
+
+	r.runs[u] = struct{}{}
+
+	return true
+}
+
+func (r *Runner) end(u *run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	delete(r.runs, u)
+
+	if len(r.runs) == 0 {
+		for _, c := range r.idle {
+			close(c)
+		}
+
+		r.idle = nil
+	}
+}
+
+// Complete implements [queue.Fence].
+func (u *run) Complete(ctx context.Context, tx pgx.Tx) error {
+	// Set before the statement: whoever asks meanwhile must look at the row to know.
+	u.completed.Store(true)
+
+	n, err := u.r.q.db.JobComplete(ctx, tx, db.JobCompleteParams{ID: u.task.ID, Holder: &u.holder})
+
+	return fenced(n, err)
+}
+
+// Hold implements [queue.Fence].
+func (u *run) Hold(ctx context.Context, tx pgx.Tx) error {
+	n, err := u.r.q.db.JobHold(ctx, tx, db.JobHoldParams{ID: u.task.ID, Holder: &u.holder})
+
+	return fenced(n, err)
+}
+
+func fenced(rows int64, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case rows == 0:
+		return queue.ErrStale
+	default:
+		return nil
+	}
+}

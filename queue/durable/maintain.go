@@ -1,0 +1,76 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"imagerun/queue/durable/db"
+)
+
+const (
+	relayBatch  = 500
+	passTimeout = 10 * time.Second // of one look at the table
+)
+
+var errNoPusher = errors.New("maintain: queue has no pusher")
+
+// Maintain runs the relay, the sweeper and the reconciler until ctx ends. Every scheduler runs
+// it: they need no leader, since whatever two of them do at once is done once.
+func (q *Queue) Maintain(ctx context.Context) error {
+	if q.pusher == nil {
+		return errNoPusher
+	}
+
+	sweeper := sweeper{q: q, now: time.Now}
+	reconciler := newReconciler(q)
+
+	var wg sync.WaitGroup
+
+	wg.Go(func() { every(ctx, q.timing.Relay, q.relay) })
+	wg.Go(func() { every(ctx, q.timing.Sweep, sweeper.pass) })
+	wg.Go(func() { every(ctx, q.timing.Reconcile, reconciler.pass) })
+	wg.Wait()
+
+	return nil
+}
+
+// relay pushes what nobody pushed: the process died after its commit, plain SQL staged it, the
+// engine was away, or its time has come near.
+func (q *Queue) relay(ctx context.Context) {
+	for ctx.Err() == nil {
+		pass, cancel := context.WithTimeout(ctx, passTimeout)
+		rows, err := q.db.JobRelay(pass, q.pool, db.JobRelayParams{
+			Ahead: q.timing.Ahead.Seconds(), Older: q.timing.RelayAfter.Seconds(), MaxRows: relayBatch,
+		})
+
+		cancel()
+
+		if err != nil {
+			q.complain(ctx, "staged jobs were not looked for", err)
+
+			return
+		}
+
+		ps := make([]pushing, len(rows))
+		for i, r := range rows {
+			ps[i] = pushing{
+				Push:     q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt),
+				replaces: r.Epoch > 1,
+			}
+		}
+
+		// Less than all: the engine is unwell, and asking faster does not heal it.
+		if sent := q.pushAll(ctx, ps); sent < len(ps) || len(ps) < relayBatch {
+			return
+		}
+	}
+}
+
+// complain logs what a loop could not do, unless it is only being stopped.
+func (q *Queue) complain(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil {
+		q.log.WarnContext(ctx, what, "error", err) //nolint:sloglint // each caller's text is constant
+	}
+}

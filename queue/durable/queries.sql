@@ -1,0 +1,186 @@
+-- Times are of the database (clock_timestamp), so that the clock of a worker never matters.
+
+-- name: JobStage :one
+-- A live job of the same key is locked and returned instead: what it has done so far it did
+-- before this transaction commits.
+insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_at)
+values (sqlc.arg(id), sqlc.arg(kind), sqlc.arg(queue), sqlc.arg(args), sqlc.narg(dedupe_key),
+        coalesce(sqlc.narg(run_at)::timestamptz, clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second'),
+        clock_timestamp(), clock_timestamp())
+on conflict (kind, dedupe_key) where state <> 'dead'
+do update set dedupe_key = excluded.dedupe_key
+returning id, run_at;
+
+-- name: JobWake :many
+-- Touches the row whatever its state: a claim that comes meanwhile waits for this transaction
+-- and so sees what it wrote.
+update job set
+    wake      = state = 'running',
+    epoch     = epoch + (state <> 'running' and run_at > clock_timestamp())::integer,
+    staged_at = case when state <> 'running' and run_at > clock_timestamp() then clock_timestamp() else staged_at end,
+    state     = case when state <> 'running' and run_at > clock_timestamp() then 'staged' else state end,
+    run_at    = least(run_at, clock_timestamp())
+where kind = any(sqlc.arg(kinds)::text[]) and dedupe_key = sqlc.arg(dedupe_key) and state <> 'dead'
+returning id, kind, queue, epoch, state, run_at;
+
+-- name: JobClaim :one
+-- No skip locked: no row has to mean a duplicate. Losing this write in a crash costs a repeat,
+-- which the holder keeps harmless.
+update job set
+    state       = 'running',
+    holder      = sqlc.arg(holder),
+    lease_until = clock_timestamp() + sqlc.arg(lease)::float8 * interval '1 second',
+    wake        = false
+from (select set_config('synchronous_commit', 'off', true)) as fast
+where id = sqlc.arg(id) and epoch = sqlc.arg(epoch) and state in ('staged', 'pushed', 'retrying')
+  and run_at <= clock_timestamp() + interval '2 seconds'
+returning kind, queue, args, attempt, extract(epoch from clock_timestamp() - run_at)::float8 as late;
+
+-- name: JobLook :one
+select state, epoch, holder, extract(epoch from run_at - clock_timestamp())::float8 as due_in
+from job where id = sqlc.arg(id);
+
+-- name: JobBeat :many
+-- Extends what is ours and not locked, and returns which holders still hold. A row that a
+-- handler has locked in a transaction of its own is skipped, and the sweeper skips it too.
+with mine as (
+    select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder
+), free as (
+    select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
+    order by job.id for no key update of job skip locked
+), beat as (
+    update job set lease_until = clock_timestamp() + sqlc.arg(lease)::float8 * interval '1 second'
+    from free, (select set_config('synchronous_commit', 'off', true)) as fast
+    where job.id = free.id
+    returning job.id
+)
+select mine.holder::uuid as holder
+from mine join job on job.id = mine.id and job.holder = mine.holder;
+
+-- name: JobHold :execrows
+select id from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) for no key update;
+
+-- name: JobComplete :execrows
+delete from job where id = sqlc.arg(id) and holder = sqlc.arg(holder);
+
+-- name: JobSnooze :one
+-- A job that was woken while it ran, or asked for now, is staged anew; else it waits in Redis.
+update job set
+    state       = case when wake or sqlc.arg(delay)::float8 = 0 then 'staged' else 'retrying' end,
+    epoch       = epoch + (wake or sqlc.arg(delay)::float8 = 0)::integer,
+    run_at      = clock_timestamp() + case when wake then 0 else sqlc.arg(delay)::float8 end * interval '1 second',
+    staged_at   = clock_timestamp(),
+    holder      = null,
+    lease_until = null,
+    wake        = false,
+    lost        = 0
+where id = sqlc.arg(id) and holder = sqlc.arg(holder)
+returning state, epoch, run_at;
+
+-- name: JobFail :one
+-- One attempt is spent. afresh is for a handler that ignores the end of its context: the task
+-- in Redis stays with it, so the next attempt needs another.
+update job set
+    state       = case when sqlc.arg(afresh)::boolean then 'staged' else 'retrying' end,
+    epoch       = epoch + sqlc.arg(afresh)::boolean::integer,
+    run_at      = clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second',
+    staged_at   = clock_timestamp(),
+    attempt     = attempt + sqlc.arg(spent)::integer,
+    error_code  = sqlc.arg(error_code)::text,
+    holder      = null,
+    lease_until = null,
+    wake        = false,
+    lost        = 0
+where id = sqlc.arg(id) and holder = sqlc.arg(holder)
+returning epoch, run_at;
+
+-- name: JobHandBack :one
+update job set
+    state       = 'staged',
+    epoch       = epoch + 1,
+    run_at      = clock_timestamp(),
+    staged_at   = clock_timestamp(),
+    holder      = null,
+    lease_until = null,
+    lost        = 0
+where id = sqlc.arg(id) and holder = sqlc.arg(holder)
+returning epoch, run_at;
+
+-- name: JobBury :execrows
+update job set
+    state       = 'dead',
+    attempt     = attempt + sqlc.arg(spent)::integer,
+    error_code  = sqlc.arg(error_code)::text,
+    died_at     = clock_timestamp(),
+    holder      = null,
+    lease_until = null,
+    wake        = false,
+    lost        = 0
+where id = sqlc.arg(id) and holder = sqlc.arg(holder);
+
+-- name: JobRelay :many
+select id, kind, queue, epoch, run_at from job
+where state = 'staged'
+  and run_at <= clock_timestamp() + sqlc.arg(ahead)::float8 * interval '1 second'
+  and staged_at <= clock_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
+order by run_at
+limit sqlc.arg(max_rows)
+for no key update skip locked;
+
+-- name: JobMark :exec
+with sent as (
+    select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch
+), free as (
+    select job.id from job join sent on job.id = sent.id and job.epoch = sent.epoch
+    where job.state = 'staged'
+    order by job.id for no key update of job skip locked
+)
+update job set state = 'pushed'
+from free, (select set_config('synchronous_commit', 'off', true)) as fast
+where job.id = free.id;
+
+-- name: JobSweep :many
+-- The lease ran out: another worker shall have it. The third in a row is set aside.
+with expired as (
+    select id from job where state = 'running' and lease_until < clock_timestamp()
+    order by id limit 500 for no key update skip locked
+)
+update job set
+    state       = case when lost + 1 >= sqlc.arg(poison)::integer then 'dead' else 'staged' end,
+    died_at     = case when lost + 1 >= sqlc.arg(poison)::integer then clock_timestamp() end,
+    error_code  = case when lost + 1 >= sqlc.arg(poison)::integer then 'poison' else error_code end,
+    lost        = lost + 1,
+    epoch       = epoch + 1,
+    run_at      = clock_timestamp(),
+    staged_at   = clock_timestamp(),
+    holder      = null,
+    lease_until = null,
+    wake        = false
+from expired where job.id = expired.id
+returning job.id, job.kind, job.queue, job.epoch, job.state, job.run_at;
+
+-- name: JobOverdue :many
+select id, kind, queue, epoch from job
+where state in ('pushed', 'retrying') and run_at < clock_timestamp() - sqlc.arg(overdue)::float8 * interval '1 second'
+order by run_at
+limit 1000;
+
+-- name: JobStates :many
+select id, epoch, state from job where id = any(sqlc.arg(ids)::uuid[]);
+
+-- name: JobRenew :many
+-- The task of this push is gone, or nobody runs it: push again under a new name.
+with gone as (
+    select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch
+), free as (
+    select job.id from job join gone on job.id = gone.id and job.epoch = gone.epoch
+    where job.state in ('staged', 'pushed', 'retrying')
+    order by job.id for no key update of job skip locked
+)
+update job set
+    state     = 'staged',
+    epoch     = epoch + 1,
+    run_at    = greatest(run_at, clock_timestamp()),
+    staged_at = clock_timestamp()
+from free where job.id = free.id
+returning job.id, job.kind, job.queue, job.epoch, job.run_at;

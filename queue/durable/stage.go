@@ -1,0 +1,125 @@
+package durable
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/queue"
+	"imagerun/queue/durable/db"
+)
+
+// StageOption changes how one job is staged.
+type StageOption func(*db.JobStageParams)
+
+// Key makes the job the only live one of its kind with this key: staging it again while it is
+// queued or runs returns the live job's id. The key holds ids and nothing else.
+func Key(key string) StageOption {
+	return func(p *db.JobStageParams) { p.DedupeKey = &key }
+}
+
+// After has the job run no sooner than d from now, by the database's clock.
+func After(d time.Duration) StageOption {
+	return func(p *db.JobStageParams) { p.Delay = d.Seconds() }
+}
+
+// At has the job run no sooner than t.
+func At(t time.Time) StageOption {
+	return func(p *db.JobStageParams) { p.RunAt = &t }
+}
+
+// Stage writes a job in the caller's transaction: it exists if and only if tx commits. It is the
+// only way in. When tx offers AfterCommit(func()), as postgres.InTx's does, the job is pushed
+// right after the commit and off the caller's path; otherwise the relay finds it.
+//
+// Stage returns the id of the job, or of the live job that has the same [Key].
+func (q *Queue) Stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...StageOption) (uuid.UUID, error) {
+	kind := args.Kind()
+
+	policy, ok := q.kinds.Policy(kind)
+	if !ok {
+		return uuid.Nil, fmt.Errorf("stage %s: kind is not in the table of kinds", kind)
+	}
+
+	data, err := json.Marshal(args)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("stage %s: %w", kind, err)
+	}
+
+	// Ids that rise with time keep the primary key's pages together.
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("stage %s: %w", kind, err)
+	}
+
+	p := db.JobStageParams{ID: id, Kind: kind, Queue: policy.Queue, Args: data}
+	for _, o := range opts {
+		o(&p)
+	}
+
+	row, err := q.db.JobStage(ctx, tx, p)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("stage %s: %w", kind, err)
+	}
+
+	if row.ID == id {
+		q.metrics.count(kind, policy.Queue, eventStaged)
+		q.afterCommit(tx, q.pushOf(Task{ID: id, Epoch: 1, Queue: policy.Queue, Kind: kind}, row.RunAt), false)
+	}
+
+	return row.ID, nil
+}
+
+// Wake has the live job of this kind and key run now, once tx has committed; if it is running,
+// its next snooze is "now". The job sees what tx wrote. Without such a job Wake does nothing.
+func (q *Queue) Wake(ctx context.Context, tx pgx.Tx, kind, key string) error {
+	policy, ok := q.kinds.Policy(kind)
+	if !ok {
+		return fmt.Errorf("wake %s: kind is not in the table of kinds", kind)
+	}
+
+	names := append([]string{policy.Args.Kind()}, policy.Aliases...)
+
+	rows, err := q.db.JobWake(ctx, tx, db.JobWakeParams{Kinds: names, DedupeKey: &key})
+	if err != nil {
+		return fmt.Errorf("wake %s: %w", kind, err)
+	}
+
+	for _, r := range rows {
+		if r.State == stateStaged {
+			q.afterCommit(tx, q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt), true)
+		}
+	}
+
+	return nil
+}
+
+// afterCommit hands a push to the background if tx commits and can tell.
+func (q *Queue) afterCommit(tx pgx.Tx, p Push, replaces bool) {
+	if q.pusher == nil || q.early(p) {
+		return
+	}
+
+	if t, ok := tx.(interface{ AfterCommit(f func()) }); ok {
+		t.AfterCommit(func() { q.offer(p, replaces) })
+	}
+}
+
+// offer leaves a push to the background, or to the relay when there is too much of it.
+func (q *Queue) offer(p Push, replaces bool) {
+	if q.pusher == nil || q.early(p) {
+		return
+	}
+
+	select {
+	case q.pushes <- pushing{Push: p, replaces: replaces}:
+	default:
+	}
+}
+
+// early reports whether a job is due so late that it stays staged for now.
+func (q *Queue) early(p Push) bool { return time.Until(p.RunAt) > q.timing.Ahead }
