@@ -7,5 +7,5 @@ import "embed"
 
 // FS holds the goose migrations.
 //
-//go:embed *.sql
+//go:embed 0*.sql
 var FS embed.FS

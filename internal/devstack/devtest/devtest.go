@@ -87,6 +87,19 @@ func PostgresURLs(t testing.TB) (app, auth, owner string) {
 	return app, auth, owner
 }
 
+// Schema returns the SQL that makes the database at ownerURL, from pg_dump.
+func Schema(t testing.TB, ownerURL string) string {
+	t.Helper()
+
+	pg, err := sharedPostgres()
+	require.NoError(t, err)
+
+	text, err := pg.Schema(t.Context(), ownerURL)
+	require.NoError(t, err)
+
+	return text
+}
+
 // Redis returns the URL of a database number that no other test uses. Flush it with FLUSHDB,
 // never FLUSHALL; a test that needs more takes [OwnRedis].
 func Redis(t testing.TB) string {

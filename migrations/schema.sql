@@ -1,0 +1,549 @@
+-- The whole schema, for reading. Made from the migrations by `make generate`.
+
+CREATE SCHEMA auth;
+
+CREATE TABLE auth.account (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    "accountId" text NOT NULL,
+    "providerId" text NOT NULL,
+    "userId" uuid NOT NULL,
+    "accessToken" text,
+    "refreshToken" text,
+    "idToken" text,
+    "accessTokenExpiresAt" timestamp with time zone,
+    "refreshTokenExpiresAt" timestamp with time zone,
+    scope text,
+    password text,
+    "createdAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    "updatedAt" timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE auth.account IS 'A way to sign in: here always the password, as scrypt hash with its salt.';
+
+COMMENT ON COLUMN auth.account."accountId" IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth.account."providerId" IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth.account."accessToken" IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth.account."refreshToken" IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth.account."idToken" IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth.account.scope IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth.account.password IS 'erase: row with the account';
+
+CREATE TABLE auth."rateLimit" (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    key text NOT NULL,
+    count integer NOT NULL,
+    "lastRequest" bigint NOT NULL
+);
+
+COMMENT ON TABLE auth."rateLimit" IS 'Calls by client address and path in the present window; lastRequest is in milliseconds since 1970.';
+
+COMMENT ON COLUMN auth."rateLimit".key IS 'erase: row 24 hours after the last request';
+
+CREATE TABLE auth.session (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    "expiresAt" timestamp with time zone NOT NULL,
+    token text NOT NULL,
+    "createdAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    "updatedAt" timestamp with time zone NOT NULL,
+    "ipAddress" text,
+    "userAgent" text,
+    "userId" uuid NOT NULL,
+    "impersonatedBy" text
+);
+
+COMMENT ON TABLE auth.session IS 'A signed-in browser or program. The token alone opens nothing: whoever presents it must have it signed.';
+
+COMMENT ON COLUMN auth.session.token IS 'erase: row at sign-out or expiry, or with the account';
+
+COMMENT ON COLUMN auth.session."ipAddress" IS 'erase: row at sign-out or expiry, or with the account';
+
+COMMENT ON COLUMN auth.session."userAgent" IS 'erase: row at sign-out or expiry, or with the account';
+
+COMMENT ON COLUMN auth.session."impersonatedBy" IS 'erase: row at sign-out or expiry, or with the account';
+
+CREATE TABLE auth."user" (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    "emailVerified" boolean NOT NULL,
+    image text,
+    "createdAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    "updatedAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    role text,
+    banned boolean,
+    "banReason" text,
+    "banExpires" timestamp with time zone
+);
+
+COMMENT ON TABLE auth."user" IS 'An account.';
+
+COMMENT ON COLUMN auth."user".name IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth."user".email IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth."user".image IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth."user".role IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth."user"."banReason" IS 'erase: row with the account';
+
+CREATE TABLE auth.verification (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    identifier text NOT NULL,
+    value text NOT NULL,
+    "expiresAt" timestamp with time zone NOT NULL,
+    "createdAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    "updatedAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+
+COMMENT ON TABLE auth.verification IS 'An open password reset: the hash of its token, and whose it is.';
+
+COMMENT ON COLUMN auth.verification.identifier IS 'erase: row at use or expiry, or with the account';
+
+COMMENT ON COLUMN auth.verification.value IS 'erase: row at use or expiry, or with the account';
+
+CREATE TABLE public.ai_image (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    task_id uuid NOT NULL,
+    index smallint NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    key text NOT NULL,
+    thumbnail_key text NOT NULL,
+    content_type text,
+    width integer,
+    height integer,
+    bytes bigint,
+    sha256 bytea,
+    stored_at timestamp with time zone,
+    CONSTRAINT ai_image_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'stored'::text, 'blocked'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE public.ai_image IS 'One image of a generation. The row is committed before its objects are put: an object without a row is an orphan.';
+
+COMMENT ON COLUMN public.ai_image.status IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_image.key IS 'erase: row with the task, after the object';
+
+COMMENT ON COLUMN public.ai_image.thumbnail_key IS 'erase: row with the task, after the object';
+
+COMMENT ON COLUMN public.ai_image.content_type IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_image.sha256 IS 'erase: row with the task';
+
+CREATE TABLE public.ai_task (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    provider text NOT NULL,
+    status text DEFAULT 'queued'::text NOT NULL,
+    status_sequence bigint DEFAULT 1 NOT NULL,
+    model text NOT NULL,
+    catalogue_hash text NOT NULL,
+    prompt text NOT NULL,
+    negative_prompt text,
+    parameters jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    failure_code text,
+    support_code text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deadline_at timestamp with time zone NOT NULL,
+    admitted_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    CONSTRAINT ai_task_check CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))),
+    CONSTRAINT ai_task_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'submitting'::text, 'running'::text, 'storing'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))
+);
+
+COMMENT ON TABLE public.ai_task IS 'One generation, by the name that the privacy policy gives it.';
+
+COMMENT ON COLUMN public.ai_task.provider IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.status IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.model IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.catalogue_hash IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.prompt IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.negative_prompt IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.parameters IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.metadata IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.failure_code IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.support_code IS 'erase: row with the task';
+
+CREATE TABLE public.api_key (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.api_key IS 'A key that a user made for a program. The secret is random, so its SHA-256 is enough; it is shown once.';
+
+COMMENT ON COLUMN public.api_key.name IS 'erase: row with the account';
+
+COMMENT ON COLUMN public.api_key.prefix IS 'erase: row with the account';
+
+COMMENT ON COLUMN public.api_key.secret_hash IS 'erase: row with the account';
+
+COMMENT ON COLUMN public.api_key.scopes IS 'erase: row with the account';
+
+CREATE TABLE public.auth_mail (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind text NOT NULL,
+    user_id uuid NOT NULL,
+    recipient text NOT NULL,
+    url text NOT NULL,
+    token text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT auth_mail_kind_check CHECK ((kind = ANY (ARRAY['verify-email'::text, 'reset-password'::text])))
+);
+
+COMMENT ON TABLE public.auth_mail IS 'A mail to send for the auth service. url and token open an account for an hour: they are secrets.';
+
+COMMENT ON COLUMN public.auth_mail.kind IS 'erase: row when sent, 24 hours after creation, or with the account';
+
+COMMENT ON COLUMN public.auth_mail.recipient IS 'erase: row when sent, 24 hours after creation, or with the account';
+
+COMMENT ON COLUMN public.auth_mail.url IS 'erase: row when sent, 24 hours after creation, or with the account';
+
+COMMENT ON COLUMN public.auth_mail.token IS 'erase: row when sent, 24 hours after creation, or with the account';
+
+CREATE TABLE public.generation_event (
+    task_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    status text NOT NULL,
+    image_index smallint,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.generation_event IS 'Every change of a generation that a watcher sees, by status_sequence.';
+
+COMMENT ON COLUMN public.generation_event.status IS 'erase: row with the task';
+
+CREATE TABLE public.generation_tombstone (
+    task_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.generation_tombstone IS 'A deleted generation, so that its owner gets 410 rather than 404 for a while. Holds nothing but ids.';
+
+CREATE TABLE public.generation_user (
+    user_id uuid NOT NULL,
+    ref text DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text) NOT NULL,
+    plan text DEFAULT 'free'::text NOT NULL,
+    last_admitted_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.generation_user IS 'What generation knows of a user: a random name for object keys and hints, the plan, and when they last got a turn.';
+
+COMMENT ON COLUMN public.generation_user.ref IS 'erase: row with the account';
+
+COMMENT ON COLUMN public.generation_user.plan IS 'erase: row with the account';
+
+CREATE TABLE public.idempotency_record (
+    user_id uuid NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    resource_id uuid NOT NULL,
+    status smallint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.idempotency_record IS 'What a key was first used for. The answer is rendered again from the resource; no body is kept.';
+
+COMMENT ON COLUMN public.idempotency_record.key IS 'erase: 24 hours after creation, or with the account';
+
+COMMENT ON COLUMN public.idempotency_record.fingerprint IS 'erase: 24 hours after creation, or with the account';
+
+CREATE TABLE public.job (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind text NOT NULL,
+    queue text NOT NULL,
+    args jsonb NOT NULL,
+    dedupe_key text,
+    state text DEFAULT 'staged'::text NOT NULL,
+    epoch integer DEFAULT 1 NOT NULL,
+    holder uuid,
+    attempt integer DEFAULT 0 NOT NULL,
+    lost smallint DEFAULT 0 NOT NULL,
+    wake boolean DEFAULT false NOT NULL,
+    error_code text,
+    run_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    staged_at timestamp with time zone DEFAULT now() NOT NULL,
+    died_at timestamp with time zone,
+    CONSTRAINT job_check CHECK (((state = 'running'::text) = (holder IS NOT NULL))),
+    CONSTRAINT job_check1 CHECK (((state = 'running'::text) = (lease_until IS NOT NULL))),
+    CONSTRAINT job_check2 CHECK (((state = 'dead'::text) = (died_at IS NOT NULL))),
+    CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['staged'::text, 'pushed'::text, 'running'::text, 'retrying'::text, 'dead'::text])))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.job IS 'Work that is owed. The row goes in the transaction that completes the job; a dead one waits for an operator.';
+
+COMMENT ON COLUMN public.job.kind IS 'erase: holds no personal value; row with the job''s end';
+
+COMMENT ON COLUMN public.job.queue IS 'erase: holds no personal value; row with the job''s end';
+
+COMMENT ON COLUMN public.job.args IS 'erase: ids, integers, booleans, times and enums only; row with the job''s end';
+
+COMMENT ON COLUMN public.job.dedupe_key IS 'erase: holds ids only; row with the job''s end';
+
+COMMENT ON COLUMN public.job.state IS 'erase: holds no personal value; row with the job''s end';
+
+COMMENT ON COLUMN public.job.epoch IS 'Names the push: a task in Redis is called id:epoch, and an older epoch is a duplicate.';
+
+COMMENT ON COLUMN public.job.holder IS 'Random name of the present claim: the fence that every write of a worker tests.';
+
+COMMENT ON COLUMN public.job.attempt IS 'Failed attempts so far. Claims, snoozes and lost leases do not count.';
+
+COMMENT ON COLUMN public.job.lost IS 'Leases lost in a row; any ordinary outcome sets it back to 0.';
+
+COMMENT ON COLUMN public.job.wake IS 'Somebody asked for this job while it ran: its next snooze is now.';
+
+COMMENT ON COLUMN public.job.error_code IS 'erase: a code from a closed list; row with the job''s end';
+
+CREATE TABLE public.provider_attempt (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    task_id uuid NOT NULL,
+    n smallint NOT NULL,
+    state text DEFAULT 'intent'::text NOT NULL,
+    endpoint text NOT NULL,
+    request_id text,
+    status_url text,
+    response_url text,
+    cancel_url text,
+    callback jsonb,
+    error_code text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    sent_at timestamp with time zone,
+    callback_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    erased_at timestamp with time zone,
+    CONSTRAINT provider_attempt_state_check CHECK ((state = ANY (ARRAY['intent'::text, 'unknown'::text, 'submitted'::text, 'done'::text, 'abandoned'::text])))
+);
+
+COMMENT ON TABLE public.provider_attempt IS 'One call of a provider for a generation. The row is committed before the call: a call without a row cannot be.';
+
+COMMENT ON COLUMN public.provider_attempt.state IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.provider_attempt.endpoint IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.provider_attempt.request_id IS 'erase: row with the task, after the payload at the provider';
+
+COMMENT ON COLUMN public.provider_attempt.status_url IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.provider_attempt.response_url IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.provider_attempt.cancel_url IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.provider_attempt.callback IS 'erase: null when the attempt ends; row with the task';
+
+COMMENT ON COLUMN public.provider_attempt.error_code IS 'erase: row with the task';
+
+ALTER TABLE ONLY auth.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY auth."rateLimit"
+    ADD CONSTRAINT "rateLimit_key_key" UNIQUE (key);
+
+ALTER TABLE ONLY auth."rateLimit"
+    ADD CONSTRAINT "rateLimit_pkey" PRIMARY KEY (id);
+
+ALTER TABLE ONLY auth.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY auth.session
+    ADD CONSTRAINT session_token_key UNIQUE (token);
+
+ALTER TABLE ONLY auth."user"
+    ADD CONSTRAINT user_email_key UNIQUE (email);
+
+ALTER TABLE ONLY auth."user"
+    ADD CONSTRAINT user_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY auth.verification
+    ADD CONSTRAINT verification_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ai_image
+    ADD CONSTRAINT ai_image_key_key UNIQUE (key);
+
+ALTER TABLE ONLY public.ai_image
+    ADD CONSTRAINT ai_image_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ai_image
+    ADD CONSTRAINT ai_image_task_id_index_key UNIQUE (task_id, index);
+
+ALTER TABLE ONLY public.ai_image
+    ADD CONSTRAINT ai_image_thumbnail_key_key UNIQUE (thumbnail_key);
+
+ALTER TABLE ONLY public.ai_task
+    ADD CONSTRAINT ai_task_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ai_task
+    ADD CONSTRAINT ai_task_support_code_key UNIQUE (support_code);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.auth_mail
+    ADD CONSTRAINT auth_mail_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.generation_event
+    ADD CONSTRAINT generation_event_pkey PRIMARY KEY (task_id, sequence);
+
+ALTER TABLE ONLY public.generation_tombstone
+    ADD CONSTRAINT generation_tombstone_pkey PRIMARY KEY (task_id);
+
+ALTER TABLE ONLY public.generation_user
+    ADD CONSTRAINT generation_user_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.generation_user
+    ADD CONSTRAINT generation_user_ref_key UNIQUE (ref);
+
+ALTER TABLE ONLY public.idempotency_record
+    ADD CONSTRAINT idempotency_record_pkey PRIMARY KEY (user_id, key);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provider_attempt
+    ADD CONSTRAINT provider_attempt_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provider_attempt
+    ADD CONSTRAINT provider_attempt_request_id_key UNIQUE (request_id);
+
+ALTER TABLE ONLY public.provider_attempt
+    ADD CONSTRAINT provider_attempt_task_id_n_key UNIQUE (task_id, n);
+
+CREATE INDEX "account_userId_idx" ON auth.account USING btree ("userId");
+
+CREATE INDEX "session_userId_idx" ON auth.session USING btree ("userId");
+
+CREATE INDEX verification_identifier_idx ON auth.verification USING btree (identifier);
+
+CREATE INDEX ai_task_admitted_idx ON public.ai_task USING btree (provider, user_id, status) WHERE ((admitted_at IS NOT NULL) AND (finished_at IS NULL));
+
+CREATE INDEX ai_task_deadline_idx ON public.ai_task USING btree (deadline_at) WHERE (finished_at IS NULL);
+
+CREATE INDEX ai_task_history_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+
+CREATE INDEX ai_task_waiting_idx ON public.ai_task USING btree (provider, user_id, created_at, id) WHERE ((status = 'queued'::text) AND (admitted_at IS NULL));
+
+CREATE INDEX api_key_user_idx ON public.api_key USING btree (user_id, created_at DESC);
+
+CREATE INDEX auth_mail_created_idx ON public.auth_mail USING btree (created_at);
+
+CREATE INDEX auth_mail_user_idx ON public.auth_mail USING btree (user_id);
+
+CREATE INDEX idempotency_record_created_idx ON public.idempotency_record USING btree (created_at);
+
+CREATE INDEX job_dead_idx ON public.job USING btree (died_at) WHERE (state = 'dead'::text);
+
+CREATE UNIQUE INDEX job_dedupe_idx ON public.job USING btree (kind, dedupe_key) WHERE (state <> 'dead'::text);
+
+CREATE INDEX job_lease_idx ON public.job USING btree (lease_until) WHERE (state = 'running'::text);
+
+CREATE INDEX job_staged_idx ON public.job USING btree (run_at) WHERE (state = 'staged'::text);
+
+CREATE INDEX job_waiting_idx ON public.job USING btree (run_at) WHERE (state = ANY (ARRAY['pushed'::text, 'retrying'::text]));
+
+ALTER TABLE ONLY auth.account
+    ADD CONSTRAINT "account_userId_fkey" FOREIGN KEY ("userId") REFERENCES auth."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY auth.session
+    ADD CONSTRAINT "session_userId_fkey" FOREIGN KEY ("userId") REFERENCES auth."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ai_image
+    ADD CONSTRAINT ai_image_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.ai_task(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ai_task
+    ADD CONSTRAINT ai_task_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.generation_user(user_id);
+
+ALTER TABLE ONLY public.generation_event
+    ADD CONSTRAINT generation_event_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.ai_task(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provider_attempt
+    ADD CONSTRAINT provider_attempt_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.ai_task(id) ON DELETE CASCADE;
+
+GRANT USAGE ON SCHEMA auth TO imagerun_app;
+GRANT USAGE ON SCHEMA auth TO imagerun_auth;
+
+GRANT USAGE ON SCHEMA public TO imagerun_app;
+GRANT USAGE ON SCHEMA public TO imagerun_auth;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.account TO imagerun_auth;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth."rateLimit" TO imagerun_auth;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.session TO imagerun_auth;
+
+GRANT SELECT(id) ON TABLE auth.session TO imagerun_app;
+
+GRANT SELECT("expiresAt") ON TABLE auth.session TO imagerun_app;
+
+GRANT SELECT(token) ON TABLE auth.session TO imagerun_app;
+
+GRANT SELECT("createdAt") ON TABLE auth.session TO imagerun_app;
+
+GRANT SELECT("userId") ON TABLE auth.session TO imagerun_app;
+
+GRANT SELECT("impersonatedBy") ON TABLE auth.session TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth."user" TO imagerun_auth;
+
+GRANT SELECT(id) ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT("emailVerified") ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT(role) ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT(banned) ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT("banExpires") ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.verification TO imagerun_auth;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ai_image TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ai_task TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_key TO imagerun_app;
+
+GRANT SELECT,DELETE ON TABLE public.auth_mail TO imagerun_app;
+GRANT INSERT ON TABLE public.auth_mail TO imagerun_auth;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_event TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_tombstone TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_user TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_record TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_app;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE imagerun_owner IN SCHEMA public GRANT USAGE ON SEQUENCES  TO imagerun_app;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE imagerun_owner IN SCHEMA public GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES  TO imagerun_app;
