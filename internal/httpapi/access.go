@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"net/http"
+	"path"
+	"strings"
+
+	"imagerun/internal/auth"
+)
+
+// access says who may use a route.
+type access struct {
+	public      bool       // the route checks its caller itself
+	scope       auth.Scope // what an API key needs
+	sessionOnly bool       // no API key may, whatever its scopes
+}
+
+// guard puts the checks in front of a route: who, from where, whether they may, and the contract.
+func (s *server) guard(rt route) http.Handler {
+	op := s.contract.operation(rt.pattern)
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := exchangeOf(r.Context())
+		x.pattern = rt.pattern[strings.Index(rt.pattern, "/"):]
+
+		if !rt.access.public {
+			p, err := s.admit(r, rt.access)
+			if err != nil {
+				s.fail(w, r, err)
+
+				return
+			}
+
+			x.userID = p.UserID
+			r = r.WithContext(auth.WithPrincipal(r.Context(), p))
+		}
+
+		if op != nil {
+			if err := op.check(r); err != nil {
+				s.fail(w, r, err)
+
+				return
+			}
+		}
+
+		if _, waits := preferredWait(r.Header.Get("Prefer")); waits {
+			defer patient(w, maxWait+replyTime)()
+		}
+
+		rt.handler(w, r)
+	})
+}
+
+func (s *server) admit(r *http.Request, a access) (*auth.Principal, error) {
+	p, err := s.Authenticator.Authenticate(r.Context(), r)
+	if err != nil {
+		return nil, err
+	}
+
+	// A browser sends the cookie whoever asks it to; a bearer token has to be put in on purpose.
+	if p.Method == auth.MethodCookie {
+		if err := s.crossOrigin.Check(r); err != nil {
+			return nil, errCrossOrigin.WithCause(err)
+		}
+	}
+
+	if a.sessionOnly && p.Method == auth.MethodAPIKey {
+		return nil, errSessionOnly
+	}
+
+	return p, p.Require(a.scope)
+}
+
+// authService lets the auth service answer. Signing in sets cookies, so it too is only for our
+// own pages and for programs; a program that sends a bearer token shows that it is one.
+func (s *server) authService(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+		if err := s.crossOrigin.Check(r); err != nil {
+			s.fail(w, r, errCrossOrigin.WithCause(err))
+
+			return
+		}
+	}
+
+	s.AuthService.ServeHTTP(w, r)
+}
+
+// cleanPath is the form that the mux would redirect to.
+func cleanPath(p string) string {
+	if p == "" {
+		return "/"
+	}
+
+	c := path.Clean(p)
+	if strings.HasSuffix(p, "/") && c != "/" {
+		c += "/"
+	}
+
+	return c
+}

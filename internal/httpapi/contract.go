@@ -1,0 +1,217 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"imagerun/api"
+	"imagerun/internal/fault"
+)
+
+// contract is the OpenAPI document, ready to check requests against.
+//
+// kin-openapi reads it; the schemas are compiled once by the JSON Schema 2020-12 library that
+// kin-openapi itself uses for OpenAPI 3.1. Going through its openapi3filter would compile them
+// anew for each request and flatten the errors to text that repeats values.
+type contract struct {
+	doc      *openapi3.T
+	raw      any // the same document, for the schemas' x-remedy
+	compiler *jsonschema.Compiler
+}
+
+// contractURL names the document to the compiler; nothing is fetched from it.
+const contractURL = "https://imagerun.invalid/openapi.json"
+
+func mustContract() *contract {
+	doc, err := openapi3.NewLoader().LoadFromData(api.Spec)
+	if err != nil {
+		panic(err)
+	}
+
+	var parsed any
+	if err := yaml.Unmarshal(api.Spec, &parsed); err != nil {
+		panic(err)
+	}
+
+	text, err := json.Marshal(parsed)
+	if err != nil {
+		panic(err)
+	}
+
+	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		panic(err)
+	}
+
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+
+	if err := c.AddResource(contractURL, raw); err != nil {
+		panic(err)
+	}
+
+	return &contract{doc: doc, raw: raw, compiler: c}
+}
+
+// schema compiles what a JSON pointer in the document leads to.
+func (c *contract) schema(tokens ...string) *jsonschema.Schema {
+	return c.compiler.MustCompile(contractURL + pointer(tokens))
+}
+
+// operation is one route's part of the contract.
+type operation struct {
+	contract *contract
+	body     *jsonschema.Schema // nil: takes none
+	params   map[string]param   // of the query
+}
+
+type param struct {
+	schema *jsonschema.Schema
+	kind   string // type of the value, or of the items
+	list   bool   // may be repeated
+}
+
+// operation returns the part of the contract for a route, or nil when it is not in the contract.
+func (c *contract) operation(pattern string) *operation {
+	method, path, _ := strings.Cut(pattern, " ")
+
+	item := c.doc.Paths.Value(path)
+	if item == nil || item.GetOperation(method) == nil {
+		return nil
+	}
+
+	spec := item.GetOperation(method)
+	at := []string{"paths", path, strings.ToLower(method)}
+	op := &operation{contract: c, params: map[string]param{}}
+
+	if spec.RequestBody != nil {
+		op.body = c.schema(append(at, "requestBody", "content", "application/json", "schema")...)
+	}
+
+	for i, p := range spec.Parameters {
+		if p.Value.In != openapi3.ParameterInQuery {
+			continue
+		}
+
+		schema := p.Value.Schema.Value
+		q := param{schema: c.schema(append(at, "parameters", strconv.Itoa(i), "schema")...), list: schema.Type.Is("array")}
+
+		if q.list {
+			schema = schema.Items.Value
+		}
+
+		q.kind = schema.Type.Slice()[0]
+		op.params[p.Value.Name] = q
+	}
+
+	return op
+}
+
+// check refuses what the contract does not allow, and leaves the body in one canonical form:
+// names in order, no spaces, integers as integers (1.0 and 1e0 are 1 to JSON Schema, but not to
+// encoding/json).
+func (op *operation) check(r *http.Request) error {
+	if err := op.checkQuery(r); err != nil {
+		return err
+	}
+
+	// A list may come in several lines (RFC 9110 §5.3); the generated code reads one.
+	for _, name := range []string{"Prefer", "If-None-Match"} {
+		if lines := r.Header.Values(name); len(lines) > 1 {
+			r.Header.Set(name, strings.Join(lines, ", "))
+		}
+	}
+
+	if op.body == nil {
+		return nil
+	}
+
+	v, err := readJSON(r)
+	if err != nil {
+		return err
+	}
+
+	if err := op.body.Validate(v); err != nil {
+		return op.contract.refusal(err)
+	}
+
+	canonical, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode body again: %w", err)
+	}
+
+	r.Body = io.NopCloser(bytes.NewReader(canonical))
+	r.ContentLength = int64(len(canonical))
+
+	return nil
+}
+
+func (op *operation) checkQuery(r *http.Request) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return errQuery
+	}
+
+	var fields []fault.Field
+
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		p, known := op.params[name]
+
+		switch {
+		case !known:
+			fields = append(fields, fault.Field{
+				Pointer: inQuery + showName(name), Keyword: "additionalProperties", Detail: "There is no such parameter here. Remove it.",
+			})
+		case !p.list && len(query[name]) > 1:
+			fields = append(fields, fault.Field{Pointer: inQuery + name, Keyword: "maxItems", Detail: "Give this parameter once."})
+		default:
+			if err := p.schema.Validate(p.value(query[name])); err != nil {
+				fields = append(fields, op.contract.fields(err, inQuery+name)...)
+			}
+		}
+	}
+
+	if len(fields) > 0 {
+		return errInvalid.WithFields(fields...)
+	}
+
+	return nil
+}
+
+// value reads what a query parameter says. What does not read as its type stays text, and its
+// schema refuses it.
+func (p param) value(texts []string) any {
+	read := func(text string) any {
+		if p.kind == "integer" {
+			if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+				return n
+			}
+		}
+
+		return text
+	}
+
+	if !p.list {
+		return read(texts[0])
+	}
+
+	values := make([]any, len(texts))
+	for i, text := range texts {
+		values[i] = read(text)
+	}
+
+	return values
+}

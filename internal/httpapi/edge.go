@@ -1,0 +1,151 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// exchange is what the layers of one request tell each other.
+type exchange struct {
+	requestID string
+	pattern   string    // of the route; "unmatched" until the mux has found one
+	userID    uuid.UUID // zero until the caller is known
+	code      string    // of the problem; empty: none
+	gone      bool      // the caller went away before the answer
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	if x == nil {
+		return &exchange{pattern: "unmatched"}
+	}
+
+	return x
+}
+
+// saneRequestID is what we take over from a caller: the alphabet of UUIDs, ULIDs and hex. It has
+// no dot, underscore or at-sign, so no API key, session token or address passes into the log.
+var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
+
+// edge wraps every request: its id, safe headers, one log line, metrics, and panics as problems.
+func (s *server) edge(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{requestID: r.Header.Get("X-Request-Id"), pattern: "unmatched"}
+		if !saneRequestID.MatchString(x.requestID) {
+			x.requestID = uuid.NewString()
+		}
+
+		began := time.Now()
+		rec := &recorder{ResponseWriter: w}
+		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		safeHeaders(rec.Header(), x.requestID)
+
+		defer func() {
+			abort := false
+			if v := recover(); v != nil {
+				abort = s.caught(rec, r, v)
+			}
+
+			s.done(r, rec, x, time.Since(began))
+
+			if abort {
+				panic(http.ErrAbortHandler) // net/http closes the connection: a torn reply must not look whole
+			}
+		}()
+
+		r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// safeHeaders are on every reply: nothing here is to be framed, sniffed, cached by others or
+// linked from. What is a page or a download says otherwise in its own handler.
+func safeHeaders(h http.Header, requestID string) {
+	h.Set("X-Request-Id", requestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Strict-Transport-Security", "max-age=31536000") // ignored over plain HTTP (RFC 6797 §8.1)
+	h.Set("Cache-Control", "no-store")
+}
+
+// caught turns a panic into a problem, or, when the reply has begun, asks for the connection to
+// be ended. The panic's value may hold anything, so only its stack is logged.
+func (s *server) caught(rec *recorder, r *http.Request, v any) (abort bool) {
+	if v == http.ErrAbortHandler { //nolint:errorlint // a sentinel, compared as net/http does
+		return true
+	}
+
+	x := exchangeOf(r.Context())
+	s.Logger.ErrorContext(r.Context(), "handler panicked",
+		slog.String("request_id", x.requestID), slog.String("route", x.pattern), slog.String("stack", string(debug.Stack())))
+
+	if rec.status != 0 {
+		return true
+	}
+
+	s.fail(rec, r, errPanic)
+
+	return false
+}
+
+func (s *server) done(r *http.Request, rec *recorder, x *exchange, took time.Duration) {
+	if rec.status == 0 {
+		rec.status = http.StatusOK // what net/http sends for a handler that wrote nothing
+	}
+
+	s.Metrics.observe(x.pattern, r.Method, rec.status, took)
+
+	attrs := []slog.Attr{
+		slog.String("route", x.pattern), slog.String("method", knownMethod(r.Method)), slog.Int("status", rec.status),
+		slog.Duration("duration", took), slog.String("request_id", x.requestID),
+	}
+	if x.userID != uuid.Nil {
+		attrs = append(attrs, slog.String("user_id", x.userID.String()))
+	}
+
+	if x.code != "" {
+		attrs = append(attrs, slog.String("code", x.code))
+	}
+
+	if x.gone {
+		attrs = append(attrs, slog.Bool("caller_gone", true))
+	}
+
+	s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request handled", attrs...)
+}
+
+// recorder remembers the status. Unwrap lets http.ResponseController through.
+type recorder struct {
+	http.ResponseWriter
+
+	status int
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+
+	return w.ResponseWriter.Write(b)
+}

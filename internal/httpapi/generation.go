@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/auth"
+	"imagerun/internal/auth/apikey"
+	"imagerun/internal/generation"
+)
+
+// owned returns the caller and the id in the path. An id of another form is one that is not there.
+func owned(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return uuid.Nil, uuid.Nil, err
+	}
+
+	id, ok := parseID(prefix, text)
+	if !ok {
+		if prefix == prefixKey {
+			return uuid.Nil, uuid.Nil, apikey.ErrNotFound
+		}
+
+		return uuid.Nil, uuid.Nil, generation.ErrNotFound
+	}
+
+	return p.UserID, id, nil
+}
+
+// GetGeneration implements the contract's operation.
+func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject) (GetGenerationResponseObject, error) {
+	userID, id, err := owned(ctx, prefixGeneration, r.ID)
+	if err != nil {
+		return nil, err
+	}
+
+	g, err := s.Generations.Get(ctx, userID, id)
+	if err != nil {
+		return nil, err
+	}
+
+	g, applied, err := s.await(ctx, userID, g, r.Params.Prefer)
+	if err != nil {
+		return nil, err
+	}
+
+	tag := etag(g)
+	if matches(r.Params.IfNoneMatch, tag) {
+		return GetGeneration304Response{Headers: GetGeneration304ResponseHeaders{ETag: &tag, PreferenceApplied: applied}}, nil
+	}
+
+	return GetGeneration200JSONResponse{
+		Body:    renderGeneration(g),
+		Headers: GetGeneration200ResponseHeaders{ETag: &tag, PreferenceApplied: applied},
+	}, nil
+}
+
+// CancelGeneration implements the contract's operation.
+func (s *server) CancelGeneration(ctx context.Context, r CancelGenerationRequestObject) (CancelGenerationResponseObject, error) {
+	userID, id, err := owned(ctx, prefixGeneration, r.ID)
+	if err != nil {
+		return nil, err
+	}
+
+	g, err := s.Generations.Cancel(ctx, userID, id)
+	if err != nil {
+		return nil, err
+	}
+
+	return CancelGeneration200JSONResponse{Body: renderGeneration(g), Headers: CancelGeneration200ResponseHeaders{ETag: new(etag(g))}}, nil
+}
+
+// DeleteGeneration implements the contract's operation.
+func (s *server) DeleteGeneration(ctx context.Context, r DeleteGenerationRequestObject) (DeleteGenerationResponseObject, error) {
+	userID, id, err := owned(ctx, prefixGeneration, r.ID)
+	if err != nil {
+		return nil, err
+	}
+
+	if err := s.Generations.Delete(ctx, userID, id); err != nil {
+		return nil, err
+	}
+
+	return DeleteGeneration204Response{}, nil
+}

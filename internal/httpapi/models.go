@@ -1,0 +1,31 @@
+package httpapi
+
+import "context"
+
+// ListModels implements the contract's operation. Which provider serves a model is not said.
+func (s *server) ListModels(context.Context, ListModelsRequestObject) (ListModelsResponseObject, error) {
+	models := s.Generations.Models()
+	out := ListModels200JSONResponse{Object: ModelListObjectList, URL: "/v1/models", Data: make([]Model, len(models))}
+
+	for i, m := range models {
+		out.Data[i] = Model{
+			ID:             m.ID,
+			Object:         ModelObjectModel,
+			Name:           m.Name,
+			Description:    m.Description,
+			PromptMax:      m.PromptMax,
+			NegativePrompt: m.NegativePrompt,
+			AspectRatios:   append([]string{}, m.AspectRatios...),
+			Sides:          Sides{Min: m.Sides.Min, Max: m.Sides.Max, MultipleOf: m.Sides.MultipleOf, MaxPixels: m.Sides.MaxPixels},
+			Qualities:      make([]Quality, len(m.Qualities)),
+			OutputFormats:  append([]string{}, m.OutputFormats...),
+			MaxImages:      m.MaxImages,
+		}
+
+		for j, q := range m.Qualities {
+			out.Data[i].Qualities[j] = Quality{ID: q.ID, Steps: q.Steps, Pixels: q.Pixels}
+		}
+	}
+
+	return out, nil
+}

@@ -1,0 +1,177 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"imagerun/internal/fault"
+)
+
+// The faults of the edge itself.
+var (
+	errNoRoute           = fault.New(fault.NotFound, "not_found", "There is nothing here. Check the address and the id.")
+	errMethod            = fault.New(fault.Malformed, "method_not_allowed", "This address does not take that method. The Allow header lists those it takes.")
+	errCrossOrigin       = fault.New(fault.Forbidden, "cross_origin", "A browser sent this from another origin. Use an API key, or call from this service's own pages.")
+	errSessionOnly       = fault.New(fault.Forbidden, "session_required", "An API key may not do that. Sign in and use the session.")
+	errJSON              = fault.New(fault.Malformed, "malformed_json", "The body is not one valid JSON document in UTF-8. Check it with a JSON parser and send it again.")
+	errDepth             = fault.New(fault.Malformed, "json_too_deep", "The body is nested too deeply. Requests are flat: at most 16 levels are read.")
+	errBodyRead          = fault.New(fault.Malformed, "body_incomplete", "The body ended early or came too slowly. Send the request again.")
+	errBodyTooLarge      = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 1 MiB. Send less.")
+	errContentType       = fault.New(fault.UnsupportedType, "unsupported_media_type", "Send the body as application/json, uncompressed.")
+	errInvalid           = fault.New(fault.Invalid, "validation_failed", "The request is not valid. See errors for what to change; nothing was started.")
+	errHeader            = fault.New(fault.Malformed, "malformed_header", "A header is not of the form that it must have. See errors.")
+	errQuery             = fault.New(fault.Malformed, "malformed_query", "The query string is not correctly encoded.")
+	errStreams           = fault.New(fault.RateLimited, "too_many_streams", "Too many event streams are open. Close some, or poll instead.").WithRetryAfter(10 * time.Second)
+	errForgedCallback    = fault.New(fault.Unauthenticated, "callback_not_verified", "The signature of this callback does not verify.")
+	errCallbackUnchecked = fault.New(fault.Unavailable, "callback_not_checked", "The signature could not be checked now. Send the callback again.")
+	errPanic             = fault.New(fault.Internal, "internal_error", "Something went wrong on our side. Nothing was charged. Try again, and quote the request id if it happens twice.")
+	errStopping          = fault.New(fault.Unavailable, "stopping", "This server is about to stop. Send the request again.").WithRetryAfter(time.Second)
+)
+
+// statusOf is the HTTP status and the title of each kind. Kinds are documented in internal/fault.
+func statusOf(e *fault.Error) (status int, title string) {
+	if errors.Is(e, errMethod) {
+		return http.StatusMethodNotAllowed, "Method not allowed"
+	}
+
+	switch e.Kind {
+	case fault.Malformed:
+		return http.StatusBadRequest, "Malformed request"
+	case fault.Unauthenticated:
+		return http.StatusUnauthorized, "Not signed in"
+	case fault.Payment:
+		return http.StatusPaymentRequired, "Not enough credits"
+	case fault.Forbidden:
+		return http.StatusForbidden, "Not allowed"
+	case fault.NotFound:
+		return http.StatusNotFound, "Not found"
+	case fault.NotAcceptable:
+		return http.StatusNotAcceptable, "Not acceptable"
+	case fault.Conflict:
+		return http.StatusConflict, "Conflict"
+	case fault.Gone:
+		return http.StatusGone, "Deleted"
+	case fault.Precondition:
+		return http.StatusPreconditionFailed, "Precondition failed"
+	case fault.TooLarge:
+		return http.StatusRequestEntityTooLarge, "Too large"
+	case fault.UnsupportedType:
+		return http.StatusUnsupportedMediaType, "Unsupported media type"
+	case fault.Invalid:
+		return http.StatusUnprocessableEntity, "Not valid"
+	case fault.RateLimited:
+		return http.StatusTooManyRequests, "Too much"
+	case fault.Unavailable:
+		return http.StatusServiceUnavailable, "Unavailable"
+	case fault.Internal:
+		return http.StatusInternalServerError, "Internal error"
+	default:
+		return http.StatusInternalServerError, "Internal error"
+	}
+}
+
+// retryable reports whether the very same request may succeed later.
+func retryable(e *fault.Error) bool {
+	switch e.Kind {
+	case fault.RateLimited, fault.Unavailable, fault.Internal:
+		return true
+	default:
+		return e.RetryAfter > 0 || errors.Is(e, errBodyRead)
+	}
+}
+
+// problem is the one mapping from an error to what the caller sees (RFC 9457).
+func problem(e *fault.Error, requestID string) Problem {
+	status, title := statusOf(e)
+	p := Problem{
+		Type:      "urn:imagerun:problem:" + e.Code,
+		Title:     title,
+		Status:    status,
+		Detail:    e.Detail,
+		Instance:  "urn:imagerun:request:" + requestID,
+		Code:      e.Code,
+		RequestID: requestID,
+		Retryable: retryable(e),
+	}
+
+	for _, f := range e.Fields {
+		d := ProblemError{Detail: f.Detail, Keyword: f.Keyword}
+
+		// A fault's pointer names a place in the body unless it starts with one of ours.
+		if name, ok := strings.CutPrefix(f.Pointer, inQuery); ok {
+			d.Parameter = &name
+		} else if name, ok := strings.CutPrefix(f.Pointer, inHeader); ok {
+			d.Header = &name
+		} else {
+			d.Pointer = &f.Pointer
+		}
+
+		p.Errors = append(p.Errors, d)
+	}
+
+	return p
+}
+
+// Where a field is, when it is not in the body.
+const (
+	inQuery  = "query:"
+	inHeader = "header:"
+)
+
+// Fail returns the function that answers with the problem of an error, for handlers that stand
+// behind this edge. What is our own mistake is logged there, with its cause.
+func Fail(logger *slog.Logger) func(w http.ResponseWriter, r *http.Request, err error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) { fail(logger, w, r, err) }
+}
+
+func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+	x := exchangeOf(r.Context())
+
+	// A caller who has gone gets no answer, and is no error of ours.
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		x.gone = true
+		err = errStopping.WithCause(err)
+	}
+
+	e := fault.Of(err)
+	p := problem(e, x.requestID)
+	x.code = e.Code
+
+	if p.Status >= http.StatusInternalServerError && !x.gone {
+		logger.ErrorContext(r.Context(), "request failed",
+			slog.String("request_id", x.requestID), slog.String("route", x.pattern), slog.String("code", e.Code), slog.Any("error", err))
+	}
+
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Del("ETag")
+
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="imagerun"`) // RFC 9110 §11.6.1, RFC 6750 §3
+	}
+
+	after := e.RetryAfter
+	if after == 0 && (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable) {
+		after = 5 * time.Second
+	}
+
+	if after > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	}
+
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and integers always marshal
+	}
+
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body)
+}

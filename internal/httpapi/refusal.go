@@ -1,0 +1,211 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"imagerun/internal/fault"
+)
+
+// refusal turns a failed check into a fault. Its words come from the schema, never from the value.
+func (c *contract) refusal(err error) error {
+	fields := c.fields(err, "")
+	if fields == nil {
+		return err
+	}
+
+	return errInvalid.WithFields(fields...)
+}
+
+// fields returns one field for each rule that failed. With a location, all of them are there.
+func (c *contract) fields(err error, location string) []fault.Field {
+	failed, ok := errors.AsType[*jsonschema.ValidationError](err)
+	if !ok {
+		return nil
+	}
+
+	var fields []fault.Field
+
+	add := func(at []string, keyword, detail string) {
+		where := location
+		if where == "" {
+			where = safePointer(at)
+		}
+
+		fields = append(fields, fault.Field{Pointer: where, Keyword: keyword, Detail: detail})
+	}
+
+	var walk func(e *jsonschema.ValidationError)
+
+	walk = func(e *jsonschema.ValidationError) {
+		at := e.InstanceLocation
+
+		switch k := e.ErrorKind.(type) {
+		case *kind.Required:
+			for _, name := range k.Missing {
+				add(append(at[:len(at):len(at)], name), "required", "This field is required. Add it.")
+			}
+		case *kind.DependentRequired:
+			for _, name := range k.Missing {
+				add(append(at[:len(at):len(at)], name), "dependentRequired", "This field is required together with "+k.Prop+". Add it.")
+			}
+		case *kind.AdditionalProperties:
+			for _, name := range k.Properties {
+				add(append(at[:len(at):len(at)], name), "additionalProperties", "There is no such field. Remove it, or correct its name.")
+			}
+		case *kind.PropertyNames:
+			add(at, "propertyNames", c.remedy(e, "A name in it is not allowed."))
+		default:
+			if len(e.Causes) == 0 {
+				keyword := "schema"
+				if path := e.ErrorKind.KeywordPath(); len(path) > 0 {
+					keyword = path[0]
+				}
+
+				add(at, keyword, c.remedy(e, sentence(e.ErrorKind)))
+			}
+
+			for _, cause := range e.Causes {
+				walk(cause)
+			}
+		}
+	}
+
+	walk(failed)
+
+	return fields
+}
+
+// sentence says what a rule wants.
+func sentence(k jsonschema.ErrorKind) string {
+	switch k := k.(type) {
+	case *kind.Type:
+		return "Send a value of type " + strings.Join(k.Want, " or ") + "."
+	case *kind.Enum:
+		words := make([]string, len(k.Want))
+		for i, w := range k.Want {
+			words[i] = fmt.Sprint(w)
+		}
+
+		return "Send one of: " + strings.Join(words, ", ") + "."
+	case *kind.MinLength:
+		return fmt.Sprintf("Send at least %d characters.", k.Want)
+	case *kind.MaxLength:
+		return fmt.Sprintf("Send at most %d characters.", k.Want)
+	case *kind.Minimum:
+		return "Send " + k.Want.RatString() + " or more."
+	case *kind.Maximum:
+		return "Send " + k.Want.RatString() + " or less."
+	case *kind.MinItems:
+		return fmt.Sprintf("Send at least %d.", k.Want)
+	case *kind.MaxItems:
+		return fmt.Sprintf("Send at most %d.", k.Want)
+	case *kind.MaxProperties:
+		return fmt.Sprintf("Send at most %d entries.", k.Want)
+	case *kind.UniqueItems:
+		return "Send each item once."
+	case *kind.Format:
+		return "Send it in the form of " + k.Want + "."
+	default:
+		return "Send it in the form that the documentation gives."
+	}
+}
+
+// remedy prefers the schema's own words for a form that a keyword cannot explain.
+func (c *contract) remedy(e *jsonschema.ValidationError, otherwise string) string {
+	switch e.ErrorKind.(type) {
+	case *kind.Pattern, *kind.PropertyNames:
+	default:
+		return otherwise
+	}
+
+	_, fragment, _ := strings.Cut(e.SchemaURL, "#")
+
+	fragment, err := url.PathUnescape(fragment)
+	if err != nil {
+		return otherwise
+	}
+
+	node := c.raw
+	for token := range strings.SplitSeq(strings.TrimPrefix(fragment, "/"), "/") {
+		m, ok := node.(map[string]any)
+		if !ok {
+			return otherwise // inside a list: the schema has no words of its own there
+		}
+
+		node = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(token)]
+	}
+
+	if m, ok := node.(map[string]any); ok {
+		if words, ok := m["x-remedy"].(string); ok {
+			return words
+		}
+	}
+
+	return otherwise
+}
+
+// showableName is a name that is safe to say back. Others may be a value in the wrong place.
+var showableName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+
+func showName(name string) string {
+	if showableName.MatchString(name) {
+		return name
+	}
+
+	return "(unnamed)"
+}
+
+// safePointer points at tokens, or, where a name is not safe to say back, at what holds it.
+func safePointer(tokens []string) string {
+	for i, t := range tokens {
+		if !showableName.MatchString(t) {
+			return pointer(tokens[:i])
+		}
+	}
+
+	return pointer(tokens)
+}
+
+// pointer writes a JSON pointer as a URL fragment (RFC 6901 §6).
+func pointer(tokens []string) string {
+	var b strings.Builder
+
+	b.WriteByte('#')
+
+	for _, t := range tokens {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(t)))
+	}
+
+	return b.String()
+}
+
+// badBinding answers what the generated code could not read. Its errors quote values, so only the
+// name of the parameter is taken from them.
+func (s *server) badBinding(w http.ResponseWriter, r *http.Request, err error) {
+	named := func(name string) error {
+		if name != http.CanonicalHeaderKey(name) { // query parameters are written in lower case
+			return errInvalid.WithFields(fault.Field{Pointer: inQuery + name, Keyword: "format", Detail: "Send it in the form that the documentation gives."})
+		}
+
+		return errHeader.WithFields(fault.Field{Pointer: inHeader + name, Keyword: "format", Detail: "Send this header once, and not empty."})
+	}
+
+	if e, ok := errors.AsType[*TooManyValuesForParamError](err); ok {
+		err = named(e.ParamName)
+	} else if e, ok := errors.AsType[*InvalidParamFormatError](err); ok {
+		err = named(e.ParamName)
+	} else {
+		err = errJSON.WithFields(fault.Field{Pointer: "#", Keyword: "type", Detail: "A field is not of its documented type."})
+	}
+
+	s.fail(w, r, err)
+}

@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation"
+)
+
+func renderGeneration(g generation.Generation) Generation {
+	out := Generation{
+		ID:             formatID(prefixGeneration, g.ID),
+		Object:         GenerationObjectGeneration,
+		Status:         GenerationStatus(g.Status),
+		StatusSequence: g.StatusSequence,
+		Model:          g.Model,
+		Prompt:         g.Prompt.Reveal(),
+		Metadata:       map[string]string{},
+		Parameters: Parameters{
+			Width:        g.Parameters.Width,
+			Height:       g.Parameters.Height,
+			Quality:      ParametersQuality(g.Parameters.Quality),
+			NumImages:    g.Parameters.NumImages,
+			Seed:         g.Parameters.Seed,
+			OutputFormat: ParametersOutputFormat(g.Parameters.OutputFormat),
+		},
+		CreatedAt:    g.CreatedAt.UTC(),
+		FinishedAt:   utc(g.FinishedAt),
+		AutoRefundAt: g.DeadlineAt.UTC(),
+		Progress:     progress(g),
+		Images:       make([]Image, len(g.Images)),
+		SupportCode:  g.SupportCode,
+	}
+
+	if g.Parameters.AspectRatio != "" {
+		out.Parameters.AspectRatio = &g.Parameters.AspectRatio
+	}
+
+	if !g.NegativePrompt.IsZero() {
+		out.Parameters.NegativePrompt = new(g.NegativePrompt.Reveal())
+	}
+
+	if g.QueuePosition != nil {
+		out.Queue = &QueueState{Position: *g.QueuePosition}
+	}
+
+	if len(g.Metadata) > 0 {
+		// What was stored came through the contract; were it not a map of strings, it is left out.
+		if err := json.Unmarshal(g.Metadata, &out.Metadata); err != nil || out.Metadata == nil {
+			out.Metadata = map[string]string{}
+		}
+	}
+
+	if g.FailureCode != "" {
+		message, again := generation.FailureText(g.FailureCode)
+		out.Failure = &Failure{Code: string(g.FailureCode), Message: message, Retryable: again}
+	}
+
+	for i, img := range g.Images {
+		out.Images[i] = renderImage(img)
+	}
+
+	return out
+}
+
+func renderImage(img generation.Image) Image {
+	out := Image{
+		ID:     formatID(prefixImage, img.ID),
+		Object: ImageObjectImage,
+		Index:  img.Index,
+		Status: ImageStatus(img.Status),
+	}
+
+	if img.Status != generation.ImageStored {
+		return out
+	}
+
+	out.Width, out.Height, out.Bytes = &img.Width, &img.Height, &img.Bytes
+	out.ContentType = &img.ContentType
+
+	if img.URL != "" {
+		out.URL, out.ThumbnailURL = &img.URL, &img.ThumbnailURL
+		out.ExpiresAt = new(img.ExpiresAt.UTC())
+	}
+
+	return out
+}
+
+// progress is only said where it is known: while images are being stored, and at the end.
+func progress(g generation.Generation) *float64 {
+	switch {
+	case g.Status == generation.StatusSucceeded:
+		return new(1.0)
+	case g.Status == generation.StatusStoring && len(g.Images) > 0:
+		stored := 0.0
+
+		for _, img := range g.Images {
+			if img.Status == generation.ImageStored {
+				stored++
+			}
+		}
+
+		return new(stored / float64(len(g.Images)))
+	default:
+		return nil
+	}
+}
+
+// etag is strong: it names everything in the rendering that can change, which is the state (by
+// its sequence), the place in line, and the window that the links are signed for.
+func etag(g generation.Generation) string {
+	var b strings.Builder
+
+	b.WriteByte('"')
+	b.WriteString(strconv.FormatInt(g.StatusSequence, 10))
+	b.WriteByte('.')
+
+	if g.QueuePosition != nil {
+		b.WriteString(strconv.Itoa(*g.QueuePosition))
+	}
+
+	b.WriteByte('.')
+
+	var window int64
+
+	for _, img := range g.Images {
+		if img.URL != "" {
+			window += img.ExpiresAt.Unix()
+		}
+	}
+
+	b.WriteString(strconv.FormatInt(window, 36))
+	b.WriteByte('"')
+
+	return b.String()
+}
+
+// matches reports whether an If-None-Match header names tag (RFC 9110 §13.1.2: weak comparison).
+func matches(header *string, tag string) bool {
+	if header == nil {
+		return false
+	}
+
+	for t := range strings.SplitSeq(*header, ",") {
+		if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == tag {
+			return true
+		}
+	}
+
+	return false
+}
+
+func location(id uuid.UUID) string { return "/v1/generations/" + formatID(prefixGeneration, id) }
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+
+	return new(t.UTC())
+}

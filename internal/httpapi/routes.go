@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"imagerun/internal/auth"
+)
+
+// Deps is what the edge needs. Every field is required unless it says otherwise.
+type Deps struct {
+	Generations Generations
+	Changes     Changes
+	APIKeys     APIKeys
+
+	Authenticator    Authenticator
+	AuthService      http.Handler // answers /api/auth/*: an allow-list in front of the auth service
+	TrustedOrigins   []string     // other origins whose browsers may use the session cookie; usually none
+	CallbackVerifier CallbackVerifier
+	Callbacks        Callbacks
+
+	Metrics *Metrics
+	Logger  *slog.Logger
+	// Closing is closed when the process begins to stop: waits and streams end then.
+	Closing <-chan struct{}
+}
+
+// Authenticator says who sends a request, or answers with a fault.
+type Authenticator interface {
+	Authenticate(ctx context.Context, r *http.Request) (*auth.Principal, error)
+}
+
+type server struct {
+	Deps
+
+	fail        func(w http.ResponseWriter, r *http.Request, err error)
+	contract    *contract
+	crossOrigin *http.CrossOriginProtection
+	open        *slots
+}
+
+// route is one address and who may use it.
+type route struct {
+	pattern string // of http.ServeMux: method and path
+	access  access
+	handler http.HandlerFunc
+}
+
+// routes lists every route there is.
+func (s *server) routes() []route {
+	api := ServerInterfaceWrapper{
+		Handler: NewStrictHandlerWithOptions(s, nil, StrictHTTPServerOptions{
+			RequestErrorHandlerFunc:  s.badBinding,
+			ResponseErrorHandlerFunc: s.fail,
+		}),
+		ErrorHandlerFunc: s.badBinding,
+	}
+
+	var (
+		read  = access{scope: auth.ScopeGenerationsRead}
+		write = access{scope: auth.ScopeGenerationsWrite}
+		keys  = access{scope: auth.ScopeAPIKeys, sessionOnly: true}
+		open  = access{public: true} // checks its caller itself, or needs no check
+	)
+
+	return []route{
+		{"POST /v1/generations", write, api.SubmitGeneration},
+		{"GET /v1/generations", read, api.ListGenerations},
+		{"GET /v1/generations/{id}", read, api.GetGeneration},
+		{"DELETE /v1/generations/{id}", write, api.DeleteGeneration},
+		{"POST /v1/generations/{id}/cancel", write, api.CancelGeneration},
+		{"GET /v1/generations/{id}/events", read, s.streamEvents},
+		{"GET /v1/models", read, api.ListModels},
+		{"POST /v1/api_keys", keys, api.CreateAPIKey},
+		{"GET /v1/api_keys", keys, api.ListAPIKeys},
+		{"DELETE /v1/api_keys/{id}", keys, api.RevokeAPIKey},
+
+		{"/api/auth/{path...}", open, s.authService},
+		{"POST /webhooks/fal/{token}", open, s.falCallback},
+		{"GET /openapi.yaml", open, s.serveSpec},
+	}
+}
+
+// New returns the whole public surface. It panics when the embedded contract and the routes do
+// not fit, which a test sees first.
+func New(d Deps) http.Handler {
+	s := &server{
+		Deps:        d,
+		fail:        Fail(d.Logger),
+		contract:    mustContract(),
+		crossOrigin: http.NewCrossOriginProtection(),
+		open:        newSlots(maxOpen),
+	}
+
+	for _, origin := range d.TrustedOrigins {
+		if err := s.crossOrigin.AddTrustedOrigin(origin); err != nil {
+			panic(err) // configuration was validated before
+		}
+	}
+
+	mux := http.NewServeMux()
+	for _, rt := range s.routes() {
+		mux.Handle(rt.pattern, s.guard(rt))
+	}
+
+	return s.edge(s.match(mux))
+}
+
+// match hands the request to its route, and makes problems of the mux's own refusals.
+func (s *server) match(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern == "" {
+			// The mux's handler for no match says 404, or 405 and Allow; only the verdict is kept.
+			verdict := &verdict{header: http.Header{}}
+			h.ServeHTTP(verdict, r)
+
+			if verdict.status == http.StatusMethodNotAllowed {
+				w.Header().Set("Allow", verdict.header.Get("Allow"))
+				s.fail(w, r, errMethod)
+			} else {
+				s.fail(w, r, errNoRoute)
+			}
+
+			return
+		}
+
+		if cleanPath(r.URL.Path) != r.URL.Path {
+			s.fail(w, r, errNoRoute) // no redirects: they repeat the address in their body
+
+			return
+		}
+
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// verdict takes in a reply of the mux that is not sent.
+type verdict struct {
+	header http.Header
+	status int
+}
+
+func (v *verdict) Header() http.Header         { return v.header }
+func (v *verdict) WriteHeader(status int)      { v.status = status }
+func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }

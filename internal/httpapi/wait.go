@@ -1,0 +1,161 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation"
+)
+
+const (
+	maxWait   = time.Minute     // longest Prefer: wait
+	lookEvery = 2 * time.Second // how often to look without a hint, because hints may be lost
+	replyTime = 15 * time.Second
+	maxOpen   = 20 // streams and waits of one user in this process
+)
+
+// Changes gives hints that a generation has changed. A hint may be lost or come twice; the
+// channel is never closed, and nobody waits for its reader. The second result ends the hints.
+type Changes interface {
+	Subscribe(id uuid.UUID) (<-chan struct{}, func())
+}
+
+// preferredWait reads how long the caller would wait (RFC 7240 §4.3), at most [maxWait]. What is
+// not understood is ignored, as §2 demands.
+func preferredWait(prefer string) (time.Duration, bool) {
+	for p := range strings.SplitSeq(prefer, ",") {
+		p, _, _ = strings.Cut(p, ";")
+
+		name, value, _ := strings.Cut(p, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+			continue
+		}
+
+		n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
+		if err != nil || n == 0 {
+			return 0, false
+		}
+
+		return min(time.Duration(n)*time.Second, maxWait), true
+	}
+
+	return 0, false
+}
+
+// prefersAsync reports respond-async (RFC 7240 §4.1), which is what we do anyway.
+func prefersAsync(prefer string) bool {
+	for p := range strings.SplitSeq(prefer, ",") {
+		if p, _, _ = strings.Cut(p, ";"); strings.EqualFold(strings.TrimSpace(p), "respond-async") {
+			return true
+		}
+	}
+
+	return false
+}
+
+// await holds g back until it is terminal or the caller's patience ends, and returns it as it is
+// then, with the preference that was applied, if any. Over its limit of open requests, a user is
+// answered at once.
+func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Generation, prefer *string) (generation.Generation, *string, error) {
+	if prefer == nil {
+		return g, nil, nil
+	}
+
+	limit, ok := preferredWait(*prefer)
+
+	release := func() {}
+	if ok {
+		release, ok = s.open.take(userID)
+	}
+
+	if !ok {
+		if prefersAsync(*prefer) {
+			return g, new("respond-async"), nil
+		}
+
+		return g, nil, nil
+	}
+	defer release()
+
+	hint, stop := s.Changes.Subscribe(g.ID)
+	defer stop()
+
+	end := time.NewTimer(limit)
+	defer end.Stop()
+
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+
+	applied := new("wait=" + strconv.Itoa(int(limit.Seconds())))
+
+	for over := g.Status.Terminal(); !over; over = over || g.Status.Terminal() {
+		next, err := s.Generations.Get(ctx, userID, g.ID)
+		if err != nil {
+			return g, nil, err
+		}
+
+		if g = next; g.Status.Terminal() {
+			break
+		}
+
+		select {
+		case <-hint:
+		case <-tick.C:
+		case <-end.C:
+			over = true
+		case <-s.Closing:
+			over = true
+		case <-ctx.Done():
+			return g, nil, ctx.Err()
+		}
+	}
+
+	return g, applied, nil
+}
+
+// patient lets a reply take as long as d although the server's own timeouts are shorter. What it
+// returns bounds what may follow the reply: the rest of a body that nobody read.
+func patient(w http.ResponseWriter, d time.Duration) func() {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{}) // or net/http ends the request's context with it
+	_ = rc.SetWriteDeadline(time.Now().Add(d))
+
+	return func() { _ = rc.SetReadDeadline(time.Now().Add(5 * time.Second)) }
+}
+
+// slots counts what each user holds open.
+type slots struct {
+	limit int
+
+	mu   sync.Mutex
+	held map[uuid.UUID]int // guarded by mu; no zeros
+}
+
+func newSlots(limit int) *slots { return &slots{limit: limit, held: map[uuid.UUID]int{}} }
+
+// take reports false when the user holds the limit already.
+func (s *slots) take(userID uuid.UUID) (release func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if s.held[userID] >= s.limit {
+		return nil, false
+	}
+
+	s.held[userID]++
+
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+
+		if s.held[userID]--; s.held[userID] == 0 {
+			delete(s.held, userID)
+		}
+	}), true
+}
