@@ -1,0 +1,127 @@
+package fal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"imagerun/internal/providers"
+)
+
+// maxPages bounds Find: 1,000 requests.
+const maxPages = 10
+
+var errTooMany = errors.New("window holds too many requests")
+
+// Cancel asks fal to stop. It may be repeated.
+func (c *Client) Cancel(ctx context.Context, t providers.Ticket) (providers.CancelOutcome, error) {
+	re, err := c.read(ctx, http.MethodPut, c.target(t, t.CancelURL, "/cancel"))
+	if err != nil {
+		return "", err
+	}
+
+	var said struct {
+		Status string `json:"status"`
+	}
+
+	_ = json.Unmarshal(re.body, &said) // the HTTP status says the same
+
+	switch {
+	case said.Status == "ALREADY_COMPLETED":
+		return providers.CancelTooLate, nil
+	case re.status == http.StatusNotFound:
+		return providers.CancelNotFound, nil
+	case re.status == http.StatusAccepted || said.Status == "CANCELLATION_REQUESTED":
+		return providers.CancelRequested, nil
+	case re.ok():
+		return providers.CancelRemoved, nil
+	default:
+		return "", unreadable(re)
+	}
+}
+
+// Find lists our requests for an endpoint that were sent in a window, running ones included.
+// It reads page after page; a list that would be incomplete is an error, because what is not
+// on it would be taken for not submitted.
+func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) ([]providers.Found, error) {
+	query := url.Values{
+		"endpoint_id": {endpoint}, "limit": {"100"},
+		"start": {from.UTC().Format(time.RFC3339Nano)}, "end": {to.UTC().Format(time.RFC3339Nano)},
+	}
+
+	var found []providers.Found
+
+	for range maxPages {
+		re, err := c.read(ctx, http.MethodGet, c.o.APIURL+"/models/requests/by-endpoint?"+query.Encode())
+		if err != nil {
+			return nil, err
+		} else if !re.ok() {
+			return nil, unreadable(re)
+		}
+
+		var page struct {
+			Items *[]struct {
+				RequestID string     `json:"request_id"`
+				SentAt    *time.Time `json:"sent_at"`
+				EndedAt   *time.Time `json:"ended_at"`
+			} `json:"items"`
+			NextCursor *string `json:"next_cursor"`
+			HasMore    bool    `json:"has_more"`
+		}
+		if err := json.Unmarshal(re.body, &page); err != nil || page.Items == nil {
+			return nil, fail(providers.Transient, codeProvider, re.status, errNonsense)
+		}
+
+		for _, item := range *page.Items {
+			f := providers.Found{RequestID: item.RequestID, Done: item.EndedAt != nil}
+			if item.SentAt != nil {
+				f.CreatedAt = *item.SentAt
+			}
+
+			found = append(found, f)
+		}
+
+		if !page.HasMore || page.NextCursor == nil {
+			return found, nil
+		}
+
+		query.Set("cursor", *page.NextCursor)
+	}
+
+	return nil, fail(providers.Transient, codeProvider, 0, errTooMany)
+}
+
+// Erase deletes what fal keeps of a request: its input, its result and the result's files. It
+// may be repeated; a file that could not be deleted is an error.
+func (c *Client) Erase(ctx context.Context, requestID string) error {
+	re, err := c.read(ctx, http.MethodDelete, c.o.APIURL+"/models/requests/"+url.PathEscape(requestID)+"/payloads")
+
+	switch {
+	case err != nil:
+		return err
+	case re.status == http.StatusNotFound || re.status == http.StatusNoContent:
+		return nil
+	case !re.ok():
+		return unreadable(re)
+	}
+
+	var said struct {
+		Results *[]struct {
+			Exception json.RawMessage `json:"exception"`
+		} `json:"cdn_delete_results"`
+	}
+	if err := json.Unmarshal(re.body, &said); err != nil || said.Results == nil {
+		return fail(providers.Transient, codeProvider, re.status, errNonsense)
+	}
+
+	for _, r := range *said.Results {
+		if len(r.Exception) > 0 && string(r.Exception) != "null" {
+			return fail(providers.Transient, codeProvider, re.status, errKept)
+		}
+	}
+
+	return nil
+}

@@ -1,0 +1,148 @@
+package fal
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"imagerun/internal/providers"
+)
+
+// Poll asks for the status. Its HTTP status is 202 until the request is over, and 200 then;
+// the word in the body is what counts.
+func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status, error) {
+	re, err := c.read(ctx, http.MethodGet, withQuery(c.target(t, t.StatusURL, "/status"), "logs", "0"))
+
+	switch {
+	case err != nil:
+		return providers.Status{}, err
+	case re.status == http.StatusNotFound:
+		return providers.Status{}, fail(providers.Gone, codeExpired, re.status, re.cause())
+	case !re.ok():
+		return providers.Status{}, unreadable(re)
+	}
+
+	var s struct {
+		Status        string `json:"status"`
+		QueuePosition *int   `json:"queue_position"`
+	}
+	if err := json.Unmarshal(re.body, &s); err != nil {
+		return providers.Status{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
+	}
+
+	switch s.Status {
+	case "IN_QUEUE":
+		return providers.Status{State: providers.StateQueued, QueuePosition: s.QueuePosition}, nil
+	case "IN_PROGRESS":
+		return providers.Status{State: providers.StateRunning}, nil
+	case "COMPLETED":
+		return providers.Status{State: providers.StateDone}, nil
+	default:
+		return providers.Status{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
+	}
+}
+
+// Fetch gets the result, which is the model's own answer with its own status: whether the
+// request has failed is known only here.
+func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Result, error) {
+	re, err := c.read(ctx, http.MethodGet, c.target(t, t.ResponseURL, ""))
+
+	switch {
+	case err != nil:
+		return providers.Result{}, err
+	case re.status == http.StatusAccepted:
+		return providers.Result{}, fail(providers.NotReady, "", re.status, nil)
+	case !re.ok():
+		return providers.Result{}, resultRefusal(re)
+	}
+
+	var out output
+	if err := json.Unmarshal(re.body, &out); err != nil {
+		return providers.Result{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
+	}
+
+	return out.result(re.status)
+}
+
+// resultRefusal sorts an answer of the result URL that is not 2xx. The model's own 5xx is the
+// result, and final for this attempt; a gateway's is not. fal's answers carry the request's id,
+// a gateway's do not, which is also how fal's Python client tells them apart.
+func resultRefusal(re reply) error {
+	r := re.parse()
+	fals := re.header.Get("X-Fal-Request-Id") != "" || len(r.types) > 0
+
+	switch {
+	case r.running:
+		return fail(providers.NotReady, "", re.status, nil)
+	case re.status == http.StatusNotFound && strings.HasPrefix(r.text, "Path "): // the app has no such path
+		return fail(providers.Rejected, codeProvider, re.status, re.cause())
+	case re.status == http.StatusNotFound:
+		return fail(providers.Gone, codeExpired, re.status, re.cause())
+	case re.status >= 500 && !fals,
+		re.status < 400, re.status == http.StatusUnauthorized, re.status == http.StatusForbidden,
+		re.status == http.StatusRequestTimeout, re.status == http.StatusTooManyRequests:
+		return unreadable(re)
+	default:
+		return fail(providers.Rejected, re.code(), re.status, re.cause())
+	}
+}
+
+// unreadable sorts an answer that says nothing about the request itself.
+func unreadable(re reply) error {
+	class := providers.Transient
+	if re.status == http.StatusUnauthorized || re.status == http.StatusForbidden {
+		class = providers.Account
+	}
+
+	return fail(class, codeProvider, re.status, re.cause())
+}
+
+// output is what the image models return. Everything but the URL may be missing or null.
+type output struct {
+	Images []image     `json:"images"`
+	NSFW   []bool      `json:"has_nsfw_concepts"`
+	Seed   json.Number `json:"seed"` // may exceed 2^53
+}
+
+type image struct {
+	URL         string   `json:"url"`
+	ContentType string   `json:"content_type,omitempty"`
+	Width       *float64 `json:"width,omitempty"`
+	Height      *float64 `json:"height,omitempty"`
+}
+
+func (o output) result(status int) (providers.Result, error) {
+	var out providers.Result
+
+	for i, img := range o.Images {
+		if img.URL != "" {
+			out.Images = append(out.Images, providers.Image{URL: img.URL, Blocked: i < len(o.NSFW) && o.NSFW[i]})
+		}
+	}
+
+	if seed, err := o.Seed.Int64(); err == nil {
+		out.Seed = &seed
+	}
+
+	if len(out.Images) == 0 {
+		return providers.Result{}, fail(providers.Rejected, codeNoImage, status, nil)
+	}
+
+	return out, nil
+}
+
+// withQuery adds one parameter to a URL that was looked at before.
+func withQuery(raw, name, value string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+
+	return u.String()
+}

@@ -1,0 +1,81 @@
+package fal
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"imagerun/internal/providers"
+)
+
+// Submit puts a request into fal's queue, once. fal has no idempotency key, so whatever leaves
+// the outcome open is [providers.Unknown].
+func (c *Client) Submit(ctx context.Context, r providers.Request) (providers.Ticket, error) {
+	target := c.o.QueueURL + "/" + strings.Trim(r.Endpoint, "/")
+	if r.CallbackURL != "" {
+		target += "?fal_webhook=" + url.QueryEscape(r.CallbackURL)
+	}
+
+	re, sent, err := c.call(ctx, http.MethodPost, target, submitHeader(r), r.Input)
+
+	switch {
+	case err != nil && sent:
+		return providers.Ticket{}, fail(providers.Unknown, codeProvider, re.status, err)
+	case err != nil:
+		return providers.Ticket{}, fail(providers.Transient, codeProvider, 0, err)
+	case !re.ok():
+		return providers.Ticket{}, submitRefusal(re)
+	}
+
+	var accepted struct {
+		RequestID   string `json:"request_id"`
+		StatusURL   string `json:"status_url"`
+		ResponseURL string `json:"response_url"`
+		CancelURL   string `json:"cancel_url"`
+	}
+	if err := json.Unmarshal(re.body, &accepted); err != nil || accepted.RequestID == "" {
+		return providers.Ticket{}, fail(providers.Unknown, codeProvider, re.status, errNonsense)
+	}
+
+	return providers.Ticket{
+		Endpoint: r.Endpoint, RequestID: accepted.RequestID,
+		StatusURL: accepted.StatusURL, ResponseURL: accepted.ResponseURL, CancelURL: accepted.CancelURL,
+	}, nil
+}
+
+// submitHeader says how the request is to be treated. https://fal.ai/docs (common parameters)
+func submitHeader(r providers.Request) http.Header {
+	h := http.Header{}
+	h.Set("X-Fal-No-Retry", "1")                // retrying is ours
+	h.Set("X-Fal-Store-Io", "0")                // keep neither prompt nor result
+	h.Set("X-App-Fal-Disable-Fallback", "true") // no other model than the one that was asked for
+	h.Set("X-Fal-Tags", "attempt="+r.AttemptID.String())
+
+	if r.StartTimeout > 0 {
+		h.Set("X-Fal-Request-Start-Timeout", strconv.FormatFloat(r.StartTimeout.Seconds(), 'f', -1, 64))
+	}
+
+	if r.KeepFor > 0 {
+		h.Set("X-Fal-Object-Lifecycle-Preference", `{"expiration_duration_seconds":`+strconv.FormatInt(int64(r.KeepFor.Seconds()), 10)+`}`)
+	}
+
+	return h
+}
+
+// submitRefusal sorts an answer that is not 2xx. fal documents no sign by which a 5xx could be
+// told to have come before the request was accepted, so none of them counts as refused.
+func submitRefusal(re reply) error {
+	switch {
+	case re.status == http.StatusUnauthorized || re.status == http.StatusForbidden:
+		return fail(providers.Account, codeProvider, re.status, re.cause())
+	case re.status == http.StatusTooManyRequests || re.status >= 300 && re.status < 400:
+		return fail(providers.Transient, codeProvider, re.status, re.cause())
+	case re.status == http.StatusRequestTimeout || re.status == statusClientClosed || re.status >= 500:
+		return fail(providers.Unknown, codeProvider, re.status, re.cause())
+	default:
+		return fail(providers.Rejected, re.code(), re.status, re.cause())
+	}
+}
