@@ -135,7 +135,7 @@ func (k *Keys) List(ctx context.Context, user uuid.UUID) ([]Key, error) {
 	for _, r := range rows {
 		keys = append(keys, Key{
 			ID: r.ID, Name: r.Name, Prefix: r.Prefix, Scopes: scopesOf(r.Scopes),
-			CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, LastUsedAt: r.LastUsedAt,
+			CreatedAt: r.CreatedAt.UTC(), ExpiresAt: utc(r.ExpiresAt), LastUsedAt: utc(r.LastUsedAt),
 		})
 	}
 
@@ -222,6 +222,17 @@ func validate(name string, scopes []auth.Scope, expires *time.Time, now time.Tim
 	}
 
 	return nil
+}
+
+// utc undoes pgx's choice of the machine's zone.
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+
+	u := t.UTC()
+
+	return &u
 }
 
 func scopesOf(texts []string) []auth.Scope {

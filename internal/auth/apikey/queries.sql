@@ -38,8 +38,17 @@ where k.id = @id
   and not (coalesce(u."banned", false) and (u."banExpires" is null or u."banExpires" > @now::timestamptz));
 
 -- name: KeysUsed :exec
-update api_key k
-set last_used_at = u.at
-from (select unnest(@ids::uuid[]) as id, unnest(@ats::timestamptz[]) as at) u
-where k.id = u.id
-  and (k.last_used_at is null or k.last_used_at < u.at);
+-- Rows in one order, and none that another process is writing: two of these never wait for each other.
+with due as (
+    select k.id, u.at
+    from api_key k
+    join (select unnest(@ids::uuid[]) as id, unnest(@ats::timestamptz[]) as at) u on u.id = k.id
+    where k.last_used_at is null
+       or k.last_used_at < u.at
+    order by k.id
+    for no key update of k skip locked
+)
+update api_key
+set last_used_at = due.at
+from due
+where api_key.id = due.id;

@@ -99,7 +99,7 @@ func (s *Sessions) Verify(ctx context.Context, signed redact.Secret) (*auth.Prin
 		return nil, fmt.Errorf("judge a session: %w", err)
 	}
 
-	return &auth.Principal{UserID: user, Method: auth.MethodBearer, SessionAt: since}, nil
+	return &auth.Principal{UserID: user, Method: auth.MethodBearer, SessionAt: since.UTC()}, nil
 }
 
 // open returns the token inside a signed one if the signature is ours.

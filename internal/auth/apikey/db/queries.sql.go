@@ -182,11 +182,19 @@ func (q *Queries) KeyRevoke(ctx context.Context, db DBTX, arg KeyRevokeParams) (
 }
 
 const keysUsed = `-- name: KeysUsed :exec
-update api_key k
-set last_used_at = u.at
-from (select unnest($1::uuid[]) as id, unnest($2::timestamptz[]) as at) u
-where k.id = u.id
-  and (k.last_used_at is null or k.last_used_at < u.at)
+with due as (
+    select k.id, u.at
+    from api_key k
+    join (select unnest($1::uuid[]) as id, unnest($2::timestamptz[]) as at) u on u.id = k.id
+    where k.last_used_at is null
+       or k.last_used_at < u.at
+    order by k.id
+    for no key update of k skip locked
+)
+update api_key
+set last_used_at = due.at
+from due
+where api_key.id = due.id
 `
 
 type KeysUsedParams struct {
@@ -194,6 +202,7 @@ type KeysUsedParams struct {
 	Ats []time.Time
 }
 
+// Rows in one order, and none that another process is writing: two of these never wait for each other.
 func (q *Queries) KeysUsed(ctx context.Context, db DBTX, arg KeysUsedParams) error {
 	_, err := db.Exec(ctx, keysUsed, arg.Ids, arg.Ats)
 	return err

@@ -1,0 +1,80 @@
+package authtest_test
+
+import (
+	"net/http"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/auth/authtest"
+	"imagerun/internal/devstack/devtest"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m) }
+
+func TestService_SaysAllThatIsWrongAtOnce(t *testing.T) {
+	t.Parallel()
+
+	const secret, password = "short-secret", "database-password"
+
+	cmd := authtest.Command(t, "server.mjs")
+	cmd.Env = append(cmd.Env, "NODE_ENV=production", "BETTER_AUTH_SECRET="+secret, "BETTER_AUTH_URL=http://images.example.com",
+		"DATABASE_URL=mysql://a:"+password+"@b/c", "TRUSTED_ORIGINS=https://a.example/path,x", "COOKIE_PREFIX=a;b", "PORT=99999", "AUTH_RATE_LIMIT=off")
+
+	out, err := cmd.CombinedOutput()
+	exit := &exec.ExitError{}
+	require.ErrorAs(t, err, &exit, "%s", out)
+	require.Equal(t, 2, exit.ExitCode())
+	require.NotContains(t, string(out), secret)
+	require.NotContains(t, string(out), password)
+	require.Equal(t, `DATABASE_URL: must be a postgres:// URL
+BETTER_AUTH_SECRET: must have at least 32 characters
+COOKIE_PREFIX: may hold letters, digits, _ and - only
+PORT: must be a number from 0 to 65535
+AUTH_RATE_LIMIT: off is refused when NODE_ENV=production
+BETTER_AUTH_URL: must be https when NODE_ENV=production
+TRUSTED_ORIGINS: must be an origin such as https://images.example.com, without a path
+TRUSTED_ORIGINS: must be an origin such as https://images.example.com, without a path
+`, string(out))
+}
+
+func TestService_Help(t *testing.T) {
+	t.Parallel()
+
+	out, err := authtest.Command(t, "server.mjs", "--help").CombinedOutput()
+	require.NoError(t, err)
+
+	for _, name := range []string{"DATABASE_URL", "BETTER_AUTH_SECRET", "BETTER_AUTH_URL", "TRUSTED_ORIGINS", "COOKIE_PREFIX", "HOST", "PORT", "AUTH_RATE_LIMIT"} {
+		require.Contains(t, string(out), name)
+	}
+}
+
+func TestService_Health(t *testing.T) {
+	t.Parallel()
+
+	own := devtest.OwnPostgres(t)
+	appURL, authURL, _, err := own.NewDatabase(t.Context(), "auth_health")
+	require.NoError(t, err)
+
+	server := authtest.Start(t, appURL, authURL, authtest.Options{})
+	get := func(path string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+		require.NoError(t, err)
+
+		res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+
+		return res.StatusCode
+	}
+
+	require.Equal(t, http.StatusOK, get("/healthz"))
+	require.Equal(t, http.StatusOK, get("/readyz"))
+	require.Equal(t, http.StatusNotFound, get("/"))
+
+	own.Stop() // and with it the service's idle connections
+
+	require.Equal(t, http.StatusServiceUnavailable, get("/readyz"))
+	require.Equal(t, http.StatusOK, get("/healthz"), "it lives on and waits for its database")
+}

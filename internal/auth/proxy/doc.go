@@ -1,0 +1,13 @@
+// Package proxy passes /api/auth/* on to the Better Auth service, so that a browser sees one origin
+// and the service can stay on loopback.
+//
+// Invariants:
+//   - Only the pairs of method and path in routes.go pass, and the path sent on is the one written
+//     there, never the client's spelling of it. Everything else does not exist.
+//   - Of the request's headers only those in routes.go pass. The client's address is ours to say:
+//     [ClientAddressHeader] is set on every request, and nothing like it passes.
+//   - A request is read whole, at most [MaxBody] bytes, before the service hears of it, so a slow or
+//     endless sender costs the service nothing.
+//   - A request is sent on at most once. When the service cannot be asked, or answers 5xx, the
+//     caller gets one problem with status 503.
+package proxy

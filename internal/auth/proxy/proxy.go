@@ -1,0 +1,160 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"time"
+
+	"imagerun/internal/fault"
+)
+
+const (
+	// ClientAddressHeader tells the service who the client is. It reads no other.
+	ClientAddressHeader = "X-Imagerun-Client-Address"
+
+	// MaxBody is the most that a request may carry, in bytes.
+	MaxBody = 64 << 10
+
+	maxQuery = 8 << 10
+)
+
+// The faults of this package.
+var (
+	ErrNotFound    = fault.New(fault.NotFound, "not_found", "There is nothing here. Check the address and the method.")
+	ErrTooLarge    = fault.New(fault.TooLarge, "body_too_large", "The request is larger than 64 KiB. Send less.")
+	ErrIncomplete  = fault.New(fault.Malformed, "body_incomplete", "The body ended early or came too slowly. Send the request again.")
+	ErrUnavailable = fault.New(fault.Unavailable, "auth_unavailable",
+		"Signing in is not possible at the moment. Try again in a few seconds.").WithRetryAfter(5 * time.Second)
+)
+
+// Options configure a Proxy.
+type Options struct {
+	Upstream *url.URL                                                  // where the service listens
+	Client   ClientAddress                                             // how a client's address is found
+	Timeout  time.Duration                                             // for a whole exchange with the service; zero: 15 s
+	Fail     func(w http.ResponseWriter, r *http.Request, fault error) // writes the problem
+	Log      *slog.Logger
+}
+
+// Proxy is an [http.Handler] for [Prefix] and all below it. It is safe for concurrent use.
+type Proxy struct {
+	o       Options
+	reverse *httputil.ReverseProxy
+}
+
+// New returns a proxy. It does not dial.
+func New(o Options) *Proxy {
+	if o.Timeout == 0 {
+		o.Timeout = 15 * time.Second
+	}
+
+	p := &Proxy{o: o}
+	p.reverse = &httputil.ReverseProxy{
+		Rewrite:        p.rewrite,
+		ModifyResponse: modify,
+		ErrorHandler:   p.fail,
+		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		Transport: &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			ResponseHeaderTimeout: o.Timeout,
+			MaxIdleConnsPerHost:   16,
+			IdleConnTimeout:       60 * time.Second, // the service's is 75 s: it never closes first
+		},
+	}
+
+	return p
+}
+
+// ServeHTTP passes r on, or says that there is no such thing.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+
+	path := route(r)
+
+	switch {
+	case path == "":
+		p.o.Fail(w, r, ErrNotFound)
+
+		return
+	case len(r.URL.RawQuery) > maxQuery, r.ContentLength > MaxBody:
+		p.o.Fail(w, r, ErrTooLarge)
+
+		return
+	}
+
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			p.o.Fail(w, r, ErrTooLarge)
+		} else {
+			p.o.Fail(w, r, ErrIncomplete.WithCause(err))
+		}
+
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(r.Context(), p.o.Timeout)
+	defer cancel()
+
+	out := r.Clone(ctx)
+	out.URL.Path = path
+	out.ContentLength = int64(len(body))
+	out.TransferEncoding, out.Trailer = nil, nil
+
+	out.Body = http.NoBody
+	if len(body) > 0 {
+		out.Body = io.NopCloser(bytes.NewReader(body)) // without GetBody, so never sent twice
+	}
+
+	p.reverse.ServeHTTP(w, out)
+}
+
+func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
+	r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = p.o.Upstream.Scheme, p.o.Upstream.Host, ""
+
+	r.Out.Header = http.Header{}
+	for _, name := range requestHeaders {
+		if values := r.In.Header.Values(name); len(values) > 0 {
+			r.Out.Header[name] = values
+		}
+	}
+
+	if addr := p.o.Client.Of(r.In); addr.IsValid() {
+		r.Out.Header.Set(ClientAddressHeader, addr.String())
+	}
+}
+
+// modify turns what the service cannot answer into our problem, and its own Retry-After into the
+// standard one.
+func modify(res *http.Response) error {
+	if res.StatusCode >= http.StatusInternalServerError {
+		return errors.New("the auth service answered " + strconv.Itoa(res.StatusCode))
+	}
+
+	if after := res.Header.Get("X-Retry-After"); after != "" {
+		res.Header.Set("Retry-After", after)
+	}
+
+	// The handler has set its own, for problems too.
+	res.Header.Del("Cache-Control")
+
+	return nil
+}
+
+func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
+	// A client that left is not the service's failure, and reads no answer.
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+
+	p.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "auth service did not answer", slog.Any("error", err))
+	p.o.Fail(w, r, ErrUnavailable.WithCause(err))
+}
