@@ -1,0 +1,172 @@
+package asynqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrUnfit is matched by errors about a Redis that answers but must not be used: it is too old
+// for asynq's scripts, or it evicts keys. Waiting does not help.
+var ErrUnfit = errors.New("redis cannot carry jobs")
+
+// Connect returns a client for the Redis at rawURL, of the form redis:// or rediss://. It does
+// not dial. poolSize is how many connections it may hold: for a worker at least its servers and
+// its concurrency together; zero means 20. Errors never repeat the URL, which may hold a password.
+func Connect(rawURL string, poolSize int) (redis.UniversalClient, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, errors.New("redis url is not understood")
+	}
+
+	if u.Scheme != "redis" && u.Scheme != "rediss" {
+		return nil, errors.New("redis url: the scheme must be redis or rediss")
+	}
+
+	o, err := redis.ParseURL(rawURL)
+	if err != nil {
+		return nil, errors.New("redis url is not understood")
+	}
+
+	if poolSize == 0 {
+		poolSize = 20
+	}
+
+	o.PoolSize = poolSize
+	o.DialTimeout = 2 * time.Second
+	o.ReadTimeout = 3 * time.Second
+	o.WriteTimeout = 3 * time.Second
+	o.PoolTimeout = 4 * time.Second
+	o.ContextTimeoutEnabled = true // else a deadline of 50 ms waits for ReadTimeout
+
+	c := redis.NewClient(o)
+	c.AddHook(&dequeueHook{})
+
+	return c, nil
+}
+
+// Check reports whether Redis answers, is at least 6.2 (asynq archives with ZRANGE BYSCORE) and
+// never evicts, on every master. A Redis that is there but unfit gives an error that matches
+// [ErrUnfit].
+func Check(ctx context.Context, client redis.UniversalClient) error {
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return check(ctx, c) })
+	}
+
+	return check(ctx, client)
+}
+
+func check(ctx context.Context, c redis.Cmdable) error {
+	if err := c.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("ping redis: %w", err)
+	}
+
+	server, err := c.Info(ctx, "server").Result()
+	if err != nil {
+		return fmt.Errorf("ask redis for its version: %w", err)
+	}
+
+	memory, err := c.Info(ctx, "memory").Result()
+	if err != nil {
+		return fmt.Errorf("ask redis for its policy: %w", err)
+	}
+
+	version := field(server, "redis_version")
+	if !atLeast(version, 6, 2) {
+		return fmt.Errorf("%w: version is %s, need 6.2 or later", ErrUnfit, version)
+	}
+
+	if policy := field(memory, "maxmemory_policy"); policy != "noeviction" {
+		return fmt.Errorf("%w: maxmemory-policy is %s, need noeviction", ErrUnfit, policy)
+	}
+
+	return nil
+}
+
+func field(info, name string) string {
+	for line := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+
+	return ""
+}
+
+func atLeast(version string, major, minor int) bool {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+
+	a, errA := strconv.Atoi(parts[0])
+	b, errB := strconv.Atoi(parts[1])
+
+	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
+}
+
+// dequeueHook slows asynq's servers down while Redis refuses them. asynq asks again at once
+// after an error: a Redis out of memory got 18,000 commands a second from one idle worker.
+type dequeueHook struct{ failures atomic.Int32 }
+
+// DialHook implements redis.Hook.
+func (h *dequeueHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (h *dequeueHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook implements redis.Hook.
+func (h *dequeueHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if !dequeues(cmd) {
+			return err
+		}
+
+		if err == nil || errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOSCRIPT") {
+			h.failures.Store(0)
+
+			return err
+		}
+
+		wait := 50 * time.Millisecond << min(h.failures.Add(1), 5)
+		wait += time.Duration(rand.Int64N(int64(wait))) //nolint:gosec // spreading load, not a secret
+
+		t := time.NewTimer(min(wait, 2*time.Second))
+		defer t.Stop()
+
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+
+		return err
+	}
+}
+
+// dequeues recognises the script by which asynq's servers take a task: its keys are the pending
+// list, the pause mark, the active list and the leases of a queue.
+func dequeues(cmd redis.Cmder) bool {
+	args := cmd.Args()
+	if len(args) < 7 || (cmd.Name() != "evalsha" && cmd.Name() != "eval") {
+		return false
+	}
+
+	pending, _ := args[3].(string)
+	paused, _ := args[4].(string)
+
+	return strings.HasSuffix(pending, ":pending") && strings.HasSuffix(paused, ":paused")
+}
