@@ -228,7 +228,7 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 
 	for _, p := range packages(t) {
-		for _, part := range strings.Split(p.name(), "/") {
+		for part := range strings.SplitSeq(p.name(), "/") {
 			require.NotContains(t, vague, part, "%s: name a package for what it is about", p.name())
 		}
 	}

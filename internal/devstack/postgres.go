@@ -88,10 +88,10 @@ func (p *place) newCluster(ctx context.Context, pg *Postgres, passwords map[stri
 		return err
 	}
 
-	err = pg.exec(ctx, "postgres", "create database "+mainDatabase+" template "+templateDatabase)
+	err = pg.exec(ctx, "create database "+mainDatabase+" template "+templateDatabase)
 	for role, password := range passwords {
 		if err == nil {
-			err = pg.exec(ctx, "postgres", "alter role "+role+" password '"+password+"'")
+			err = pg.exec(ctx, "alter role "+role+" password '"+password+"'")
 		}
 	}
 
@@ -220,7 +220,7 @@ func (p *Postgres) url(role, database string) string {
 // NewDatabase makes a migrated, empty database and returns URLs for it.
 func (p *Postgres) NewDatabase(ctx context.Context, name string) (app, auth, owner string, err error) {
 	sql := "create database " + pgx.Identifier{name}.Sanitize() + " template " + templateDatabase
-	if err := p.exec(ctx, "postgres", sql); err != nil {
+	if err := p.exec(ctx, sql); err != nil {
 		return "", "", "", fmt.Errorf("create database %s: %w", name, err)
 	}
 
@@ -229,7 +229,7 @@ func (p *Postgres) NewDatabase(ctx context.Context, name string) (app, auth, own
 
 // DropDatabase removes a database, whoever is still connected to it.
 func (p *Postgres) DropDatabase(ctx context.Context, name string) error {
-	return p.exec(ctx, "postgres", "drop database if exists "+pgx.Identifier{name}.Sanitize()+" with (force)")
+	return p.exec(ctx, "drop database if exists "+pgx.Identifier{name}.Sanitize()+" with (force)")
 }
 
 // Restart ends the server at once, as a crash of the machine would for its clients, and starts

@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,7 +23,7 @@ func (p *Postgres) Schema(ctx context.Context, ownerURL string) (string, error) 
 	dump := filepath.Join(p.bin, "pg_dump")
 	if _, err := os.Stat(dump); err != nil {
 		if dump, err = exec.LookPath("pg_dump"); err != nil {
-			return "", fmt.Errorf("pg_dump was not found beside postgres or in PATH: install the client programs of postgres")
+			return "", errors.New("pg_dump was not found beside postgres or in PATH: install the client programs of postgres")
 		}
 	}
 

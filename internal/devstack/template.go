@@ -130,7 +130,7 @@ func (p *place) makeTemplate(ctx context.Context, bin, dir string) error {
 	}
 	defer pg.Stop()
 
-	if err := pg.exec(ctx, "postgres", "create database "+templateDatabase); err != nil {
+	if err := pg.exec(ctx, "create database "+templateDatabase); err != nil {
 		return err
 	}
 
@@ -138,16 +138,16 @@ func (p *place) makeTemplate(ctx context.Context, bin, dir string) error {
 		return err
 	}
 
-	return pg.exec(ctx, "postgres", `
+	return pg.exec(ctx, `
 		create role `+appRole+` login in role imagerun_app;
 		create role `+authRole+` login in role imagerun_auth;
 		alter role `+authRole+` set search_path = auth;
 		alter database `+templateDatabase+` with is_template true allow_connections false`)
 }
 
-// exec runs SQL as the owner on a connection of its own.
-func (p *Postgres) exec(ctx context.Context, database, sql string) error {
-	conn, err := pgx.Connect(ctx, p.url(ownerRole, database))
+// exec runs SQL as the owner, outside the databases that tests use.
+func (p *Postgres) exec(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, p.url(ownerRole, "postgres"))
 	if err != nil {
 		return err
 	}
