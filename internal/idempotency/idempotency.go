@@ -38,8 +38,11 @@ type Record struct {
 }
 
 // Begin claims key for this transaction and returns the record of an earlier request, or nil
-// when this is the first. [ErrInFlight]: another transaction has it; [ErrMismatch]: it was used
-// with another fingerprint.
+// when this is the first or the earlier one is older than [Lifetime]. [ErrInFlight]: another
+// transaction has it; [ErrMismatch]: it was used with another fingerprint.
+//
+// Age is judged by the database's clock, which also wrote created_at. A record of exactly
+// Lifetime is too old.
 func Begin(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerprint []byte) (*Record, error) {
 	var mine bool
 
@@ -57,8 +60,9 @@ func Begin(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerp
 		seen []byte
 	)
 
-	err = tx.QueryRow(ctx, `select resource_id, status, fingerprint from idempotency_record where user_id = $1 and key = $2`,
-		userID, key).Scan(&r.ResourceID, &r.Status, &seen)
+	err = tx.QueryRow(ctx, `select resource_id, status, fingerprint from idempotency_record
+		where user_id = $1 and key = $2 and created_at > now() - $3::interval`,
+		userID, key, Lifetime).Scan(&r.ResourceID, &r.Status, &seen)
 
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -72,9 +76,13 @@ func Begin(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerp
 	return &r, nil
 }
 
-// Finish records what the key now stands for, in the transaction that makes the resource.
+// Finish records what the key now stands for, in the transaction that makes the resource and has
+// claimed the key by [Begin]. A record that is still there is too old, or Begin would have found it:
+// it is replaced.
 func Finish(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerprint []byte, r Record) error {
-	_, err := tx.Exec(ctx, `insert into idempotency_record (user_id, key, fingerprint, resource_id, status) values ($1, $2, $3, $4, $5)`,
+	_, err := tx.Exec(ctx, `insert into idempotency_record (user_id, key, fingerprint, resource_id, status) values ($1, $2, $3, $4, $5)
+		on conflict (user_id, key) do update set fingerprint = excluded.fingerprint, resource_id = excluded.resource_id,
+			status = excluded.status, created_at = now()`,
 		userID, key, fingerprint, r.ResourceID, r.Status)
 	if err != nil {
 		return fmt.Errorf("write idempotency record: %w", err)

@@ -1,0 +1,9 @@
+package idempotency_test
+
+import (
+	"testing"
+
+	"imagerun/internal/devstack/devtest"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m) }
