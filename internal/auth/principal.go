@@ -3,6 +3,7 @@ package auth
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,10 +53,8 @@ func (p *Principal) Require(scope Scope) error {
 		return nil
 	}
 
-	for _, s := range p.Scopes {
-		if s == scope {
-			return nil
-		}
+	if slices.Contains(p.Scopes, scope) {
+		return nil
 	}
 
 	return ErrScope

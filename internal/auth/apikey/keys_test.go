@@ -3,7 +3,6 @@ package apikey_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -45,7 +44,7 @@ func setup(t *testing.T) *bundle {
 		app:   &flakyDB{Pool: devtest.Pool(t, appURL)},
 		now:   clock.System(),
 	}
-	b.keys = apikey.New(b.app, apikey.Options{Now: func() time.Time { return b.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b.keys = apikey.New(b.app, apikey.Options{Now: func() time.Time { return b.now }, Log: slog.New(slog.DiscardHandler)})
 	b.user = b.newUser(t, "ada@example.com")
 
 	return b

@@ -1,8 +1,13 @@
 package authtest_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"os/exec"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,6 +53,46 @@ func TestService_Help(t *testing.T) {
 	for _, name := range []string{"DATABASE_URL", "BETTER_AUTH_SECRET", "BETTER_AUTH_URL", "TRUSTED_ORIGINS", "COOKIE_PREFIX", "HOST", "PORT", "AUTH_RATE_LIMIT"} {
 		require.Contains(t, string(out), name)
 	}
+}
+
+// A request in flight is answered before SIGTERM ends the service.
+func TestService_EndsInOrder(t *testing.T) {
+	t.Parallel()
+
+	_, authURL, _ := devtest.PostgresURLs(t)
+
+	cmd := authtest.Command(t, "server.mjs")
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+authURL, "BETTER_AUTH_URL=http://localhost", "BETTER_AUTH_SECRET=0123456789abcdef0123456789abcdef", "PORT=0")
+
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+
+	var line struct{ Port int }
+	require.NoError(t, json.NewDecoder(out).Decode(&line))
+
+	// Better Auth takes half a second for this, so that it tells nobody whether the address is known.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		fmt.Sprintf("http://127.0.0.1:%d/api/auth/send-verification-email", line.Port), strings.NewReader(`{"email":"nobody@example.com"}`))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+
+	sent := make(chan struct{})
+	req = req.WithContext(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) },
+	}))
+
+	go func() {
+		<-sent
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+	}()
+
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.NoError(t, cmd.Wait())
 }
 
 func TestService_Health(t *testing.T) {

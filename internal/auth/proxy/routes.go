@@ -11,7 +11,7 @@ const Prefix = "/api/auth"
 
 // routes are the calls of Better Auth that a front end needs. Not among them: deleting an account (closing one is
 // more than Better Auth knows of), changing the address, JWTs, social sign-in, and everything of the admin plugin.
-var routes = map[string]bool{ //nolint:gochecknoglobals // a constant table
+var routes = map[string]bool{
 	"GET /ok":                       true,
 	"GET /get-session":              true,
 	"GET /list-sessions":            true,
@@ -28,11 +28,11 @@ var routes = map[string]bool{ //nolint:gochecknoglobals // a constant table
 
 // resetLink is the path of the link in a password reset mail, which sends the browser on to the
 // page that asks for the new password.
-var resetLink = regexp.MustCompile(`^/reset-password/[A-Za-z0-9]{8,64}$`) //nolint:gochecknoglobals // a constant
+var resetLink = regexp.MustCompile(`^/reset-password/[A-Za-z0-9]{8,64}$`)
 
 // requestHeaders are those that Better Auth reads: for the body, the session, and its own checks of where a
 // request comes from.
-var requestHeaders = []string{ //nolint:gochecknoglobals // a constant list
+var requestHeaders = []string{
 	"Accept", "Accept-Language", "Authorization", "Content-Type", "Cookie", "Origin", "Referer",
 	"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "User-Agent",
 }
