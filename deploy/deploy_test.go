@@ -1,0 +1,165 @@
+package deploy_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/stretchr/testify/require"
+)
+
+const root = ".."
+
+// process is a command that a platform is told to run.
+type process struct {
+	name    string
+	command []string
+}
+
+func compose(t *testing.T) *types.Project {
+	t.Helper()
+
+	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "compose.yaml")}, cli.WithName("imagerun"))
+	require.NoError(t, err)
+
+	project, err := options.LoadProject(t.Context())
+	require.NoError(t, err)
+
+	return project
+}
+
+// ours lists every command of compose.yaml that runs in our image, and every one of the Procfile.
+func ours(t *testing.T) []process {
+	t.Helper()
+
+	var list []process
+
+	for name, s := range compose(t).Services {
+		if s.Build != nil && s.Build.Target == "imagerun" {
+			list = append(list, process{"compose.yaml " + name, s.Command})
+		}
+	}
+
+	text, err := os.ReadFile(filepath.Join(root, "Procfile"))
+	require.NoError(t, err)
+
+	for line := range strings.Lines(string(text)) {
+		name, command, ok := strings.Cut(line, ":")
+		require.True(t, ok, line)
+
+		list = append(list, process{"Procfile " + name, strings.Fields(command)})
+	}
+
+	return list
+}
+
+func TestCommandsExist(t *testing.T) {
+	t.Parallel()
+
+	bin := t.TempDir()
+
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", bin+string(filepath.Separator), "./cmd/...")
+	build.Dir = root
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+
+	processes := ours(t)
+	require.GreaterOrEqual(t, len(processes), 11)
+
+	for _, p := range processes {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+
+			require.NotEmpty(t, p.command, "say which process it is")
+
+			program := p.command[0]
+			if program != "node" {
+				program = filepath.Join(bin, program)
+			}
+
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+
+			cmd := exec.CommandContext(ctx, program, append(slices.Clone(p.command[1:]), "--help")...)
+			cmd.Dir = root
+			// As on a platform: nothing of this machine's configuration.
+			cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, string(out))
+			require.Contains(t, string(out), "sage:", "--help says how it is used")
+		})
+	}
+}
+
+func TestCompose_SetsKeysThatExist(t *testing.T) {
+	t.Parallel()
+
+	example, err := os.ReadFile(filepath.Join(root, "config.example.yaml"))
+	require.NoError(t, err)
+
+	seen := 0
+
+	for name, s := range compose(t).Services {
+		for key := range s.Environment {
+			if strings.HasPrefix(key, "IMAGERUN_") {
+				require.Regexp(t, `(?m)^ *# `+key+`( |$)`, string(example), "%s sets it", name)
+
+				seen++
+			}
+		}
+	}
+
+	require.Greater(t, seen, 10)
+}
+
+// Only the machine itself may reach what compose.yaml runs: its passwords are in this repository.
+func TestCompose_IsPrivate(t *testing.T) {
+	t.Parallel()
+
+	for name, s := range compose(t).Services {
+		for _, port := range s.Ports {
+			require.Equal(t, "127.0.0.1", port.HostIP, name)
+		}
+	}
+}
+
+var copies = regexp.MustCompile(`(?m)^COPY (--from=\S+ )?(.*)$`)
+
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("Dockerfile")
+	require.NoError(t, err)
+
+	for _, c := range copies.FindAllStringSubmatch(string(text), -1) {
+		if c[1] != "" {
+			continue
+		}
+
+		sources := strings.Fields(c[2])
+		for _, source := range sources[:len(sources)-1] {
+			found, err := filepath.Glob(filepath.Join(root, source))
+			require.NoError(t, err)
+			require.NotEmpty(t, found, "COPY %s finds nothing", source)
+		}
+	}
+
+	stages := strings.Split(string(text), "\nFROM ")
+	require.Contains(t, stages[len(stages)-1], " AS imagerun\n", "the last stage is the default")
+	require.Contains(t, stages[len(stages)-1], "\nUSER node\n", "not as root")
+
+	for name, s := range compose(t).Services {
+		if s.Build != nil {
+			require.Contains(t, string(text), " AS "+s.Build.Target+"\n", name)
+		}
+	}
+}
