@@ -11,6 +11,11 @@ import (
 	"github.com/HugoSmits86/nativewebp"
 )
 
+// Paint returns the picture of a prompt, a seed and a size (pixels), as png, jpeg or webp.
+func Paint(prompt string, seed int64, width, height int, format string) ([]byte, error) {
+	return picture{subject: prompt, caption: prompt, seed: seed, width: width, height: height}.encode(format)
+}
+
 // encode writes the picture as png, jpeg or webp and returns the bytes.
 func (p picture) encode(format string) ([]byte, error) {
 	var (
