@@ -280,8 +280,9 @@ type GenerationRequest struct {
 	// Height Pixels. With `width`, instead of `aspect_ratio`.
 	Height *int `json:"height,omitempty"`
 
-	// Metadata Your own labels, returned as they are. Up to 16, each up to 512 bytes.
-	Metadata map[string]string `json:"metadata,omitempty"`
+	// Metadata Your own labels, returned as they are. Up to 16, named with letters, digits, dots, dashes and underscores, each
+	// up to 512 bytes.
+	Metadata *map[string]string `json:"metadata,omitempty"`
 
 	// Model A model's id; `GET /v1/models` lists them and what each accepts.
 	//

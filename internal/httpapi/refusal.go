@@ -58,10 +58,8 @@ func (c *contract) fields(err error, location string) []fault.Field {
 			}
 		case *kind.AdditionalProperties:
 			for _, name := range k.Properties {
-				add(append(at[:len(at):len(at)], name), "additionalProperties", "There is no such field. Remove it, or correct its name.")
+				add(append(at[:len(at):len(at)], name), "additionalProperties", c.remedy(e, "There is no such field. Remove it, or correct its name."))
 			}
-		case *kind.PropertyNames:
-			add(at, "propertyNames", c.remedy(e, "A name in it is not allowed."))
 		default:
 			if len(e.Causes) == 0 {
 				keyword := "schema"
@@ -121,7 +119,7 @@ func sentence(k jsonschema.ErrorKind) string {
 // remedy prefers the schema's own words for a form that a keyword cannot explain.
 func (c *contract) remedy(e *jsonschema.ValidationError, otherwise string) string {
 	switch e.ErrorKind.(type) {
-	case *kind.Pattern, *kind.PropertyNames:
+	case *kind.Pattern, *kind.AdditionalProperties:
 	default:
 		return otherwise
 	}

@@ -1,0 +1,178 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// canary stands for what a caller sent: it must not come back, nor reach a log.
+const canary = "CANARY-7f3a"
+
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+
+	with := func(fields string) string { return `{"model":"z-image-turbo","prompt":"` + canary + `"` + fields + `}` }
+	long := strings.Repeat("x", 10001)
+
+	for name, c := range map[string]struct {
+		method, target, body string
+		headers              []string
+		status               int
+		code                 string
+		errors               []string
+	}{
+		"UnknownField":        {body: with(`,"promt":"CANARY-7f3a"`), status: 422, code: "validation_failed", errors: []string{"#/promt additionalProperties"}},
+		"UnknownFieldIsValue": {body: with(`,"CANARY-7f3a is a prompt":1`), status: 422, code: "validation_failed", errors: []string{"# additionalProperties"}},
+		"WrongType":           {body: with(`,"num_images":"CANARY-7f3a"`), status: 422, code: "validation_failed", errors: []string{"#/num_images type"}},
+		"NullIsNotAbsent":     {body: with(`,"seed":null`), status: 422, code: "validation_failed", errors: []string{"#/seed type"}},
+		"FractionalSeed":      {body: with(`,"seed":1.5`), status: 422, code: "validation_failed", errors: []string{"#/seed type"}},
+		"SeedTooLarge":        {body: with(`,"seed":9007199254740992`), status: 422, code: "validation_failed", errors: []string{"#/seed maximum"}},
+		"NegativeSeed":        {body: with(`,"seed":-1`), status: 422, code: "validation_failed", errors: []string{"#/seed minimum"}},
+		"AspectRatio":         {body: with(`,"aspect_ratio":"CANARY-7f3a"`), status: 422, code: "validation_failed", errors: []string{"#/aspect_ratio enum"}},
+		"Quality":             {body: with(`,"quality":"CANARY-7f3a"`), status: 422, code: "validation_failed", errors: []string{"#/quality enum"}},
+		"OutputFormat":        {body: with(`,"output_format":"CANARY-7f3a"`), status: 422, code: "validation_failed", errors: []string{"#/output_format enum"}},
+		"WidthWithoutHeight":  {body: with(`,"width":1024`), status: 422, code: "validation_failed", errors: []string{"#/height dependentRequired"}},
+		"SideTooLarge":        {body: with(`,"width":5000,"height":1`), status: 422, code: "validation_failed", errors: []string{"#/height minimum", "#/width maximum"}},
+		"FiveImages":          {body: with(`,"num_images":5`), status: 422, code: "validation_failed", errors: []string{"#/num_images maximum"}},
+		"NoImages":            {body: with(`,"num_images":0`), status: 422, code: "validation_failed", errors: []string{"#/num_images minimum"}},
+		"MetadataValue":       {body: with(`,"metadata":{"a":["CANARY-7f3a"]}`), status: 422, code: "validation_failed", errors: []string{"#/metadata/a type"}},
+		"MetadataName":        {body: with(`,"metadata":{"CANARY-7f3a !":"x"}`), status: 422, code: "validation_failed", errors: []string{"#/metadata additionalProperties"}},
+		"NULCharacter":        {body: `{"model":"m","prompt":"CANARY-7f3a\u0000"}`, status: 422, code: "validation_failed", errors: []string{"#/prompt pattern"}},
+		"EmptyPrompt":         {body: `{"model":"m","prompt":""}`, status: 422, code: "validation_failed", errors: []string{"#/prompt minLength", "#/prompt pattern"}},
+		"BlankPrompt":         {body: `{"model":"m","prompt":" \n\t"}`, status: 422, code: "validation_failed", errors: []string{"#/prompt pattern"}},
+		"LongPrompt":          {body: `{"model":"m","prompt":"CANARY-7f3a` + long + `"}`, status: 422, code: "validation_failed", errors: []string{"#/prompt maxLength"}},
+		"NoPromptNoModel":     {body: `{}`, status: 422, code: "validation_failed", errors: []string{"#/model required", "#/prompt required"}},
+		"SeveralAtOnce":       {body: `{"model":1,"prompt":2}`, status: 422, code: "validation_failed", errors: []string{"#/model type", "#/prompt type"}},
+		"NotAnObject":         {body: `["CANARY-7f3a"]`, status: 422, code: "validation_failed", errors: []string{"# type"}},
+		"Query":               {target: "/v1/generations?CANARY-7f3a!=1", body: with(""), status: 422, code: "validation_failed", errors: []string{"?(unnamed) additionalProperties"}},
+
+		"BrokenJSON":      {body: `{"model":"CANARY-7f3a"`, status: 400, code: "malformed_json"},
+		"TwoDocuments":    {body: with("") + `{}`, status: 400, code: "malformed_json"},
+		"NoBody":          {headers: []string{"Content-Type", "application/json"}, status: 400, code: "malformed_json"},
+		"NotUTF8":         {body: "{\"model\":\"m\",\"prompt\":\"CANARY-7f3a\xff\"}", status: 400, code: "malformed_json"},
+		"HugeNumber":      {body: with(`,"seed":1e999`), status: 400, code: "malformed_json"},
+		"NameTwice":       {body: with(`,"model":"CANARY-7f3a"`), status: 400, code: "malformed_json", errors: []string{"# uniqueNames"}},
+		"NestedTooDeep":   {body: strings.Repeat("[", 100_000), status: 400, code: "json_too_deep"},
+		"NestedTooDeepOK": {body: with(`,"metadata":` + strings.Repeat(`{"a":`, 20) + `1` + strings.Repeat("}", 20)), status: 400, code: "json_too_deep"},
+		"Over1MiB":        {body: `{"prompt":"CANARY-7f3a` + strings.Repeat("x", 1<<20) + `"}`, status: 413, code: "body_too_large"},
+		"WrongType415":    {body: with(""), headers: []string{"Content-Type", "text/plain; x=CANARY-7f3a"}, status: 415, code: "unsupported_media_type"},
+		"NoType":          {body: with(""), headers: []string{"Content-Type", ""}, status: 415, code: "unsupported_media_type"},
+		"Compressed":      {body: with(""), headers: []string{"Content-Encoding", "gzip"}, status: 415, code: "unsupported_media_type"},
+		"IdempotencyKey":  {body: with(""), headers: []string{"Idempotency-Key", "CANARY-7f3a two words"}, status: 400, code: "malformed_header", errors: []string{"Idempotency-Key: format"}},
+
+		"NoCredentials":    {body: with(""), headers: []string{"Authorization", ""}, status: 401, code: "unauthenticated"},
+		"WrongCredentials": {body: with(""), headers: []string{"Authorization", "Bearer CANARY-7f3a"}, status: 401, code: "unauthenticated"},
+		"MissingScope":     {body: with(""), headers: []string{"Authorization", "Bearer reader"}, status: 403, code: "insufficient_scope"},
+		"CrossOriginCookie": {
+			body: with(""), headers: []string{"Authorization", "", "Cookie", "session=1", "Sec-Fetch-Site", "cross-site"},
+			status: 403, code: "cross_origin",
+		},
+		"CrossOriginAuth": {
+			target: "/api/auth/sign-in/email", body: with(""), headers: []string{"Authorization", "", "Origin", "https://CANARY-7f3a.example"},
+			status: 403, code: "cross_origin",
+		},
+
+		"UnknownParameter":  {method: "GET", target: "/v1/generations?order=CANARY-7f3a", status: 422, code: "validation_failed", errors: []string{"?order additionalProperties"}},
+		"UnknownStatus":     {method: "GET", target: "/v1/generations?status=queued&status=CANARY-7f3a", status: 422, code: "validation_failed", errors: []string{"?status enum"}},
+		"LimitTooLarge":     {method: "GET", target: "/v1/generations?limit=101", status: 422, code: "validation_failed", errors: []string{"?limit maximum"}},
+		"LimitNotANumber":   {method: "GET", target: "/v1/generations?limit=CANARY-7f3a", status: 422, code: "validation_failed", errors: []string{"?limit type"}},
+		"LimitTwice":        {method: "GET", target: "/v1/generations?limit=1&limit=2", status: 422, code: "validation_failed", errors: []string{"?limit maxItems"}},
+		"NotATime":          {method: "GET", target: "/v1/generations?created_after=CANARY-7f3a", status: 422, code: "validation_failed", errors: []string{"?created_after format"}},
+		"NotACursor":        {method: "GET", target: "/v1/generations?starting_after=CANARY-7f3a", status: 422, code: "validation_failed", errors: []string{"?starting_after pattern"}},
+		"BothCursors":       {method: "GET", target: "/v1/generations?starting_after=" + sampleID + "&ending_before=" + sampleID, status: 422, code: "validation_failed", errors: []string{"?ending_before not"}},
+		"LeapSecond":        {method: "GET", target: "/v1/generations?created_after=2016-12-31T23:59:60Z", status: 422, code: "validation_failed", errors: []string{"?created_after format"}},
+		"BrokenQuery":       {method: "GET", target: "/v1/generations?limit=%zz", status: 400, code: "malformed_query"},
+		"QueryWithoutAny":   {method: "GET", target: "/v1/models?x=CANARY-7f3a", status: 422, code: "validation_failed", errors: []string{"?x additionalProperties"}},
+		"MalformedID":       {method: "GET", target: "/v1/generations/CANARY-7f3a", status: 404, code: "not_found"},
+		"UpperCaseID":       {method: "GET", target: "/v1/generations/" + strings.ToUpper(sampleID), status: 404, code: "not_found"},
+		"MalformedStreamID": {method: "GET", target: "/v1/generations/CANARY-7f3a/events", status: 404, code: "not_found"},
+		"MalformedCancel":   {target: "/v1/generations/CANARY-7f3a/cancel", status: 404, code: "not_found"},
+		"MalformedDelete":   {method: "DELETE", target: "/v1/generations/CANARY-7f3a", status: 404, code: "not_found"},
+		"MalformedKeyID":    {method: "DELETE", target: "/v1/api_keys/CANARY-7f3a", status: 404, code: "not_found"},
+
+		"KeyMakesKeys":   {target: "/v1/api_keys", body: `{"name":"CANARY-7f3a","scopes":["generations:read"]}`, headers: []string{"Authorization", "Bearer key"}, status: 403, code: "session_required"},
+		"KeyListsKeys":   {method: "GET", target: "/v1/api_keys", headers: []string{"Authorization", "Bearer key"}, status: 403, code: "session_required"},
+		"KeyRevokesKeys": {method: "DELETE", target: "/v1/api_keys/key_0197f2a8c4d27b53a1f09e6d58c3b214", headers: []string{"Authorization", "Bearer key"}, status: 403, code: "session_required"},
+		"KeyScope":       {target: "/v1/api_keys", body: `{"name":"CANARY-7f3a","scopes":["api_keys"]}`, status: 422, code: "validation_failed", errors: []string{"#/scopes/0 enum"}},
+		"KeyNoScopes":    {target: "/v1/api_keys", body: `{"name":"CANARY-7f3a","scopes":[]}`, status: 422, code: "validation_failed", errors: []string{"#/scopes minItems"}},
+		"KeyScopeTwice":  {target: "/v1/api_keys", body: `{"name":"CANARY-7f3a","scopes":["generations:read","generations:read"]}`, status: 422, code: "validation_failed", errors: []string{"#/scopes uniqueItems"}},
+		"KeyExpiry":      {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"expires_at":"CANARY-7f3a"}`, status: 422, code: "validation_failed", errors: []string{"#/expires_at format"}},
+		"KeyUnknown":     {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"user_id":"CANARY-7f3a"}`, status: 422, code: "validation_failed", errors: []string{"#/user_id additionalProperties"}},
+
+		"NoSuchPath":   {method: "GET", target: "/v1/CANARY-7f3a", status: 404, code: "not_found"},
+		"UncleanPath":  {method: "GET", target: "/v1//models/../CANARY-7f3a", status: 404, code: "not_found"},
+		"WrongMethod":  {method: "PUT", target: "/v1/generations", body: with(""), status: 405, code: "method_not_allowed"},
+		"StrangeVerb":  {method: "CANARY-7f3a", target: "/v1/generations", status: 405, code: "method_not_allowed"},
+		"ForeignHost":  {method: "GET", target: "/api/authx", status: 404, code: "not_found"},
+		"CallbackSize": {target: "/webhooks/fal/CANARY-7f3a", body: strings.Repeat("x", 1<<20+1), status: 413, code: "body_too_large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t) // no service may be called
+
+			method, target := c.method, c.target
+			if method == "" {
+				method = http.MethodPost
+			}
+
+			if target == "" {
+				target = "/v1/generations"
+			}
+
+			w := b.do(method, target, c.body, c.headers...)
+
+			p := requireCode(t, w, c.status, c.code)
+			require.Equal(t, c.errors, pointers(p))
+			require.NotContains(t, w.Body.String(), canary)
+			require.NotContains(t, b.log.String(), canary)
+			require.Empty(t, b.calls())
+			require.Equal(t, c.status == 401, w.Header().Get("WWW-Authenticate") != "")
+			require.Equal(t, c.status == 405, w.Header().Get("Allow") != "")
+
+			for _, e := range p.Errors {
+				require.NotEmpty(t, e.Detail)
+			}
+		})
+	}
+}
+
+// A body whose length is not announced meets the same limit.
+func TestBadInput_ChunkedBody(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	r := newChunked(t, "/v1/generations", strings.Repeat(" ", 1<<20+1))
+
+	requireCode(t, serve(b, r), http.StatusRequestEntityTooLarge, "body_too_large")
+}
+
+func TestBadInput_BodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	p := requireCode(t, serve(b, newBroken(t, "/v1/generations")), http.StatusBadRequest, "body_incomplete")
+	require.True(t, p.Retryable)
+}
+
+// What is right in the contract but wrong for the domain looks the same.
+func TestBadInput_RemediesComeFromTheSchema(t *testing.T) {
+	t.Parallel()
+
+	w := setup(t).do("POST", "/v1/generations", `{"model":"m","prompt":" ","num_images":5,"aspect_ratio":"5:4","seed":-1}`)
+
+	details := map[string]string{}
+	for _, e := range requireCode(t, w, 422, "validation_failed").Errors {
+		details[*e.Pointer] = e.Detail
+	}
+
+	require.Equal(t, map[string]string{
+		"#/prompt":       "Say in words what to make.",
+		"#/num_images":   "Send 4 or less.",
+		"#/aspect_ratio": "Send one of: 1:1, 4:3, 3:4, 3:2, 2:3, 16:9, 9:16.",
+		"#/seed":         "Send 0 or more.",
+	}, details)
+}
