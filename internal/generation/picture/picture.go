@@ -1,0 +1,224 @@
+// Package picture decides whether bytes that came from outside are an image, and makes its
+// thumbnail.
+//
+// Nothing but the bytes is believed: not the sender's content type, not its width and height.
+// An image is a PNG, a JPEG or a WebP by its first bytes, small enough by its header (looked at
+// before any pixel is decoded, because a few kilobytes can claim gigabytes), and decodable to
+// its end. What is stored is exactly what came, metadata included: fal's outputs carry no
+// personal metadata, and some carry marks of their origin that must stay.
+package picture
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"image/png"
+
+	"golang.org/x/image/webp"
+
+	"imagerun/internal/fault"
+)
+
+// ErrNotPicture answers for every refusal; its cause says which of the reasons below it is.
+// Nothing quotes the bytes.
+var ErrNotPicture = fault.New(fault.Invalid, "not_a_picture", "This is not a complete PNG, JPEG or WebP image of an acceptable size.")
+
+// The reasons to refuse bytes, in the chain of [ErrNotPicture].
+var (
+	ErrFormat  = errors.New("the first bytes are not those of a png, jpeg or webp")
+	ErrTooBig  = errors.New("more bytes or pixels than allowed")
+	ErrDamaged = errors.New("damaged or incomplete")
+)
+
+// Format is one of the formats that are stored.
+type Format string
+
+// The formats.
+const (
+	PNG  Format = "png"
+	JPEG Format = "jpeg"
+	WebP Format = "webp"
+)
+
+// ContentType returns the media type of the format.
+func (f Format) ContentType() string { return "image/" + string(f) }
+
+// Extension returns the ending of a file's name, without a dot.
+func (f Format) Extension() string {
+	if f == JPEG {
+		return "jpg"
+	}
+
+	return string(f)
+}
+
+// Limits bound what is decoded. Zero values take the default.
+type Limits struct {
+	MaxBytes  int // of the file; zero: 32 MiB
+	MaxPixels int // width × height; zero: 20 million, 80 MB decoded
+	MaxSide   int // of the longer side; zero: 8192
+}
+
+func (l Limits) orDefaults() Limits {
+	if l.MaxBytes == 0 {
+		l.MaxBytes = 32 << 20
+	}
+
+	if l.MaxPixels == 0 {
+		l.MaxPixels = 20_000_000
+	}
+
+	if l.MaxSide == 0 {
+		l.MaxSide = 8192
+	}
+
+	return l
+}
+
+// Info is what the bytes themselves say.
+type Info struct {
+	Format Format
+	Width  int // pixels
+	Height int
+}
+
+// Opener opens pictures, a bounded number at once: each takes up to 4 bytes a pixel and one
+// core. It is safe for concurrent use.
+type Opener struct {
+	limits Limits
+	slots  chan struct{}
+}
+
+// NewOpener returns an Opener of at most atOnce pictures at a time; zero: 2.
+func NewOpener(limits Limits, atOnce int) *Opener {
+	if atOnce <= 0 {
+		atOnce = 2
+	}
+
+	return &Opener{limits: limits.orDefaults(), slots: make(chan struct{}, atOnce)}
+}
+
+// Open proves that b is an image and makes its thumbnail, from one decoding: a JPEG of at most
+// [ThumbnailSide] pixels on its longer side, on white where the image is transparent. It waits
+// for its turn. The errors are [ErrNotPicture] and ctx's.
+func (o *Opener) Open(ctx context.Context, b []byte) (Info, []byte, error) {
+	// Most refusals need no decoding, and so no turn.
+	info, err := Inspect(b, o.limits)
+	if err != nil {
+		return Info{}, nil, err
+	}
+
+	select {
+	case o.slots <- struct{}{}:
+		defer func() { <-o.slots }()
+	case <-ctx.Done():
+		return Info{}, nil, fmt.Errorf("wait for a turn to decode: %w", ctx.Err())
+	}
+
+	img, err := decode(info.Format, b)
+	if err != nil {
+		return Info{}, nil, err
+	}
+
+	// The limits were applied to the header: the pixels must agree with it.
+	if size := img.Bounds().Size(); size.X != info.Width || size.Y != info.Height {
+		return Info{}, nil, ErrNotPicture.WithCause(ErrDamaged)
+	}
+
+	thumb, err := thumbnail(img)
+	if err != nil {
+		return Info{}, nil, err
+	}
+
+	return info, thumb, nil
+}
+
+// Inspect looks at the beginning of b alone: it refuses what is not an image or is too large,
+// and decodes no pixel. What it accepts may still be damaged.
+func Inspect(b []byte, limits Limits) (Info, error) {
+	limits = limits.orDefaults()
+
+	if len(b) > limits.MaxBytes {
+		return Info{}, ErrNotPicture.WithCause(ErrTooBig)
+	}
+
+	format, ok := sniff(b)
+	if !ok {
+		return Info{}, ErrNotPicture.WithCause(ErrFormat)
+	}
+
+	cfg, err := decodeConfig(format, b)
+	if err != nil {
+		return Info{}, damaged(err)
+	}
+
+	// Each side is bounded first, so that the product cannot overflow.
+	if cfg.Width > limits.MaxSide || cfg.Height > limits.MaxSide || cfg.Width*cfg.Height > limits.MaxPixels {
+		return Info{}, ErrNotPicture.WithCause(ErrTooBig)
+	}
+
+	if cfg.Width <= 0 || cfg.Height <= 0 {
+		return Info{}, ErrNotPicture.WithCause(ErrDamaged)
+	}
+
+	return Info{Format: format, Width: cfg.Width, Height: cfg.Height}, nil
+}
+
+// sniff tells the format by the first bytes (https://mimesniff.spec.whatwg.org, §6.1).
+func sniff(b []byte) (Format, bool) {
+	switch {
+	case bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
+		return PNG, true
+	case bytes.HasPrefix(b, []byte("\xff\xd8\xff")):
+		return JPEG, true
+	case len(b) >= 14 && string(b[:4]) == "RIFF" && string(b[8:14]) == "WEBPVP":
+		return WebP, true
+	default:
+		return "", false
+	}
+}
+
+func decodeConfig(f Format, b []byte) (image.Config, error) {
+	switch f {
+	case PNG:
+		return png.DecodeConfig(bytes.NewReader(b))
+	case JPEG:
+		return jpeg.DecodeConfig(bytes.NewReader(b))
+	default:
+		return webp.DecodeConfig(bytes.NewReader(b))
+	}
+}
+
+// decode reads every pixel: a picture that was cut off fails here.
+func decode(f Format, b []byte) (img image.Image, err error) {
+	// The bytes are hostile, and the decoders are many thousand lines: a panic of theirs is one
+	// bad picture, not the end of a worker.
+	defer func() {
+		if r := recover(); r != nil {
+			img, err = nil, ErrNotPicture.WithCause(fmt.Errorf("%w: the decoder gave up", ErrDamaged))
+		}
+	}()
+
+	switch f {
+	case PNG:
+		img, err = png.Decode(bytes.NewReader(b))
+	case JPEG:
+		img, err = jpeg.Decode(bytes.NewReader(b))
+	default:
+		img, err = webp.Decode(bytes.NewReader(b))
+	}
+
+	if err != nil {
+		return nil, damaged(err)
+	}
+
+	return img, nil
+}
+
+// damaged keeps what a decoder says: the decoders name formats, chunks and lengths, no content.
+func damaged(err error) error {
+	return ErrNotPicture.WithCause(fmt.Errorf("%w: %w", ErrDamaged, err))
+}

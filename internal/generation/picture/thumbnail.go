@@ -1,0 +1,48 @@
+package picture
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+
+	"golang.org/x/image/draw"
+)
+
+const (
+	// ThumbnailSide is the longest side of a thumbnail, in pixels.
+	ThumbnailSide = 512
+	// ThumbnailType is the media type of thumbnails; their names end in "jpg".
+	ThumbnailType = "image/jpeg"
+
+	thumbnailQuality = 82
+)
+
+// thumbnail returns img as a JPEG no longer than ThumbnailSide, on white where it is
+// transparent. Smaller pictures keep their size.
+func thumbnail(img image.Image) ([]byte, error) {
+	size := fit(img.Bounds().Size(), ThumbnailSide)
+	small := image.NewRGBA(image.Rectangle{Max: size})
+	draw.Draw(small, small.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
+
+	// Catmull-Rom looks at every source pixel: no moiré when a large picture shrinks.
+	draw.CatmullRom.Scale(small, small.Bounds(), img, img.Bounds(), draw.Over, nil)
+
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: thumbnailQuality}); err != nil {
+		return nil, fmt.Errorf("encode thumbnail: %w", err)
+	}
+
+	return out.Bytes(), nil
+}
+
+// fit returns size shrunk so that its longer side is at most limit and its shorter at least 1.
+func fit(size image.Point, limit int) image.Point {
+	longer := max(size.X, size.Y)
+	if longer <= limit {
+		return size
+	}
+
+	return image.Pt(max(1, (size.X*limit+longer/2)/longer), max(1, (size.Y*limit+longer/2)/longer))
+}
