@@ -14,10 +14,12 @@ import (
 // signal that ends the server. Before it becomes the server (same process id) it leaves behind
 // a watcher, which reads from a pipe that only the starter can write to. When that pipe ends,
 // the starter is gone, by whatever way, and the watcher ends the server. The watcher's parent
-// is not the server: Postgres and Redis do not expect children they did not make.
+// is not the server: Postgres and Redis do not expect children they did not make. It ignores
+// SIGHUP, which the kernel sends to the group of a stopped server whose starter has died.
 const leash = `
 (
 	(
+		trap '' HUP INT TERM
 		read -r order <&3
 		[ "$order" = done ] && exit 0
 		kill -s "$0" $$
