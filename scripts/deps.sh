@@ -60,7 +60,7 @@ apt_fetch() {
 
 	say "fetching $* into .imagerun/pkg (no root and no sudo here)"
 	mkdir -p "$pkg/apt/lists/partial" "$pkg/apt/cache/archives/partial" "$pkg/deb"
-	apt-get -qq "${private[@]}" -o Acquire::Retries=3 update >&2 || say "some package lists could not be refreshed"
+	apt-get -qq "${private[@]}" -o Acquire::Retries=3 update 2>/dev/null || say "some package lists could not be refreshed"
 
 	need=$(apt-get -s -qq "${private[@]}" --no-install-recommends install "$@" | awk '$1 == "Inst" { print $2 }')
 	[ -n "$need" ] || need=$*
