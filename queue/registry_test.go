@@ -19,10 +19,12 @@ func TestRegister_Panics(t *testing.T) {
 	t.Parallel()
 
 	reg := queue.NewRegistry(queue.All())
-	queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](nothing))
+	queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](nothing[queue.SubmitGeneration]))
 
-	require.Panics(t, func() { queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](nothing)) }, "twice")
-	require.Panics(t, func() { queue.Register(reg, queue.HandlerFunc[fineArgs](nothing)) }, "not in the table")
+	require.Panics(t, func() {
+		queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](nothing[queue.SubmitGeneration]))
+	}, "twice")
+	require.Panics(t, func() { queue.Register(reg, queue.HandlerFunc[fineArgs](nothing[fineArgs])) }, "not in the table")
 }
 
 func TestRegistry_Worker(t *testing.T) {

@@ -69,13 +69,15 @@ func (r *Runner) settle(ctx context.Context, o *outcome) Verdict {
 
 func (r *Runner) decide(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
 	if o.run.completed.Load() {
-		ours, err := r.ours(ctx, o.run)
-		if err != nil {
-			return v, "", err
-		}
+		gone, ours, err := r.look(ctx, o.run)
 
-		if !ours {
+		switch {
+		case err != nil:
+			return v, "", err
+		case gone: // even if the handler was told otherwise
 			return Verdict{Do: Ack}, eventDone, nil
+		case !ours:
+			return r.stale(ctx, o, nil)
 		}
 
 		if o.err == nil {
@@ -103,13 +105,13 @@ func (r *Runner) decide(ctx context.Context, o *outcome) (v Verdict, event strin
 	}
 }
 
-// ours reports whether the row is still claimed by this run.
-func (r *Runner) ours(ctx context.Context, u *run) (bool, error) {
-	look, there, err := attempt(ctx, r, func(ctx context.Context) (db.JobLookRow, error) {
+// look reports whether the row is gone, and whether it is still claimed by this run.
+func (r *Runner) look(ctx context.Context, u *run) (gone, ours bool, err error) {
+	row, there, err := attempt(ctx, r, func(ctx context.Context) (db.JobLookRow, error) {
 		return r.q.db.JobLook(ctx, r.q.pool, u.task.ID)
 	})
 
-	return there && look.Holder != nil && *look.Holder == u.holder, err
+	return err == nil && !there, there && row.Holder != nil && *row.Holder == u.holder, err
 }
 
 func (r *Runner) finish(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
@@ -237,8 +239,9 @@ func (o *outcome) dead(ctx context.Context, tx pgx.Tx, code string) (err error) 
 	return o.worker.Dead(ctx, tx, o.args, code)
 }
 
-// stale answers for a write that found nothing of ours: somebody else has the job, or an earlier
-// try of this write happened although its answer was lost.
+// stale answers for a write that found nothing of ours: somebody else has the job; or an earlier
+// try of this write happened although its answer was lost; or Postgres crashed and lost the claim.
+// In the last two this task is still the one that the row waits for.
 func (r *Runner) stale(ctx context.Context, o *outcome, err error) (Verdict, string, error) {
 	if err != nil {
 		return Verdict{}, "", err
@@ -251,8 +254,8 @@ func (r *Runner) stale(ctx context.Context, o *outcome, err error) (Verdict, str
 	switch {
 	case err != nil:
 		return Verdict{}, "", err
-	case there && look.Epoch == o.run.task.Epoch && look.State == stateRetrying:
-		return Verdict{Do: Again, After: max(seconds(look.DueIn), 0), Code: "retrying"}, eventStale, nil
+	case there && look.Epoch == o.run.task.Epoch && look.State != stateRunning && look.State != stateDead:
+		return Verdict{Do: Again, After: max(seconds(look.DueIn), time.Second), Code: "waiting"}, eventStale, nil
 	default:
 		return Verdict{Do: Ack}, eventStale, nil
 	}
