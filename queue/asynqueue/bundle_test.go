@@ -1,0 +1,159 @@
+package asynqueue_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/postgres"
+	"imagerun/queue"
+	"imagerun/queue/asynqueue"
+	"imagerun/queue/durable"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(workerPostgres) != "" {
+		os.Exit(killedWorker())
+	}
+
+	devtest.Main(m)
+}
+
+// probe is the kind that these tests work: its handler is whatever the test says.
+type probe struct {
+	ID uuid.UUID `json:"id"`
+}
+
+func (probe) Kind() string { return "test.probe" }
+
+type handler = queue.HandlerFunc[probe]
+
+func kinds() queue.Kinds {
+	return queue.NewKinds(queue.Policy{
+		Args: probe{}, Queue: "tests", Attempts: 3, Timeout: 20 * time.Second,
+		Backoff: queue.Backoff{First: time.Second, Max: time.Minute, Factor: 2},
+	})
+}
+
+// system is one Postgres and one Redis with whatever processes a test starts on them.
+type system struct {
+	t      *testing.T
+	pool   *pgxpool.Pool
+	client redis.UniversalClient
+	pusher *asynqueue.Pusher
+	queue  *durable.Queue
+}
+
+func setup(t *testing.T, redisURL string, timing durable.Timing) *system {
+	t.Helper()
+
+	client, err := asynqueue.Connect(redisURL, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+
+	s := &system{t: t, pool: devtest.Postgres(t), client: client, pusher: asynqueue.NewPusher(client)}
+	s.queue = durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher, Timing: timing})
+	s.background(s.queue.Run)
+
+	return s
+}
+
+// background runs fn until the test ends or the returned function is called, which waits for it.
+func (s *system) background(fn func(context.Context) error) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+
+	go func() { done <- fn(ctx) }()
+
+	stopped := false
+	stop = func() error {
+		if stopped {
+			return nil
+		}
+
+		stopped = true
+
+		cancel()
+
+		return <-done
+	}
+
+	s.t.Cleanup(func() { require.NoError(s.t, stop()) })
+
+	return stop
+}
+
+// worker starts a worker process, so to speak; o's groups are filled in.
+func (s *system) worker(h handler, o asynqueue.ServerOptions) (server *asynqueue.Server, stop func() error) {
+	s.t.Helper()
+
+	reg := queue.NewRegistry(kinds())
+	queue.Register(reg, h)
+
+	if o.Groups == nil {
+		o.Groups = []asynqueue.Group{{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 10, Latency: true}}
+	}
+
+	server, err := asynqueue.NewServer(s.client, durable.NewRunner(s.queue, reg, durable.RunnerOptions{}), o)
+	require.NoError(s.t, err)
+
+	return server, s.background(server.Run)
+}
+
+func (s *system) stage(opts ...durable.StageOption) (id uuid.UUID) {
+	s.t.Helper()
+
+	require.NoError(s.t, postgres.InTx(s.t.Context(), s.pool, func(tx *postgres.Tx) (err error) {
+		id, err = s.queue.Stage(s.t.Context(), tx, probe{}, opts...)
+
+		return err
+	}))
+
+	return id
+}
+
+// state returns a job's state and epoch; a job that is gone has neither.
+func (s *system) state(id uuid.UUID) (state string, epoch int) {
+	err := s.pool.QueryRow(context.Background(), `select state, epoch from job where id = $1`, id).Scan(&state, &epoch)
+	if err != nil && err != pgx.ErrNoRows { //nolint:errorlint // pgx returns the value itself
+		s.t.Errorf("look at job: %v", err)
+	}
+
+	return state, epoch
+}
+
+func (s *system) eventually(within time.Duration, cond func() bool) {
+	s.t.Helper()
+	require.Eventually(s.t, cond, within, 5*time.Millisecond)
+}
+
+func (s *system) gone(within time.Duration, id uuid.UUID) {
+	s.t.Helper()
+	s.eventually(within, func() bool { state, _ := s.state(id); return state == "" })
+}
+
+// counts returns how many tasks asynq has in each state, without zeros.
+func (s *system) counts() map[string]int64 {
+	s.t.Helper()
+
+	all, err := s.pusher.Counts(s.t.Context(), []string{"tests"})
+	require.NoError(s.t, err)
+
+	counts := map[string]int64{}
+
+	for _, c := range all {
+		if c.N > 0 {
+			counts[c.State] = c.N
+		}
+	}
+
+	return counts
+}

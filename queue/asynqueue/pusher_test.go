@@ -1,0 +1,155 @@
+package asynqueue_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/devstack/devtest"
+	"imagerun/queue/asynqueue"
+	"imagerun/queue/durable"
+)
+
+func push(id uuid.UUID, epoch int32, in time.Duration) durable.Push {
+	return durable.Push{
+		Task:    durable.Task{ID: id, Epoch: epoch, Queue: "tests", Kind: "test.probe"},
+		RunAt:   time.Now().Add(in),
+		Timeout: time.Second,
+	}
+}
+
+func TestConnect(t *testing.T) {
+	t.Parallel()
+
+	for _, bad := range []string{"", "http://s3cret@host", "redis+cluster://s3cret@host", "redis://:s3cret@host:port", "redis://:s3cret@h/x", "\x00s3cret"} {
+		_, err := asynqueue.Connect(bad, 0)
+		require.Error(t, err, bad)
+		require.NotContains(t, err.Error(), "s3cret")
+	}
+
+	for _, good := range []string{"redis://:pw@127.0.0.1:1/3", "rediss://127.0.0.1:1"} {
+		c, err := asynqueue.Connect(good, 0)
+		require.NoError(t, err, "it does not dial")
+		require.Error(t, asynqueue.Check(t.Context(), c))
+		require.NotErrorIs(t, asynqueue.Check(t.Context(), c), asynqueue.ErrUnfit)
+		require.NoError(t, c.Close())
+	}
+}
+
+func TestPusher_HungRedisCostsOnlyTheDeadline(t *testing.T) {
+	t.Parallel()
+
+	own := devtest.OwnRedis(t)
+	s := setup(t, own.URL, durable.Timing{})
+	require.NoError(t, s.pusher.Push(t.Context(), push(uuid.New(), 1, 0)))
+	own.Pause()
+	t.Cleanup(own.Continue)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+
+	start := time.Now()
+	require.Error(t, s.pusher.Push(ctx, push(uuid.New(), 1, 0)))
+	require.Less(t, time.Since(start), time.Second)
+}
+
+func TestPusher(t *testing.T) {
+	t.Parallel()
+
+	s := setup(t, devtest.Redis(t), durable.Timing{})
+	ctx := t.Context()
+	now, later, gone := push(uuid.New(), 1, 0), push(uuid.New(), 4, time.Minute), push(uuid.New(), 1, 0)
+
+	require.NoError(t, s.pusher.Push(ctx, now))
+	require.NoError(t, s.pusher.Push(ctx, now), "a conflict on ours is success")
+	require.NoError(t, s.pusher.Push(ctx, later))
+	require.Equal(t, map[string]int64{"pending": 1, "scheduled": 1}, s.counts())
+
+	alive, err := s.pusher.Alive(ctx, []durable.Task{now.Task, later.Task, gone.Task})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, true, false}, alive)
+
+	// A dequeue whose reply was lost.
+	name, err := s.client.RPopLPush(ctx, "asynq:{tests}:pending", "asynq:{tests}:active").Result()
+	require.NoError(t, err)
+	require.NoError(t, s.client.HSet(ctx, "asynq:{tests}:t:"+name, "state", "active").Err())
+
+	active, err := s.pusher.Active(ctx, []string{"tests", "empty"})
+	require.NoError(t, err)
+	require.Equal(t, []durable.Task{{ID: now.ID, Epoch: 1, Queue: "tests"}}, active)
+
+	for _, p := range []durable.Push{now, later, gone} {
+		require.NoError(t, s.pusher.Forget(ctx, p.Task))
+	}
+
+	require.Empty(t, s.counts())
+
+	keys, err := s.client.Keys(ctx, "asynq:{tests}:*").Result()
+	require.NoError(t, err)
+	require.Empty(t, keys, "nothing is left behind")
+}
+
+func TestPusher_TaskHoldsNothingButItsName(t *testing.T) {
+	t.Parallel()
+
+	s := setup(t, devtest.Redis(t), durable.Timing{})
+	p := push(uuid.New(), 1, 0)
+	require.NoError(t, s.pusher.Push(t.Context(), p))
+
+	msg, err := s.client.HGet(t.Context(), "asynq:{tests}:t:"+p.Name(), "msg").Result()
+	require.NoError(t, err)
+	require.Less(t, len(msg), 120)
+	require.Contains(t, msg, p.Name())
+}
+
+func TestCollector(t *testing.T) {
+	t.Parallel()
+
+	s := setup(t, devtest.Redis(t), durable.Timing{})
+	require.NoError(t, s.pusher.Push(t.Context(), push(uuid.New(), 1, 0)))
+
+	c := asynqueue.NewCollector(s.pusher, []string{"tests"}, slog.New(slog.DiscardHandler))
+	require.NoError(t, testutil.CollectAndCompare(c, strings.NewReader(`
+# HELP asynq_tasks_enqueued_total Number of tasks in Redis, by queue and state.
+# TYPE asynq_tasks_enqueued_total gauge
+asynq_tasks_enqueued_total{queue="tests",state="active"} 0
+asynq_tasks_enqueued_total{queue="tests",state="archived"} 0
+asynq_tasks_enqueued_total{queue="tests",state="pending"} 1
+asynq_tasks_enqueued_total{queue="tests",state="retry"} 0
+asynq_tasks_enqueued_total{queue="tests",state="scheduled"} 0
+`)))
+}
+
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+
+	s := setup(t, devtest.Redis(t), durable.Timing{})
+	p := push(uuid.New(), 1, 0)
+	require.NoError(t, s.pusher.Push(t.Context(), p))
+
+	h := asynqueue.Dashboard(s.client, "/queues")
+	ask := func(method, path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+
+		return w
+	}
+
+	require.Equal(t, http.StatusOK, ask(http.MethodGet, "/queues/").Code)
+
+	w := ask(http.MethodGet, "/queues/api/queues/tests/pending_tasks")
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Contains(t, w.Body.String(), p.Name())
+
+	w = ask(http.MethodDelete, "/queues/api/queues/tests/pending_tasks/"+p.Name())
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code, "for reading only")
+	require.Equal(t, map[string]int64{"pending": 1}, s.counts())
+}
