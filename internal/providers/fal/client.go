@@ -114,7 +114,7 @@ type reply struct {
 	body   []byte
 }
 
-func (r reply) ok() bool { return r.status >= 200 && r.status < 300 }
+func (re reply) ok() bool { return re.status >= 200 && re.status < 300 }
 
 // call makes one request with the key. Target is below one of the configured URLs. When there
 // is no complete answer, sent tells whether the request may have reached the other side.

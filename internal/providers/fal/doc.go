@@ -4,7 +4,8 @@
 // What must stay true:
 //
 //   - One call is one attempt. Nothing is sent twice here, because a submit has no idempotency
-//     key and each accepted one is billed.
+//     key and each accepted one is billed. (net/http repeats a GET, and only a GET, when an idle
+//     connection turns out to be closed.)
 //   - An answer that leaves it open whether a submit was accepted is [providers.Unknown], never
 //     a failure: no reply, a cut reply, a reply that makes no sense, any 5xx. Only an error
 //     before there was a connection, a 429 and a 4xx prove that nothing happened.

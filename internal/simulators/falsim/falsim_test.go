@@ -406,7 +406,7 @@ func TestSim_HoldsNothingForARunningRequest(t *testing.T) { //nolint:paralleltes
 	before := runtime.NumGoroutine()
 
 	for range 1000 {
-		req := httptest.NewRequest("POST", "/queue/fal-ai/flux/dev", strings.NewReader(`{"prompt":"x"}`))
+		req := httptest.NewRequest(http.MethodPost, "/queue/fal-ai/flux/dev", strings.NewReader(`{"prompt":"x"}`))
 		req.Header.Set("Authorization", "Key "+testKey)
 
 		w := httptest.NewRecorder()
@@ -426,7 +426,8 @@ func TestSim_IsTheSameForTheSameSeed(t *testing.T) {
 
 		return link(b.submit("fal-ai/flux/dev", `{"prompt":"x"}`), "request_id") + link(b.submit("fal-ai/flux/dev", `{"prompt":"x"}`), "request_id")
 	}
-	require.Equal(t, ids(), ids())
+	first, second := ids(), ids()
+	require.Equal(t, first, second)
 }
 
 func TestSim_ForgetsTheOldest(t *testing.T) {

@@ -37,8 +37,8 @@ func TestMedia_IsAPictureOfTheSizeAndFormatAskedFor(t *testing.T) {
 	b := setup(t, falsim.Options{Duration: time.Second})
 
 	for _, format := range []string{"png", "jpeg", "webp"} {
-		for _, size := range [][2]int{{1024, 768}, {512, 512}, {577, 333}, {8, 16}, {1, 1}} {
-			for seed := range 4 { // every composition
+		for i, size := range [][2]int{{1024, 768}, {577, 333}, {8, 16}, {1, 1}} {
+			for seed := range 1 + 3*i { // most compositions, at the cheap sizes
 				data := b.paint(fmt.Sprintf(`{"prompt":"a lighthouse","seed":%d,"output_format":%q,"image_size":{"width":%d,"height":%d}}`, seed, format, size[0], size[1]))
 				img, name, err := image.Decode(bytes.NewReader(data))
 				require.NoError(t, err, "%s %v", format, size)

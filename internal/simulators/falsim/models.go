@@ -1,5 +1,7 @@
 package falsim
 
+import "slices"
+
 // model is what one endpoint accepts. Field lists, defaults and prices are from fal's model
 // pages and generated client types (read 2026-08 to 2026-11).
 type model struct {
@@ -53,7 +55,7 @@ func models() map[string]*model {
 	prompt := field{name: "prompt", kind: isString, required: true}
 	image := field{name: "image_url", kind: isString, required: true}
 	steps := func(lo, hi float64) field { return field{name: "num_inference_steps", kind: isInt, min: lo, max: hi} }
-	guidance := func(lo, hi float64) field { return field{name: "guidance_scale", kind: isFloat, min: lo, max: hi} }
+	guidance := func(lo float64) field { return field{name: "guidance_scale", kind: isFloat, min: lo, max: 20} }
 	strength := func(lo float64) field { return field{name: "strength", kind: isFloat, min: lo, max: 1} }
 	shared := func(formats []string, more ...field) []field {
 		return append(more,
@@ -74,24 +76,24 @@ func models() map[string]*model {
 			fields: shared(all, size, steps(1, 8), expand),
 		},
 		"fal-ai/z-image/turbo/image-to-image": {
-			price: 0.005, format: "png", sizes: append(sizes[:len(sizes):len(sizes)], autoSize), image: true,
+			price: 0.005, format: "png", sizes: append(slices.Clip(sizes), autoSize), image: true,
 			fields: shared(all, image, size, steps(1, 8), strength(0), expand),
 		},
 		"fal-ai/flux/schnell": {
 			price: 0.003, roundUp: true, format: "jpeg", sizes: sizes, pydantic1: true,
-			fields: shared(jpegPNG, size, steps(1, 12), guidance(1, 20)),
+			fields: shared(jpegPNG, size, steps(1, 12), guidance(1)),
 		},
 		"fal-ai/flux/dev": {
 			price: 0.025, roundUp: true, format: "jpeg", sizes: sizes,
-			fields: shared(jpegPNG, size, steps(1, 50), guidance(1, 20)),
+			fields: shared(jpegPNG, size, steps(1, 50), guidance(1)),
 		},
 		"fal-ai/flux/dev/image-to-image": {
 			price: 0.025, roundUp: true, format: "jpeg", image: true,
-			fields: shared(jpegPNG, image, steps(10, 50), guidance(1, 20), strength(0.01)),
+			fields: shared(jpegPNG, image, steps(10, 50), guidance(1), strength(0.01)),
 		},
 		"fal-ai/qwen-image": {
 			price: 0.02, format: "png", sizes: sizes,
-			fields: shared(jpegPNG, size, steps(2, 250), guidance(0, 20),
+			fields: shared(jpegPNG, size, steps(2, 250), guidance(0),
 				field{name: "negative_prompt", kind: isString}, field{name: "loras", kind: isList}, field{name: "use_turbo", kind: isBool}),
 		},
 	}

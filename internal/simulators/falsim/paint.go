@@ -214,7 +214,7 @@ func writeCaption(img *image.Paletted, text string) {
 	zoom := max(1, min(w, h)/400)
 
 	var line string
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		next := strings.TrimSpace(line + " " + word)
 		if (len(next)+2)*face.Advance*zoom > w || len(next) > 48 {
 			break

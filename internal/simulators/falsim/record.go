@@ -33,7 +33,6 @@ type counters struct {
 
 	events  int64
 	decided int64
-	hooked  int64
 }
 
 // Stats count what happened since the start or the last reset.

@@ -3,6 +3,7 @@ package falsim
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -316,9 +317,7 @@ func (b *buffer) Write(p []byte) (int, error) {
 }
 
 func (b *buffer) send(w http.ResponseWriter, part []byte) {
-	for k, v := range b.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), b.header)
 
 	w.WriteHeader(b.code)
 	_, _ = w.Write(part)

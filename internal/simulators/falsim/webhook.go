@@ -208,9 +208,7 @@ func (s *Sim) sign(d *delivery) (*http.Request, error) {
 		at = at.Add(-time.Hour)
 	}
 
-	for k, v := range Sign(key, d.RequestID, user, at, d.body) {
-		req.Header[k] = v
-	}
+	req.Header = Sign(key, d.RequestID, user, at, d.body)
 
 	return req, nil
 }

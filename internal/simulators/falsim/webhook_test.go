@@ -163,7 +163,8 @@ func TestWebhook_IsRetriedUntilItIsTaken(t *testing.T) {
 	b.sim.Tick()
 	b.settled("delivered")
 	require.Len(t, posts, 3)
-	require.Equal(t, next(t, posts).body, next(t, posts).body)
+	first, second := next(t, posts), next(t, posts)
+	require.Equal(t, first.body, second.body)
 	require.EqualValues(t, 3, b.sim.Stats().WebhooksSent)
 }
 
