@@ -1,0 +1,158 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// freshness is how long a report is good for. Anybody may ask for readiness; the stores behind
+// it are asked no more often than this.
+const freshness = time.Second
+
+// State is whether a process wants work.
+type State string
+
+// The states.
+const (
+	Ready    State = "ready"
+	NotReady State = "not_ready" // a check fails: it may recover
+	Draining State = "draining"  // it is stopping: it will not
+)
+
+// Check reports whether something a process needs works. It must honour ctx.
+type Check func(ctx context.Context) error
+
+// Report is a look at the health of a process. It is public: it says what does not work, and
+// only the log says why.
+type Report struct {
+	State  State             `json:"status"`
+	Checks map[string]string `json:"checks"` // name of the check: "ok", or what is wrong
+}
+
+// Health knows whether a process is ready.
+type Health struct {
+	log      *slog.Logger
+	timeout  time.Duration
+	draining atomic.Bool
+
+	mu     sync.Mutex // guards what follows, and lets one look run at a time
+	checks map[string]Check
+	last   map[string]string
+	lastAt time.Time
+}
+
+// NewHealth returns a Health without checks, which is ready. Each check gets timeout (zero: 2 s).
+func NewHealth(log *slog.Logger, timeout time.Duration) *Health {
+	if timeout == 0 {
+		timeout = 2 * time.Second
+	}
+
+	return &Health{log: log, timeout: timeout, checks: map[string]Check{}}
+}
+
+// Add adds a check. The name is a plain word such as "postgres".
+func (h *Health) Add(name string, check Check) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	h.checks[name] = check
+}
+
+// Drain makes the process not ready from now on, so that no new work is sent to it.
+func (h *Health) Drain() { h.draining.Store(true) }
+
+// Report looks at all checks at the same time, unless it has just done so.
+func (h *Health) Report(ctx context.Context) Report {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	if h.last == nil || time.Since(h.lastAt) >= freshness {
+		// A caller who leaves must not make the others believe that a check failed.
+		h.look(context.WithoutCancel(ctx))
+	}
+
+	r := Report{State: Ready, Checks: h.last}
+
+	for _, result := range h.last {
+		if result != "ok" {
+			r.State = NotReady
+		}
+	}
+
+	if h.draining.Load() {
+		r.State = Draining
+	}
+
+	return r
+}
+
+// look runs the checks and remembers what they said. A look is never longer than the timeout,
+// even if a check does not honour its context.
+func (h *Health) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+
+	type answer struct {
+		name string
+		err  error
+	}
+
+	answers := make(chan answer, len(h.checks))
+
+	for name, check := range h.checks {
+		go func() { answers <- answer{name: name, err: check(ctx)} }()
+	}
+
+	results := make(map[string]string, len(h.checks))
+	errs := make(map[string]error, len(h.checks))
+
+	for range h.checks {
+		select {
+		case a := <-answers:
+			errs[a.name] = a.err
+			results[a.name] = h.say(a.err)
+		case <-ctx.Done():
+		}
+	}
+
+	for name := range h.checks {
+		if _, answered := results[name]; !answered {
+			errs[name] = context.DeadlineExceeded
+			results[name] = h.say(context.DeadlineExceeded)
+		}
+
+		h.tell(ctx, name, results[name], errs[name])
+	}
+
+	h.last, h.lastAt = results, time.Now()
+}
+
+// say is for everybody.
+func (h *Health) say(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("did not answer within %s", h.timeout)
+	default:
+		return "does not work: the log of this process says why"
+	}
+}
+
+// tell writes to the log when a check changes its mind.
+func (h *Health) tell(ctx context.Context, name, result string, err error) {
+	before := h.last[name]
+
+	switch {
+	case result == before:
+	case err != nil:
+		h.log.WarnContext(ctx, "a check failed", "check", name, "error", err)
+	case before != "":
+		h.log.InfoContext(ctx, "a check recovered", "check", name)
+	}
+}
