@@ -163,7 +163,7 @@ func (p *place) runFolder() (dir string, release func(), err error) {
 
 	return dir, func() {
 		_ = os.RemoveAll(dir)
-		_ = os.Remove(l.Name())
+		_ = os.Remove(dir + ".lock")
 		_ = l.Close()
 	}, nil
 }
@@ -189,8 +189,18 @@ func sweepRuns(runs string) {
 	}
 }
 
-// lock takes an exclusive lock on a file, which ends with the process at the latest.
-func lock(path string, wait bool) (*os.File, error) {
+// fileLock is an exclusive lock on a file. It ends with the process at the latest.
+type fileLock struct{ file *os.File }
+
+// Close ends the lock. Closing the file alone would not always: a child that is just being
+// started still holds a copy of the descriptor.
+func (l *fileLock) Close() error {
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN)
+
+	return l.file.Close()
+}
+
+func lock(path string, wait bool) (*fileLock, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
@@ -214,7 +224,7 @@ func lock(path string, wait bool) (*os.File, error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 
-	return f, nil
+	return &fileLock{f}, nil
 }
 
 // token returns n random bytes in hexadecimal.

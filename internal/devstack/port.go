@@ -19,7 +19,7 @@ const (
 
 // claimPort returns a free port of 127.0.0.1 and the lock that keeps other processes of this
 // repository from taking it until the lock is closed. wish is tried first; zero is no wish.
-func (p *place) claimPort(wish int) (int, *os.File, error) {
+func (p *place) claimPort(wish int) (int, *fileLock, error) {
 	dir := filepath.Join(p.state, "ports")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, nil, fmt.Errorf("claim a port: %w", err)

@@ -26,7 +26,7 @@ type Postgres struct {
 	dir       string // data folder
 	log       string // file; beside the data folder
 	port      int
-	claim     *os.File
+	claim     *fileLock
 	durable   bool              // fsync, as for data that is kept
 	passwords map[string]string // by role; nil: the loopback is trusted
 	process   *process

@@ -27,7 +27,7 @@ type Redis struct {
 	bin     string
 	dir     string
 	port    int
-	claim   *os.File
+	claim   *fileLock
 	durable bool // append-only file
 	process *process
 }

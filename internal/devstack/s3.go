@@ -20,7 +20,7 @@ type S3 struct {
 
 	dir     string
 	port    int
-	claim   *os.File
+	claim   *fileLock
 	process *process
 }
 

@@ -32,7 +32,7 @@ type Stack struct {
 	Redis    *Redis
 	S3       *S3
 
-	claim *os.File // keeps a second stack out of the folder
+	claim *fileLock // keeps a second stack out of the folder
 }
 
 // identity is what must be the same at the next start. It is kept in a file of mode 0600.
