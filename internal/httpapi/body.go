@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -170,7 +171,7 @@ func findNUL(v any, at []string) ([]string, bool) {
 				return at, true
 			}
 
-			if p, found := findNUL(e, append(at[:len(at):len(at)], name)); found {
+			if p, found := findNUL(e, append(slices.Clip(at), name)); found {
 				return p, true
 			}
 		}

@@ -2,15 +2,13 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
-	"imagerun/internal/fault"
 	"imagerun/internal/providers"
 )
 
-// CallbackVerifier proves that a callback is the provider's. A fault that it returns is the
-// answer; any other error means that the callback is not genuine.
+// CallbackVerifier proves that a callback is the provider's. It answers a forgery with a fault of
+// kind fault.Unauthenticated; after any other error the provider may send the callback again.
 type CallbackVerifier interface {
 	Verify(ctx context.Context, header http.Header, body []byte) (providers.Callback, error)
 }
@@ -33,7 +31,7 @@ func (s *server) falCallback(w http.ResponseWriter, r *http.Request) {
 
 	cb, err := s.CallbackVerifier.Verify(r.Context(), r.Header, raw)
 	if err != nil {
-		s.fail(w, r, callbackFault(err))
+		s.fail(w, r, err)
 
 		return
 	}
@@ -45,17 +43,4 @@ func (s *server) falCallback(w http.ResponseWriter, r *http.Request) {
 	}
 
 	w.WriteHeader(http.StatusOK)
-}
-
-// callbackFault tells a forgery from a check that could not be made, which the sender repeats.
-func callbackFault(err error) error {
-	if _, ok := errors.AsType[*fault.Error](err); ok {
-		return err
-	}
-
-	if e, ok := errors.AsType[*providers.Error](err); ok && e.Class == providers.Transient {
-		return errCallbackUnchecked.WithCause(err)
-	}
-
-	return errForgedCallback.WithCause(err)
 }

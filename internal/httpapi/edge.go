@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -86,15 +87,17 @@ func (s *server) caught(rec *recorder, r *http.Request, v any) (abort bool) {
 		return true
 	}
 
-	x := exchangeOf(r.Context())
-	s.Logger.ErrorContext(r.Context(), "handler panicked",
-		slog.String("request_id", x.requestID), slog.String("route", x.pattern), slog.String("stack", string(debug.Stack())))
+	err := errPanic.WithCause(fmt.Errorf("handler panicked: %s", debug.Stack()))
 
 	if rec.status != 0 {
+		x := exchangeOf(r.Context())
+		s.Logger.ErrorContext(r.Context(), "request failed in the middle of its reply",
+			slog.String("request_id", x.requestID), slog.String("route", x.pattern), slog.Any("error", err))
+
 		return true
 	}
 
-	s.fail(rec, r, errPanic)
+	s.fail(rec, r, err)
 
 	return false
 }

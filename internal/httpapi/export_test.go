@@ -1,5 +1,13 @@
 package httpapi
 
+import (
+	"imagerun/internal/auth"
+	"imagerun/internal/auth/apikey"
+	"imagerun/internal/fault"
+	"imagerun/internal/generation"
+	"imagerun/internal/idempotency"
+)
+
 // For the tests in httpapi_test.
 var (
 	ParseJSON     = parseJSON
@@ -21,4 +29,21 @@ func Patterns() []string {
 	}
 
 	return patterns
+}
+
+// Describe returns the status of a fault and whether the same request may work later.
+func Describe(e *fault.Error) (status int, again bool) {
+	status, _ = statusOf(e)
+
+	return status, retryable(e)
+}
+
+// Faults returns the faults of the edge itself and those that its handlers name.
+func Faults() []*fault.Error {
+	return []*fault.Error{
+		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
+		errHeader, errQuery, errStreams, errPanic, errAbandoned,
+		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
+		generation.ErrNotFound, generation.ErrDeleted, generation.ErrNotCancelable, generation.ErrQueueFull, generation.ErrCallbackUnknown,
+	}
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -16,23 +15,21 @@ import (
 
 // The faults of the edge itself.
 var (
-	errNoRoute           = fault.New(fault.NotFound, "not_found", "There is nothing here. Check the address and the id.")
-	errMethod            = fault.New(fault.Malformed, "method_not_allowed", "This address does not take that method. The Allow header lists those it takes.")
-	errCrossOrigin       = fault.New(fault.Forbidden, "cross_origin", "A browser sent this from another origin. Use an API key, or call from this service's own pages.")
-	errSessionOnly       = fault.New(fault.Forbidden, "session_required", "An API key may not do that. Sign in and use the session.")
-	errJSON              = fault.New(fault.Malformed, "malformed_json", "The body is not one valid JSON document in UTF-8. Check it with a JSON parser and send it again.")
-	errDepth             = fault.New(fault.Malformed, "json_too_deep", "The body is nested too deeply. Requests are flat: at most 16 levels are read.")
-	errBodyRead          = fault.New(fault.Malformed, "body_incomplete", "The body ended early or came too slowly. Send the request again.")
-	errBodyTooLarge      = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 1 MiB. Send less.")
-	errContentType       = fault.New(fault.UnsupportedType, "unsupported_media_type", "Send the body as application/json, uncompressed.")
-	errInvalid           = fault.New(fault.Invalid, "validation_failed", "The request is not valid. See errors for what to change; nothing was started.")
-	errHeader            = fault.New(fault.Malformed, "malformed_header", "A header is not of the form that it must have. See errors.")
-	errQuery             = fault.New(fault.Malformed, "malformed_query", "The query string is not correctly encoded.")
-	errStreams           = fault.New(fault.RateLimited, "too_many_streams", "Too many event streams are open. Close some, or poll instead.").WithRetryAfter(10 * time.Second)
-	errForgedCallback    = fault.New(fault.Unauthenticated, "callback_not_verified", "The signature of this callback does not verify.")
-	errCallbackUnchecked = fault.New(fault.Unavailable, "callback_not_checked", "The signature could not be checked now. Send the callback again.")
-	errPanic             = fault.New(fault.Internal, "internal_error", "Something went wrong on our side. Nothing was charged. Try again, and quote the request id if it happens twice.")
-	errStopping          = fault.New(fault.Unavailable, "stopping", "This server is about to stop. Send the request again.").WithRetryAfter(time.Second)
+	errNoRoute      = fault.New(fault.NotFound, "not_found", "There is nothing here. Check the address and the id.")
+	errMethod       = fault.New(fault.Malformed, "method_not_allowed", "This address does not take that method. The Allow header lists those it takes.")
+	errCrossOrigin  = fault.New(fault.Forbidden, "cross_origin", "A browser sent this from another origin. Use an API key, or call from this service's own pages.")
+	errSessionOnly  = fault.New(fault.Forbidden, "session_required", "An API key may not do that. Sign in and use the session.")
+	errJSON         = fault.New(fault.Malformed, "malformed_json", "The body is not one valid JSON document in UTF-8. Check it with a JSON parser and send it again.")
+	errDepth        = fault.New(fault.Malformed, "json_too_deep", "The body is nested too deeply. Requests are flat: at most 16 levels are read.")
+	errBodyRead     = fault.New(fault.Malformed, "body_incomplete", "The body ended early or came too slowly. Send the request again.")
+	errBodyTooLarge = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 1 MiB. Send less.")
+	errContentType  = fault.New(fault.UnsupportedType, "unsupported_media_type", "Send the body as application/json, uncompressed.")
+	errInvalid      = fault.New(fault.Invalid, "validation_failed", "The request is not valid. See errors for what to change; nothing was started.")
+	errHeader       = fault.New(fault.Malformed, "malformed_header", "A header is not of the form that it must have. See errors.")
+	errQuery        = fault.New(fault.Malformed, "malformed_query", "The query string is not correctly encoded.")
+	errStreams      = fault.New(fault.RateLimited, "too_many_streams", "Too many event streams are open. Close some, or poll instead.").WithRetryAfter(10 * time.Second)
+	errPanic        = fault.New(fault.Internal, "internal_error", "Something went wrong on our side. Nothing was charged. Try again, and quote the request id if it happens twice.")
+	errAbandoned    = fault.New(fault.Unavailable, "request_abandoned", "The connection ended before the answer. Send the request again.")
 )
 
 // statusOf is the HTTP status and the title of each kind. Kinds are documented in internal/fault.
@@ -135,9 +132,9 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 	x := exchangeOf(r.Context())
 
 	// A caller who has gone gets no answer, and is no error of ours.
-	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+	if ended := r.Context().Err(); ended != nil && errors.Is(err, ended) {
 		x.gone = true
-		err = errStopping.WithCause(err)
+		err = errAbandoned.WithCause(err)
 	}
 
 	e := fault.Of(err)

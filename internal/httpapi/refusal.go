@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -50,15 +51,15 @@ func (c *contract) fields(err error, location string) []fault.Field {
 		switch k := e.ErrorKind.(type) {
 		case *kind.Required:
 			for _, name := range k.Missing {
-				add(append(at[:len(at):len(at)], name), "required", "This field is required. Add it.")
+				add(append(slices.Clip(at), name), "required", "This field is required. Add it.")
 			}
 		case *kind.DependentRequired:
 			for _, name := range k.Missing {
-				add(append(at[:len(at):len(at)], name), "dependentRequired", "This field is required together with "+k.Prop+". Add it.")
+				add(append(slices.Clip(at), name), "dependentRequired", "This field is required together with "+k.Prop+". Add it.")
 			}
 		case *kind.AdditionalProperties:
 			for _, name := range k.Properties {
-				add(append(at[:len(at):len(at)], name), "additionalProperties", c.remedy(e, "There is no such field. Remove it, or correct its name."))
+				add(append(slices.Clip(at), name), "additionalProperties", c.remedy(e, "There is no such field. Remove it, or correct its name."))
 			}
 		default:
 			if len(e.Causes) == 0 {
