@@ -142,7 +142,7 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 
 	req := &request{
 		id: s.newID(), endpoint: endpoint, app: app, base: s.base(r), model: models()[endpoint],
-		webhook: r.URL.Query().Get("fal_webhook"), tags: r.Header.Get("X-Fal-Tags"),
+		webhook: r.URL.Query().Get("fal_webhook"),
 		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.now(),
 		duration: millis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.rng.Float64()-1)))),
 	}

@@ -24,7 +24,6 @@ type request struct {
 	input     input
 	problems  []problem // what the model will refuse
 	webhook   string
-	tags      string
 	storeIO   bool
 	keepFiles time.Duration // 0: for ever
 	duration  time.Duration

@@ -1,0 +1,84 @@
+package falsim
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// sign makes the HTTP request with fal's four headers. The timestamp is that of this try.
+func (s *Sim) sign(d *delivery) (*http.Request, error) {
+	target, err := url.Parse(d.URL)
+	if err != nil || target.Host == "" || target.Scheme != "https" && !(target.Scheme == "http" && s.opts.AllowPrivateCallbacks) {
+		return nil, errPrivateTarget
+	}
+
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, d.URL, bytes.NewReader(d.body))
+	if err != nil {
+		return nil, errPrivateTarget
+	}
+
+	key, user, at := s.keys[len(s.keys)-1], s.opts.UserID, s.now()
+
+	switch d.Manner {
+	case mannerForged:
+		key = s.foreign
+	case mannerWrongUser:
+		user = "user_somebody_else"
+	case mannerStale:
+		at = at.Add(-time.Hour)
+	}
+
+	req.Header = Sign(key, d.RequestID, user, at, d.body)
+
+	return req, nil
+}
+
+// Sign returns fal's webhook headers for a body.
+func Sign(key ed25519.PrivateKey, requestID, userID string, at time.Time, body []byte) http.Header {
+	sum := sha256.Sum256(body)
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	text := strings.Join([]string{requestID, userID, stamp, hex.EncodeToString(sum[:])}, "\n")
+
+	h := http.Header{}
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Fal-Webhook-Request-Id", requestID)
+	h.Set("X-Fal-Webhook-User-Id", userID)
+	h.Set("X-Fal-Webhook-Timestamp", stamp)
+	h.Set("X-Fal-Webhook-Signature", hex.EncodeToString(ed25519.Sign(key, []byte(text))))
+
+	return h
+}
+
+func (s *Sim) serveJWKS(w http.ResponseWriter, _ *http.Request, _ []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	keys := []map[string]string{}
+
+	for _, k := range s.keys {
+		public, _ := k.Public().(ed25519.PublicKey)
+		keys = append(keys, map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(public)})
+	}
+
+	answer(w, http.StatusOK, map[string]any{"keys": keys})
+}
+
+// RotateKey signs with a new key from now on; the old ones stay published if keep is set.
+func (s *Sim) RotateKey(keep bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if !keep {
+		s.keys = nil
+	}
+
+	s.keys = append(s.keys, s.newKey())
+}
