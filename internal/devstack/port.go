@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // Ports are taken below what Linux and macOS hand out to outgoing connections (32768 and
@@ -26,9 +27,9 @@ func (p *place) claimPort(wish int) (int, *fileLock, error) {
 	}
 
 	for range 200 {
-		port := wish
+		port, patience := wish, time.Second
 		if port == 0 {
-			port = firstPort + rand.IntN(lastPort-firstPort)
+			port, patience = firstPort+rand.IntN(lastPort-firstPort), 0
 		}
 
 		wish = 0
@@ -38,7 +39,7 @@ func (p *place) claimPort(wish int) (int, *fileLock, error) {
 			continue
 		}
 
-		if portFree(port) {
+		if portFree(port, patience) {
 			return port, l, nil
 		}
 
@@ -48,13 +49,23 @@ func (p *place) claimPort(wish int) (int, *fileLock, error) {
 	return 0, nil, errors.New("no free port between 20000 and 32000 on 127.0.0.1")
 }
 
-func portFree(port int) bool {
-	l, err := net.Listen("tcp", address(port))
-	if err != nil {
-		return false
-	}
+// portFree reports whether port can be listened on within patience: one that was just given up
+// may be held for a moment more by a child that is being started.
+func portFree(port int, patience time.Duration) bool {
+	deadline := time.Now().Add(patience)
 
-	return l.Close() == nil
+	for {
+		l, err := net.Listen("tcp", address(port))
+		if err == nil {
+			return l.Close() == nil
+		}
+
+		if !time.Now().Before(deadline) {
+			return false
+		}
+
+		<-time.After(5 * time.Millisecond)
+	}
 }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
