@@ -25,7 +25,8 @@ const (
 )
 
 // ErrHandlersLeft says that handlers were still running at the hard deadline of a shutdown. Their
-// jobs belong to other workers by then; the process should exit.
+// jobs belong to other workers by then. The process should exit and leave the Redis client open:
+// asynq is still using it, and panics when its subscription is closed under it.
 var ErrHandlersLeft = errors.New("handlers still run at the hard deadline")
 
 // Group is a set of queues with workers of its own: no group starves another.

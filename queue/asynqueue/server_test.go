@@ -192,6 +192,14 @@ func TestServer_HandlerOutstaysTheHardDeadline(t *testing.T) {
 
 	s := setup(t, devtest.Redis(t), durable.Timing{Grace: 50 * time.Millisecond})
 
+	// A client that stays open, as in a process that exits.
+	client, err := asynqueue.Connect(devtest.Redis(t), 0)
+	require.NoError(t, err)
+
+	s.client, s.pusher = client, asynqueue.NewPusher(client)
+	s.queue = durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher, Timing: durable.Timing{Grace: 50 * time.Millisecond}})
+	s.background(s.queue.Run)
+
 	started, leave := make(chan struct{}), make(chan struct{})
 	reg := queue.NewRegistry(kinds())
 	queue.Register(reg, handler(func(context.Context, *queue.Job[probe]) error {
@@ -249,8 +257,14 @@ func TestServer_RefusesARedisThatEvicts(t *testing.T) {
 	require.NoError(t, s.client.ConfigSet(t.Context(), "maxmemory-policy", "volatile-lru").Err())
 	require.ErrorIs(t, asynqueue.Check(t.Context(), s.client), asynqueue.ErrUnfit)
 
-	_, stop := s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{})
-	require.ErrorIs(t, stop(), asynqueue.ErrUnfit)
+	reg := queue.NewRegistry(kinds())
+	queue.Register(reg, handler(func(context.Context, *queue.Job[probe]) error { return nil }))
+
+	server, err := asynqueue.NewServer(s.client, durable.NewRunner(s.queue, reg, durable.RunnerOptions{}), asynqueue.ServerOptions{
+		Groups: []asynqueue.Group{{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 1}},
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, server.Run(t.Context()), asynqueue.ErrUnfit)
 }
 
 // TestServer_IdleIsCheap counts what an idle worker with every group of the product asks of Redis.
@@ -345,11 +359,16 @@ func TestNewServer_Refuses(t *testing.T) {
 
 // TestServer_LeavesNoGoroutine is not parallel: it looks at the whole process.
 func TestServer_LeavesNoGoroutine(t *testing.T) { //nolint:paralleltest // see above
-	s := setup(t, devtest.Redis(t), durable.Timing{})
-	before := goleak.IgnoreCurrent()
-	server, stop := s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{})
-	s.eventually(5*time.Second, server.Ready)
-	s.gone(5*time.Second, s.stage())
-	require.NoError(t, stop())
+	devtest.Postgres(t)
+
+	redisURL := devtest.Redis(t)
+	before := goleak.IgnoreCurrent() // with the shared servers
+
+	t.Run("Life", func(t *testing.T) { //nolint:paralleltest // see above
+		s := setup(t, redisURL, durable.Timing{})
+		server, _ := s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{})
+		s.eventually(5*time.Second, server.Ready)
+		s.gone(5*time.Second, s.stage())
+	})
 	goleak.VerifyNone(t, before)
 }
