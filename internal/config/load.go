@@ -23,9 +23,9 @@ const FileVariable = EnvPrefix + "CONFIG"
 // Load reads defaults, then the YAML file, then environ (as from [os.Environ]), and checks the
 // result for process; an empty process needs nothing in particular. An empty file means the one
 // that [FileVariable] names, or none. On error the Config is the zero value and the error is
-// [errors.Join] of one [Problem] for each thing that is wrong.
+// [errors.Join] of one [KeyError] for each thing that is wrong.
 func Load(process Process, file string, environ []string) (Config, error) {
-	var found problems
+	var found faults
 
 	env := variables(environ)
 	if file == "" {
@@ -78,8 +78,8 @@ func Default() Config {
 	return cfg
 }
 
-// Problem is one thing that is wrong.
-type Problem struct {
+// KeyError is one thing that is wrong.
+type KeyError struct {
 	Key    string // as the file spells it, such as "fal.key"; empty: not about one key
 	Remedy string // what is wrong and what to do
 
@@ -87,7 +87,7 @@ type Problem struct {
 }
 
 // Error names the key in both spellings.
-func (p *Problem) Error() string {
+func (p *KeyError) Error() string {
 	if p.Key == "" {
 		return p.Remedy
 	}
@@ -96,31 +96,31 @@ func (p *Problem) Error() string {
 }
 
 // Unwrap returns the cause, if there is one.
-func (p *Problem) Unwrap() error { return p.cause }
+func (p *KeyError) Unwrap() error { return p.cause }
 
 // Variable returns the environment's spelling of a key.
 func Variable(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// problems gathers at most one Problem for each key: the first is the one to mend first.
-type problems struct{ list []*Problem }
+// faults gathers at most one KeyError for each key: the first is the one to mend first.
+type faults struct{ list []*KeyError }
 
-func (p *problems) add(key, format string, args ...any) {
+func (p *faults) add(key, format string, args ...any) {
 	err := fmt.Errorf(format, args...)
-	p.merge(problems{list: []*Problem{{Key: key, Remedy: err.Error(), cause: errors.Unwrap(err)}}})
+	p.merge(faults{list: []*KeyError{{Key: key, Remedy: err.Error(), cause: errors.Unwrap(err)}}})
 }
 
-func (p *problems) merge(others problems) {
+func (p *faults) merge(others faults) {
 	for _, o := range others.list {
-		known := func(q *Problem) bool { return o.Key != "" && q.Key == o.Key }
+		known := func(q *KeyError) bool { return o.Key != "" && q.Key == o.Key }
 		if !slices.ContainsFunc(p.list, known) {
 			p.list = append(p.list, o)
 		}
 	}
 }
 
-func (p *problems) err() error {
+func (p *faults) err() error {
 	errs := make([]error, len(p.list))
 	for i, q := range p.list {
 		errs[i] = q
@@ -144,7 +144,7 @@ func variables(environ []string) map[string]string {
 }
 
 // readFile reads the file into v and refuses what no key answers to.
-func readFile(v *viper.Viper, file string, found *problems) {
+func readFile(v *viper.Viper, file string, found *faults) {
 	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		found.add("", "the configuration file cannot be read: %w", err)
@@ -193,7 +193,7 @@ func readFile(v *viper.Viper, file string, found *problems) {
 }
 
 // applyEnvironment lets the environment's values win over the file's, and refuses the others.
-func applyEnvironment(v *viper.Viper, all []leaf, env map[string]string, found *problems) {
+func applyEnvironment(v *viper.Viper, all []leaf, env map[string]string, found *faults) {
 	names := make([]string, 0, len(all))
 
 	for _, l := range all {

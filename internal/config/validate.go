@@ -60,8 +60,8 @@ const (
 )
 
 // validate checks every rule, and that process has what it needs.
-func (c Config) validate(process Process) problems {
-	p := &problems{}
+func (c Config) validate(process Process) faults {
+	p := &faults{}
 
 	set := map[string]reflect.Value{}
 	for _, l := range leaves(&c) {
@@ -101,7 +101,7 @@ func (c Config) validate(process Process) problems {
 	return *p
 }
 
-func (c Config) validateHTTP(p *problems) {
+func (c Config) validateHTTP(p *faults) {
 	header := c.HTTP.ClientAddressHeader
 
 	switch {
@@ -119,7 +119,7 @@ func (c Config) validateHTTP(p *problems) {
 
 // validateAddresses: what people and vendors exchange with us is encrypted in production. The
 // Better Auth service is ours and stands beside the api, so plain http is fine there.
-func (c Config) validateAddresses(p *problems) {
+func (c Config) validateAddresses(p *faults) {
 	origin(p, "auth.url", c.Auth.URL, false)
 	origin(p, "http.public_url", c.HTTP.PublicURL, c.Env == Production)
 	origin(p, "fal.webhook_url", c.Fal.WebhookURL, c.Env == Production)
@@ -149,7 +149,7 @@ func (c Config) validateAddresses(p *problems) {
 	}
 }
 
-func (c Config) validateTimes(p *problems) {
+func (c Config) validateTimes(p *faults) {
 	if w := c.Storage.LinkWindow; w < time.Minute || w > longestWindow {
 		p.add("storage.link_window", "must be between 1m and 84h: a link lives for two windows, at most seven days")
 	}
@@ -163,26 +163,26 @@ func (c Config) validateTimes(p *problems) {
 	}
 }
 
-func checkPositive(p *problems, l leaf) {
+func checkPositive(p *faults, l leaf) {
 	if l.value.CanInt() && l.value.Int() <= 0 {
 		p.add(l.name, "must be more than zero")
 	}
 }
 
-func oneOf(p *problems, key, value string, allowed ...string) {
+func oneOf(p *faults, key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		p.add(key, "must be one of %s", strings.Join(allowed, ", "))
 	}
 }
 
-func longEnough(p *problems, key string, s redact.Secret, least int) {
+func longEnough(p *faults, key string, s redact.Secret, least int) {
 	if n := len(s.Reveal()); n > 0 && n < least {
 		p.add(key, "must be at least %d characters long: openssl rand -base64 33 makes a good one", least)
 	}
 }
 
 // scheme checks the addresses of databases; their clients know the rest.
-func scheme(p *problems, key, value string, allowed ...string) {
+func scheme(p *faults, key, value string, allowed ...string) {
 	if value == "" {
 		return
 	}
@@ -192,7 +192,7 @@ func scheme(p *problems, key, value string, allowed ...string) {
 	}
 }
 
-func listen(p *problems, key, value string) {
+func listen(p *faults, key, value string) {
 	_, port, err := net.SplitHostPort(value)
 	if n, numErr := strconv.Atoi(port); err != nil || numErr != nil || n < 0 || n > 65535 {
 		p.add(key, `must be an address to listen on, such as ":8080" or "127.0.0.1:8080"`)
@@ -200,7 +200,7 @@ func listen(p *problems, key, value string) {
 }
 
 // address checks an http address that may have a path.
-func address(p *problems, key, value string, encrypted bool) {
+func address(p *faults, key, value string, encrypted bool) {
 	if value == "" {
 		return
 	}
@@ -218,7 +218,7 @@ func address(p *problems, key, value string, encrypted bool) {
 }
 
 // origin checks an http address that must not have a path.
-func origin(p *problems, key, value string, encrypted bool) {
+func origin(p *faults, key, value string, encrypted bool) {
 	address(p, key, value, encrypted)
 
 	if u, err := url.Parse(value); err == nil && strings.Trim(u.Path, "/") != "" {

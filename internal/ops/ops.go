@@ -154,7 +154,7 @@ func (o Options) index(w http.ResponseWriter, r *http.Request) {
 		"Process": o.Process, "Version": o.Version, "Links": links, "Report": o.Health.Report(r.Context()),
 	})
 	if err != nil {
-		o.Log.WarnContext(r.Context(), "the index could not be written", "error", err)
+		o.Log.WarnContext(r.Context(), "the index could not be written", slog.Any("error", err))
 	}
 }
 
@@ -183,7 +183,7 @@ type scrapeLog struct{ log *slog.Logger }
 
 // Println implements promhttp.Logger.
 func (s scrapeLog) Println(v ...any) {
-	s.log.Warn("a scrape of the metrics was incomplete", "error", errors.New(fmt.Sprint(v...)))
+	s.log.Warn("a scrape of the metrics was incomplete", slog.Any("error", errors.New(fmt.Sprint(v...))))
 }
 
 // Listen takes the address, so that a process can tell its port before it serves. Port 0 is any.

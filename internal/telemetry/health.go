@@ -151,8 +151,8 @@ func (h *Health) tell(ctx context.Context, name, result string, err error) {
 	switch {
 	case result == before:
 	case err != nil:
-		h.log.WarnContext(ctx, "a check failed", "check", name, "error", err)
+		h.log.WarnContext(ctx, "a check failed", slog.String("check", name), slog.Any("error", err))
 	case before != "":
-		h.log.InfoContext(ctx, "a check recovered", "check", name)
+		h.log.InfoContext(ctx, "a check recovered", slog.String("check", name))
 	}
 }

@@ -48,7 +48,7 @@ func NewLogger(w io.Writer, o LogOptions) (*slog.Logger, *slog.LevelVar, error) 
 		return nil, nil, fmt.Errorf("log format %q: use json or text", o.Format)
 	}
 
-	return slog.New(handler).With("process", o.Process, "version", o.Version), level, nil
+	return slog.New(handler).With(slog.String("process", o.Process), slog.String("version", o.Version)), level, nil
 }
 
 // guard is the last look at a value before it is written. It is a net below the rule that no

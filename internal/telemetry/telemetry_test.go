@@ -34,7 +34,7 @@ func TestNewLogger(t *testing.T) {
 		require.Empty(t, out.String())
 
 		level.Set(slog.LevelInfo)
-		log.Info("job finished", "attempt", 2)
+		log.Info("job finished", slog.Int("attempt", 2))
 
 		var line map[string]any
 		require.NoError(t, json.Unmarshal(out.Bytes(), &line))

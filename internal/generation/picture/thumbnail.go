@@ -26,8 +26,9 @@ func thumbnail(img image.Image) ([]byte, error) {
 	small := image.NewRGBA(image.Rectangle{Max: size})
 	draw.Draw(small, small.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
 
-	// Catmull-Rom looks at every source pixel: no moiré when a large picture shrinks.
-	draw.CatmullRom.Scale(small, small.Bounds(), img, img.Bounds(), draw.Over, nil)
+	// The kernel weighs every source pixel, so a fine pattern gives no moiré. Catmull-Rom is a
+	// little sharper at twice the time; ApproxBiLinear skips pixels beyond 2:1.
+	draw.BiLinear.Scale(small, small.Bounds(), img, img.Bounds(), draw.Over, nil)
 
 	var out bytes.Buffer
 	if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: thumbnailQuality}); err != nil {
