@@ -148,19 +148,12 @@ func (p *Postgres) start(ctx context.Context) error {
 
 	p.log = p.dir + ".log"
 
+	// The eighth line of the file is the server's own word for its state, and the first its
+	// process id: nobody else's server on that port can be mistaken for it.
 	process, err := command{
 		name: "postgres", args: append([]string{filepath.Join(p.bin, "postgres"), "-D", p.dir}, p.settings()...),
 		dir: p.dir, log: p.log, cred: p.place.cred, stop: syscall.SIGINT,
-	}.start()
-	if err != nil {
-		return err
-	}
-
-	p.process = process
-
-	// The eighth line of the file is the server's own word for its state, and the first its
-	// process id: nobody else's server on that port can be mistaken for it.
-	err = process.await(func() bool {
+	}.run(func(process *process) bool {
 		if ctx.Err() != nil {
 			process.signal(syscall.SIGQUIT)
 		}
@@ -176,9 +169,13 @@ func (p *Postgres) start(ctx context.Context) error {
 	})
 	if err != nil {
 		p.release()
+
+		return err
 	}
 
-	return err
+	p.process = process
+
+	return nil
 }
 
 func (p *Postgres) settings() []string {

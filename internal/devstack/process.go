@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -98,6 +99,25 @@ func (c command) start() (*process, error) {
 	return p, nil
 }
 
+// errEnded says that a server ended before it was ready.
+var errEnded = errors.New("ended at once")
+
+// run starts the server and returns when ready says so. One that ends at once is started again:
+// its port may be held for a moment by a child of ours that is just being started.
+func (c command) run(ready func(p *process) bool) (p *process, err error) {
+	for range 3 {
+		if p, err = c.start(); err != nil {
+			return nil, err
+		}
+
+		if err = p.await(func() bool { return ready(p) }); !errors.Is(err, errEnded) {
+			return p, err
+		}
+	}
+
+	return nil, err
+}
+
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) ended() bool {
@@ -124,10 +144,10 @@ func (p *process) end(s syscall.Signal) {
 	}
 }
 
-// await returns when ready says so. It fails when the server ends or 20 s have passed, with
+// await returns when ready says so. It fails when the server ends or 60 s have passed, with
 // the end of the server's log.
 func (p *process) await(ready func() bool) error {
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -136,11 +156,11 @@ func (p *process) await(ready func() bool) error {
 	for !ready() {
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended at once: %s", p.name, tail(p.log))
+			return fmt.Errorf("%s %w: %s", p.name, errEnded, tail(p.log))
 		case <-deadline.C:
 			p.end(syscall.SIGKILL)
 
-			return fmt.Errorf("%s was not ready within 20 s: %s", p.name, tail(p.log))
+			return fmt.Errorf("%s was not ready within 60 s: %s", p.name, tail(p.log))
 		case <-tick.C:
 		}
 	}

@@ -61,6 +61,9 @@ func (r *Redis) start(ctx context.Context) error {
 		appendonly = "yes"
 	}
 
+	client := r.client()
+	defer client.Close()
+
 	process, err := command{
 		name: "redis-server", dir: r.dir, log: filepath.Join(r.dir, "redis.log"), stop: syscall.SIGTERM,
 		args: []string{
@@ -68,33 +71,26 @@ func (r *Redis) start(ctx context.Context) error {
 			"--databases", strconv.Itoa(redisDatabases), "--save", "", "--appendonly", appendonly,
 			"--maxmemory-policy", "noeviction", "--daemonize", "no",
 		},
-	}.start()
-	if err != nil {
-		return err
-	}
-
-	r.process = process
-
-	client := r.client()
-	defer client.Close()
-
-	// The process id in the answer: nobody else's server can be mistaken for ours.
-	want := "process_id:" + strconv.Itoa(process.pid()) + "\r\n"
-
-	err = process.await(func() bool {
+	}.run(func(process *process) bool {
 		if ctx.Err() != nil {
 			process.signal(syscall.SIGKILL)
 		}
 
 		info, err := client.Info(ctx, "server").Result()
 
-		return err == nil && strings.Contains(info, want) && client.Ping(ctx).Err() == nil
+		// The process id in the answer: nobody else's server can be mistaken for ours. While it
+		// loads its data it answers this, but no ping.
+		return err == nil && strings.Contains(info, "process_id:"+strconv.Itoa(process.pid())+"\r\n") && client.Ping(ctx).Err() == nil
 	})
 	if err != nil {
 		_ = r.claim.Close()
+
+		return err
 	}
 
-	return err
+	r.process = process
+
+	return nil
 }
 
 func (r *Redis) client() *redis.Client {

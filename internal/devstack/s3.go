@@ -52,6 +52,8 @@ func (p *place) newS3(ctx context.Context, dir, accessKey, secretKey, bucket str
 		return nil, err
 	}
 
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
 	s.process, err = command{
 		name: "versitygw", dir: dir, log: filepath.Join(dir, "s3.log"), stop: syscall.SIGTERM,
 		env: []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
@@ -59,16 +61,11 @@ func (p *place) newS3(ctx context.Context, dir, accessKey, secretKey, bucket str
 			bin, "--port", address(port), "--region", s.Region, "--quiet", "--keep-alive", "--health", "/health",
 			"posix", "--sidecar", filepath.Join(dir, "sidecar"), filepath.Join(dir, "buckets"),
 		},
-	}.start()
-	if err != nil {
-		_ = claim.Close()
+	}.run(func(process *process) bool {
+		if ctx.Err() != nil {
+			process.signal(syscall.SIGKILL)
+		}
 
-		return nil, err
-	}
-
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
-	err = s.process.await(func() bool {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/health", nil)
 		if err != nil {
 			return false
@@ -81,7 +78,7 @@ func (p *place) newS3(ctx context.Context, dir, accessKey, secretKey, bucket str
 
 		_ = resp.Body.Close()
 
-		return resp.StatusCode == http.StatusOK && !s.process.ended()
+		return resp.StatusCode == http.StatusOK && !process.ended()
 	})
 	if err != nil {
 		_ = claim.Close()
