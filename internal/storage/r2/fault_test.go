@@ -1,14 +1,20 @@
 package r2_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/clock"
 	"imagerun/internal/devstack/devtest"
@@ -133,4 +139,48 @@ func options(store devtest.Bucket, change func(*r2.Options)) r2.Options {
 	}
 
 	return o
+}
+
+// tlsProxy stands before the store as Cloudflare's edge does. It leaves host, path and query as
+// they are, because they are signed.
+func tlsProxy(t *testing.T, target string, see func(*http.Request)) *httptest.Server {
+	t.Helper()
+
+	u, err := url.Parse(target)
+	require.NoError(t, err)
+
+	server := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = u.Scheme, u.Host, r.In.Host
+		see(r.Out)
+	}})
+	t.Cleanup(server.Close)
+
+	return server
+}
+
+// requireBody reads the object as a user would: through a link.
+func requireBody(t *testing.T, b *bundle, key string, want []byte) {
+	t.Helper()
+
+	link, _, err := b.truth.SignGet(t.Context(), key)
+	require.NoError(t, err)
+
+	status, got := get(t, link)
+	require.Equal(t, http.StatusOK, status)
+	require.True(t, bytes.Equal(want, got), "%d bytes instead of %d", len(got), len(want))
+}
+
+func get(t *testing.T, link string) (int, []byte) {
+	t.Helper()
+
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
+	require.NoError(t, err)
+
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	require.NoError(t, err)
+
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, errors.Join(err, resp.Body.Close()))
+
+	return resp.StatusCode, body
 }
