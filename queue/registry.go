@@ -93,9 +93,9 @@ func (w worker[T]) Dead(ctx context.Context, tx pgx.Tx, args []byte, code string
 	}
 
 	var a T
-	if json.Unmarshal(args, &a) != nil {
-		return nil // nothing is known of the job's subject; the row itself is the record
+	if json.Unmarshal(args, &a) == nil {
+		return b.Dead(ctx, tx, a, code)
 	}
 
-	return b.Dead(ctx, tx, a, code)
+	return nil // nothing is known of the job's subject; the row itself is the record
 }

@@ -32,8 +32,18 @@ func (s shared) MakeRedisClient() any { return s.client }
 // logger passes on what asynq says. Its texts hold task names, queues and Redis's errors.
 type logger struct{ log *slog.Logger }
 
-func (l logger) Debug(args ...any) { l.log.Debug("asynq said", "text", fmt.Sprint(args...)) }
-func (l logger) Info(args ...any)  { l.log.Debug("asynq said", "text", fmt.Sprint(args...)) }
-func (l logger) Warn(args ...any)  { l.log.Debug("asynq said", "text", fmt.Sprint(args...)) }
-func (l logger) Error(args ...any) { l.log.Warn("asynq said", "text", fmt.Sprint(args...)) }
-func (l logger) Fatal(args ...any) { l.log.Error("asynq said", "text", fmt.Sprint(args...)) }
+func (l logger) Debug(args ...any) {
+	l.log.Debug("asynq said", slog.String("text", fmt.Sprint(args...)))
+}
+func (l logger) Info(args ...any) {
+	l.log.Debug("asynq said", slog.String("text", fmt.Sprint(args...)))
+}
+func (l logger) Warn(args ...any) {
+	l.log.Debug("asynq said", slog.String("text", fmt.Sprint(args...)))
+}
+func (l logger) Error(args ...any) {
+	l.log.Warn("asynq said", slog.String("text", fmt.Sprint(args...)))
+}
+func (l logger) Fatal(args ...any) {
+	l.log.Error("asynq said", slog.String("text", fmt.Sprint(args...)))
+}

@@ -35,7 +35,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 
 	counts, err := c.pusher.Counts(ctx, c.queues)
 	if err != nil {
-		c.log.WarnContext(ctx, "queues were not counted", "error", err)
+		c.log.WarnContext(ctx, "queues were not counted", slog.Any("error", err))
 
 		return
 	}

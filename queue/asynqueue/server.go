@@ -183,7 +183,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 
 	s.ready.Store(true)
-	s.log.InfoContext(ctx, "worker started", "servers", len(s.servers))
+	s.log.InfoContext(ctx, "worker started", slog.Int("servers", len(s.servers)))
 
 	<-ctx.Done()
 	s.ready.Store(false)
@@ -198,7 +198,7 @@ func (s *Server) stop(ctx context.Context) error {
 	hard, cancelHard := context.WithTimeout(ctx, s.o.ExitWithin)
 	defer cancelHard()
 
-	s.log.InfoContext(ctx, "worker stops fetching", "in_hand", s.runner.InHand())
+	s.log.InfoContext(ctx, "worker stops fetching", slog.Int("in_hand", s.runner.InHand()))
 
 	stopped := make(chan struct{})
 
@@ -217,8 +217,8 @@ func (s *Server) stop(ctx context.Context) error {
 	_ = s.runner.Idle(soft)
 	s.runner.Interrupt() // also refuses what asynq took in its last moment
 
-	if err := s.runner.Idle(hard); err != nil {
-		s.log.ErrorContext(ctx, "handlers ignore the shutdown", "in_hand", s.runner.InHand())
+	if s.runner.Idle(hard) != nil {
+		s.log.ErrorContext(ctx, "handlers ignore the shutdown", slog.Int("in_hand", s.runner.InHand()))
 
 		return ErrHandlersLeft
 	}
@@ -261,14 +261,15 @@ func (s *Server) awaitRedis(ctx context.Context) error {
 
 		cancel()
 
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return nil
-		case errors.Is(err, ErrUnfit):
+		if err == nil || errors.Is(err, ErrUnfit) {
 			return err
 		}
 
-		s.log.WarnContext(ctx, "redis is not there yet", "error", err)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // being stopped while waiting is no error
+		}
+
+		s.log.WarnContext(ctx, "redis is not there yet", slog.Any("error", err))
 
 		t := time.NewTimer(askRedis)
 		select {

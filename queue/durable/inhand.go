@@ -2,6 +2,7 @@ package durable
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -32,7 +33,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		if conn == nil {
 			c, err := r.q.pool.Acquire(ctx)
 			if err != nil {
-				r.log.WarnContext(ctx, "leases were not extended", "error", err)
+				r.log.WarnContext(ctx, "leases were not extended", slog.Any("error", err))
 
 				return
 			}
@@ -41,7 +42,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 
 		if err := r.beat(ctx, conn); err != nil {
-			r.log.WarnContext(ctx, "leases were not extended", "error", err)
+			r.log.WarnContext(ctx, "leases were not extended", slog.Any("error", err))
 			release()
 		}
 	})

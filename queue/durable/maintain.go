@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -71,6 +72,6 @@ func (q *Queue) relay(ctx context.Context) {
 // complain logs what a loop could not do, unless it is only being stopped.
 func (q *Queue) complain(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
-		q.log.WarnContext(ctx, what, "error", err) //nolint:sloglint // each caller's text is constant
+		q.log.WarnContext(ctx, what, slog.Any("error", err)) //nolint:sloglint // each caller's text is constant
 	}
 }

@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"runtime/debug"
 	"time"
@@ -56,7 +57,7 @@ func (r *Runner) settle(ctx context.Context, o *outcome) Verdict {
 	v, event, err := r.decide(ctx, o)
 	if err != nil {
 		// The row stays as it is; when its lease has run out, the sweeper gives it to another.
-		r.log.ErrorContext(ctx, "job outcome was not written", "job_id", o.run.task.ID, "kind", o.run.task.Kind, "error", err)
+		r.log.ErrorContext(ctx, "job outcome was not written", slog.String("job_id", o.run.task.ID.String()), slog.String("kind", o.run.task.Kind), slog.Any("error", err))
 
 		return later("postgres_unreachable")
 	}
@@ -219,7 +220,7 @@ func (r *Runner) bury(ctx context.Context, o *outcome) (v Verdict, event string,
 	switch {
 	case err == nil && hook != nil:
 		// What the domain owes to this death cannot be done now: no death without it.
-		r.log.ErrorContext(ctx, "dead hook failed", "job_id", o.run.task.ID, "kind", o.run.task.Kind, "error", hook)
+		r.log.ErrorContext(ctx, "dead hook failed", slog.String("job_id", o.run.task.ID.String()), slog.String("kind", o.run.task.Kind), slog.Any("error", hook))
 
 		return r.fail(ctx, o, 0)
 	case err != nil || n == 0:

@@ -2,6 +2,7 @@ package durable
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -80,7 +81,7 @@ func (q *Queue) push(ctx context.Context, p pushing) bool {
 	defer cancel()
 
 	if err := q.pusher.Push(ctx, p.Push); err != nil {
-		q.log.DebugContext(ctx, "push failed, left to the relay", "job_id", p.ID, "kind", p.Kind, "error", err)
+		q.log.DebugContext(ctx, "push failed, left to the relay", slog.String("job_id", p.ID.String()), slog.String("kind", p.Kind), slog.Any("error", err))
 		q.metrics.count(p.Kind, p.Queue, eventPushFailed)
 
 		return false
@@ -94,7 +95,7 @@ func (q *Queue) push(ctx context.Context, p pushing) bool {
 
 		// Only tidiness: a worker that gets the old task finds that it is a duplicate.
 		if err := q.pusher.Forget(ctx, old); err != nil {
-			q.log.DebugContext(ctx, "replaced task was not removed", "job_id", p.ID, "error", err)
+			q.log.DebugContext(ctx, "replaced task was not removed", slog.String("job_id", p.ID.String()), slog.Any("error", err))
 		}
 	}
 
@@ -174,7 +175,7 @@ func (q *Queue) mark(ctx context.Context, tasks []Task) {
 	defer cancel()
 
 	if err := q.db.JobMark(ctx, q.pool, db.JobMarkParams{Ids: ids, Epochs: epochs}); err != nil {
-		q.log.DebugContext(ctx, "pushed jobs were not marked", "jobs", len(tasks), "error", err)
+		q.log.DebugContext(ctx, "pushed jobs were not marked", slog.Int("jobs", len(tasks)), slog.Any("error", err))
 	}
 }
 

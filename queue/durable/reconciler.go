@@ -2,6 +2,7 @@ package durable
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -157,7 +158,7 @@ func (r *reconciler) renew(ctx context.Context, gone []Task) error {
 
 	for i, row := range rows {
 		r.q.metrics.count(row.Kind, row.Queue, eventReconciled)
-		r.q.log.WarnContext(ctx, "job was pushed again", "job_id", row.ID, "kind", row.Kind)
+		r.q.log.WarnContext(ctx, "job was pushed again", slog.String("job_id", row.ID.String()), slog.String("kind", row.Kind))
 
 		ps[i] = pushing{
 			Push:     r.q.pushOf(Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind}, row.RunAt),
@@ -173,6 +174,6 @@ func (r *reconciler) renew(ctx context.Context, gone []Task) error {
 // forget removes a task that nobody needs. It is tidiness only.
 func (q *Queue) forget(ctx context.Context, t Task) {
 	if err := q.pusher.Forget(ctx, t); err != nil {
-		q.log.DebugContext(ctx, "task was not removed", "job_id", t.ID, "error", err)
+		q.log.DebugContext(ctx, "task was not removed", slog.String("job_id", t.ID.String()), slog.Any("error", err))
 	}
 }

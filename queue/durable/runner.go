@@ -27,6 +27,7 @@ type Verdict struct {
 // Action is one of Ack, Again and Bury. The zero value is Ack.
 type Action int
 
+// The actions.
 const (
 	Ack   Action = iota // forget the task: done, replaced, or a duplicate
 	Again               // bring the same task back later
@@ -130,7 +131,8 @@ func (r *Runner) Work(ctx context.Context, t Task) Verdict {
 	r.q.metrics.count(t.Kind, t.Queue, eventDeaf)
 	r.settle(ctx, o)
 	u.claimed.Store(false)
-	<-done
+
+	<-done //nolint:errcheck // what it says now is nobody's
 
 	return Verdict{Do: Ack}
 }
@@ -181,7 +183,7 @@ func (r *Runner) claim(ctx context.Context, u *run) (row db.JobClaimRow, v Verdi
 
 	if err != nil {
 		// Whatever it is, nothing was written that we know of, and the job cannot help it.
-		r.log.WarnContext(ctx, "job was not claimed", "job_id", u.task.ID, "kind", u.task.Kind, "error", err)
+		r.log.WarnContext(ctx, "job was not claimed", slog.String("job_id", u.task.ID.String()), slog.String("kind", u.task.Kind), slog.Any("error", err))
 
 		return row, later("postgres_unreachable"), false
 	}

@@ -2,6 +2,7 @@ package durable
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -57,7 +58,7 @@ func (s *sweeper) pass(ctx context.Context) {
 
 		if r.State == stateDead {
 			s.q.metrics.count(r.Kind, r.Queue, eventDead)
-			s.q.log.ErrorContext(ctx, "poison job was set aside", "job_id", r.ID, "kind", r.Kind)
+			s.q.log.ErrorContext(ctx, "poison job was set aside", slog.String("job_id", r.ID.String()), slog.String("kind", r.Kind))
 
 			t.Epoch--
 			s.q.forget(ctx, t)
@@ -65,7 +66,7 @@ func (s *sweeper) pass(ctx context.Context) {
 			continue
 		}
 
-		s.q.log.WarnContext(ctx, "lease ran out", "job_id", r.ID, "kind", r.Kind)
+		s.q.log.WarnContext(ctx, "lease ran out", slog.String("job_id", r.ID.String()), slog.String("kind", r.Kind))
 
 		ps = append(ps, pushing{Push: s.q.pushOf(t, r.RunAt), replaces: true})
 	}
