@@ -21,6 +21,10 @@ type exchange struct {
 	gone      bool      // the caller went away before the answer
 }
 
+// statusGone stands in logs and metrics for a caller who left before the answer, as in nginx: it
+// is no failure of ours. It is never sent.
+const statusGone = 499
+
 type exchangeKey struct{}
 
 func exchangeOf(ctx context.Context) *exchange {
@@ -107,6 +111,10 @@ func (s *server) done(r *http.Request, rec *recorder, x *exchange, took time.Dur
 		rec.status = http.StatusOK // what net/http sends for a handler that wrote nothing
 	}
 
+	if x.gone {
+		rec.status = statusGone
+	}
+
 	s.Metrics.observe(x.pattern, r.Method, rec.status, took)
 
 	attrs := []slog.Attr{
@@ -119,10 +127,6 @@ func (s *server) done(r *http.Request, rec *recorder, x *exchange, took time.Dur
 
 	if x.code != "" {
 		attrs = append(attrs, slog.String("code", x.code))
-	}
-
-	if x.gone {
-		attrs = append(attrs, slog.Bool("caller_gone", true))
 	}
 
 	s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request handled", attrs...)

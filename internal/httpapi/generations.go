@@ -27,7 +27,7 @@ type Generations interface {
 	List(ctx context.Context, userID uuid.UUID, f generation.Filter) (generation.Page, error)
 	// Cancel ends one, or answers generation.ErrNotCancelable.
 	Cancel(ctx context.Context, userID, id uuid.UUID) (generation.Generation, error)
-	// Delete removes one. Doing it again is no error.
+	// Delete removes one; doing it again answers generation.ErrDeleted.
 	Delete(ctx context.Context, userID, id uuid.UUID) error
 	// Events returns the changes with a sequence greater than after, in order.
 	Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]generation.Event, error)

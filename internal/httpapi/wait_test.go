@@ -130,6 +130,7 @@ func TestPreferWait_EndsWithTheCaller(t *testing.T) {
 		serve(b, r)
 		require.Equal(t, time.Second, time.Since(began))
 		require.NotContains(t, b.log.String(), "ERROR", "a caller who left is no error of ours")
+		require.Contains(t, b.log.String(), `"status":499`)
 	})
 }
 
@@ -149,4 +150,32 @@ func TestPreferWait_DeletedMeanwhile(t *testing.T) {
 
 		requireCode(t, b.do("GET", "/v1/generations/"+sampleID, "", "Prefer", "wait=30"), http.StatusGone, "deleted")
 	})
+}
+
+// On a real connection a wait lasts longer than the server's own timeouts.
+func TestPreferWait_RealConnection(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.get = finishing(150 * time.Millisecond)
+
+	time.AfterFunc(200*time.Millisecond, func() { b.hints <- struct{}{} })
+
+	server := httptest.NewUnstartedServer(b.handler)
+	server.Config.WriteTimeout, server.Config.ReadTimeout = 50*time.Millisecond, 50*time.Millisecond
+	server.Start()
+	t.Cleanup(server.Close)
+
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1/generations/"+sampleID, http.NoBody)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer alice")
+	r.Header.Set("Prefer", "wait=20")
+
+	reply, err := server.Client().Do(r)
+	require.NoError(t, err)
+
+	text, err := readAll(reply.Body)
+	require.NoError(t, err)
+	require.NoError(t, reply.Body.Close())
+	require.Contains(t, text, `"status":"succeeded"`)
 }
