@@ -29,7 +29,7 @@ func (p picture) encode(format string) ([]byte, error) {
 	case "jpeg":
 		err = jpeg.Encode(&buf, yCbCr(img), &jpeg.Options{Quality: 88})
 	case "webp":
-		err = nativewebp.Encode(&buf, img, nil)
+		err = nativewebp.Encode(&buf, nrgba(img), nil)
 	default:
 		err = fmt.Errorf("no such format: %q", format)
 	}
@@ -49,6 +49,23 @@ func yCbCr(img *image.Paletted) *image.YCbCr {
 	out := image.NewYCbCr(img.Rect, image.YCbCrSubsampleRatio444)
 	for i, p := range img.Pix {
 		out.Y[i], out.Cb[i], out.Cr[i] = table[p][0], table[p][1], table[p][2]
+	}
+
+	return out
+}
+
+// nrgba spreads the palette out: nativewebp 0.9 writes broken files of indexed images with 16
+// colours or fewer, which a blacked out picture is.
+func nrgba(img *image.Paletted) *image.NRGBA {
+	var table [256][4]uint8
+	for i, c := range img.Palette {
+		r, g, b, a := c.RGBA()
+		table[i] = [4]uint8{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), uint8(a >> 8)} //nolint:gosec // 16 to 8 bits
+	}
+
+	out := image.NewNRGBA(img.Rect)
+	for i, p := range img.Pix {
+		copy(out.Pix[i*4:], table[p][:])
 	}
 
 	return out

@@ -76,19 +76,29 @@ func TestMedia_BlacksOutWhatTheCheckerFlags(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.status)
 	require.Equal(t, []any{true, true}, r.body["has_nsfw_concepts"])
 
-	img, _, err := image.Decode(bytes.NewReader(b.do("GET", b.images(accepted)[0], "").raw))
-	require.NoError(t, err)
+	requireBlack(t, b.do("GET", b.images(accepted)[0], "").raw)
 
-	for y := range 512 {
-		for x := range 512 {
-			red, green, blue, _ := img.At(x, y).RGBA()
-			require.Zero(t, red+green+blue)
-		}
+	for _, format := range []string{"png", "jpeg", "webp"} {
+		requireBlack(t, b.paint(`{"prompt":"nsfw","image_size":{"width":100,"height":80},"output_format":"`+format+`"}`))
 	}
 
 	accepted = b.submit("fal-ai/flux/dev", `{"prompt":"nsfw","enable_safety_checker":false}`)
 	b.clock.Move(time.Second)
 	require.Equal(t, []any{false}, b.do("GET", link(accepted, "response_url"), "").body["has_nsfw_concepts"])
+}
+
+func requireBlack(t *testing.T, data []byte) {
+	t.Helper()
+
+	img, _, err := image.Decode(bytes.NewReader(data))
+	require.NoError(t, err)
+
+	for y := range img.Bounds().Dy() {
+		for x := range img.Bounds().Dx() {
+			red, green, blue, _ := img.At(x, y).RGBA()
+			require.Zero(t, red+green+blue)
+		}
+	}
 }
 
 func TestMedia_IsInlineInSyncMode(t *testing.T) {
