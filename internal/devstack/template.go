@@ -73,6 +73,8 @@ func (p *place) template(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("make the template cluster: %w", err)
 	}
 
+	_ = os.Remove(raw + ".log")
+
 	return dir, os.Rename(raw, dir)
 }
 
