@@ -204,7 +204,7 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		return false, nil
 	}
 
-	pic, err := h.Pictures.Open(ctx, body)
+	info, thumbnail, err := h.Pictures.Open(ctx, body)
 	if errors.Is(err, picture.ErrNotPicture) {
 		h.Log.Warn("provider delivered something that is not a picture", "image_id", img.ID, "attempt_id", a.ID, "error", err)
 
@@ -213,23 +213,23 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		return false, err
 	}
 
-	info := pic.Info()
+	contentType := info.Format.ContentType()
 
-	if err := h.Bucket.Put(ctx, img.Key, info.ContentType, body); err != nil {
+	if err := h.Bucket.Put(ctx, img.Key, contentType, body); err != nil {
 		return false, fmt.Errorf("store image %s: %w", img.ID, err)
 	}
 
-	if err := h.Bucket.Put(ctx, img.ThumbnailKey, "image/jpeg", pic.Thumbnail()); err != nil {
+	if err := h.Bucket.Put(ctx, img.ThumbnailKey, "image/jpeg", thumbnail); err != nil {
 		return false, fmt.Errorf("store thumbnail of %s: %w", img.ID, err)
 	}
 
 	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
-		if err := job.Hold(ctx, tx); err != nil {
+		t, err := h.lock(ctx, tx, a.TaskID)
+		if err != nil {
 			return err
 		}
 
-		t, err := h.lock(ctx, tx, a.TaskID)
-		if err != nil {
+		if err := job.Hold(ctx, tx); err != nil {
 			return err
 		}
 
@@ -241,7 +241,7 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		width, height, size := int32(info.Width), int32(info.Height), int64(len(body))
 
 		err = h.db.ImageStored(ctx, tx, db.ImageStoredParams{
-			ID: img.ID, ContentType: &info.ContentType, Width: &width, Height: &height, Bytes: &size, Sha256: sum[:], StoredAt: &now,
+			ID: img.ID, ContentType: &contentType, Width: &width, Height: &height, Bytes: &size, Sha256: sum[:], StoredAt: &now,
 		})
 		if err != nil {
 			return fmt.Errorf("mark image %s stored: %w", img.ID, err)

@@ -15,6 +15,7 @@
 //   - One function changes a status: [Service.change]. It holds the task's row lock, compares
 //     the sequence, and never leaves a terminal status. The status, its event and the jobs it
 //     causes are one transaction.
+//   - Locks are taken in one order: the task's row, then jobs' rows.
 //   - An attempt's row is committed before the provider is called: a call without a row cannot
 //     be. While an attempt's outcome is unknown no other attempt is made.
 //   - An image's row is committed before its objects are put, and the key is the row's: doing it

@@ -81,9 +81,9 @@ with plan as (
 )
 select w.id, w.user_id
 from waiting w
-join generation_user u on u.user_id = t.user_id
+join generation_user u on u.user_id = w.user_id
 join plan p on p.name = u.plan
-left join busy b using (user_id)
+left join busy b on b.user_id = w.user_id
 where w.turn <= p.slots - coalesce(b.n, 0)
 order by w.turn, u.last_admitted_at nulls first, w.id
 limit @most;

@@ -32,7 +32,7 @@ type Deps struct {
 	Queue     *durable.Queue
 	Provider  providers.Provider // nil in a process that runs no jobs
 	Bucket    storage.Bucket
-	Pictures  *picture.Inspector // nil in a process that runs no jobs
+	Pictures  *picture.Opener // nil in a process that runs no jobs
 	Catalogue *Catalogue
 	Plans     *Plans
 	Hints     Hinter

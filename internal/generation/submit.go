@@ -45,11 +45,11 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	)
 
 	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) (err error) {
-		if err := job.Hold(ctx, tx); err != nil {
+		if t, err = h.lock(ctx, tx, job.Args.TaskID); err != nil {
 			return err
 		}
 
-		if t, err = h.lock(ctx, tx, job.Args.TaskID); err != nil {
+		if err := job.Hold(ctx, tx); err != nil {
 			return err
 		}
 

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"imagerun/internal/config"
+	"imagerun/internal/postgres"
+	"imagerun/migrations"
+)
+
+func migrateCommand() *cobra.Command {
+	var file string
+
+	c := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database to the newest schema",
+		Long: `Applies the migrations that the database lacks. Run it before the processes of a new release
+start; the old ones keep working on the new schema. Several at once take turns.
+
+It connects with postgres.owner_url (IMAGERUN_POSTGRES_OWNER_URL), the role that owns the tables
+and may create roles. It makes the group roles imagerun_app (for api, worker and scheduler) and
+imagerun_auth (for the auth service): give each login role one of them.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(config.ProcessMigrate, file, os.Environ())
+			if err != nil {
+				return err
+			}
+
+			n, err := postgres.Migrate(c.Context(), cfg.Postgres.OwnerURL.Reveal(), migrations.FS)
+			if err != nil {
+				return err
+			}
+
+			fmt.Fprintf(c.OutOrStdout(), "the database is up to date; migrations applied: %d\n", n)
+
+			return nil
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "the YAML file to read; the environment wins over it")
+
+	return c
+}

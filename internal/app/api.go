@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"imagerun/internal/auth"
+	"imagerun/internal/auth/apikey"
+	"imagerun/internal/auth/betterauth"
+	"imagerun/internal/auth/proxy"
+	"imagerun/internal/clock"
+	"imagerun/internal/config"
+	"imagerun/internal/generation"
+	"imagerun/internal/generation/hints"
+	"imagerun/internal/httpapi"
+	"imagerun/internal/ops"
+	"imagerun/internal/providers/fal"
+	"imagerun/queue"
+	"imagerun/queue/asynqueue"
+)
+
+// drainFor is how long a stopping api answers as before, so that whoever routes to it notices.
+const drainFor = 500 * time.Millisecond
+
+// API accepts generations and shows what becomes of them.
+func API() Process {
+	return Process{
+		Name:  config.ProcessAPI,
+		Short: "Serve people and programs",
+		Long: `api accepts generations, shows what becomes of them, passes sign-in through to the auth
+service and takes the provider's webhooks. It calls no provider. Run any number behind a load
+balancer. Its private listener has metrics, health and the queue dashboard.`,
+		Run: RunAPI,
+	}
+}
+
+// RunAPI runs one api process until ctx ends.
+func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Addrs)) error {
+	b, err := newBase(ctx, config.ProcessAPI, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+
+	bucket := b.bucket()
+
+	service, err := b.generations(func(d *generation.Deps) { d.Bucket = bucket })
+	if err != nil {
+		return err
+	}
+
+	changes := hints.NewSubscriber(b.redis)
+	keys := apikey.New(b.pool, apikey.Options{Now: clock.System, Log: log})
+	closing := make(chan struct{})
+
+	handler, err := b.public(service, changes, keys, closing)
+	if err != nil {
+		return err
+	}
+
+	b.pages = []ops.Page{{Path: "/queues", Title: "Queues", Handler: readOnly(asynqueue.Dashboard(b.redis, "/queues"))}}
+	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log))
+
+	listener, err := ops.Listen(ctx, cfg.HTTP.Addr)
+	if err != nil {
+		return fmt.Errorf("public listener: %w", err)
+	}
+
+	ctx, breaks := context.WithCancelCause(ctx)
+	defer breaks(nil)
+
+	// Stopping: not ready, and a moment for routers to notice; streams and waits end, requests
+	// finish; then what carries their jobs, hints and last uses; the private listener and the
+	// stores last.
+	carry := newStage(ctx, breaks)
+	b.run(carry.ctx, &carry.loops, config.ProcessAPI)
+	carry.run(carry.ctx, "admission", forever(func(ctx context.Context) { service.RunAdmission(ctx, 0) }))
+	carry.run(carry.ctx, "changes", forever(changes.Run))
+	carry.run(carry.ctx, "api keys", forever(keys.Run))
+
+	server := httpapi.NewServer(handler, log)
+	public := newStage(ctx, breaks)
+	public.run(public.ctx, "public listener", func(context.Context) error { return server.Serve(listener) })
+
+	up(Addrs{Public: listener.Addr().String(), Private: b.listener.Addr().String()})
+	<-ctx.Done()
+
+	b.health.Drain()
+	pause(drainFor, cfg.Env)
+	close(closing)
+	public.stop()
+	shutdown(server, log)
+	public.wait()
+	carry.end()
+
+	return stopped(ctx, context.Cause(ctx))
+}
+
+// public builds the handler of the public listener.
+func (b *base) public(service *generation.Service, changes *hints.Subscriber, keys *apikey.Keys, closing <-chan struct{}) (http.Handler, error) {
+	upstream, err := url.Parse(b.cfg.Auth.URL)
+	if err != nil {
+		return nil, errors.New("auth.url is not an address")
+	}
+
+	sessions := betterauth.New(b.pool, betterauth.Options{Secret: b.cfg.Auth.Secret, Now: clock.System})
+	metrics := httpapi.NewMetrics()
+	b.registry.MustRegister(metrics.Collectors()...)
+
+	return httpapi.New(httpapi.Deps{
+		Generations: service, Changes: changes, APIKeys: keys,
+		Authenticator: auth.NewAuthenticator(sessions, keys, b.cfg.Auth.CookieName),
+		AuthService: proxy.New(proxy.Options{
+			Upstream: upstream,
+			Client:   proxy.ClientAddress{Header: b.cfg.HTTP.ClientAddressHeader, Trusted: b.cfg.HTTP.TrustedProxies},
+			Fail:     httpapi.Fail(b.log), Log: b.log,
+		}),
+		CallbackVerifier: fal.NewVerifier(fal.VerifierOptions{
+			JWKSURL: b.cfg.Fal.RestURL + "/.well-known/jwks.json", UserID: b.cfg.Fal.WebhookUserID, Now: clock.System,
+		}),
+		Callbacks: service, Metrics: metrics, Logger: b.log, Closing: closing,
+	}), nil
+}
+
+// shutdown lets requests finish, for at most fifteen seconds.
+func shutdown(server *http.Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+
+	if err := server.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+		log.Warn("requests were cut off", slog.Any("error", err))
+
+		_ = server.Close()
+	}
+}
+
+// pause waits where there may be somebody to notice.
+func pause(d time.Duration, env config.Environment) {
+	if env == config.Production {
+		time.Sleep(d)
+	}
+}

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/config"
+	"imagerun/internal/generation"
+	"imagerun/internal/generation/hints"
+	"imagerun/internal/ops"
+	"imagerun/internal/postgres"
+	"imagerun/internal/storage/r2"
+	"imagerun/internal/telemetry"
+	"imagerun/queue"
+	"imagerun/queue/asynqueue"
+	"imagerun/queue/durable"
+)
+
+// base is what every process has.
+type base struct {
+	cfg      config.Config
+	log      *slog.Logger
+	pool     *pgxpool.Pool
+	redis    redis.UniversalClient
+	pusher   *asynqueue.Pusher
+	queue    *durable.Queue
+	hints    *hints.Publisher
+	registry *prometheus.Registry
+	health   *telemetry.Health
+	listener net.Listener // the private one
+	pages    []ops.Page
+}
+
+func newBase(ctx context.Context, process config.Process, cfg config.Config, log *slog.Logger) (*base, error) {
+	pool, err := postgres.Open(ctx, postgres.Options{
+		URL: cfg.Postgres.URL.Reveal(), AppName: "imagerun-" + string(process),
+		MaxConns: int32(cfg.Postgres.MaxConns), StatementTimeout: cfg.Postgres.StatementTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	client, err := asynqueue.Connect(cfg.Redis.URL.Reveal(), redisConns(cfg, process))
+	if err != nil {
+		pool.Close()
+
+		return nil, err
+	}
+
+	b := &base{
+		cfg: cfg, log: log, pool: pool, redis: client,
+		pusher:   asynqueue.NewPusher(client),
+		hints:    hints.NewPublisher(client, log),
+		registry: telemetry.NewRegistry(string(process), telemetry.Version()),
+		health:   telemetry.NewHealth(log, 2*time.Second),
+	}
+	b.queue = durable.New(pool, queue.All(), durable.Options{Pusher: b.pusher, Log: log})
+
+	b.health.Add("postgres", func(ctx context.Context) error { return pool.Ping(ctx) })
+	b.registry.MustRegister(b.queue.Collectors()...)
+
+	if b.listener, err = ops.Listen(ctx, cfg.Ops.Addr); err != nil {
+		b.close()
+
+		return nil, fmt.Errorf("private listener: %w", err)
+	}
+
+	return b, nil
+}
+
+// redisConns is how many connections a process may need at once: a worker one for each asynq
+// server's loops and each job in hand, others a few.
+func redisConns(cfg config.Config, process config.Process) int {
+	if process != config.ProcessWorker {
+		return 20
+	}
+
+	n := 32
+	for _, concurrency := range cfg.Worker.Queues {
+		n += concurrency
+	}
+
+	return n
+}
+
+// run serves the private listener and pushes what commits hand over, until ctx ends.
+func (b *base) run(ctx context.Context, l *loops, process config.Process) {
+	handler := ops.New(ops.Options{
+		Process: string(process), Version: telemetry.Version(), User: b.cfg.Ops.User, Password: b.cfg.Ops.Password,
+		Metrics: b.registry, Health: b.health, Log: b.log, Pages: b.pages,
+	})
+
+	l.run(ctx, "private listener", func(ctx context.Context) error {
+		return ops.Serve(ctx, b.listener, handler, b.log, time.Second)
+	})
+	l.run(ctx, "queue", b.queue.Run)
+	l.run(ctx, "hints", forever(b.hints.Run))
+}
+
+// close lets go of the stores. Everything that uses them has ended.
+func (b *base) close() {
+	if b.listener != nil {
+		_ = b.listener.Close() // closed already, unless the process never ran
+	}
+
+	_ = b.redis.Close()
+	b.pool.Close()
+}
+
+// generations builds the domain, without what only workers need.
+func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, error) {
+	catalogue, err := fromFile(b.cfg.Generation.CataloguePath, generation.LoadCatalogue)
+	if err != nil {
+		return nil, err
+	}
+
+	plans, err := fromFile(b.cfg.Generation.PlansPath, generation.LoadPlans)
+	if err != nil {
+		return nil, err
+	}
+
+	g := b.cfg.Generation
+	deps := generation.Deps{
+		Pool: b.pool, Queue: b.queue, Catalogue: catalogue, Plans: plans, Hints: b.hints, Log: b.log, Now: clock.System,
+		Options: generation.Options{
+			Slots: b.cfg.Fal.Slots, Deadline: g.Deadline, MaxDeadline: g.MaxDeadline, UnknownWait: g.UnknownWait,
+			CollectFirst: g.CollectFirst, CollectEvery: g.CollectEvery, PollEvery: g.CollectWithoutWebhook,
+			OutputLifetime: g.OutputLifetime, CallbackURL: b.cfg.Fal.WebhookURL, CallbackSecret: g.CallbackSecret,
+		},
+	}
+
+	if edit != nil {
+		edit(&deps)
+	}
+
+	s := generation.New(deps)
+	b.registry.MustRegister(s.Collectors()...)
+
+	return s, nil
+}
+
+// bucket builds the store of images and watches its health.
+func (b *base) bucket() *r2.Bucket {
+	s := b.cfg.Storage
+	bucket := r2.New(r2.Options{
+		Endpoint: s.Endpoint, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey,
+		Bucket: s.Bucket, LinkWindow: s.LinkWindow, Now: clock.System,
+	})
+	b.health.Add("storage", bucket.Ready)
+
+	return bucket
+}
+
+// fromFile loads path, or what is built in when there is none.
+func fromFile[T any](path string, load func([]byte) (T, error)) (t T, err error) {
+	var data []byte
+
+	if path != "" {
+		if data, err = os.ReadFile(path); err != nil {
+			return t, fmt.Errorf("read %s: %w", path, err)
+		}
+	}
+
+	return load(data)
+}
+
+// readOnly refuses everything that is not a look.
+func readOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "this page is read-only", http.StatusMethodNotAllowed)
+
+			return
+		}
+
+		h.ServeHTTP(w, r)
+	})
+}

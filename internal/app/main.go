@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"imagerun/internal/config"
+	"imagerun/internal/telemetry"
+)
+
+// Process is one of the programs.
+type Process struct {
+	Name        config.Process
+	Short, Long string
+	// Run works until ctx ends. It calls up once, when it listens.
+	Run func(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Addrs)) error
+}
+
+// Addrs say where a process listens, after the system has chosen among free ports.
+type Addrs struct {
+	Public  string // host:port; empty for processes without a public listener
+	Private string // host:port of metrics and health
+}
+
+// Main is a process's main: flags, configuration, log, signals. It returns the exit code: 0 when
+// it was told to stop, 1 when it broke, 2 when it was started wrongly.
+func Main(p Process) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	code := 2 // until the configuration is read, what is wrong is how it was started
+
+	cmd := command(p, func(c *cobra.Command, cfg config.Config, withParent bool) error {
+		code = 1
+		ctx := c.Context()
+
+		if withParent {
+			var cancel context.CancelFunc
+
+			ctx, cancel = context.WithCancel(ctx)
+			defer cancel()
+
+			go func() {
+				_, _ = io.Copy(io.Discard, os.Stdin)
+
+				cancel()
+			}()
+		}
+
+		log, _, err := telemetry.NewLogger(os.Stderr, telemetry.LogOptions{
+			Level: cfg.Log.Level, Format: cfg.Log.Format, Process: string(p.Name), Version: telemetry.Version(),
+		})
+		if err != nil {
+			return err
+		}
+
+		err = p.Run(ctx, cfg, log, func(a Addrs) {
+			log.Info("process started", slog.String("public_addr", a.Public), slog.String("private_addr", a.Private))
+		})
+		if err != nil {
+			log.Error("process broke", slog.Any("error", err))
+		}
+
+		return err
+	})
+
+	if err := cmd.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", p.Name, telemetry.Scrub(err.Error()))
+
+		return code
+	}
+
+	return 0
+}
+
+func command(p Process, run func(c *cobra.Command, cfg config.Config, withParent bool) error) *cobra.Command {
+	var (
+		file, queues string
+		withParent   bool
+	)
+
+	c := &cobra.Command{
+		Use:   string(p.Name),
+		Short: p.Short,
+		Long: p.Long + `
+
+It is configured by a YAML file and by the environment, which wins: the key postgres.url is the
+variable ` + config.Variable("postgres.url") + `. Required: ` + strings.Join(config.Needs(p.Name), ", ") + `.
+` + "`imagerun config example`" + ` prints every key with its meaning.`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			environ := os.Environ()
+			if queues != "" {
+				environ = append(environ, config.Variable("worker.queues")+"="+queues)
+			}
+
+			cfg, err := config.Load(p.Name, file, environ)
+			if err != nil {
+				return fmt.Errorf("the configuration is not valid:\n%w", err)
+			}
+
+			return run(c, cfg, withParent)
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "the YAML file to read; empty: the one that "+config.FileVariable+" names, or none")
+	c.Flags().BoolVar(&withParent, "with-parent", false, "stop when standard input ends, so as not to outlive whoever started this")
+
+	if p.Name == config.ProcessWorker {
+		c.Flags().StringVar(&queues, "queues", "", `queue groups and their concurrency, as "generation=50,vendor=10"; over worker.queues`)
+	}
+
+	return c
+}
+
+// stopped turns the end of ctx into a clean exit.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil) {
+		return nil
+	}
+
+	return err
+}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/config"
+	"imagerun/internal/idempotency"
+	"imagerun/queue"
+	"imagerun/queue/asynqueue"
+)
+
+// Scheduler keeps jobs moving.
+func Scheduler() Process {
+	return Process{
+		Name:  config.ProcessScheduler,
+		Short: "Keep jobs moving",
+		Long: `scheduler relays jobs that nobody pushed, hands on those whose worker died, repairs what Redis
+lost, admits generations to free slots, ends those past their deadline and forgets what is old.
+Run at least two; whatever several do at once is done once.`,
+		Run: RunScheduler,
+	}
+}
+
+// RunScheduler runs one scheduler process until ctx ends.
+func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Addrs)) error {
+	b, err := newBase(ctx, config.ProcessScheduler, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+
+	service, err := b.generations(nil)
+	if err != nil {
+		return err
+	}
+
+	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log))
+
+	ctx, breaks := context.WithCancelCause(ctx)
+	defer breaks(nil)
+
+	// Stopping: the loops that decide, then what carries their jobs and hints; the stores last.
+	carry, decide := newStage(ctx, breaks), newStage(ctx, breaks)
+	b.run(carry.ctx, &carry.loops, config.ProcessScheduler)
+
+	for name, loop := range map[string]func(context.Context) error{
+		"maintenance": b.queue.Maintain,
+		"admission":   forever(func(ctx context.Context) { service.RunAdmission(ctx, time.Second) }),
+		"deadlines":   forever(func(ctx context.Context) { service.RunDeadlines(ctx, time.Second) }),
+		"tombstones":  forever(func(ctx context.Context) { service.RunTombstones(ctx, time.Hour) }),
+		"idempotency": forever(b.purgeKeys),
+	} {
+		decide.run(decide.ctx, name, loop)
+	}
+
+	up(Addrs{Private: b.listener.Addr().String()})
+	<-ctx.Done()
+
+	b.health.Drain()
+	decide.end()
+	carry.end()
+
+	return stopped(ctx, context.Cause(ctx))
+}
+
+// purgeKeys forgets old idempotency records, a batch at a time.
+func (b *base) purgeKeys(ctx context.Context) {
+	const batch = 5000
+
+	clock.Every(ctx, 10*time.Minute, func(ctx context.Context) {
+		for {
+			n, err := idempotency.Purge(ctx, b.pool, clock.System(), batch)
+			if err != nil && ctx.Err() == nil {
+				b.log.Error("idempotency records were not purged", slog.Any("error", err))
+			}
+
+			if err != nil || n < batch {
+				return
+			}
+		}
+	})
+}

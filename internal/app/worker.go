@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"imagerun/internal/config"
+	"imagerun/internal/generation"
+	"imagerun/internal/generation/picture"
+	"imagerun/internal/providers"
+	"imagerun/internal/providers/fal"
+	"imagerun/queue"
+	"imagerun/queue/asynqueue"
+	"imagerun/queue/durable"
+)
+
+// Worker works the jobs.
+func Worker() Process {
+	return Process{
+		Name:  config.ProcessWorker,
+		Short: "Work the jobs",
+		Long: `worker hands generations to the provider, collects and stores their images, and tidies up.
+It never waits for a running image. Run as many as there is work for; one that is killed loses
+nothing.`,
+		Run: RunWorker,
+	}
+}
+
+// RunWorker runs one worker process until ctx ends.
+func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Addrs)) error {
+	b, err := newBase(ctx, config.ProcessWorker, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+
+	f := cfg.Fal
+	bucket := b.bucket()
+
+	service, err := b.generations(func(d *generation.Deps) {
+		d.Bucket = bucket
+		d.Pictures = picture.NewOpener(picture.Limits{}, 0)
+		d.Provider = fal.New(fal.Options{
+			Key: f.Key, QueueURL: f.QueueURL, APIURL: f.APIURL, MediaHosts: f.MediaHosts, AllowPrivateMedia: f.AllowPrivateMedia,
+		})
+	})
+	if err != nil {
+		return err
+	}
+
+	registry := queue.NewRegistry(queue.All())
+	service.Register(registry)
+
+	groups, err := groupsOf(cfg.Worker.Queues)
+	if err != nil {
+		return err
+	}
+
+	runner := durable.NewRunner(b.queue, registry, durable.RunnerOptions{Log: log, Code: codeOf})
+
+	server, err := asynqueue.NewServer(b.redis, runner, asynqueue.ServerOptions{
+		Groups: groups, Log: log, FinishWithin: cfg.Worker.SoftStop, ExitWithin: cfg.Worker.HardStop,
+	})
+	if err != nil {
+		return err
+	}
+
+	b.health.Add("redis", func(context.Context) error {
+		if !server.Ready() {
+			return errors.New("the worker takes no jobs: Redis is away or unfit, or it is stopping")
+		}
+
+		return nil
+	})
+
+	ctx, breaks := context.WithCancelCause(ctx)
+	defer breaks(nil)
+
+	// Stopping: not ready; the server stops fetching, lets jobs finish and hands the rest back;
+	// then what carries their jobs and hints; the stores last.
+	carry := newStage(ctx, breaks)
+	b.run(carry.ctx, &carry.loops, config.ProcessWorker)
+	carry.run(carry.ctx, "admission", forever(func(ctx context.Context) { service.RunAdmission(ctx, 0) }))
+
+	up(Addrs{Private: b.listener.Addr().String()})
+	err = server.Run(ctx)
+
+	b.health.Drain()
+	carry.end()
+
+	if err != nil {
+		return err
+	}
+
+	return stopped(ctx, context.Cause(ctx))
+}
+
+// groupsOf makes a group of each queue that is served. People wait for the queue generation.
+func groupsOf(queues config.Queues) ([]asynqueue.Group, error) {
+	known := make(map[string]bool)
+	for _, name := range queue.All().Queues() {
+		known[name] = true
+	}
+
+	var groups []asynqueue.Group
+
+	for name, concurrency := range queues {
+		if !known[name] {
+			return nil, fmt.Errorf("worker.queues: there is no queue %q; there are %v", name, queue.All().Queues())
+		}
+
+		groups = append(groups, asynqueue.Group{
+			Name: name, Queues: map[string]int{name: 1}, Concurrency: concurrency, Latency: name == "generation",
+		})
+	}
+
+	return groups, nil
+}
+
+// codeOf names a handler's error for the job table, the dashboard and the metrics.
+func codeOf(err error) string {
+	if e, ok := errors.AsType[*providers.Error](err); ok {
+		return "provider_" + string(e.Class)
+	}
+
+	return "error"
+}
