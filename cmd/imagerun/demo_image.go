@@ -15,12 +15,10 @@ import (
 
 // shown is what the demo shows of a generation.
 type shown struct {
-	ID       string  `json:"id"`
-	Status   string  `json:"status"`
-	Progress float64 `json:"progress"`
-	Images   []struct {
-		Status string `json:"status"`
-		URL    string `json:"url"`
+	ID     string `json:"id"`
+	Status string `json:"status"`
+	Images []struct {
+		URL string `json:"url"`
 	} `json:"images"`
 	Failure *struct {
 		Message string `json:"message"`
@@ -39,8 +37,12 @@ func (d *demo) firstImage(u demoUser, file string) error {
 		return fmt.Errorf("ask for the first image: status %d: %w", status, err)
 	}
 
-	if g, err = d.follow(u, g.ID); err != nil {
+	if err := d.follow(u, g.ID); err != nil {
 		return err
+	}
+
+	if status, err = d.call(http.MethodGet, "/v1/generations/"+g.ID, u.APIKey, nil, &g); err != nil {
+		return fmt.Errorf("look at the first image: status %d: %w", status, err)
 	}
 
 	if g.Status != "succeeded" {
@@ -80,34 +82,32 @@ func (d *demo) firstImage(u demoUser, file string) error {
 
 // follow reads the generation's event stream and draws a bar until it ends. What is not known
 // is not drawn: while the provider works, only the time runs.
-func (d *demo) follow(u demoUser, id string) (shown, error) {
-	var g shown
-
+func (d *demo) follow(u demoUser, id string) error {
 	r, err := http.NewRequestWithContext(d.ctx, http.MethodGet, d.api.url+"/v1/generations/"+id+"/events", nil)
 	if err != nil {
-		return g, fmt.Errorf("follow the first image: %w", err)
+		return fmt.Errorf("follow the first image: %w", err)
 	}
 
 	r.Header.Set("Authorization", "Bearer "+u.APIKey)
 
 	reply, err := (&http.Client{}).Do(r)
 	if err != nil {
-		return g, fmt.Errorf("follow the first image: %w", err)
+		return fmt.Errorf("follow the first image: %w", err)
 	}
 	defer reply.Body.Close()
 
-	updates := make(chan shown)
+	statuses := make(chan string)
 
 	go func() {
-		defer close(updates)
+		defer close(statuses)
 
 		lines := bufio.NewScanner(reply.Body)
 		lines.Buffer(nil, 1<<20)
 
 		for lines.Scan() {
-			var next shown
-			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok && json.Unmarshal([]byte(data), &next) == nil && next.Status != "" {
-				updates <- next
+			var event struct{ Status string } // of the snapshot and of each change
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok && json.Unmarshal([]byte(data), &event) == nil {
+				statuses <- event.Status
 			}
 		}
 	}()
@@ -115,22 +115,21 @@ func (d *demo) follow(u demoUser, id string) (shown, error) {
 	bar := newBar(d.out)
 	defer bar.end()
 
+	status := ""
+
 	for {
 		select {
-		case next, open := <-updates:
+		case next, open := <-statuses:
 			if !open {
-				return g, nil
+				return nil
 			}
 
-			if g.Status = next.Status; len(next.Images) > 0 {
-				g = next
-			}
-
-			bar.draw(g)
+			status = next
+			bar.draw(status)
 		case <-bar.tick.C:
-			bar.draw(g)
+			bar.draw(status)
 		case <-d.ctx.Done():
-			return g, d.ctx.Err()
+			return d.ctx.Err()
 		}
 	}
 }
@@ -155,14 +154,14 @@ func newBar(out io.Writer) *bar {
 	return b
 }
 
-func (b *bar) draw(g shown) {
+func (b *bar) draw(status string) {
 	// The stages, by how much of the way lies behind them.
-	done := map[string]int{"queued": 2, "submitting": 6, "running": 10, "storing": 24, "succeeded": 30}[g.Status]
-	line := fmt.Sprintf("  [%-30s] %-10s", strings.Repeat("█", done), g.Status)
+	done := map[string]int{"queued": 2, "submitting": 6, "running": 10, "storing": 24, "succeeded": 30}[status]
+	line := fmt.Sprintf("  [%-30s] %-10s", strings.Repeat("█", done), status)
 
 	if b.terminal {
 		fmt.Fprintf(b.out, "\r%s %4.1f s", line, time.Since(b.began).Seconds())
-	} else if line != b.last && g.Status != "" {
+	} else if line != b.last && status != "" {
 		fmt.Fprintf(b.out, "%s %4.1f s\n", line, time.Since(b.began).Seconds())
 	}
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"time"
 
 	"imagerun/internal/simulators/falsim"
@@ -161,7 +160,7 @@ func (d *demo) environment(apiAddr, authAddr string) []string {
 		"IMAGERUN_FAL_QUEUE_URL=" + fal + "/queue",
 		"IMAGERUN_FAL_REST_URL=" + fal + "/rest",
 		"IMAGERUN_FAL_API_URL=" + fal + "/v1",
-		"IMAGERUN_FAL_MEDIA_HOSTS=" + strings.TrimPrefix(fal, "http://"),
+		"IMAGERUN_FAL_MEDIA_HOSTS=127.0.0.1",
 		"IMAGERUN_FAL_ALLOW_PRIVATE_MEDIA=true",
 		"IMAGERUN_FAL_WEBHOOK_URL=http://" + apiAddr,
 		"IMAGERUN_FAL_WEBHOOK_USER_ID=" + falUser,

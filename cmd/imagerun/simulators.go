@@ -27,7 +27,7 @@ func simulatorsCommand() *cobra.Command {
 control surface shows what it was asked and makes it misbehave; open it in a browser.
 
 Point the product at it with fal.queue_url = <address>/queue, fal.rest_url = <address>/rest,
-fal.api_url = <address>/v1, fal.media_hosts = <host:port> and fal.allow_private_media = true.
+fal.api_url = <address>/v1, fal.media_hosts = <host> and fal.allow_private_media = true.
 Nothing is kept: a restart forgets everything.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

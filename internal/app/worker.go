@@ -29,12 +29,18 @@ nothing.`,
 }
 
 // RunWorker runs one worker process until ctx ends.
-func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Addrs)) error {
+func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Addrs)) (err error) {
 	b, err := newBase(ctx, config.ProcessWorker, cfg, log)
 	if err != nil {
 		return err
 	}
-	defer b.close()
+
+	defer func() {
+		// A handler that is still running uses the stores; the end of the process closes them.
+		if !errors.Is(err, asynqueue.ErrHandlersLeft) {
+			b.close()
+		}
+	}()
 
 	f := cfg.Fal
 	bucket := b.bucket()

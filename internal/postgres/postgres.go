@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -45,7 +46,18 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	params["statement_timeout"] = fmt.Sprint(o.StatementTimeout.Milliseconds())
 	params["idle_in_transaction_session_timeout"] = "30000"
 
+	cfg.AfterConnect = scanUTC
+
 	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+// scanUTC makes times come out in UTC; pgx's default is the machine's zone.
+func scanUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+
+	return nil
 }
 
 // Tx is a transaction that can run something once it has been committed.
