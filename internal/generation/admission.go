@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,7 +49,7 @@ func (s *Service) RunAdmission(ctx context.Context, tick time.Duration) {
 
 		for _, provider := range s.providerNames() {
 			if _, err := s.Admit(ctx, provider); err != nil && ctx.Err() == nil {
-				s.Log.Error("admission did not work", "provider", provider, "error", err)
+				s.Log.Error("admission did not work", slog.String("provider", provider), slog.Any("error", err))
 			}
 		}
 	}
@@ -121,7 +122,7 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 func (s *Service) RunDeadlines(ctx context.Context, interval time.Duration) {
 	clock.Every(ctx, interval, func(ctx context.Context) {
 		if _, err := s.ExpireDue(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Error("expiry did not work", "error", err)
+			s.Log.Error("expiry did not work", slog.Any("error", err))
 		}
 	})
 }

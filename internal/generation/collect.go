@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -199,14 +200,16 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 			return false, err
 		}
 
-		h.Log.Warn("image could not be downloaded", "image_id", img.ID, "attempt_id", a.ID, "error", err)
+		h.Log.Warn("image could not be downloaded",
+			slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		return false, nil
 	}
 
 	info, thumbnail, err := h.Pictures.Open(ctx, body)
 	if errors.Is(err, picture.ErrNotPicture) {
-		h.Log.Warn("provider delivered something that is not a picture", "image_id", img.ID, "attempt_id", a.ID, "error", err)
+		h.Log.Warn("provider delivered something that is not a picture",
+			slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		return false, nil
 	} else if err != nil {

@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -103,7 +104,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration
 func (s *Service) RunTombstones(ctx context.Context, interval time.Duration) {
 	clock.Every(ctx, interval, func(ctx context.Context) {
 		if _, err := s.db.TombstonePurge(ctx, s.Pool, s.Now().Add(-TombstoneLifetime)); err != nil && ctx.Err() == nil {
-			s.Log.Error("tombstones were not purged", "error", err)
+			s.Log.Error("tombstones were not purged", slog.Any("error", err))
 		}
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/color"
 	"image/png"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -71,7 +70,7 @@ func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 	b.Service = generation.New(generation.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Provider: b.provider, Bucket: b.bucket,
 		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: catalogue, Plans: plans, Hints: noHints{},
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: b.now.Now, Options: options,
+		Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
 	})
 	b.Register(registry)
 

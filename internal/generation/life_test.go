@@ -15,7 +15,7 @@ import (
 )
 
 func images(n int) func(*generation.Submission) {
-	return func(s *generation.Submission) { s.NumImages = ptr(n) }
+	return func(s *generation.Submission) { s.NumImages = new(n) }
 }
 
 func TestLife(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -130,7 +131,8 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 
 	switch providers.ClassOf(err) {
 	case providers.Unknown:
-		h.Log.Warn("outcome of a submit is unknown", "generation_id", t.ID, "attempt_id", a.ID, "error", err)
+		h.Log.Warn("outcome of a submit is unknown",
+			slog.Any("generation_id", t.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		if err := h.db.AttemptUnknown(ctx, h.Pool, db.AttemptUnknownParams{ID: a.ID, At: &now}); err != nil {
 			return fmt.Errorf("mark attempt %s unknown: %w", a.ID, err)
@@ -140,7 +142,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	case providers.Account:
 		wait := h.breaker.trip()
 		h.metrics.accountBlocked.Set(1)
-		h.Log.Error("the provider refuses our account: check key and balance; generations wait", "attempt_id", a.ID, "error", err)
+		h.Log.Error("the provider refuses our account: check key and balance; generations wait", slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		if err := h.abandon(ctx, a, err); err != nil {
 			return err

@@ -3,6 +3,7 @@ package generation
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -213,9 +214,7 @@ func (m Model) input(prompt, negative string, p Parameters) (json.RawMessage, er
 		in["negative_prompt"] = negative
 	}
 
-	for k, v := range m.Input {
-		in[k] = v
-	}
+	maps.Copy(in, m.Input)
 
 	return json.Marshal(in)
 }
