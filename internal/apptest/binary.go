@@ -1,0 +1,102 @@
+package apptest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/app"
+	"imagerun/internal/config"
+	"imagerun/internal/devstack"
+)
+
+// Binary is a process of its own, of the kind that runs in production. It ends with its test,
+// and with the test binary however that ends.
+type Binary struct {
+	OpsURL string
+	Log    *Log
+
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// Spawn runs one more process as a binary and waits until it is ready.
+func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
+	t.Helper()
+
+	addr := freeAddr(t)
+	b := &Binary{OpsURL: "http://" + addr, Log: &Log{}, ended: make(chan struct{})}
+
+	b.cmd = exec.Command(filepath.Join(binaries(t), string(process.Name)), "--with-parent")
+	b.cmd.Env = append(append(os.Environ(), p.env...), config.Variable("ops.addr")+"="+addr)
+	b.cmd.Stdout, b.cmd.Stderr = b.Log, b.Log
+
+	leash, err := b.cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, b.cmd.Start())
+
+	go func() {
+		_ = b.cmd.Wait()
+
+		close(b.ended)
+	}()
+
+	t.Cleanup(func() {
+		_ = leash.Close()
+
+		select {
+		case <-b.ended:
+		case <-time.After(20 * time.Second):
+			b.Kill()
+		}
+	})
+
+	p.ready(t, string(process.Name), b.OpsURL)
+
+	return b
+}
+
+// Kill ends the process as a power cut does, and waits for its end.
+func (b *Binary) Kill() {
+	_ = b.cmd.Process.Kill()
+	<-b.ended
+}
+
+// Interrupt asks the process to stop, as an operator does.
+func (b *Binary) Interrupt() { _ = b.cmd.Process.Signal(syscall.SIGTERM) }
+
+//nolint:gochecknoglobals // the binaries are built once for all tests of a package
+var build struct {
+	once sync.Once
+	dir  string
+	out  []byte
+	err  error
+}
+
+// binaries builds the processes once and returns their folder, which is kept for the next time.
+func binaries(t testing.TB) string {
+	t.Helper()
+
+	build.once.Do(func() {
+		root, err := devstack.Root()
+		if err != nil {
+			build.err = err
+
+			return
+		}
+
+		build.dir = filepath.Join(root, ".imagerun", "test-bin")
+		cmd := exec.Command("go", "build", "-o", build.dir+string(filepath.Separator), "./cmd/api", "./cmd/worker", "./cmd/scheduler")
+		cmd.Dir = root
+		build.out, build.err = cmd.CombinedOutput()
+	})
+	require.NoError(t, build.err, string(build.out))
+
+	return build.dir
+}

@@ -1,0 +1,117 @@
+package apptest
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/storage"
+)
+
+// Quiet waits until no job is live, and then compares what asynq counts with what Postgres holds.
+func (p *Product) Quiet(t testing.TB) {
+	t.Helper()
+
+	require.Eventually(t, func() bool {
+		return p.Count(t, `select count(*) from job where state <> 'dead'`) == 0
+	}, time.Minute, 50*time.Millisecond, "jobs do not come to an end\n%s", p.Log)
+	p.CheckCounts(t)
+}
+
+// queueCounts is what the dashboard shows of one queue.
+type queueCounts struct {
+	Queue     string `json:"queue"`
+	Pending   int    `json:"pending"`
+	Active    int    `json:"active"`
+	Scheduled int    `json:"scheduled"`
+	Retry     int    `json:"retry"`
+	Archived  int    `json:"archived"`
+}
+
+// Dashboard reads what the queue dashboard shows.
+func (p *Product) Dashboard(t testing.TB) []queueCounts {
+	t.Helper()
+
+	status, body := p.Ops(t, p.OpsURL+"/queues/api/queues")
+	require.Equal(t, 200, status, body)
+
+	var page struct{ Queues []queueCounts }
+
+	require.NoError(t, json.Unmarshal([]byte(body), &page), body)
+
+	return page.Queues
+}
+
+// CheckCounts demands that the dashboard and the job table agree for every queue and state
+// within five seconds.
+func (p *Product) CheckCounts(t testing.TB) {
+	t.Helper()
+
+	var shown, held []queueCounts
+
+	ok := func() bool {
+		shown, held = p.Dashboard(t), nil
+
+		for _, s := range shown {
+			h := queueCounts{Queue: s.Queue}
+
+			// A row that is pushed and due later is scheduled in asynq; a snoozed or failed one waits to be tried again.
+			err := p.Pool.QueryRow(t.Context(), `select
+				count(*) filter (where state = 'pushed' and run_at <= created_at),
+				count(*) filter (where state = 'running'),
+				count(*) filter (where state = 'pushed' and run_at > created_at),
+				count(*) filter (where state = 'retrying'),
+				count(*) filter (where state = 'dead')
+				from job where queue = $1`, s.Queue).Scan(&h.Pending, &h.Active, &h.Scheduled, &h.Retry, &h.Archived)
+			require.NoError(t, err)
+
+			held = append(held, h)
+		}
+
+		for i := range shown {
+			// asynq moves what is due from scheduled and retry to pending by itself.
+			s, h := shown[i], held[i]
+			if s.Active != h.Active || s.Archived != h.Archived ||
+				s.Pending+s.Scheduled+s.Retry != h.Pending+h.Scheduled+h.Retry {
+				return false
+			}
+		}
+
+		return true
+	}
+
+	require.Eventually(t, ok, 5*time.Second, 100*time.Millisecond, "dashboard and job table differ")
+	require.NotEmpty(t, shown, "the dashboard shows no queue")
+}
+
+// CheckObjects demands that the bucket holds exactly the objects of the stored images.
+func (p *Product) CheckObjects(t testing.TB) {
+	t.Helper()
+
+	rows, err := p.Pool.Query(t.Context(), `select key from ai_image where status = 'stored'
+		union all select thumbnail_key from ai_image where status = 'stored'`)
+	require.NoError(t, err)
+
+	want := []string{}
+
+	for rows.Next() {
+		var key string
+
+		require.NoError(t, rows.Scan(&key))
+		want = append(want, key)
+	}
+
+	require.NoError(t, rows.Err())
+
+	got := []string{}
+
+	err = p.Bucket.List(t.Context(), "", func(o storage.Object) bool {
+		got = append(got, o.Key)
+
+		return true
+	})
+	require.NoError(t, err)
+	require.ElementsMatch(t, want, got)
+}

@@ -1,0 +1,282 @@
+package apptest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/app"
+	"imagerun/internal/auth/authtest"
+	"imagerun/internal/config"
+	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/simulators/falsim"
+	"imagerun/internal/storage/r2"
+	"imagerun/internal/telemetry"
+)
+
+const (
+	falKey   = "test:fal-key-of-the-tests"
+	falUser  = "user_of_the_tests"
+	operator = "operator"
+	// Password is the operators' password of every product.
+	Password = "a long enough password"
+)
+
+// Options say how a product differs from the usual one.
+type Options struct {
+	// Workers in the test's process. Negative: none; zero: 2.
+	Workers int
+	// Config holds keys and values over the usual ones, such as "fal.slots": "4".
+	Config map[string]string
+	// Fal is how the provider behaves; its Key, UserID and callbacks are set here.
+	Fal falsim.Options
+}
+
+// Product is the whole product, ready to be used. It ends with its test.
+type Product struct {
+	URL    string // of the api
+	OpsURL string // of the api's private listener
+	Fal    *falsim.Sim
+	FalURL string
+	Bucket *r2.Bucket
+	S3     devtest.Bucket
+	Pool   *pgxpool.Pool // as the owner of the tables
+	Redis  string        // URL
+	Log    *Log          // what the processes in this process logged
+
+	auth *authtest.Server
+	env  []string
+}
+
+// Start runs a product.
+func Start(t testing.TB, o Options) *Product {
+	t.Helper()
+
+	appURL, authURL, ownerURL := devtest.PostgresURLs(t)
+	p := &Product{Pool: devtest.Pool(t, ownerURL), Redis: devtest.Redis(t), S3: devtest.S3(t), Log: &Log{}}
+
+	addr := freeAddr(t)
+	p.URL = "http://" + addr
+
+	o.Fal.Key, o.Fal.UserID, o.Fal.AllowPrivateCallbacks = falKey, falUser, true
+	p.Fal = falsim.New(o.Fal)
+	t.Cleanup(p.Fal.Close)
+
+	fal := httptest.NewServer(p.Fal.Handler())
+	t.Cleanup(fal.Close)
+	p.FalURL = fal.URL
+
+	p.auth = authtest.Start(t, appURL, authURL, authtest.Options{Origin: p.URL})
+	p.env = p.environment(appURL, addr, o.Config)
+
+	cfg, err := config.Load(config.ProcessAPI, "", p.env)
+	require.NoError(t, err)
+
+	p.Bucket = r2.New(r2.Options{
+		Endpoint: p.S3.URL, AccessKey: p.S3.AccessKey, SecretKey: cfg.Storage.SecretKey, Bucket: p.S3.Name, Now: time.Now,
+	})
+
+	p.OpsURL = "http://" + p.Run(t, app.API()).Private
+	p.Run(t, app.Scheduler())
+
+	if o.Workers == 0 {
+		o.Workers = 2
+	}
+
+	for range o.Workers {
+		p.Run(t, app.Worker())
+	}
+
+	return p
+}
+
+func (p *Product) environment(postgresURL, addr string, over map[string]string) []string {
+	keys := map[string]string{
+		"env": "development", "log.level": "debug",
+		"postgres.url": postgresURL, "redis.url": p.Redis,
+		"http.addr": addr, "http.public_url": p.URL,
+		"ops.addr": "127.0.0.1:0", "ops.user": operator, "ops.password": Password,
+		"auth.url": p.auth.URL, "auth.secret": p.auth.Secret.Reveal(), "auth.cookie_name": p.auth.CookieName,
+		"fal.key": falKey, "fal.queue_url": p.FalURL + "/queue", "fal.rest_url": p.FalURL + "/rest", "fal.api_url": p.FalURL + "/v1",
+		"fal.media_hosts": "127.0.0.1", "fal.allow_private_media": "true",
+		"fal.webhook_url": p.URL, "fal.webhook_user_id": falUser, "fal.slots": "2000",
+		"storage.endpoint": p.S3.URL, "storage.region": p.S3.Region, "storage.access_key": p.S3.AccessKey,
+		"storage.secret_key": p.S3.SecretKey, "storage.bucket": p.S3.Name,
+		"generation.callback_secret": "a secret that signs only the callbacks of tests",
+		"worker.soft_stop":           "2s", "worker.hard_stop": "10s",
+	}
+	for k, v := range over {
+		keys[k] = v
+	}
+
+	env := make([]string, 0, len(keys))
+	for k, v := range keys {
+		env = append(env, config.Variable(k)+"="+v)
+	}
+
+	return env
+}
+
+// Run runs one more process inside this one until the test ends, and returns where it listens.
+func (p *Product) Run(t testing.TB, process app.Process) app.Addrs {
+	t.Helper()
+
+	cfg, err := config.Load(process.Name, "", p.env)
+	require.NoError(t, err)
+
+	log, _, err := telemetry.NewLogger(p.Log, telemetry.LogOptions{Level: cfg.Log.Level, Process: string(process.Name)})
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	up, ended := make(chan app.Addrs, 1), make(chan error, 1)
+
+	go func() { ended <- process.Run(ctx, cfg, log, func(a app.Addrs) { up <- a }) }()
+
+	t.Cleanup(func() {
+		cancel()
+
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("%s ended with: %v", process.Name, err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Errorf("%s does not stop", process.Name)
+		}
+	})
+
+	select {
+	case a := <-up:
+		p.ready(t, string(process.Name), "http://"+a.Private)
+
+		return a
+	case err := <-ended:
+		ended <- nil
+
+		require.FailNow(t, "process did not start", "%s: %v\n%s", process.Name, err, p.Log)
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "process did not start in time", "%s\n%s", process.Name, p.Log)
+	}
+
+	return app.Addrs{}
+}
+
+// ready waits until a process says that it is.
+func (p *Product) ready(t testing.TB, name, opsURL string) {
+	t.Helper()
+
+	require.Eventually(t, func() bool {
+		status, _, _ := p.fetch(t, opsURL+"/readyz")
+
+		return status == http.StatusOK
+	}, 20*time.Second, 20*time.Millisecond, "%s is not ready\n%s", name, p.Log)
+}
+
+// Ops reads a page of a private listener as an operator.
+func (p *Product) Ops(t testing.TB, url string) (status int, body string) {
+	t.Helper()
+
+	status, body, err := p.fetch(t, url)
+	require.NoError(t, err)
+
+	return status, body
+}
+
+func (p *Product) fetch(t testing.TB, url string) (status int, body string, err error) {
+	t.Helper()
+
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	r.SetBasicAuth(operator, Password)
+
+	reply, err := client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer reply.Body.Close()
+
+	b, err := io.ReadAll(reply.Body)
+
+	return reply.StatusCode, string(b), err
+}
+
+// Metric returns the sum of a metric over its labels at a private listener; -1: there is none.
+func (p *Product) Metric(t testing.TB, opsURL, name string) float64 {
+	t.Helper()
+
+	_, body := p.Ops(t, opsURL+"/metrics")
+	sum, found := 0.0, false
+
+	for line := range strings.Lines(body) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || (rest[0] != ' ' && rest[0] != '{') {
+			continue
+		}
+
+		fields := strings.Fields(rest)
+
+		v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+		require.NoError(t, err)
+
+		sum, found = sum+v, true
+	}
+
+	if !found {
+		return -1
+	}
+
+	return sum
+}
+
+// Count runs a query that returns one number, as the owner of the tables.
+func (p *Product) Count(t testing.TB, sql string, args ...any) int {
+	t.Helper()
+
+	var n int
+
+	require.NoError(t, p.Pool.QueryRow(t.Context(), sql, args...).Scan(&n), sql)
+
+	return n
+}
+
+// Log collects what is written to it.
+type Log struct {
+	mu   sync.Mutex
+	text strings.Builder // guarded by mu
+}
+
+// Write implements [io.Writer].
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.text.Write(b)
+}
+
+// String returns everything so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.text.String()
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+
+	return l.Addr().String()
+}
