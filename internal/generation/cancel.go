@@ -126,7 +126,12 @@ func (h canceler) identify(ctx context.Context, a *db.ProviderAttempt) (known bo
 		return false, queue.Snooze(5 * time.Second)
 	}
 
-	return false, h.abandon(ctx, *a, &providers.Error{Class: providers.Unknown, Code: "submit_lost"})
+	closed, err := h.abandon(ctx, *a, &providers.Error{Class: providers.Unknown, Code: "submit_lost"})
+	if err == nil && !closed {
+		err = queue.Snooze(0) // it has just become known
+	}
+
+	return false, err
 }
 
 // close ends the attempt, removes what a collector may have put without committing it, and has

@@ -145,7 +145,11 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
 	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, a.TaskID)
-		if err != nil || t.status() == StatusStoring {
+		if err != nil {
+			return err
+		}
+
+		if err := job.Hold(ctx, tx); err != nil || t.status() == StatusStoring {
 			return err
 		}
 

@@ -88,6 +88,7 @@ func (b *bundle) submit(t *testing.T, edits ...func(*generation.Submission)) gen
 
 	g, _, err := b.Submit(t.Context(), s)
 	require.NoError(t, err)
+	b.now.add(time.Millisecond) // so that the order of submits is one of times, too
 
 	return g
 }
@@ -225,14 +226,15 @@ func (p *fakeProvider) finish(t *testing.T, n int, edit ...func(*providers.Resul
 	defer p.mu.Unlock()
 
 	var in struct {
-		Seed      int64 `json:"seed"`
-		NumImages int   `json:"num_images"`
+		Prompt    string `json:"prompt"`
+		Seed      int64  `json:"seed"`
+		NumImages int    `json:"num_images"`
 		ImageSize struct{ Width, Height int }
 	}
 
 	require.NoError(t, json.Unmarshal(p.requests[n].Input, &in))
 
-	r := providers.Result{Seed: &in.Seed}
+	r := providers.Result{Seed: &in.Seed, Prompt: redact.NewPersonal(in.Prompt)}
 	for i := range in.NumImages {
 		url := p.id(n) + "/" + string(rune('0'+i))
 		p.media[url] = pngOf(64, 48)
@@ -320,6 +322,7 @@ func (p *fakeProvider) Find(context.Context, string, time.Time, time.Time) ([]pr
 
 	for i := range p.requests {
 		_, done := p.done[p.id(i)]
+		done = done || p.failed[p.id(i)] != nil
 		found = append(found, providers.Found{RequestID: p.id(i), Done: done})
 	}
 

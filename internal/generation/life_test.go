@@ -247,7 +247,7 @@ func TestSubmitJob(t *testing.T) {
 	t.Run("OurAccountIsNobodysFailure", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t)
+		b := setup(t, func(o *generation.Options) { o.Deadline = time.Hour })
 		locked := true
 		b.provider.submit = func(providers.Request) error {
 			if locked {
@@ -288,7 +288,7 @@ func TestSubmitJob(t *testing.T) {
 	t.Run("AJobThatDiesSettlesItsGeneration", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t)
+		b := setup(t, func(o *generation.Options) { o.Deadline = time.Hour })
 		b.provider.submit = func(providers.Request) error { return errors.New("always") }
 
 		g := b.start(t)

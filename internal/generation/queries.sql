@@ -168,6 +168,11 @@ where id = @id and state in ('intent', 'unknown', 'submitted');
 update provider_attempt set state = @state, error_code = sqlc.narg(error_code), callback = null, finished_at = @at
 where id = @id and finished_at is null;
 
+-- name: AttemptAbandon :execrows
+-- Whoever decides this looked a moment ago; a request that has become known since is no lost one.
+update provider_attempt set state = 'abandoned', error_code = sqlc.narg(error_code), callback = null, finished_at = @at
+where id = @id and finished_at is null and request_id is null;
+
 -- name: AttemptErased :exec
 update provider_attempt set erased_at = @at where id = @id;
 

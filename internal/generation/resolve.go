@@ -34,16 +34,17 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 		return queue.Cancel(fmt.Errorf("attempt %s was lost, as were those before it", a.ID))
 	}
 
-	if err := h.abandon(ctx, a, &providers.Error{Class: providers.Unknown, Code: "submit_lost"}); err != nil {
+	if _, err := h.abandon(ctx, a, &providers.Error{Class: providers.Unknown, Code: "submit_lost"}); err != nil {
 		return err
 	}
 
-	return queue.Snooze(0) // the next run makes a new attempt
+	return queue.Snooze(0) // the next run makes a new attempt, or follows what has become known
 }
 
 // find asks the provider which request an attempt became: the one that none of our attempts
-// claims and whose result has the attempt's seed, which is drawn from 2^53. It also reports
-// whether an unclaimed request is still running, so that its seed is not known yet.
+// claims and whose result has the attempt's seed and prompt. The seed alone would not do: a caller
+// may choose it, and so may another whose request is looked for at the same time. It also reports
+// whether an unclaimed request is still running, so that nothing can be said of it yet.
 func (s *Service) find(ctx context.Context, t db.AiTask, a db.ProviderAttempt) (requestID string, running bool, err error) {
 	found, err := s.Provider.Find(ctx, a.Endpoint, a.CreatedAt.Add(-clockSkew), s.Now().Add(clockSkew))
 	s.metrics.call("find", err)
@@ -81,7 +82,22 @@ func (s *Service) find(ctx context.Context, t db.AiTask, a db.ProviderAttempt) (
 			result, err := s.Provider.Fetch(ctx, providers.Ticket{Endpoint: a.Endpoint, RequestID: f.RequestID})
 			s.metrics.call("fetch", err)
 
-			if err == nil && result.Seed != nil && *result.Seed == p.Seed {
+			switch providers.ClassOf(err) {
+			case providers.NotReady:
+				running = true
+
+				continue
+			case providers.Rejected, providers.Gone:
+				continue // whosever it was, nothing can come of it
+			default:
+			}
+
+			if err != nil {
+				return "", false, err // it may be ours: not knowing is no reason to submit again
+			}
+
+			said := result.Prompt
+			if result.Seed != nil && *result.Seed == p.Seed && (said.IsZero() || said.Reveal() == t.Prompt.Reveal()) {
 				return f.RequestID, false, nil
 			}
 		}

@@ -1,6 +1,7 @@
 package generation_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -125,7 +126,7 @@ func TestSubmit_Refuses(t *testing.T) {
 
 	t.Cleanup(func() {
 		var n int
-		require.NoError(t, b.pool.QueryRow(t.Context(), `select count(*) from ai_task`).Scan(&n))
+		require.NoError(t, b.pool.QueryRow(context.WithoutCancel(t.Context()), `select count(*) from ai_task`).Scan(&n))
 		require.Zero(t, n)
 	})
 }

@@ -2,7 +2,6 @@ package generation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -64,6 +63,8 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		return nil
 	case err != nil:
 		return err
+	case t.status().Terminal():
+		return nil
 	case fresh:
 		return h.submit(ctx, job, t, a)
 	case a.RequestID != nil:
@@ -74,7 +75,8 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 }
 
 // attempt returns the open attempt of the task, or makes one. An open attempt that this run did
-// not make was left by a crash: its call may have happened.
+// not make was left by a crash: its call may have happened. A task for which none can be made is
+// ended instead.
 func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.ProviderAttempt, fresh bool, err error) {
 	if t.status().Terminal() {
 		return a, false, errOver
@@ -91,9 +93,13 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 		return a, false, fmt.Errorf("read last attempt of %s: %w", t.ID, err)
 	}
 
+	if !h.Now().Before(t.DeadlineAt) { // the sweep of the deadlines is late
+		return a, false, h.end(ctx, tx, t, StatusExpired, FailureDeadline)
+	}
+
 	model, ok := h.Catalogue.Find(t.Model)
 	if !ok { // the catalogue lost it while the task waited
-		return a, false, errors.Join(h.end(ctx, tx, t, StatusFailed, FailureInvalidRequest), errOver)
+		return a, false, h.end(ctx, tx, t, StatusFailed, FailureInvalidRequest)
 	}
 
 	if t.status() == StatusQueued {
@@ -144,7 +150,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		h.metrics.accountBlocked.Set(1)
 		h.Log.Error("the provider refuses our account: check key and balance; generations wait", slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
-		if err := h.abandon(ctx, a, err); err != nil {
+		if _, err := h.abandon(ctx, a, err); err != nil {
 			return err
 		}
 
@@ -167,7 +173,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 			return job.Complete(ctx, tx)
 		})
 	default:
-		if err := h.abandon(ctx, a, err); err != nil {
+		if _, err := h.abandon(ctx, a, err); err != nil {
 			return err
 		}
 
@@ -190,7 +196,7 @@ func (h submitter) request(t *task, a db.ProviderAttempt) (providers.Request, er
 
 	return providers.Request{
 		AttemptID: a.ID, Endpoint: a.Endpoint, Input: input, CallbackURL: h.callbackURL(a.ID),
-		StartTimeout: t.DeadlineAt.Sub(h.Now()), KeepFor: h.Options.OutputLifetime,
+		StartTimeout: max(time.Second, t.DeadlineAt.Sub(h.Now())), KeepFor: h.Options.OutputLifetime,
 	}, nil
 }
 
@@ -204,6 +210,17 @@ func (h submitter) submitted(ctx context.Context, job *queue.Job[queue.SubmitGen
 		t, err := h.lock(ctx, tx, a.TaskID)
 		if err != nil {
 			return err
+		}
+
+		// A callback may have been faster than the reply, and its result may ask for another
+		// attempt: staging that found this job, which still has it to do.
+		now, err := h.db.AttemptGet(ctx, tx, a.ID)
+		if err != nil {
+			return fmt.Errorf("read attempt %s: %w", a.ID, err)
+		}
+
+		if now.FinishedAt != nil && !t.status().Terminal() {
+			return queue.Snooze(0)
 		}
 
 		if err := h.identified(ctx, tx, t, a, k); err != nil {
@@ -259,7 +276,14 @@ func (h submitter) Dead(ctx context.Context, tx pgx.Tx, args queue.SubmitGenerat
 func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	t, err := s.lock(ctx, tx, id)
 	if err == nil {
-		err = s.end(ctx, tx, t, StatusFailed, FailureProviderError)
+		var (
+			status Status
+			code   FailureCode
+		)
+
+		if status, code, err = s.verdict(ctx, tx, t, FailureProviderError); err == nil {
+			err = s.end(ctx, tx, t, status, code)
+		}
 	}
 
 	if notFound(err) || over(err) {
@@ -271,17 +295,40 @@ func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 
 // fail ends a generation as its provider's refusal demands.
 func (s *Service) fail(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) error {
-	status := StatusFailed
-	if code == FailurePromptRejected || code == FailureOutputBlocked {
-		status = StatusBlocked
+	status, code, err := s.verdict(ctx, tx, t, code)
+	if err != nil {
+		return err
 	}
 
 	return s.change(ctx, tx, t, status, code, nil)
 }
 
-// abandon ends an attempt whose call did not happen.
-func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error) error {
-	return s.endAttempt(ctx, s.Pool, a.ID, "abandoned", cause)
+// verdict is how a generation ends of which nothing more will come: what was stored before is its
+// owner's.
+func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) (Status, FailureCode, error) {
+	images, err := s.db.ImageList(ctx, tx, []uuid.UUID{t.ID})
+	if err != nil {
+		return "", "", fmt.Errorf("list images of %s: %w", t.ID, err)
+	}
+
+	switch status, _ := outcome(images); {
+	case status == StatusSucceeded || status == StatusPartial:
+		return status, "", nil
+	case code == FailurePromptRejected || code == FailureOutputBlocked:
+		return StatusBlocked, code, nil
+	default:
+		return StatusFailed, code, nil
+	}
+}
+
+// abandon ends an attempt whose call did not happen. False: it is over already, or it did happen
+// after all, since the provider's request has become known meanwhile.
+func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error) (bool, error) {
+	now := s.Now()
+
+	n, err := s.db.AttemptAbandon(ctx, s.Pool, db.AttemptAbandonParams{ID: a.ID, ErrorCode: textOrNil(codeOf(cause)), At: &now})
+
+	return n == 1, wrap(err, "abandon attempt "+a.ID.String())
 }
 
 func (s *Service) endAttempt(ctx context.Context, tx db.DBTX, id uuid.UUID, state string, cause error) error {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"imagerun/internal/redact"
 )
 
 // Request is what is sent to a provider.
@@ -62,7 +64,10 @@ type Image struct {
 // Result is a finished request's output, which may hold fewer images than were asked for.
 type Result struct {
 	Images []Image
-	Seed   *int64 // the seed used, if said; identifies a request whose submit was not answered
+	// Seed and Prompt are what was used, if said: they identify a request whose submit was not
+	// answered.
+	Seed   *int64
+	Prompt redact.Personal
 }
 
 // Found is a request that the provider knows, from [Provider.Find].

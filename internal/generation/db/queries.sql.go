@@ -137,6 +137,26 @@ func (q *Queries) AdmissionPosition(ctx context.Context, db DBTX, arg AdmissionP
 	return ahead, err
 }
 
+const attemptAbandon = `-- name: AttemptAbandon :execrows
+update provider_attempt set state = 'abandoned', error_code = $1, callback = null, finished_at = $2
+where id = $3 and finished_at is null and request_id is null
+`
+
+type AttemptAbandonParams struct {
+	ErrorCode *string
+	At        *time.Time
+	ID        uuid.UUID
+}
+
+// Whoever decides this looked a moment ago; a request that has become known since is no lost one.
+func (q *Queries) AttemptAbandon(ctx context.Context, db DBTX, arg AttemptAbandonParams) (int64, error) {
+	result, err := db.Exec(ctx, attemptAbandon, arg.ErrorCode, arg.At, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const attemptCallback = `-- name: AttemptCallback :exec
 update provider_attempt set callback = $1, callback_at = $2
 where id = $3 and state in ('intent', 'unknown', 'submitted')

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"imagerun/internal/providers"
+	"imagerun/internal/redact"
 )
 
 // Poll asks for the status. Its HTTP status is 202 until the request is over, and 200 then;
@@ -101,9 +102,10 @@ func unreadable(re reply) error {
 
 // output is what the image models return. Everything but the URL may be missing or null.
 type output struct {
-	Images []image     `json:"images"`
-	NSFW   []bool      `json:"has_nsfw_concepts"`
-	Seed   json.Number `json:"seed"` // may exceed 2^53
+	Images []image         `json:"images"`
+	NSFW   []bool          `json:"has_nsfw_concepts"`
+	Seed   json.Number     `json:"seed"` // may exceed 2^53
+	Prompt json.RawMessage `json:"prompt"`
 }
 
 type image struct {
@@ -124,6 +126,11 @@ func (o output) result(status int) (providers.Result, error) {
 
 	if seed, err := o.Seed.Int64(); err == nil {
 		out.Seed = &seed
+	}
+
+	var prompt string
+	if json.Unmarshal(o.Prompt, &prompt) == nil {
+		out.Prompt = redact.NewPersonal(prompt)
 	}
 
 	if len(out.Images) == 0 {
