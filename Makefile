@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .imagerun/bin
 # A checkout that belongs to somebody else must build too.
 export GOFLAGS := -buildvcs=false
+# What the processes say of themselves. Evaluated only where it is used.
+VERSION = $(shell git describe --tags --always --dirty=+ 2>/dev/null || echo dev)
 
 ##@ The two commands
 
@@ -23,7 +25,7 @@ test: deps ## prove the product against real Postgres, Redis, S3 and Better Auth
 .PHONY: build
 build: ## build every binary into .imagerun/bin
 	@mkdir -p $(BIN)
-	go build -trimpath -o $(BIN)/ ./cmd/...
+	go build -trimpath -ldflags "-X imagerun/internal/telemetry.version=$(VERSION)" -o $(BIN)/ ./cmd/...
 
 .PHONY: test-race
 test-race: deps ## the same tests under the race detector (needs a C compiler)

@@ -14,6 +14,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/config"
 )
 
 const root = ".."
@@ -119,6 +121,34 @@ func TestCompose_SetsKeysThatExist(t *testing.T) {
 	}
 
 	require.Greater(t, seen, 10)
+}
+
+// What compose.yaml sets is valid, process by process, by the processes' own rules.
+func TestCompose_ConfiguresEachProcess(t *testing.T) {
+	t.Parallel()
+
+	services := compose(t).Services
+
+	for _, process := range config.Processes() {
+		service, ok := services[string(process)]
+		require.True(t, ok, process)
+
+		var environ []string
+		for key, value := range service.Environment {
+			environ = append(environ, key+"="+*value)
+		}
+
+		cfg, err := config.Load(process, "", environ)
+		require.NoError(t, err, process)
+
+		// The sign-in service names the cookie after its own origin.
+		if process == config.ProcessAPI {
+			origin := *services["auth"].Environment["BETTER_AUTH_URL"]
+			require.Equal(t, cfg.HTTP.PublicURL, origin)
+			require.Equal(t, strings.HasPrefix(origin, "https:"), strings.HasPrefix(cfg.Auth.CookieName, "__Secure-"))
+			require.Equal(t, cfg.Auth.Secret.Reveal(), *services["auth"].Environment["BETTER_AUTH_SECRET"])
+		}
+	}
 }
 
 // Only the machine itself may reach what compose.yaml runs: its passwords are in this repository.

@@ -17,6 +17,14 @@ die() {
 	exit 1
 }
 
+# Everything that is built, fetched or kept goes into .imagerun.
+mkdir -p .imagerun 2>/dev/null || true
+for folder in .imagerun .imagerun/bin .imagerun/state auth; do
+	if [ "$folder" = .imagerun ] || [ -e "$folder" ]; then
+		[ -w "$folder" ] || die "$root/$folder is not writable for $(id -un): use a clone of your own, or chown -R it to yourself"
+	fi
+done
+
 # major PROGRAM...: prints the first number in its --version.
 major() { "$@" --version 2>/dev/null | grep -oE '[0-9]+' | head -n 1; }
 
@@ -125,10 +133,17 @@ fi
 
 if ! have_node; then
 	case $installer in
-	apt) apt_install nodejs npm || true ;;
+	apt)
+		# Not where apt has an older one: Debian 12 does.
+		offered=$(apt-cache policy nodejs 2>/dev/null | awk '$1 == "Candidate:" { sub(/^[0-9]+:/, "", $2); print int($2) }')
+		if [ "${offered:-0}" -ge 20 ]; then
+			apt_install nodejs
+			command -v npm >/dev/null || apt_install npm
+		fi
+		;;
 	brew) say "brew install node" && brew install --quiet node >&2 ;;
 	esac
-	have_node || die "Node 20 or newer with npm is needed, and the package manager here does not have it: see https://nodejs.org/en/download"
+	have_node || die "Node 20 or newer with npm is needed; found: node $(node --version 2>/dev/null || echo none), npm $(npm --version 2>/dev/null || echo none). Install it: see https://nodejs.org/en/download"
 fi
 
 command -v go >/dev/null || die "Go 1.26 or newer is needed: see https://go.dev/dl"

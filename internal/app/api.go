@@ -143,6 +143,6 @@ func shutdown(server *http.Server, log *slog.Logger) {
 // pause waits where there may be somebody to notice.
 func pause(d time.Duration, env config.Environment) {
 	if env == config.Production {
-		time.Sleep(d)
+		<-time.After(d)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -209,7 +210,7 @@ func TestStart(t *testing.T) {
 
 	// While it runs there is no second one.
 	_, err = devstack.Start(t.Context(), options)
-	require.ErrorContains(t, err, "stop it first")
+	require.ErrorContains(t, err, "already running: process "+strconv.Itoa(os.Getpid()))
 
 	pool := devtest.Pool(t, first.Postgres.AppURL)
 	_, err = pool.Exec(t.Context(), "insert into generation_user (user_id) values (gen_random_uuid())")

@@ -227,6 +227,17 @@ func lock(path string, wait bool) (*fileLock, error) {
 	return &fileLock{f}, nil
 }
 
+// write replaces what the file of the lock says.
+func (l *fileLock) write(text string) error {
+	if err := l.file.Truncate(0); err != nil {
+		return err
+	}
+
+	_, err := l.file.WriteAt([]byte(text), 0)
+
+	return err
+}
+
 // token returns n random bytes in hexadecimal.
 func token(n int) string {
 	b := make([]byte, n)

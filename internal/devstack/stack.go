@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 
 	"imagerun/internal/postgres"
 	"imagerun/migrations"
@@ -66,8 +68,8 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 
 	s = &Stack{}
 
-	if s.claim, err = lock(filepath.Join(o.Dir, "lock"), false); err != nil {
-		return nil, fmt.Errorf("another process runs the servers of %s: stop it first", o.Dir)
+	if s.claim, err = claimFolder(o.Dir); err != nil {
+		return nil, err
 	}
 
 	defer func() {
@@ -124,6 +126,30 @@ func (s *Stack) Stop() {
 	}
 
 	_ = s.claim.Close()
+}
+
+// claimFolder keeps a second stack out of dir. Whom it finds there it names.
+func claimFolder(dir string) (*fileLock, error) {
+	path := filepath.Join(dir, "lock")
+
+	l, err := lock(path, false)
+
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		who, _ := os.ReadFile(path)
+
+		return nil, fmt.Errorf("already running: process %s runs the servers of %s; stop it first, with Ctrl-C where it runs or kill %s", who, dir, who)
+	case err != nil:
+		return nil, err
+	}
+
+	if err := l.write(strconv.Itoa(os.Getpid())); err != nil {
+		_ = l.Close()
+
+		return nil, fmt.Errorf("claim the stack's folder: %w", err)
+	}
+
+	return l, nil
 }
 
 func loadIdentity(file string) (identity, error) {

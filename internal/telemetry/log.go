@@ -104,15 +104,23 @@ func scrubURL(s string) string {
 	return u.Scheme + "://" + u.Host + "/" + redact.Mask
 }
 
-// Version returns the revision this program was built from, "+" after it if the tree had
-// changes; "unknown" where the build did not say.
+// version is written by the linker alone: -ldflags "-X imagerun/internal/telemetry.version=…".
+var version string //nolint:gochecknoglobals // the linker writes nothing else
+
+// Version returns the version that the build named (make build and the Dockerfile do). A program
+// built without one says the revision it was built from, "+" after it if the tree had changes, or
+// "dev" where even that is not known.
 func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
+	if version != "" {
+		return version
 	}
 
-	revision, changed := "unknown", ""
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "dev"
+	}
+
+	revision, changed := "dev", ""
 
 	for _, s := range info.Settings {
 		switch {
