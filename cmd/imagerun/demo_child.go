@@ -59,7 +59,7 @@ func (d *demo) spawn(name string, env []string, argv ...string) (*child, error) 
 	}
 
 	go func() {
-		err := c.cmd.Wait()
+		_ = c.cmd.Wait() // how it ended is in ProcessState
 
 		c.mu.Lock()
 		stopping := c.stopping
@@ -67,7 +67,7 @@ func (d *demo) spawn(name string, env []string, argv ...string) (*child, error) 
 		close(c.done)
 
 		if !stopping {
-			d.broken <- fmt.Errorf("%s ended by itself (%v); its last words, from %s:\n%s", name, err, c.log, lastWords(c.log))
+			d.broken <- fmt.Errorf("%s ended by itself (%s); its last words, from %s:\n%s", name, c.cmd.ProcessState, c.log, lastWords(c.log))
 		}
 	}()
 

@@ -118,7 +118,7 @@ func (d *demo) startProcesses() error {
 func (d *demo) startAuth(addr, publicURL string) error {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return errors.New("Node.js ≥ 20 is missing: run scripts/deps.sh, which installs it")
+		return errors.New("the program node (Node.js 20 or newer) was not found: run scripts/deps.sh, which installs it")
 	}
 
 	host, port, _ := net.SplitHostPort(addr)
@@ -197,7 +197,15 @@ func (d *demo) ready(name, url string) error {
 			return fmt.Errorf("%s is not ready after 30 s; see the logs in %s/log", name, d.state)
 		}
 
-		time.Sleep(50 * time.Millisecond)
+		d.pause()
+	}
+}
+
+// pause passes a moment between two looks.
+func (d *demo) pause() {
+	select {
+	case <-time.After(50 * time.Millisecond):
+	case <-d.ctx.Done():
 	}
 }
 

@@ -95,10 +95,10 @@ func (d *demo) verify(u demoUser) error {
 
 	var token, id string
 
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); ; d.pause() {
 		err = conn.QueryRow(d.ctx, `select token, user_id::text from auth_mail where recipient = $1 and kind = 'verify-email'
 			order by created_at desc limit 1`, u.Email).Scan(&token, &id)
-		if err == nil || time.Now().After(deadline) {
+		if err == nil || d.ctx.Err() != nil || time.Now().After(deadline) {
 			break
 		}
 	}
