@@ -88,11 +88,11 @@ func TestJourney(t *testing.T) {
 
 	p.Quiet(t)
 	p.CheckObjects(t)
-	require.EqualValues(t, p.Fal.Stats().Finished, p.Fal.Stats().Erased, "nothing stays at the provider")
+	require.Equal(t, p.Fal.Stats().Finished, p.Fal.Stats().Erased, "nothing stays at the provider")
 }
 
 // TestOutcomes follows what the provider may answer through the whole product.
-func TestOutcomes(t *testing.T) {
+func TestOutcomes(t *testing.T) { //nolint:tparallel // Each returns when its parallel tests have ended
 	t.Parallel()
 
 	p := apptest.Start(t, apptest.Options{Fal: falsim.Options{Duration: 100 * time.Millisecond}})

@@ -66,7 +66,7 @@ func (p *Publisher) send(ctx context.Context, first string) {
 	}
 
 	if _, err := pipe.Exec(ctx); err != nil && ctx.Err() == nil {
-		p.log.Warn("hints were not sent", "error", err)
+		p.log.Warn("hints were not sent", slog.Any("error", err))
 	}
 }
 
