@@ -74,6 +74,8 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 		plans, slots = append(plans, p.ID), append(slots, int32(p.Slots))
 	}
 
+	fallback, _ := s.Plans.Find(DefaultPlan)
+
 	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		if err := s.db.AdmissionLock(ctx, tx, provider); err != nil {
 			return fmt.Errorf("lock admission: %w", err)
@@ -90,7 +92,7 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 		}
 
 		next, err := s.db.AdmissionNext(ctx, tx, db.AdmissionNextParams{
-			Provider: provider, Plans: plans, Slots: slots, Most: int32(free),
+			Provider: provider, Plans: plans, Slots: slots, DefaultSlots: int32(fallback.Slots), Most: int32(free),
 		})
 		if err != nil || len(next) == 0 {
 			return wrap(err, "choose who is next")

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
@@ -78,6 +79,8 @@ func (s *Service) ReceiveCallback(ctx context.Context, token string, cb provider
 		switch {
 		case a.RequestID != nil && *a.RequestID != cb.RequestID:
 			return ErrCallbackUnknown
+		case a.FinishedAt != nil && a.RequestID == nil:
+			return s.late(ctx, tx, a, cb.RequestID)
 		case a.FinishedAt != nil || a.CallbackAt != nil:
 			return nil
 		}
@@ -103,4 +106,14 @@ func (s *Service) ReceiveCallback(ctx context.Context, token string, cb provider
 
 		return nil
 	})
+}
+
+// late has what an attempt made after it was given up for lost erased at the provider.
+func (s *Service) late(ctx context.Context, tx pgx.Tx, a db.ProviderAttempt, requestID string) error {
+	n, err := s.db.AttemptLate(ctx, tx, db.AttemptLateParams{ID: a.ID, RequestID: &requestID})
+	if err != nil || n == 0 {
+		return wrap(err, "identify late attempt "+a.ID.String())
+	}
+
+	return s.stage(ctx, tx, queue.EraseAttempt{AttemptID: a.ID}, a.ID, 0)
 }

@@ -22,7 +22,9 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 
 	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		t, err := s.lock(ctx, tx, id)
-		if err != nil {
+		if notFound(err) {
+			return ErrDeleted // since the look above
+		} else if err != nil {
 			return err
 		}
 
@@ -49,7 +51,9 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 
 	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		t, err := s.lock(ctx, tx, id)
-		if err != nil {
+		if notFound(err) {
+			return ErrDeleted // since the look above
+		} else if err != nil {
 			return err
 		}
 

@@ -117,7 +117,12 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 			return err
 		}
 
-		again := (code == FailureProviderError || code == FailureTimeout) && a.N < attemptsMost
+		tried, err := h.db.AttemptTried(ctx, tx, t.ID)
+		if err != nil {
+			return fmt.Errorf("count attempts of %s: %w", t.ID, err)
+		}
+
+		again := (code == FailureProviderError || code == FailureTimeout) && tried < attemptsMost
 		if again {
 			err = h.change(ctx, tx, t, StatusSubmitting, "", nil)
 		} else {
@@ -128,7 +133,7 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 		case err != nil && !over(err):
 			return err
 		case err == nil && again:
-			err = h.stage(ctx, tx, queue.SubmitGeneration{TaskID: t.ID}, t.ID, time.Duration(a.N)*5*time.Second)
+			err = h.stage(ctx, tx, queue.SubmitGeneration{TaskID: t.ID}, t.ID, time.Duration(tried)*5*time.Second)
 		default:
 			err = nil
 		}

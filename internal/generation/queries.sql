@@ -69,7 +69,7 @@ select pg_advisory_xact_lock(hashtext('generation.admit'), hashtext(@provider::t
 -- name: AdmissionNext :many
 -- Who is next: the first waiting task of each before the second of any, the least recently served
 -- first, as far as the slots of the provider and of each plan reach. Counted from rows,
--- so a crash leaks no slot.
+-- so a crash leaks no slot. Who is on a plan that is no more has the default one's slots.
 with plan as (
     select unnest(@plans::text[]) as name, unnest(@slots::integer[]) as slots
 ), busy as (
@@ -82,9 +82,9 @@ with plan as (
 select w.id, w.user_id
 from waiting w
 join generation_user u on u.user_id = w.user_id
-join plan p on p.name = u.plan
+left join plan p on p.name = u.plan
 left join busy b on b.user_id = w.user_id
-where w.turn <= p.slots - coalesce(b.n, 0)
+where w.turn <= coalesce(p.slots, @default_slots::integer) - coalesce(b.n, 0)
 order by w.turn, u.last_admitted_at nulls first, w.id
 limit @most;
 
@@ -172,6 +172,17 @@ where id = @id and finished_at is null;
 -- Whoever decides this looked a moment ago; a request that has become known since is no lost one.
 update provider_attempt set state = 'abandoned', error_code = sqlc.narg(error_code), callback = null, finished_at = @at
 where id = @id and finished_at is null and request_id is null;
+
+-- name: AttemptLate :execrows
+-- A request that nobody knew of when its attempt was given up.
+update provider_attempt set request_id = @request_id
+where id = @id and finished_at is not null and request_id is null;
+
+-- name: AttemptTried :one
+-- How many attempts the provider has had, as far as we know: what it refused for our account's
+-- sake, or had no room for, is none.
+select count(*) from provider_attempt
+where task_id = $1 and (state <> 'abandoned' or request_id is not null or error_code = 'submit_lost');
 
 -- name: AttemptErased :exec
 update provider_attempt set erased_at = @at where id = @id;

@@ -133,9 +133,12 @@ func TestSearch(t *testing.T) {
 		first, second := b.start(t, seed("a red fox")), b.start(t, seed("a blue whale"))
 		require.Len(t, b.provider.requests, 2)
 
-		b.provider.finish(t, 0)
 		b.provider.finish(t, 1)
 		b.pass(t, 91*time.Second)
+		require.Equal(t, generation.StatusSubmitting, b.get(t, first.ID).Status, "the other's result is not its own")
+
+		b.provider.finish(t, 0)
+		b.pass(t, 10*time.Second)
 
 		var ids []string
 
@@ -257,4 +260,79 @@ func TestSubmitJob_EndsWhatCannotBeMade(t *testing.T) {
 		require.Empty(t, b.provider.requests)
 		b.check(t)
 	})
+}
+
+func TestCallback_AfterItsAttemptWasGivenUp(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.provider.reply = func() error { return &providers.Error{Class: providers.Unknown} }
+	g := b.start(t)
+
+	// The search knows nothing of the request, so it is made again; then the first turns up.
+	b.provider.failed["request-a"] = &providers.Error{Class: providers.Gone}
+	b.provider.reply = nil
+	b.pass(t, 91*time.Second)
+	require.Len(t, b.provider.requests, 2)
+
+	for range 2 {
+		b.callback(t, 0, "request-a")
+		b.jobs.RunAll(t.Context())
+	}
+
+	require.True(t, b.provider.erased["request-a"])
+	require.Equal(t, generation.StatusRunning, b.get(t, g.ID).Status)
+
+	b.provider.finish(t, 1)
+	b.pass(t, 31*time.Second)
+	require.Equal(t, generation.StatusSucceeded, b.get(t, g.ID).Status)
+	require.Empty(t, b.jobs.Pending())
+	b.check(t)
+}
+
+func TestAttempts_OurAccountsRefusalsAreNotCounted(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	locked := true
+	b.provider.submit = func(providers.Request) error {
+		if locked {
+			return &providers.Error{Class: providers.Account, Status: 403}
+		}
+
+		return nil
+	}
+
+	g := b.start(t)
+	for range 5 {
+		b.pass(t, 40*time.Second)
+	}
+
+	locked = false
+	b.pass(t, 40*time.Second)
+
+	b.provider.failed["request-a"] = &providers.Error{Class: providers.Rejected, Code: string(generation.FailureProviderError), Status: 500}
+	b.pass(t, 31*time.Second)
+	require.Equal(t, generation.StatusSubmitting, b.get(t, g.ID).Status)
+	b.pass(t, 10*time.Second)
+	require.Len(t, b.provider.requests, 2)
+	b.check(t)
+}
+
+func TestAdmit_APlanThatIsNoMoreIsTheDefaultOne(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.submit(t)
+
+	_, err := b.pool.Exec(t.Context(), `update generation_user set plan = 'yesterdays'`)
+	require.NoError(t, err)
+
+	for range 3 {
+		b.submit(t)
+	}
+
+	n, err := b.Admit(t.Context(), "fal")
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
 }

@@ -21,6 +21,11 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 		return queue.Snooze(left)
 	}
 
+	tried, err := h.db.AttemptTried(ctx, h.Pool, t.ID)
+	if err != nil {
+		return fmt.Errorf("count attempts of %s: %w", t.ID, err)
+	}
+
 	request, running, err := h.find(ctx, t.AiTask, a)
 
 	switch {
@@ -30,7 +35,7 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 		return h.submitted(ctx, job, a, providers.Ticket{RequestID: request})
 	case running:
 		return queue.Snooze(5 * time.Second) // one of these may be ours: its result will tell
-	case a.N >= attemptsMost:
+	case tried >= attemptsMost:
 		return queue.Cancel(fmt.Errorf("attempt %s was lost, as were those before it", a.ID))
 	}
 

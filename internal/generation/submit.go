@@ -16,7 +16,7 @@ import (
 	"imagerun/queue"
 )
 
-// attemptsMost is how many attempts a generation gets before it fails.
+// attemptsMost is how many attempts at the provider a generation gets before it fails.
 const attemptsMost = 3
 
 // Register makes the service the handler of the jobs of generations.

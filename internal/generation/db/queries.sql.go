@@ -54,29 +54,30 @@ func (q *Queries) AdmissionMark(ctx context.Context, db DBTX, arg AdmissionMarkP
 
 const admissionNext = `-- name: AdmissionNext :many
 with plan as (
-    select unnest($2::text[]) as name, unnest($3::integer[]) as slots
+    select unnest($3::text[]) as name, unnest($4::integer[]) as slots
 ), busy as (
     select user_id, count(*) as n from ai_task
     where admitted_at is not null and finished_at is null group by user_id
 ), waiting as (
     select t.id, t.user_id, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
-    from ai_task t where t.provider = $4 and t.status = 'queued' and t.admitted_at is null
+    from ai_task t where t.provider = $5 and t.status = 'queued' and t.admitted_at is null
 )
 select w.id, w.user_id
 from waiting w
 join generation_user u on u.user_id = w.user_id
-join plan p on p.name = u.plan
+left join plan p on p.name = u.plan
 left join busy b on b.user_id = w.user_id
-where w.turn <= p.slots - coalesce(b.n, 0)
+where w.turn <= coalesce(p.slots, $1::integer) - coalesce(b.n, 0)
 order by w.turn, u.last_admitted_at nulls first, w.id
-limit $1
+limit $2
 `
 
 type AdmissionNextParams struct {
-	Most     int32
-	Plans    []string
-	Slots    []int32
-	Provider string
+	DefaultSlots int32
+	Most         int32
+	Plans        []string
+	Slots        []int32
+	Provider     string
 }
 
 type AdmissionNextRow struct {
@@ -86,9 +87,10 @@ type AdmissionNextRow struct {
 
 // Who is next: the first waiting task of each before the second of any, the least recently served
 // first, as far as the slots of the provider and of each plan reach. Counted from rows,
-// so a crash leaks no slot.
+// so a crash leaks no slot. Who is on a plan that is no more has the default one's slots.
 func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextParams) ([]AdmissionNextRow, error) {
 	rows, err := db.Query(ctx, admissionNext,
+		arg.DefaultSlots,
 		arg.Most,
 		arg.Plans,
 		arg.Slots,
@@ -308,6 +310,25 @@ func (q *Queries) AttemptLast(ctx context.Context, db DBTX, taskID uuid.UUID) (P
 	return i, err
 }
 
+const attemptLate = `-- name: AttemptLate :execrows
+update provider_attempt set request_id = $1
+where id = $2 and finished_at is not null and request_id is null
+`
+
+type AttemptLateParams struct {
+	RequestID *string
+	ID        uuid.UUID
+}
+
+// A request that nobody knew of when its attempt was given up.
+func (q *Queries) AttemptLate(ctx context.Context, db DBTX, arg AttemptLateParams) (int64, error) {
+	result, err := db.Exec(ctx, attemptLate, arg.RequestID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const attemptOpen = `-- name: AttemptOpen :many
 select id from provider_attempt where task_id = $1 and state in ('intent', 'unknown', 'submitted')
 `
@@ -361,6 +382,20 @@ func (q *Queries) AttemptSubmitted(ctx context.Context, db DBTX, arg AttemptSubm
 		arg.ID,
 	)
 	return err
+}
+
+const attemptTried = `-- name: AttemptTried :one
+select count(*) from provider_attempt
+where task_id = $1 and (state <> 'abandoned' or request_id is not null or error_code = 'submit_lost')
+`
+
+// How many attempts the provider has had, as far as we know: what it refused for our account's
+// sake, or had no room for, is none.
+func (q *Queries) AttemptTried(ctx context.Context, db DBTX, taskID uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, attemptTried, taskID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const attemptUnerased = `-- name: AttemptUnerased :many

@@ -150,6 +150,7 @@ func TestClient_DoesTheWholeJob(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, result.Images, 1)
 	require.EqualValues(t, 42, *result.Seed)
+	require.Equal(t, secret, result.Prompt.Reveal())
 	require.False(t, result.Images[0].Blocked)
 
 	data, err := b.client.Download(t.Context(), result.Images[0].URL, 1<<20)
