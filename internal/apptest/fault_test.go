@@ -93,7 +93,7 @@ func TestWebhooksLostAndDoubled(t *testing.T) {
 		Fal:    falsim.Options{Duration: time.Second, Knobs: falsim.Knobs{LoseEveryNth: 3, DoubleEveryNth: 4, Jitter: 0.5}},
 	})
 
-	users := []*apptest.User{p.SignUp(t, "studio"), p.SignUp(t, "pro")}
+	users := []*apptest.User{p.SignUp(t, "studio"), p.SignUp(t, "studio")}
 	ids := make([]string, n)
 
 	var wg sync.WaitGroup
@@ -116,7 +116,7 @@ func TestWebhooksLostAndDoubled(t *testing.T) {
 	t.Logf("last submit → all ended: %.1f s", time.Since(submitted).Seconds())
 
 	require.Equal(t, n, p.Count(t, `select count(*) from ai_task where status = 'succeeded'`))
-	require.EqualValues(t, n, p.Fal.Stats().Submits)
+	require.Equal(t, n, p.Fal.Stats().Submits)
 	require.Positive(t, p.Fal.Stats().WebhooksLost)
 	require.Positive(t, p.Fal.Stats().WebhooksDoubled)
 	p.Quiet(t)
@@ -154,7 +154,7 @@ func TestThousandRunning(t *testing.T) {
 
 	wg.Wait()
 	require.Eventually(t, running(n), time.Minute, 100*time.Millisecond)
-	require.EqualValues(t, n, p.Fal.Stats().Running)
+	require.Equal(t, n, p.Fal.Stats().Running)
 
 	// No job is worked, so no slot is taken, and no goroutine is left of any of them.
 	require.Eventually(t, func() bool {

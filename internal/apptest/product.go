@@ -3,6 +3,7 @@ package apptest
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +39,8 @@ type Options struct {
 	Workers int
 	// Config holds keys and values over the usual ones, such as "fal.slots": "4".
 	Config map[string]string
+	// Redis is the URL of the Redis to use. Empty: a database of the test's own.
+	Redis string
 	// Fal is how the provider behaves; its Key, UserID and callbacks are set here.
 	Fal falsim.Options
 }
@@ -64,6 +67,10 @@ func Start(t testing.TB, o Options) *Product {
 
 	appURL, authURL, ownerURL := devtest.PostgresURLs(t)
 	p := &Product{Pool: devtest.Pool(t, ownerURL), Redis: devtest.Redis(t), S3: devtest.S3(t), Log: &Log{}}
+
+	if o.Redis != "" {
+		p.Redis = o.Redis
+	}
 
 	addr := freeAddr(t)
 	p.URL = "http://" + addr
@@ -115,9 +122,7 @@ func (p *Product) environment(postgresURL, addr string, over map[string]string) 
 		"generation.callback_secret": "a secret that signs only the callbacks of tests",
 		"worker.soft_stop":           "2s", "worker.hard_stop": "10s",
 	}
-	for k, v := range over {
-		keys[k] = v
-	}
+	maps.Copy(keys, over)
 
 	env := make([]string, 0, len(keys))
 	for k, v := range keys {
