@@ -1,7 +1,11 @@
 package httpapi_test
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -148,6 +152,42 @@ func TestBadInput_ChunkedBody(t *testing.T) {
 	r := newChunked(t, "/v1/generations", strings.Repeat(" ", 1<<20+1))
 
 	requireCode(t, serve(b, r), http.StatusRequestEntityTooLarge, "body_too_large")
+}
+
+// Most clients write all of a body before they read; they are to see the answer, not a broken pipe.
+func TestBadInput_BodyThatIsSentBeforeTheAnswerIsRead(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+
+	for name, head := range map[string]string{
+		"TooLarge":  "Authorization: Bearer alice\r\n",
+		"NoSession": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			server := httptest.NewServer(b.handler)
+			t.Cleanup(server.Close)
+
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+			require.NoError(t, err)
+
+			defer func() { require.NoError(t, conn.Close()) }()
+
+			const size = 6 << 20 // more than the kernel's buffers take
+
+			_, err = fmt.Fprintf(conn, "POST /v1/generations HTTP/1.1\r\nHost: x\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", head, size)
+			require.NoError(t, err)
+			_, err = conn.Write(make([]byte, size))
+			require.NoError(t, err)
+
+			reply, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			require.Equal(t, "application/problem+json", reply.Header.Get("Content-Type"))
+			require.NoError(t, reply.Body.Close())
+		})
+	}
 }
 
 func TestBadInput_BodyThatBreaksOff(t *testing.T) {

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	maxBody  = 1 << 20 // bytes
-	maxDepth = 16      // levels of objects and arrays; our own bodies have three
+	maxBody   = 1 << 20 // bytes
+	drainMost = 8 << 20 // bytes of a body that was refused
+	maxDepth  = 16      // levels of objects and arrays; our own bodies have three
 )
 
 // readBody reads all of a body of at most [maxBody] bytes.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -66,9 +67,20 @@ func (s *server) edge(next http.Handler) http.Handler {
 			}
 		}()
 
-		r.Body = http.MaxBytesReader(rec, r.Body, maxBody)
+		body := r.Body
+		r.Body = http.MaxBytesReader(rec, body, maxBody)
 		next.ServeHTTP(rec, r)
+		drain(r, body)
 	})
+}
+
+// drain takes in what is left of a refused body: most clients send all of theirs before they read,
+// and a connection closed before that shows them a broken pipe instead of the answer. What is
+// far too long, or waits for leave to be sent (RFC 9110 §10.1.1), is not waited for.
+func drain(r *http.Request, body io.Reader) {
+	if r.ContentLength <= drainMost && r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, body, drainMost)
+	}
 }
 
 // safeHeaders are on every reply: nothing here is to be framed, sniffed, cached by others or
