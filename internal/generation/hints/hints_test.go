@@ -1,0 +1,84 @@
+package hints_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/generation/hints"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m) }
+
+func TestHints(t *testing.T) {
+	t.Parallel()
+
+	server := devtest.OwnRedis(t)
+	options, err := redis.ParseURL(server.URL)
+	require.NoError(t, err)
+
+	client := redis.NewClient(options)
+	p, s := hints.NewPublisher(client, slog.New(slog.DiscardHandler)), hints.NewSubscriber(client)
+	ctx, cancel := context.WithCancel(t.Context())
+
+	var wg sync.WaitGroup
+
+	wg.Go(func() { p.Run(ctx) })
+	wg.Go(func() { s.Run(ctx) })
+
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		require.NoError(t, client.Close())
+	})
+
+	watched, other := uuid.New(), uuid.New()
+	changed, stop := s.Subscribe(watched)
+	again, stopAgain := s.Subscribe(watched)
+	silent, stopOther := s.Subscribe(other)
+
+	// Until the subscription stands hints are lost, which is allowed: so they are repeated.
+	arrives := func(c <-chan struct{}) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			p.Hint("ref", watched, 2)
+
+			select {
+			case <-c:
+				return true
+			case <-time.After(20 * time.Millisecond):
+				return false
+			}
+		}, 20*time.Second, time.Millisecond)
+	}
+
+	arrives(changed)
+	arrives(again)
+
+	// Redis restarts: hints are lost meanwhile, Hint never blocks, and they come again by themselves.
+	server.Kill()
+
+	for range 10_000 {
+		p.Hint("ref", watched, 3)
+	}
+
+	require.NoError(t, server.Restart(t.Context(), false))
+	arrives(changed)
+
+	select {
+	case <-silent:
+		require.Fail(t, "a watcher of another generation was told")
+	default:
+	}
+
+	stop()
+	stopAgain()
+	stopOther()
+}
