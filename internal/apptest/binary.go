@@ -68,8 +68,13 @@ func (b *Binary) Kill() {
 	<-b.ended
 }
 
-// Interrupt asks the process to stop, as an operator does.
-func (b *Binary) Interrupt() { _ = b.cmd.Process.Signal(syscall.SIGTERM) }
+// Stop asks the process to stop, as an operator does, and returns its exit code.
+func (b *Binary) Stop() int {
+	_ = b.cmd.Process.Signal(syscall.SIGTERM)
+	<-b.ended
+
+	return b.cmd.ProcessState.ExitCode()
+}
 
 //nolint:gochecknoglobals // the binaries are built once for all tests of a package
 var build struct {

@@ -35,8 +35,10 @@ const (
 
 // Options say how a product differs from the usual one.
 type Options struct {
-	// Workers in the test's process. Negative: none; zero: 2.
+	// Workers is how many there are. Negative: none; zero: 2.
 	Workers int
+	// Binaries runs every process as the binary that runs in production.
+	Binaries bool
 	// Config holds keys and values over the usual ones, such as "fal.slots": "4".
 	Config map[string]string
 	// Redis is the URL of the Redis to use. Empty: a database of the test's own.
@@ -93,15 +95,23 @@ func Start(t testing.TB, o Options) *Product {
 		Endpoint: p.S3.URL, AccessKey: p.S3.AccessKey, SecretKey: cfg.Storage.SecretKey, Bucket: p.S3.Name, Now: time.Now,
 	})
 
-	p.OpsURL = "http://" + p.Run(t, app.API()).Private
-	p.Run(t, app.Scheduler())
-
 	if o.Workers == 0 {
 		o.Workers = 2
 	}
 
+	run := func(process app.Process) (opsURL string) {
+		if o.Binaries {
+			return p.Spawn(t, process).OpsURL
+		}
+
+		return "http://" + p.Run(t, process).Private
+	}
+
+	p.OpsURL = run(app.API())
+	run(app.Scheduler())
+
 	for range o.Workers {
-		p.Run(t, app.Worker())
+		run(app.Worker())
 	}
 
 	return p
