@@ -38,7 +38,10 @@ and login, for other tools.`,
 
 			err = d.run(once)
 			if c.Context().Err() != nil && errors.Is(err, context.Canceled) {
-				return nil // Ctrl-C
+				fmt.Fprintln(d.out) // after the terminal's ^C
+				d.say("stopped; make demo goes on where this ended")
+
+				return nil
 			}
 
 			return err
