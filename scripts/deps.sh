@@ -5,7 +5,7 @@
 #
 # What is missing is installed by apt-get or brew. Without root and without sudo it fetches the
 # Debian packages as an ordinary user into .imagerun/pkg and changes nothing else.
-set -euo pipefail
+set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 bin=$root/.imagerun/bin
@@ -16,6 +16,7 @@ die() {
 	say "$*"
 	exit 1
 }
+trap 'say "this did not work: $BASH_COMMAND"' ERR
 
 # Everything that is built, fetched or kept goes into .imagerun.
 mkdir -p .imagerun 2>/dev/null || true
@@ -83,7 +84,7 @@ apt_fetch() {
 # wrap PATH: a program of .imagerun/pkg in .imagerun/bin, with the libraries beside it.
 wrap() {
 	local libs
-	libs=$(find "$pkg/usr/lib" "$pkg/lib" -maxdepth 1 -type d \( -name '*-linux-gnu*' -o -name lib \) 2>/dev/null | paste -sd: -)
+	libs=$(find "$pkg/usr/lib" "$pkg/lib" -maxdepth 1 -type d \( -name '*-linux-gnu*' -o -name lib \) 2>/dev/null | paste -sd: - || true)
 	mkdir -p "$bin"
 	cat >"$bin/${1##*/}" <<-WRAPPER
 		#!/bin/sh
