@@ -322,6 +322,37 @@ COMMENT ON COLUMN public.job.wake IS 'Somebody asked for this job while it ran: 
 
 COMMENT ON COLUMN public.job.error_code IS 'erase: a code from a closed list; row with the job''s end';
 
+CREATE TABLE public.job_audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    operator text NOT NULL,
+    action text NOT NULL,
+    queue text,
+    jobs integer DEFAULT 0 NOT NULL,
+    job_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    CONSTRAINT job_audit_action_check CHECK ((action = ANY (ARRAY['retry'::text, 'cancel'::text, 'pause'::text, 'resume'::text]))),
+    CONSTRAINT job_audit_check CHECK ((jobs = cardinality(job_ids))),
+    CONSTRAINT job_audit_check1 CHECK (((queue IS NOT NULL) = (action = ANY (ARRAY['pause'::text, 'resume'::text])))),
+    CONSTRAINT job_audit_operator_check CHECK ((operator <> ''::text))
+);
+
+COMMENT ON TABLE public.job_audit IS 'Who did what to how many jobs, and when. Ids only.';
+
+COMMENT ON COLUMN public.job_audit.operator IS 'erase: the login of one of our own operators; kept as evidence, the owner role removes it';
+
+COMMENT ON COLUMN public.job_audit.action IS 'erase: a word from a closed list; with the row';
+
+COMMENT ON COLUMN public.job_audit.queue IS 'erase: the name of a queue; with the row';
+
+ALTER TABLE public.job_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.job_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.provider_attempt (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     task_id uuid NOT NULL,
@@ -359,6 +390,19 @@ COMMENT ON COLUMN public.provider_attempt.cancel_url IS 'erase: row with the tas
 COMMENT ON COLUMN public.provider_attempt.callback IS 'erase: null when the attempt ends; row with the task';
 
 COMMENT ON COLUMN public.provider_attempt.error_code IS 'erase: row with the task';
+
+CREATE TABLE public.queue_pause (
+    queue text NOT NULL,
+    operator text NOT NULL,
+    paused_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT queue_pause_operator_check CHECK ((operator <> ''::text))
+);
+
+COMMENT ON TABLE public.queue_pause IS 'A queue whose row is here is not worked until an operator resumes it.';
+
+COMMENT ON COLUMN public.queue_pause.queue IS 'erase: the name of a queue; when it is resumed';
+
+COMMENT ON COLUMN public.queue_pause.operator IS 'erase: the login of one of our own operators; when the queue is resumed';
 
 ALTER TABLE ONLY auth.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
@@ -423,6 +467,9 @@ ALTER TABLE ONLY public.generation_user
 ALTER TABLE ONLY public.idempotency_record
     ADD CONSTRAINT idempotency_record_pkey PRIMARY KEY (user_id, key);
 
+ALTER TABLE ONLY public.job_audit
+    ADD CONSTRAINT job_audit_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 
@@ -434,6 +481,9 @@ ALTER TABLE ONLY public.provider_attempt
 
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_task_id_n_key UNIQUE (task_id, n);
+
+ALTER TABLE ONLY public.queue_pause
+    ADD CONSTRAINT queue_pause_pkey PRIMARY KEY (queue);
 
 CREATE INDEX "account_userId_idx" ON auth.account USING btree ("userId");
 
@@ -456,6 +506,8 @@ CREATE INDEX auth_mail_created_idx ON public.auth_mail USING btree (created_at);
 CREATE INDEX auth_mail_user_idx ON public.auth_mail USING btree (user_id);
 
 CREATE INDEX idempotency_record_created_idx ON public.idempotency_record USING btree (created_at);
+
+CREATE INDEX job_audit_ids_idx ON public.job_audit USING gin (job_ids);
 
 CREATE INDEX job_dead_idx ON public.job USING btree (died_at) WHERE (state = 'dead'::text);
 
@@ -542,7 +594,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_record TO imagerun
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_app;
 
+GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_app;
+
+GRANT USAGE ON SEQUENCE public.job_audit_id_seq TO imagerun_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_app;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE imagerun_owner IN SCHEMA public GRANT USAGE ON SEQUENCES  TO imagerun_app;
 

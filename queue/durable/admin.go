@@ -1,0 +1,343 @@
+package durable
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"imagerun/queue"
+	"imagerun/queue/durable/db"
+)
+
+var (
+	// ErrNotFound says that there is no such job: it is done, or was removed.
+	ErrNotFound = errors.New("there is no such job")
+
+	// ErrUnknown says that a filter or an order names a kind, queue or state that does not exist.
+	ErrUnknown = errors.New("unknown")
+)
+
+// adminBatch is how many jobs one transaction of an operator's order changes.
+const adminBatch = 500
+
+const (
+	statePushed = "pushed"
+
+	codeCanceled = "canceled"
+
+	eventRedriven = "redriven"
+	eventRemoved  = "removed"
+)
+
+// Admin is what operators see of jobs and do to them. Whatever it changes leaves a row in
+// job_audit, in the same transaction.
+type Admin struct {
+	q   *Queue
+	reg *queue.Registry
+}
+
+// NewAdmin returns the operators' side of q. With a registry, a job that is canceled has its
+// kind's Dead hook run; nil is right where no handlers are at hand.
+func NewAdmin(q *Queue, reg *queue.Registry) *Admin { return &Admin{q: q, reg: reg} }
+
+// Filter chooses jobs. Its zero value means every job; each field that is set narrows.
+type Filter struct {
+	IDs       []uuid.UUID
+	Kind      string
+	Queue     string
+	State     string        // staged, pushed, running, retrying or dead
+	OlderThan time.Duration // since its death for a dead job, else since it was staged first
+	Limit     int           // the most jobs; zero: all
+}
+
+// Info is a job as operators see it.
+type Info struct {
+	ID         uuid.UUID       `json:"id"`
+	Kind       string          `json:"kind"`
+	Queue      string          `json:"queue"`
+	State      string          `json:"state"`
+	Args       json.RawMessage `json:"args"` // ids, integers, booleans, times and enums
+	Key        string          `json:"key,omitempty"`
+	Epoch      int32           `json:"epoch"`      // names the task in Redis: id:epoch
+	Attempt    int32           `json:"attempt"`    // failed attempts so far
+	Lost       int16           `json:"lost"`       // leases lost in a row
+	ErrorCode  string          `json:"error_code"` // of the last failure; empty: none
+	RunAt      time.Time       `json:"run_at"`
+	CreatedAt  time.Time       `json:"created_at"`
+	LeaseUntil *time.Time      `json:"lease_until,omitempty"`
+	DiedAt     *time.Time      `json:"died_at,omitempty"`
+}
+
+// Audit is something that an operator did.
+type Audit struct {
+	At       time.Time `json:"at"`
+	Operator string    `json:"operator"`
+	Action   string    `json:"action"` // retry or cancel
+	Jobs     int32     `json:"jobs"`   // how many in the same order
+}
+
+// Order is a filter together with who gives the order.
+type Order struct {
+	Filter
+
+	Operator string // a login name; required
+	DryRun   bool   // only say which jobs the filter chooses
+}
+
+// Result is what became of an order.
+type Result struct {
+	Matched int         `json:"matched"` // jobs that the filter chose
+	Changed []uuid.UUID `json:"changed"` // of those; empty in a dry run
+}
+
+// List returns the jobs that f chooses in the order of their ids, which rise with time.
+func (a *Admin) List(ctx context.Context, f Filter) ([]Info, error) {
+	if err := a.check(f); err != nil {
+		return nil, err
+	}
+
+	var all []Info
+
+	for beyond := uuid.Nil; ; {
+		n := adminBatch
+		if f.Limit > 0 {
+			n = min(n, f.Limit-len(all))
+		}
+
+		rows, err := a.q.db.AdminList(ctx, a.q.pool, db.AdminListParams{
+			Ids: append([]uuid.UUID{}, f.IDs...), Kind: f.Kind, Queue: f.Queue, State: f.State,
+			Older: f.OlderThan.Seconds(), Beyond: beyond, MaxRows: int32(n), //nolint:gosec // at most adminBatch
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list jobs: %w", err)
+		}
+
+		for _, r := range rows {
+			all = append(all, infoOf(r))
+		}
+
+		if len(rows) < n || len(all) == f.Limit {
+			return all, nil
+		}
+
+		beyond = rows[len(rows)-1].ID
+	}
+}
+
+// Show returns a job and what operators did to it, or [ErrNotFound]. What was done is returned
+// even of a job that is gone.
+func (a *Admin) Show(ctx context.Context, id uuid.UUID) (Info, []Audit, error) {
+	rows, err := a.q.db.AuditOf(ctx, a.q.pool, id)
+	if err != nil {
+		return Info{}, nil, fmt.Errorf("show job: %w", err)
+	}
+
+	audits := make([]Audit, len(rows))
+	for i, r := range rows {
+		audits[i] = Audit{At: r.At, Operator: r.Operator, Action: r.Action, Jobs: r.Jobs}
+	}
+
+	jobs, err := a.List(ctx, Filter{IDs: []uuid.UUID{id}, Limit: 1})
+
+	switch {
+	case err != nil:
+		return Info{}, nil, err
+	case len(jobs) == 0:
+		return Info{}, audits, ErrNotFound
+	default:
+		return jobs[0], audits, nil
+	}
+}
+
+// Retry has dead jobs begin anew with all their attempts, and jobs that wait for their time run
+// now. Jobs that run or are about to are left alone, and so is a dead one while another job of
+// its kind and key lives.
+func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
+	return a.order(ctx, o, "retry", adminBatch, func(ctx context.Context, tx pgx.Tx, jobs []Info) (ids []uuid.UUID, err error) {
+		rows, err := a.q.db.AdminRetry(ctx, tx, idsOf(jobs))
+
+		for _, r := range rows {
+			ids = append(ids, r.ID)
+			a.q.metrics.count(r.Kind, r.Queue, eventRedriven)
+			a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt), true)
+		}
+
+		return ids, err
+	})
+}
+
+// Cancel ends jobs: a live one is dead from now on, with the code "canceled", and can still be
+// retried; a dead one is removed. The context of a running handler ends with its worker's next
+// heartbeat, and whatever it writes until then is refused.
+func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
+	size := adminBatch
+	if a.reg != nil {
+		size = 1 // a hook locks rows of its domain: one at a time, as everyone does
+	}
+
+	return a.order(ctx, o, "cancel", size, func(ctx context.Context, tx pgx.Tx, jobs []Info) (ids []uuid.UUID, err error) {
+		var dead, live []Info
+
+		for _, j := range jobs {
+			if j.State == stateDead {
+				dead = append(dead, j)
+			} else {
+				live = append(live, j)
+			}
+		}
+
+		for _, j := range live {
+			if err := a.hook(ctx, tx, j); err != nil {
+				return nil, err
+			}
+		}
+
+		buried, err := a.q.db.AdminBury(ctx, tx, idsOf(live))
+		if err != nil {
+			return nil, err
+		}
+
+		if a.reg != nil && len(buried) < len(live) {
+			return nil, errGone // it ended meanwhile, so its hook must not have run
+		}
+
+		for _, r := range buried {
+			ids = append(ids, r.ID)
+			a.q.metrics.count(r.Kind, r.Queue, eventDead)
+		}
+
+		removed, err := a.q.db.AdminRemove(ctx, tx, idsOf(dead))
+
+		for _, r := range removed {
+			ids = append(ids, r.ID)
+			a.q.metrics.count(r.Kind, r.Queue, eventRemoved)
+		}
+
+		return ids, err
+	})
+}
+
+var errGone = errors.New("job is over")
+
+func (a *Admin) hook(ctx context.Context, tx pgx.Tx, j Info) error {
+	if a.reg == nil {
+		return nil
+	}
+
+	if w, ok := a.reg.Worker(j.Kind); ok {
+		if err := w.Dead(ctx, tx, j.Args, codeCanceled); err != nil {
+			return fmt.Errorf("dead hook of %s: %w", j.Kind, err)
+		}
+	}
+
+	return nil
+}
+
+// order lists what o chooses and changes it, a transaction and an audit row for each batch.
+func (a *Admin) order(ctx context.Context, o Order, action string, size int,
+	change func(ctx context.Context, tx pgx.Tx, jobs []Info) ([]uuid.UUID, error),
+) (res Result, err error) {
+	if o.Operator == "" {
+		return res, fmt.Errorf("%s jobs: %w operator", action, ErrUnknown)
+	}
+
+	jobs, err := a.List(ctx, o.Filter)
+	res.Matched = len(jobs)
+
+	if err != nil || o.DryRun {
+		return res, err
+	}
+
+	for len(jobs) > 0 {
+		n := min(size, len(jobs))
+
+		ids, err := a.batch(ctx, o.Operator, action, jobs[:n], change)
+		if err != nil && !errors.Is(err, errGone) {
+			return res, fmt.Errorf("%s jobs: %w", action, err)
+		}
+
+		res.Changed = append(res.Changed, ids...)
+		jobs = jobs[n:]
+	}
+
+	return res, nil
+}
+
+func (a *Admin) batch(ctx context.Context, operator, action string, jobs []Info,
+	change func(ctx context.Context, tx pgx.Tx, jobs []Info) ([]uuid.UUID, error),
+) (ids []uuid.UUID, err error) {
+	// A job of the same kind and key may be staged at the same moment: look again.
+	for range 3 {
+		err = a.q.inTx(ctx, func(tx pgx.Tx) (err error) {
+			if ids, err = change(ctx, tx, jobs); err != nil || len(ids) == 0 {
+				return err
+			}
+
+			return a.q.db.AuditAdd(ctx, tx, db.AuditAddParams{Operator: operator, Action: action, JobIds: ids})
+		})
+
+		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "23505" {
+			break
+		}
+	}
+
+	if err != nil {
+		return nil, err
+	}
+
+	return ids, nil
+}
+
+// check refuses names that do not exist: a slip must not choose every job, or none in silence.
+func (a *Admin) check(f Filter) error {
+	if f.Kind != "" {
+		if _, ok := a.q.kinds.Policy(f.Kind); !ok {
+			return fmt.Errorf("%w kind %q", ErrUnknown, f.Kind)
+		}
+	}
+
+	if f.Queue != "" {
+		if err := a.checkQueue(f.Queue); err != nil {
+			return err
+		}
+	}
+
+	switch f.State {
+	case "", stateStaged, statePushed, stateRunning, stateRetrying, stateDead:
+		return nil
+	default:
+		return fmt.Errorf("%w state %q", ErrUnknown, f.State)
+	}
+}
+
+func idsOf(jobs []Info) []uuid.UUID {
+	ids := make([]uuid.UUID, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.ID
+	}
+
+	return ids
+}
+
+func infoOf(r db.AdminListRow) Info {
+	i := Info{
+		ID: r.ID, Kind: r.Kind, Queue: r.Queue, State: r.State, Args: r.Args, Epoch: r.Epoch, Attempt: r.Attempt,
+		Lost: r.Lost, RunAt: r.RunAt, CreatedAt: r.CreatedAt, LeaseUntil: r.LeaseUntil, DiedAt: r.DiedAt,
+	}
+
+	if r.DedupeKey != nil {
+		i.Key = *r.DedupeKey
+	}
+
+	if r.ErrorCode != nil {
+		i.ErrorCode = *r.ErrorCode
+	}
+
+	return i
+}

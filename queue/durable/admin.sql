@@ -1,0 +1,85 @@
+-- What operators look at and do.
+
+-- name: AdminList :many
+-- For a dead job age counts from its death, for others from when it was staged first.
+select id, kind, queue, args, dedupe_key, state, epoch, attempt, lost, error_code, run_at, lease_until, created_at, died_at
+from job
+where (cardinality(sqlc.arg(ids)::uuid[]) = 0 or id = any(sqlc.arg(ids)::uuid[]))
+  and (sqlc.arg(kind)::text = '' or kind = sqlc.arg(kind))
+  and (sqlc.arg(queue)::text = '' or queue = sqlc.arg(queue))
+  and (sqlc.arg(state)::text = '' or state = sqlc.arg(state))
+  and coalesce(died_at, created_at) <= clock_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
+  and id > sqlc.arg(beyond)
+order by id
+limit sqlc.arg(max_rows);
+
+-- name: AdminRetry :many
+-- A dead job begins anew with all its attempts; one that waits for its time has it now. A dead
+-- one whose place is taken stays dead: of one kind and key at most one job lives.
+with chosen as (
+    select job.id, job.state, row_number() over (
+        partition by job.kind, coalesce(job.dedupe_key, job.id::text), job.state = 'dead' order by job.id
+    ) as nth
+    from job
+    where job.id = any(sqlc.arg(ids)::uuid[])
+      and (job.state = 'dead' or job.state <> 'running' and job.run_at > clock_timestamp())
+      and not (job.state = 'dead' and job.dedupe_key is not null and exists (
+          select from job as live
+          where live.kind = job.kind and live.dedupe_key = job.dedupe_key and live.state <> 'dead'))
+), locked as (
+    select job.id from job join chosen on chosen.id = job.id and chosen.state = job.state
+    where chosen.nth = 1
+    order by job.id for no key update of job
+)
+update job set
+    attempt    = case when state = 'dead' then 0 else attempt end,
+    error_code = case when state = 'dead' then null else error_code end,
+    state      = 'staged',
+    epoch      = epoch + 1,
+    lost       = 0,
+    wake       = false,
+    run_at     = clock_timestamp(),
+    staged_at  = clock_timestamp(),
+    died_at    = null
+from locked where job.id = locked.id and job.state <> 'running'
+returning job.id, job.kind, job.queue, job.epoch, job.run_at;
+
+-- name: AdminBury :many
+-- The holder goes too: whatever the worker still writes is refused, and its next heartbeat ends
+-- the handler's context.
+with locked as (
+    select id from job where id = any(sqlc.arg(ids)::uuid[]) and state <> 'dead'
+    order by id for no key update
+)
+update job set
+    state       = 'dead',
+    error_code  = 'canceled',
+    died_at     = clock_timestamp(),
+    holder      = null,
+    lease_until = null,
+    wake        = false,
+    lost        = 0
+from locked where job.id = locked.id and job.state <> 'dead'
+returning job.id, job.kind, job.queue, job.epoch;
+
+-- name: AdminRemove :many
+delete from job where id = any(sqlc.arg(ids)::uuid[]) and state = 'dead'
+returning id, kind, queue, epoch;
+
+-- name: AuditAdd :exec
+insert into job_audit (at, operator, action, queue, jobs, job_ids)
+values (clock_timestamp(), sqlc.arg(operator), sqlc.arg(action), sqlc.narg(queue),
+        cardinality(sqlc.arg(job_ids)::uuid[]), sqlc.arg(job_ids)::uuid[]);
+
+-- name: AuditOf :many
+select at, operator, action, jobs from job_audit where job_ids @> array[sqlc.arg(id)::uuid] order by id;
+
+-- name: PauseAdd :execrows
+insert into queue_pause (queue, operator, paused_at) values (sqlc.arg(queue), sqlc.arg(operator), clock_timestamp())
+on conflict (queue) do nothing;
+
+-- name: PauseRemove :execrows
+delete from queue_pause where queue = sqlc.arg(queue);
+
+-- name: Paused :many
+select queue from queue_pause order by queue;
