@@ -174,6 +174,19 @@ func TestControl_ShowsAndTurns(t *testing.T) {
 	require.Zero(t, b.sim.Knobs().Slots)
 }
 
+// Whoever watched before a reset has kept ids and keys: neither may come again for something else.
+func TestReset_RepeatsNoID(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, falsim.Options{Duration: time.Second, Seed: 7})
+	first := b.submit("fal-ai/flux/dev", `{"prompt":"a fox"}`)
+	keys := string(b.do("GET", "/rest/.well-known/jwks.json", "").raw)
+
+	b.sim.Reset()
+	require.NotEqual(t, first["request_id"], b.submit("fal-ai/flux/dev", `{"prompt":"a fox"}`)["request_id"])
+	require.Equal(t, keys, string(b.do("GET", "/rest/.well-known/jwks.json", "").raw))
+}
+
 func TestPlatform_FindsAndErases(t *testing.T) {
 	t.Parallel()
 

@@ -98,6 +98,9 @@ func New(o Options) *Sim {
 			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, Control: s.refusePrivate}).DialContext,
 		},
 	}
+	s.rng = rand.New(rand.NewPCG(o.Seed, 0xfa1)) //nolint:gosec // a simulator
+	s.keys = []ed25519.PrivateKey{s.newKey()}
+	s.foreign = s.newKey()
 	s.begin()
 
 	return s
@@ -105,11 +108,8 @@ func New(o Options) *Sim {
 
 // begin puts everything back to the beginning. The caller holds mu, or is New.
 func (s *Sim) begin() {
-	s.rng = rand.New(rand.NewPCG(s.opts.Seed, 0xfa1)) //nolint:gosec // a simulator
 	s.knobs = s.opts.Knobs
 	s.knobs.start(s.opts)
-	s.keys = []ed25519.PrivateKey{s.newKey()}
-	s.foreign = s.newKey()
 	s.requests = map[string]*request{}
 	s.files = map[string]file{}
 	s.order, s.queue, s.events, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil, nil
@@ -123,7 +123,8 @@ func (s *Sim) begin() {
 	s.rules = nil
 }
 
-// Reset forgets everything and goes back to the options' settings.
+// Reset forgets everything and goes back to the options' settings. Ids go on: whoever has kept
+// those from before must not meet them again; and so do the keys, which clients keep as well.
 func (s *Sim) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
