@@ -76,9 +76,9 @@ func TestUnknownSubmit_WithoutWebhooks(t *testing.T) {
 	p.CheckObjects(t)
 }
 
-// TestWebhooksLostAndDoubled loses every third webhook and doubles every fourth, over 200
+// TestProve_WebhooksLostAndDoubled loses every third webhook and doubles every fourth, over 200
 // generations of several users. The long form waits as long as production does for a lost one.
-func TestWebhooksLostAndDoubled(t *testing.T) {
+func TestProve_WebhooksLostAndDoubled(t *testing.T) {
 	t.Parallel()
 
 	const n = 200
