@@ -23,11 +23,12 @@ const (
 	ProcessWorker    Process = "worker"
 	ProcessScheduler Process = "scheduler"
 	ProcessMigrate   Process = "migrate"
+	ProcessOperator  Process = "operator" // the commands that look at jobs and change them
 )
 
 // Processes lists every process.
 func Processes() []Process {
-	return []Process{ProcessAPI, ProcessWorker, ProcessScheduler, ProcessMigrate}
+	return []Process{ProcessAPI, ProcessWorker, ProcessScheduler, ProcessMigrate, ProcessOperator}
 }
 
 // Needs lists the keys that process cannot start without.
@@ -47,6 +48,8 @@ func Needs(process Process) []string {
 		return base
 	case ProcessMigrate:
 		return []string{"postgres.owner_url"}
+	case ProcessOperator:
+		return []string{"postgres.url"}
 	default:
 		return nil
 	}

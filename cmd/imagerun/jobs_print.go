@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/queue/durable"
+)
+
+func printJobs(w io.Writer, jobs []durable.Info, asJSON bool, limit int) error {
+	if asJSON {
+		return printJSON(w, append([]durable.Info{}, jobs...))
+	}
+
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tKIND\tQUEUE\tSTATE\tFAILED\tCODE\tAGE\tDUE")
+
+	for _, j := range jobs {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
+			j.ID, j.Kind, j.Queue, j.State, j.Attempt, orDash(j.ErrorCode), age(j.CreatedAt), due(j))
+	}
+
+	if err := t.Flush(); err != nil {
+		return err
+	}
+
+	note := ""
+	if limit > 0 && len(jobs) == limit {
+		note = " (as many as --limit allows)"
+	}
+
+	_, err := fmt.Fprintf(w, "%d jobs%s\n", len(jobs), note)
+
+	return err
+}
+
+func printJob(w io.Writer, j durable.Info, audits []durable.Audit, asJSON bool) error {
+	if asJSON {
+		answer := struct {
+			Job    *durable.Info   `json:"job"` // null: it is done, or was removed
+			Audits []durable.Audit `json:"audits"`
+		}{Audits: append([]durable.Audit{}, audits...)}
+
+		if j.ID != uuid.Nil {
+			answer.Job = &j
+		}
+
+		return printJSON(w, answer)
+	}
+
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+
+	if j.ID != uuid.Nil {
+		fmt.Fprintf(t, "id\t%s\nkind\t%s\nqueue\t%s\nstate\t%s\n", j.ID, j.Kind, j.Queue, j.State)
+		fmt.Fprintf(t, "arguments\t%s\nkey\t%s\n", j.Args, orDash(j.Key))
+		fmt.Fprintf(t, "failed attempts\t%d\nlast code\t%s\nleases lost in a row\t%d\n", j.Attempt, orDash(j.ErrorCode), j.Lost)
+		fmt.Fprintf(t, "staged\t%s (%s ago)\ndue\t%s\ntask in redis\t%s:%d\n", stamp(&j.CreatedAt), age(j.CreatedAt), stamp(&j.RunAt), j.ID, j.Epoch)
+		fmt.Fprintf(t, "lease until\t%s\ndied\t%s\n", stamp(j.LeaseUntil), stamp(j.DiedAt))
+	}
+
+	for _, a := range audits {
+		fmt.Fprintf(t, "%s\t%s by %s, with %d in all\n", stamp(&a.At), a.Action, a.Operator, a.Jobs)
+	}
+
+	return t.Flush()
+}
+
+func printResult(w io.Writer, res durable.Result, done string, dry, asJSON bool) error {
+	if asJSON {
+		res.Changed = append([]uuid.UUID{}, res.Changed...)
+
+		return printJSON(w, res)
+	}
+
+	if dry {
+		_, err := fmt.Fprintf(w, "%d jobs would be looked at; nothing was changed\n", res.Matched)
+
+		return err
+	}
+
+	_, err := fmt.Fprintf(w, "%d of %d jobs were %s\n", len(res.Changed), res.Matched, done)
+
+	return err
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+
+	return e.Encode(v)
+}
+
+func due(j durable.Info) string {
+	switch {
+	case j.State == "dead" || j.State == "running":
+		return "-"
+	case time.Until(j.RunAt) > 0:
+		return "in " + time.Until(j.RunAt).Round(time.Second).String()
+	default:
+		return "now"
+	}
+}
+
+func age(t time.Time) string { return time.Since(t).Round(time.Second).String() }
+
+func stamp(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return "-"
+	}
+
+	return t.UTC().Format(time.DateTime) + " UTC"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+
+	return s
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/devstack/devtest"
+	"imagerun/queue/durable"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m) }
+
+// operator runs the command on a database of its own, with nothing but its address set.
+func operator(t *testing.T) (pool *pgxpool.Pool, run func(args ...string) (string, error)) {
+	t.Helper()
+
+	url, _, _ := devtest.PostgresURLs(t)
+
+	return devtest.Pool(t, url), func(args ...string) (string, error) {
+		var out bytes.Buffer
+
+		c := jobsCommand([]string{"IMAGERUN_POSTGRES_URL=" + url})
+		c.SilenceUsage, c.SilenceErrors = true, true
+		c.SetOut(&out)
+		c.SetArgs(args)
+
+		err := c.ExecuteContext(t.Context())
+
+		return out.String(), err
+	}
+}
+
+// dead inserts dead jobs and returns their ids.
+func dead(t *testing.T, pool *pgxpool.Pool, kind, queue string, n int) (ids []uuid.UUID) {
+	t.Helper()
+
+	require.NoError(t, pool.QueryRow(t.Context(), `with made as (
+		insert into job (kind, queue, args, state, died_at, created_at, attempt, error_code)
+		select $1, $2, '{}', 'dead', now() - interval '2 hours', now() - interval '3 hours', 10, 'provider_rejected'
+		from generate_series(1, $3) returning id) select array_agg(id order by id) from made`, kind, queue, n).Scan(&ids))
+
+	return ids
+}
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+
+	pool, run := operator(t)
+	collect := dead(t, pool, "generation.collect", "generation", 3)
+	erase := dead(t, pool, "generation.erase", "retention", 2)
+
+	out, err := run("list", "--state", "dead")
+	require.NoError(t, err)
+	require.Contains(t, out, "5 jobs\n")
+	require.Contains(t, out, collect[0].String())
+	require.Contains(t, out, "provider_rejected")
+
+	out, err = run("list", "--kind", "generation.erase", "--json", "--limit", "1", "--older-than", "1h")
+	require.NoError(t, err)
+
+	var jobs []durable.Info
+	require.NoError(t, json.Unmarshal([]byte(out), &jobs))
+	require.Len(t, jobs, 1)
+	require.Equal(t, erase[0], jobs[0].ID)
+
+	out, err = run("list", "--queue", "retention", "--older-than", "24h")
+	require.NoError(t, err)
+	require.Contains(t, out, "0 jobs\n")
+
+	_, err = run("retry")
+	require.ErrorContains(t, err, "which jobs?", "a slip must not touch everything")
+
+	out, err = run("retry", "--kind", "generation.collect", "--dry-run")
+	require.NoError(t, err)
+	require.Contains(t, out, "3 jobs would be looked at; nothing was changed")
+
+	out, err = run("retry", "--kind", "generation.collect", "--limit", "2", "--by", "ada")
+	require.NoError(t, err)
+	require.Equal(t, "2 of 2 jobs were retried\n", out)
+
+	// As the dashboard names it.
+	out, err = run("retry", collect[2].String()+":1", "--by", "ada", "--json")
+	require.NoError(t, err)
+
+	var res durable.Result
+	require.NoError(t, json.Unmarshal([]byte(out), &res))
+	require.Equal(t, durable.Result{Matched: 1, Changed: collect[2:]}, res)
+
+	out, err = run("show", collect[2].String())
+	require.NoError(t, err)
+	require.Contains(t, out, "staged")
+	require.Contains(t, out, "retry by ada, with 1 in all")
+
+	out, err = run("cancel", "--state", "dead", "--by", "ada")
+	require.NoError(t, err)
+	require.Equal(t, "2 of 2 jobs were canceled\n", out)
+
+	out, err = run("show", erase[0].String(), "--json")
+	require.ErrorIs(t, err, durable.ErrNotFound)
+	require.Contains(t, out, `"job": null`)
+	require.Contains(t, out, `"operator": "ada"`)
+
+	out, err = run("list", "--state", "staged")
+	require.NoError(t, err)
+	require.Contains(t, out, "3 jobs\n")
+}
+
+func TestJobs_Pause(t *testing.T) {
+	t.Parallel()
+
+	pool, run := operator(t)
+
+	paused := func() (queues []string) {
+		require.NoError(t, pool.QueryRow(t.Context(), `select coalesce(array_agg(queue || ' ' || operator), '{}') from queue_pause`).Scan(&queues))
+
+		return queues
+	}
+
+	out, err := run("pause", "vendor", "--by", "ada")
+	require.NoError(t, err)
+	require.Equal(t, "queue vendor is paused\n", out)
+	require.Equal(t, []string{"vendor ada"}, paused())
+
+	_, err = run("resume", "vendor")
+	require.NoError(t, err)
+	require.Empty(t, paused())
+}
+
+func TestJobs_RefusesSlips(t *testing.T) {
+	t.Parallel()
+
+	_, run := operator(t)
+
+	for _, args := range [][]string{
+		{"list", "--kind", "generation.colect"},
+		{"list", "--state", "died"},
+		{"cancel", "--queue", "vendors"},
+		{"pause", "vendors"},
+		{"show", "12"},
+		{"retry", "--state", "dead", "--by", ""},
+	} {
+		_, err := run(args...)
+		require.Error(t, err, "%v", args)
+	}
+}
+
+func TestJobs_SaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+
+	c := jobsCommand(nil)
+	c.SilenceUsage, c.SilenceErrors = true, true
+	c.SetArgs([]string{"list"})
+	require.ErrorContains(t, c.ExecuteContext(t.Context()), "IMAGERUN_POSTGRES_URL")
+}
