@@ -116,7 +116,7 @@ func TestProve_WebhooksLostAndDoubled(t *testing.T) {
 	t.Logf("last submit → all ended: %.1f s", time.Since(submitted).Seconds())
 
 	require.Equal(t, n, p.Count(t, `select count(*) from ai_task where status = 'succeeded'`))
-	require.Equal(t, n, p.Fal.Stats().Submits)
+	require.Equal(t, int64(n), p.Fal.Stats().Submits)
 	require.Positive(t, p.Fal.Stats().WebhooksLost)
 	require.Positive(t, p.Fal.Stats().WebhooksDoubled)
 	p.Quiet(t)
