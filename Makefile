@@ -56,6 +56,29 @@ verify: deps ## fail if what `generate` makes is stale, or a column lacks its er
 	@scripts/verify.sh
 	go test -count=1 ./migrations
 
+##@ Measurements
+
+# A bench exits 0 when it measured, whether its aim was met or not. FLAGS="-rounds 5 -jobs 20000".
+.PHONY: bench bench-start bench-work bench-enqueue bench-redis
+bench: deps ## measure ours beside bare asynq and River; FLAGS="-rounds 5"
+	@cd bench && go run . $(FLAGS)
+
+bench-start: deps ## from a commit to its handler running
+	@cd bench && go run . $(FLAGS) start
+
+bench-work: deps ## durable jobs a second
+	@cd bench && go run . $(FLAGS) work
+
+bench-enqueue: deps ## staging, singly and in bulk
+	@cd bench && go run . $(FLAGS) enqueue
+
+bench-redis: deps ## bytes of Redis for a waiting job, and what an idle worker asks
+	@cd bench && go run . $(FLAGS) redis
+
+.PHONY: bench-test
+bench-test: deps ## do the benches run at all?
+	cd bench && go vet ./... && go test -count=1 -timeout 5m ./...
+
 ##@ Set-up
 
 .PHONY: deps
@@ -73,4 +96,4 @@ clean: ## remove what was built, and all data of the demo
 
 .PHONY: help
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile

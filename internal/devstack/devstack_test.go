@@ -262,3 +262,25 @@ func password(t *testing.T, rawURL string) string {
 
 	return p
 }
+
+// What measures must not be told lies by a server that does not write.
+func TestDurablePostgres(t *testing.T) {
+	t.Parallel()
+
+	var servers devstack.Private
+
+	t.Cleanup(servers.Stop)
+
+	pg, err := servers.DurablePostgres(t.Context())
+	require.NoError(t, err)
+
+	conn, err := pgx.Connect(t.Context(), pg.OwnerURL)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+
+	for _, setting := range []string{"fsync", "full_page_writes", "synchronous_commit"} {
+		var value string
+		require.NoError(t, conn.QueryRow(t.Context(), "show "+setting).Scan(&value))
+		require.Equal(t, "on", value, setting)
+	}
+}

@@ -53,13 +53,21 @@ func (p *Private) onStop(f func()) {
 }
 
 // Postgres starts a server whose data is thrown away. fsync is off.
-func (p *Private) Postgres(ctx context.Context) (*Postgres, error) {
+func (p *Private) Postgres(ctx context.Context) (*Postgres, error) { return p.postgres(ctx, false) }
+
+// DurablePostgres starts a server that writes as one in production does, for measurements. Its
+// data is thrown away all the same.
+func (p *Private) DurablePostgres(ctx context.Context) (*Postgres, error) {
+	return p.postgres(ctx, true)
+}
+
+func (p *Private) postgres(ctx context.Context, durable bool) (*Postgres, error) {
 	dir, err := p.prepare("postgres")
 	if err != nil {
 		return nil, err
 	}
 
-	pg, err := p.place.newPostgres(ctx, dir, false, nil, 0)
+	pg, err := p.place.newPostgres(ctx, dir, durable, nil, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"imagerun/queue/asynqueue"
+)
+
+// asynqSystem is asynq alone, on a client like ours.
+type asynqSystem struct {
+	client redis.UniversalClient
+	asynq  *asynq.Client
+}
+
+func newAsynq(s *servers, concurrency int) (*asynqSystem, error) {
+	client, err := asynqueue.Connect(s.number(), concurrency+32)
+	if err != nil {
+		return nil, err
+	}
+
+	return &asynqSystem{
+		client: client, asynq: asynq.NewClientFromRedisClient(client),
+	}, nil
+}
+
+func (a *asynqSystem) close() { _ = a.client.Close() }
+
+// enqueue pushes a task; its payload is n, or nothing when n is negative.
+func (a *asynqSystem) enqueue(ctx context.Context, n int64) error {
+	var payload []byte
+	if n >= 0 {
+		payload = strconv.AppendInt(nil, n, 10)
+	}
+
+	_, err := a.asynq.EnqueueContext(ctx, asynq.NewTask(kind, payload), asynq.Queue(queueName))
+
+	return err
+}
+
+// asynqServer says how one asynq server is set.
+type asynqServer struct {
+	queue       string
+	concurrency int
+	poll        time.Duration // 0: as shipped, 1 s
+}
+
+// work starts servers and returns how to stop them.
+func (a *asynqSystem) work(h asynq.HandlerFunc, settings ...asynqServer) (stop func(), err error) {
+	var started []*asynq.Server
+
+	stop = func() {
+		for _, s := range started {
+			s.Shutdown()
+		}
+	}
+
+	for _, set := range settings {
+		cfg := asynq.Config{
+			Concurrency: set.concurrency, Queues: map[string]int{set.queue: 1}, TaskCheckInterval: set.poll,
+			Logger: quiet{}, LogLevel: asynq.FatalLevel,
+		}
+
+		// Like ours, where "the same settings" is the comparison.
+		if set.poll != 0 {
+			cfg.DelayedTaskCheckInterval, cfg.JanitorInterval = time.Second, time.Hour
+		}
+
+		s := asynq.NewServerFromRedisClient(a.client, cfg)
+		if err := s.Start(h); err != nil {
+			stop()
+
+			return nil, err
+		}
+
+		started = append(started, s)
+	}
+
+	return stop, nil
+}
+
+// pair is as many servers as one of our latency groups has, with its slots and interval.
+func pair(queue string, concurrency int) []asynqServer {
+	return []asynqServer{{queue, (concurrency + 1) / 2, quickPoll}, {queue, concurrency / 2, quickPoll}}
+}
+
+// drained waits until nothing is pending or active.
+func (a *asynqSystem) drained(ctx context.Context) error {
+	return until(ctx, 5*time.Millisecond, func() (bool, error) {
+		pending := a.client.LLen(ctx, "asynq:{"+queueName+"}:pending")
+		active := a.client.LLen(ctx, "asynq:{"+queueName+"}:active")
+
+		if err := pending.Err(); err != nil {
+			return false, err
+		}
+
+		return pending.Val()+active.Val() == 0, active.Err()
+	})
+}
+
+// quiet keeps asynq from writing to the terminal.
+type quiet struct{}
+
+func (quiet) Debug(...any) {}
+func (quiet) Info(...any)  {}
+func (quiet) Warn(...any)  {}
+func (quiet) Error(...any) {}
+func (quiet) Fatal(...any) {}

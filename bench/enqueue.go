@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"imagerun/internal/postgres"
+)
+
+const producers = 16
+
+func enqueueBench() bench {
+	return bench{
+		name:    "enqueue",
+		aim:     "one by one from 16 producers, until committed and pushed: jobs/s ≥ 1.5 × River's Insert; 10,000 in one transaction, until committed: ≥ River's InsertMany",
+		jobs:    bulk,
+		delayed: true,
+		round:   enqueueRound,
+		judge: func(m map[string]figures) (map[string]float64, bool) {
+			r := map[string]float64{
+				"singly: ours ÷ river":                   m[ours]["singly_per_s"] / m["river"]["singly_per_s"],
+				"singly: ours ÷ asynq":                   m[ours]["singly_per_s"] / m["asynq"]["singly_per_s"],
+				"bulk: ours ÷ river InsertMany":          m[ours]["bulk_per_s"] / m["river"]["bulk_per_s"],
+				"bulk: ours ÷ river InsertManyFast":      m[ours]["bulk_per_s"] / m["river"]["bulk_fast_per_s"],
+				"bulk until pushed: ours ÷ river":        m[ours]["bulk_pushed_per_s"] / m["river"]["bulk_per_s"],
+				"singly until committed: ours ÷ river":   m[ours]["singly_committed_per_s"] / m["river"]["singly_per_s"],
+				"bulk until pushed: ours ÷ asynq singly": m[ours]["bulk_pushed_per_s"] / m["asynq"]["singly_per_s"],
+			}
+
+			return r, r["singly: ours ÷ river"] >= 1.5 && r["bulk: ours ÷ river InsertMany"] >= 1
+		},
+	}
+}
+
+func enqueueRound(ctx context.Context, s *servers, o options) (map[string]figures, error) {
+	return turns(ctx, map[string]func(context.Context) (figures, error){
+		ours:    func(ctx context.Context) (figures, error) { return enqueueOurs(ctx, s, o) },
+		"river": func(ctx context.Context) (figures, error) { return enqueueRiver(ctx, s, o) },
+		"asynq": func(ctx context.Context) (figures, error) { return enqueueAsynq(ctx, s, o) },
+	})
+}
+
+// produce calls one for each of n jobs, from as many goroutines as there are producers.
+func produce(n int, one func(n int) error) error {
+	var (
+		wg   sync.WaitGroup
+		next atomic.Int64
+		errs [producers]error
+	)
+
+	for p := range producers {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n || errs[p] != nil {
+					return
+				}
+
+				errs[p] = one(i)
+			}
+		})
+	}
+
+	wg.Wait()
+
+	return errors.Join(errs[:]...)
+}
+
+// timed returns how many jobs a second fn does.
+func timed(jobs int, fn func() error) (float64, error) {
+	began := time.Now()
+	err := fn()
+
+	return rate(jobs, time.Since(began)), err
+}
+
+func (o *ourSystem) stageOne(ctx context.Context, n int) error {
+	return postgres.InTx(ctx, o.pool, func(tx *postgres.Tx) error {
+		_, err := o.queue.Stage(ctx, tx, noop{N: int64(n)})
+
+		return err
+	})
+}
+
+// stageAll stages n jobs, ten thousand in each transaction.
+func (o *ourSystem) stageAll(ctx context.Context, n int) error {
+	for done := 0; done < n; done += bulk {
+		if err := o.stageTogether(ctx, min(bulk, n-done)); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// stageTogether stages n jobs in one transaction.
+func (o *ourSystem) stageTogether(ctx context.Context, n int) error {
+	return postgres.InTx(ctx, o.pool, func(tx *postgres.Tx) error {
+		for i := range n {
+			if _, err := o.queue.Stage(ctx, tx, noop{N: int64(i)}); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+}
+
+func enqueueOurs(ctx context.Context, s *servers, o options) (figures, error) {
+	f := figures{}
+
+	single, err := newOurs(ctx, s, kinds(), producers)
+	if err != nil {
+		return nil, err
+	}
+	defer single.close()
+
+	f["singly_per_s"], err = timed(o.jobs, func() (err error) {
+		f["singly_committed_per_s"], err = timed(o.jobs, func() error {
+			return produce(o.jobs, func(n int) error { return single.stageOne(ctx, n) })
+		})
+		if err != nil {
+			return err
+		}
+
+		return single.waiting(ctx, o.jobs)
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	together, err := newOurs(ctx, s, kinds(), producers)
+	if err != nil {
+		return nil, err
+	}
+	defer together.close()
+
+	f["bulk_pushed_per_s"], err = timed(o.jobs, func() (err error) {
+		f["bulk_per_s"], err = timed(o.jobs, func() error { return together.stageTogether(ctx, o.jobs) })
+		if err != nil {
+			return err
+		}
+
+		return together.waiting(ctx, o.jobs)
+	})
+
+	return f, err
+}
+
+func enqueueRiver(ctx context.Context, s *servers, o options) (figures, error) {
+	sys, err := newRiver(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.close()
+
+	f := figures{}
+
+	f["singly_per_s"], err = timed(o.jobs, func() error {
+		return produce(o.jobs, func(n int) error {
+			_, err := sys.insert.Insert(ctx, noop{N: int64(n)}, nil)
+
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	f["bulk_per_s"], err = timed(o.jobs, func() error {
+		_, err := sys.insert.InsertMany(ctx, sys.params(o.jobs))
+
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	f["bulk_fast_per_s"], err = timed(o.jobs, func() error {
+		_, err := sys.insert.InsertManyFast(ctx, sys.params(o.jobs))
+
+		return err
+	})
+
+	return f, err
+}
+
+func enqueueAsynq(ctx context.Context, s *servers, o options) (figures, error) {
+	sys, err := newAsynq(s, producers)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.close()
+
+	f := figures{}
+	f["singly_per_s"], err = timed(o.jobs, func() error {
+		return produce(o.jobs, func(n int) error { return sys.enqueue(ctx, int64(n)) })
+	})
+
+	return f, err
+}

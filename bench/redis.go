@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"imagerun/queue"
+	"imagerun/queue/asynqueue"
+)
+
+func redisBench() bench {
+	return bench{
+		name:  "redis",
+		aim:   "bytes of Redis per waiting job ≤ 1.1 × bare asynq; commands/s of an idle worker ≤ 1.1 × bare asynq and ≤ 700",
+		jobs:  10_000,
+		round: redisRound,
+		judge: func(m map[string]figures) (map[string]float64, bool) {
+			r := map[string]float64{
+				"bytes per waiting job: ours ÷ asynq": m[ours]["bytes_per_job"] / m["asynq"]["bytes_per_job"],
+				"idle commands/s: ours ÷ asynq":       m[ours]["idle_commands_per_s"] / m["asynq"]["idle_commands_per_s"],
+			}
+
+			for _, v := range r {
+				if v > 1.1 {
+					return r, false
+				}
+			}
+
+			return r, m[ours]["idle_commands_per_s"] <= 700
+		},
+	}
+}
+
+// redisRound weighs waiting jobs, and then idle workers with the product's own queues.
+func redisRound(ctx context.Context, s *servers, o options) (map[string]figures, error) {
+	watch := 8 * time.Second
+	if o.quick {
+		watch = time.Second
+	}
+
+	return turns(ctx, map[string]func(context.Context) (figures, error){
+		ours:             func(ctx context.Context) (figures, error) { return weighOurs(ctx, s, o, watch) },
+		"ours.scheduler": func(ctx context.Context) (figures, error) { return weighScheduler(ctx, s, o, watch) },
+		"asynq":          func(ctx context.Context) (figures, error) { return weighAsynq(ctx, s, o, watch) },
+		"asynq.shipped":  func(ctx context.Context) (figures, error) { return weighShipped(ctx, s, o, watch) },
+		"river":          func(ctx context.Context) (figures, error) { return weighRiver(ctx, s, o, watch) },
+	})
+}
+
+// weigh returns the bytes that Redis holds more of after fn, for each job.
+func (s *servers) weigh(ctx context.Context, jobs int, fn func() error) (float64, error) {
+	if err := s.redis.Flush(ctx); err != nil {
+		return 0, err
+	}
+
+	before, err := s.memory(ctx)
+	if err != nil {
+		return 0, err
+	}
+
+	if err := fn(); err != nil {
+		return 0, err
+	}
+
+	after, err := s.memory(ctx)
+
+	return (after - before) / float64(jobs), err
+}
+
+// idleRates returns commands and statements a second while nothing happens for d. The first
+// second is not counted: starting is not idling.
+func (s *servers) idleRates(ctx context.Context, stmts *statements, d time.Duration) (figures, error) {
+	if err := pause(ctx, time.Second); err != nil {
+		return nil, err
+	}
+
+	var sent int64
+	if stmts != nil {
+		sent = stmts.n.Load()
+	}
+
+	before, err := s.commands(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	began := time.Now()
+
+	if err := pause(ctx, d); err != nil {
+		return nil, err
+	}
+
+	took := time.Since(began).Seconds()
+
+	after, err := s.commands(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	f := figures{"idle_commands_per_s": (after - before) / took}
+	if stmts != nil {
+		f["idle_statements_per_s"] = float64(stmts.n.Load()-sent) / took
+	}
+
+	return f, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// product are the groups of the product's worker: people wait for generation alone.
+func product(concurrency int) (groups []asynqueue.Group) {
+	for _, name := range queue.All().Queues() {
+		groups = append(groups, asynqueue.Group{
+			Name: name, Queues: map[string]int{name: 1}, Concurrency: concurrency, Latency: name == "generation",
+		})
+	}
+
+	return groups
+}
+
+func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+	sys, err := newOurs(ctx, s, kinds(), o.concurrency)
+	if err != nil {
+		return nil, err
+	}
+
+	sys.scheduler.stop() // it is weighed by itself
+
+	bytes, err := s.weigh(ctx, o.jobs, func() error {
+		if err := produce(o.jobs, func(n int) error { return sys.stageOne(ctx, n) }); err != nil {
+			return err
+		}
+
+		return sys.waiting(ctx, o.jobs)
+	})
+	sys.close()
+
+	if err != nil {
+		return nil, err
+	}
+
+	if sys, err = newOurs(ctx, s, queue.All(), o.concurrency); err != nil {
+		return nil, err
+	}
+	defer sys.close()
+
+	sys.scheduler.stop()
+
+	stop, err := sys.work(ctx, nil, product(o.concurrency)...)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+
+	f, err := s.idleRates(ctx, sys.stmts, watch)
+	if err == nil {
+		f["bytes_per_job"] = bytes
+	}
+
+	return f, err
+}
+
+func weighScheduler(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+	sys, err := newOurs(ctx, s, queue.All(), o.concurrency)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.close()
+
+	return s.idleRates(ctx, sys.stmts, watch)
+}
+
+func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+	sys, err := newAsynq(s, o.concurrency)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.close()
+
+	bytes, err := s.weigh(ctx, o.jobs, func() error {
+		return produce(o.jobs, func(int) error { return sys.enqueue(ctx, -1) })
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	if err := s.redis.Flush(ctx); err != nil {
+		return nil, err
+	}
+
+	var same []asynqServer
+
+	for _, g := range product(o.concurrency) {
+		if g.Latency {
+			same = append(same, pair(g.Name, g.Concurrency)...)
+		} else {
+			same = append(same, asynqServer{g.Name, g.Concurrency, slowPoll})
+		}
+	}
+
+	stop, err := sys.work(nothing, same...)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+
+	f, err := s.idleRates(ctx, nil, watch)
+	if err == nil {
+		f["bytes_per_job"] = bytes
+	}
+
+	return f, err
+}
+
+func nothing(context.Context, *asynq.Task) error { return nil }
+
+// weighShipped is one asynq server as it comes, for comparison.
+func weighShipped(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+	sys, err := newAsynq(s, o.concurrency)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.close()
+
+	stop, err := sys.work(nothing, asynqServer{queueName, o.concurrency, 0})
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+
+	return s.idleRates(ctx, nil, watch)
+}
+
+func weighRiver(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+	sys, err := newRiver(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.close()
+
+	_, stop, err := sys.work(ctx, riverDefault(o.concurrency), 1, nil)
+	if err != nil {
+		return nil, err
+	}
+
+	f, err := s.idleRates(ctx, sys.stmts, watch)
+	if e := stop(); err == nil {
+		err = e
+	}
+
+	return f, err
+}
