@@ -129,7 +129,7 @@ func TestCompose_ConfiguresEachProcess(t *testing.T) {
 
 	services := compose(t).Services
 
-	for _, process := range config.Processes() {
+	for _, process := range []config.Process{config.ProcessMigrate, config.ProcessAPI, config.ProcessWorker, config.ProcessScheduler} {
 		service, ok := services[string(process)]
 		require.True(t, ok, process)
 
