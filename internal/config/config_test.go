@@ -199,6 +199,7 @@ func TestLoad_Refusals(t *testing.T) {
 		"public url with path":       {env: []string{"IMAGERUN_HTTP_PUBLIC_URL=https://a.example/b"}, want: []string{"http.public_url", "without a path"}},
 		"public url with password":   {env: []string{"IMAGERUN_HTTP_PUBLIC_URL=https://u:p@a.example"}, want: []string{"http.public_url", "without user, password"}},
 		"public url without host":    {env: []string{"IMAGERUN_HTTP_PUBLIC_URL=imagerun"}, want: []string{"http.public_url", "such as https://"}},
+		"short unknown wait":         {env: []string{"IMAGERUN_GENERATION_UNKNOWN_WAIT=5s"}, want: []string{"generation.unknown_wait", "at least 20s in production"}},
 		"plain public url":           {env: []string{"IMAGERUN_HTTP_PUBLIC_URL=http://a.example"}, want: []string{"http.public_url", "https:// in production"}},
 		"plain vendor":               {env: []string{"IMAGERUN_FAL_QUEUE_URL=http://127.0.0.1:9"}, want: []string{"fal.queue_url", "https:// in production"}},
 		"plain store":                {env: []string{"IMAGERUN_STORAGE_ENDPOINT=http://127.0.0.1:9"}, want: []string{"storage.endpoint", "https:// in production"}},

@@ -139,6 +139,11 @@ func (c Config) validateAddresses(p *faults) {
 		p.add("fal.allow_private_media", "is for development alone: remove it, or set env to development")
 	}
 
+	// A worker may wait 15 s for the reply to a submit; whoever looks earlier may submit it again.
+	if c.Generation.UnknownWait < 20*time.Second && c.Env == Production {
+		p.add("generation.unknown_wait", "must be at least 20s in production, longer than a submit may take")
+	}
+
 	if len(c.Fal.MediaHosts) == 0 {
 		p.add("fal.media_hosts", "must name the hosts that images come from, such as fal.media")
 	}

@@ -24,7 +24,7 @@ func parseID(prefix, s string) (uuid.UUID, bool) {
 	}
 
 	var id uuid.UUID
-	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
+	if _, err := hex.Decode(id[:], []byte(digits)); err != nil || id == uuid.Nil {
 		return uuid.UUID{}, false
 	}
 
