@@ -404,6 +404,23 @@ COMMENT ON COLUMN public.queue_pause.queue IS 'erase: the name of a queue; when 
 
 COMMENT ON COLUMN public.queue_pause.operator IS 'erase: the login of one of our own operators; when the queue is resumed';
 
+CREATE TABLE public.schedule (
+    name text NOT NULL,
+    last_tick timestamp with time zone NOT NULL,
+    last_job uuid,
+    fired_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.schedule IS 'The row is locked while its due ticks become jobs, so each does once.';
+
+COMMENT ON COLUMN public.schedule.name IS 'erase: holds no personal value; never';
+
+COMMENT ON COLUMN public.schedule.last_tick IS 'Every tick up to here has been staged, skipped or missed.';
+
+COMMENT ON COLUMN public.schedule.last_job IS 'The job of the latest tick, which may be done by now. Null: none yet.';
+
+COMMENT ON COLUMN public.schedule.fired_at IS 'When that job was staged.';
+
 ALTER TABLE ONLY auth.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
@@ -484,6 +501,9 @@ ALTER TABLE ONLY public.provider_attempt
 
 ALTER TABLE ONLY public.queue_pause
     ADD CONSTRAINT queue_pause_pkey PRIMARY KEY (queue);
+
+ALTER TABLE ONLY public.schedule
+    ADD CONSTRAINT schedule_pkey PRIMARY KEY (name);
 
 CREATE INDEX "account_userId_idx" ON auth.account USING btree ("userId");
 
@@ -601,6 +621,8 @@ GRANT USAGE ON SEQUENCE public.job_audit_id_seq TO imagerun_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedule TO imagerun_app;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE imagerun_owner IN SCHEMA public GRANT USAGE ON SEQUENCES  TO imagerun_app;
 

@@ -38,22 +38,29 @@ func At(t time.Time) StageOption {
 //
 // Stage returns the id of the job, or of the live job that has the same [Key].
 func (q *Queue) Stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...StageOption) (uuid.UUID, error) {
+	id, _, err := q.stage(ctx, tx, args, opts...)
+
+	return id, err
+}
+
+// stage is Stage, and says whether the job is new.
+func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...StageOption) (_ uuid.UUID, fresh bool, _ error) {
 	kind := args.Kind()
 
 	policy, ok := q.kinds.Policy(kind)
 	if !ok {
-		return uuid.Nil, fmt.Errorf("stage %s: kind is not in the table of kinds", kind)
+		return uuid.Nil, false, fmt.Errorf("stage %s: kind is not in the table of kinds", kind)
 	}
 
 	data, err := json.Marshal(args)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("stage %s: %w", kind, err)
+		return uuid.Nil, false, fmt.Errorf("stage %s: %w", kind, err)
 	}
 
 	// Ids that rise with time keep the primary key's pages together.
 	id, err := uuid.NewV7()
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("stage %s: %w", kind, err)
+		return uuid.Nil, false, fmt.Errorf("stage %s: %w", kind, err)
 	}
 
 	p := db.JobStageParams{ID: id, Kind: kind, Queue: policy.Queue, Args: data}
@@ -63,7 +70,7 @@ func (q *Queue) Stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 
 	row, err := q.db.JobStage(ctx, tx, p)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("stage %s: %w", kind, err)
+		return uuid.Nil, false, fmt.Errorf("stage %s: %w", kind, err)
 	}
 
 	if row.ID == id {
@@ -71,7 +78,7 @@ func (q *Queue) Stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 		q.afterCommit(tx, q.pushOf(Task{ID: id, Epoch: 1, Queue: policy.Queue, Kind: kind}, row.RunAt), false)
 	}
 
-	return row.ID, nil
+	return row.ID, row.ID == id, nil
 }
 
 // Wake has the live job of this kind and key run now, once tx has committed; if it is running,

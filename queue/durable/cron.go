@@ -1,0 +1,203 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/queue"
+	"imagerun/queue/durable/db"
+)
+
+// Cron stages the jobs of schedules. Every scheduler runs one: a tick's job is staged and the
+// schedule advanced in one transaction under the schedule's lock, so several do it once, and one
+// that dies half-way has done nothing.
+type Cron struct {
+	q     *Queue
+	table []clockwork
+}
+
+// NewCron returns a cron of these schedules. It refuses specs that are not understood, kinds that
+// are not in the table and names given twice.
+func NewCron(q *Queue, schedules ...queue.Schedule) (*Cron, error) {
+	c := &Cron{q: q}
+	seen := make(map[string]bool, len(schedules))
+
+	for _, s := range schedules {
+		work, err := parseSchedule(s, q.kinds)
+		if err != nil {
+			return nil, err
+		}
+
+		if seen[s.Name] {
+			return nil, fmt.Errorf("schedule %s is in the table twice", s.Name)
+		}
+
+		seen[s.Name] = true
+		c.table = append(c.table, work)
+	}
+
+	return c, nil
+}
+
+// Run fires what is due each second until ctx ends.
+func (c *Cron) Run(ctx context.Context) error {
+	every(ctx, time.Second, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, passTimeout)
+		defer cancel()
+
+		if err := c.pass(ctx); err != nil {
+			c.q.complain(ctx, "schedules were not looked at", err)
+		}
+	})
+
+	return nil
+}
+
+// pass looks at all schedules with one query, and fires those with a tick that is due.
+func (c *Cron) pass(ctx context.Context) error {
+	rows, err := c.rows(ctx)
+	if err != nil {
+		return err
+	}
+
+	var errs []error
+
+	for _, w := range c.table {
+		row, ok := rows[w.Name]
+		if !ok {
+			// New: from now on it has a past.
+			errs = append(errs, c.q.db.ScheduleAdd(ctx, c.q.pool, []string{w.Name}))
+
+			continue
+		}
+
+		if ticks, _ := w.due(row.LastTick, row.Now); len(ticks) > 0 {
+			_, err := c.Fire(ctx, w.Name)
+			errs = append(errs, err)
+		}
+	}
+
+	return errors.Join(errs...)
+}
+
+// Fire stages the jobs of the ticks of one schedule that are due, and returns how many. While
+// another process does so it does nothing. A schedule that has never been looked at begins now.
+func (c *Cron) Fire(ctx context.Context, name string) (staged int, err error) {
+	w, ok := c.find(name)
+	if !ok {
+		return 0, fmt.Errorf("fire schedule: %w schedule %q", ErrUnknown, name)
+	}
+
+	err = c.q.inTx(ctx, func(tx pgx.Tx) error {
+		row, err := c.q.db.ScheduleLock(ctx, tx, name)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil // locked by another, or to be added by the next pass
+		}
+
+		if err != nil {
+			return err
+		}
+
+		ticks, reached := w.due(row.LastTick, row.Now)
+
+		var last *uuid.UUID
+
+		for _, tick := range ticks {
+			// One key for all ticks has them share the job that lives.
+			key := "schedule:" + name
+			if w.Overlap == queue.Allow {
+				key += fmt.Sprintf(":%d", tick.Unix())
+			}
+
+			id, fresh, err := c.q.stage(ctx, tx, w.Args(tick), Key(key))
+			if err != nil {
+				return err
+			}
+
+			if fresh {
+				staged++
+
+				last = &id
+			}
+		}
+
+		if !reached.After(row.LastTick) {
+			return nil
+		}
+
+		return c.q.db.ScheduleAdvance(ctx, tx, db.ScheduleAdvanceParams{Name: name, LastTick: reached, LastJob: last})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("fire schedule %s: %w", name, err)
+	}
+
+	if staged > 0 {
+		c.q.log.DebugContext(ctx, "schedule fired", slog.String("schedule", name), slog.Int("jobs", staged))
+	}
+
+	return staged, nil
+}
+
+// Scheduled is a schedule as operators see it.
+type Scheduled struct {
+	Name    string     `json:"name"`
+	Spec    string     `json:"spec"`
+	Kind    string     `json:"kind"`
+	LastRun *time.Time `json:"last_run"` // when the last job was staged; null: never
+	LastJob *uuid.UUID `json:"last_job"` // may be done by now
+	NextRun time.Time  `json:"next_run"` // in the past: a tick is due, and no scheduler runs
+}
+
+// List returns every schedule, in the order of the table.
+func (c *Cron) List(ctx context.Context) ([]Scheduled, error) {
+	rows, err := c.rows(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	list := make([]Scheduled, len(c.table))
+
+	for i, w := range c.table {
+		s := Scheduled{Name: w.Name, Spec: w.Spec, Kind: w.kind}
+
+		if row, ok := rows[w.Name]; ok {
+			s.LastRun, s.LastJob, s.NextRun = row.FiredAt, row.LastJob, w.next(row.LastTick)
+		} else {
+			s.NextRun = w.next(time.Now())
+		}
+
+		list[i] = s
+	}
+
+	return list, nil
+}
+
+func (c *Cron) rows(ctx context.Context) (map[string]db.ScheduleListRow, error) {
+	rows, err := c.q.db.ScheduleList(ctx, c.q.pool)
+	if err != nil {
+		return nil, fmt.Errorf("list schedules: %w", err)
+	}
+
+	byName := make(map[string]db.ScheduleListRow, len(rows))
+	for _, r := range rows {
+		byName[r.Name] = r
+	}
+
+	return byName, nil
+}
+
+func (c *Cron) find(name string) (clockwork, bool) {
+	for _, w := range c.table {
+		if w.Name == name {
+			return w, true
+		}
+	}
+
+	return clockwork{}, false
+}
