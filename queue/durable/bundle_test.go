@@ -56,6 +56,7 @@ type engine struct {
 	down   error
 	pushes []durable.Push
 	states map[string]string // task name → pending, active or nothing
+	mark   durable.Mark
 }
 
 func (e *engine) Push(_ context.Context, p durable.Push) error {
@@ -105,6 +106,45 @@ func (e *engine) Alive(_ context.Context, tasks []durable.Task) ([]bool, error) 
 	return alive, e.down
 }
 
+func (e *engine) Beat(context.Context, []string) ([]durable.Mark, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	if e.down != nil {
+		return nil, e.down
+	}
+
+	e.mark.Queue = "tests"
+	e.mark.Count++
+
+	return []durable.Mark{e.mark}, nil
+}
+
+func (e *engine) Whole(_ context.Context, m durable.Mark) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	e.mark.Whole = e.mark.Whole || m.Count <= e.mark.Count
+
+	return e.down
+}
+
+// lose forgets every task, as a server that was emptied does; or one that came back with what it
+// had long ago.
+func (e *engine) lose(m durable.Mark) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	e.states, e.mark = map[string]string{}, m
+}
+
+func (e *engine) whole() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	return e.mark.Whole && e.mark.Count > 2
+}
+
 func (e *engine) set(t durable.Task, state string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -152,7 +192,7 @@ func setup(t *testing.T, timing durable.Timing) *bundle {
 func setupOn(t *testing.T, pool *pgxpool.Pool, timing durable.Timing) *bundle {
 	t.Helper()
 
-	b := &bundle{t: t, pool: pool, engine: &engine{states: map[string]string{}}}
+	b := &bundle{t: t, pool: pool, engine: &engine{states: map[string]string{}, mark: durable.Mark{Whole: true}}}
 	b.queue = durable.New(pool, kinds(), durable.Options{Pusher: b.engine, Timing: timing})
 	b.runner, b.h = b.worker()
 

@@ -64,6 +64,19 @@ type Pusher interface {
 	Active(ctx context.Context, queues []string) ([]Task, error)
 	// Alive reports of each task whether the engine will still bring it to a worker, or has.
 	Alive(ctx context.Context, tasks []Task) ([]bool, error)
+	// Beat counts the mark of each queue up by one, in whatever stores the queue's tasks and is
+	// lost with them, and reports it. With an error come the marks that could be counted.
+	Beat(ctx context.Context, queues []string) ([]Mark, error)
+	// Whole says of a queue's mark that the tasks beside it are complete again, unless it was
+	// lost once more since it counted as given.
+	Whole(ctx context.Context, m Mark) error
+}
+
+// Mark is what the engine has beside the tasks of one queue, to tell that it has lost them.
+type Mark struct {
+	Queue string
+	Count int64 // rises with each [Pusher.Beat]; lower than before: the engine's data is another
+	Whole bool  // false: the tasks were never pushed, or were lost
 }
 
 // Options say how the queue reaches its workers, and when it looks after what.
@@ -71,6 +84,10 @@ type Options struct {
 	Pusher Pusher       // nil: jobs are only staged, and some other process relays them
 	Log    *slog.Logger // nil: silent
 	Timing Timing
+
+	// Restore puts back whatever else the engine held of these queues, such as pauses, before
+	// their jobs are pushed again after a loss. It may be called again at any time. Nil: nothing.
+	Restore func(ctx context.Context, queues []string) error
 }
 
 // Timing holds every interval. A zero field means the default, which the promises of
@@ -84,6 +101,7 @@ type Timing struct {
 	Reconcile  time.Duration // rows are compared with Redis each; 5 s
 	Overdue    time.Duration // pushed or retrying rows are suspicious when late by; 10 s
 	AskAgain   time.Duration // a suspicious row is asked about at most each; 30 s
+	Watch      time.Duration // the mark that Redis loses with its data is looked at each; 1 s
 	Ahead      time.Duration // a job due later is pushed this long before; 5 min
 	Grace      time.Duration // a handler may take this to notice the end of its context; 5 s
 	Patience   time.Duration // a worker tries to write an outcome for this long; 1 min
@@ -102,6 +120,7 @@ func (t Timing) withDefaults() Timing {
 		{&t.Reconcile, 5 * time.Second},
 		{&t.Overdue, 10 * time.Second},
 		{&t.AskAgain, 30 * time.Second},
+		{&t.Watch, time.Second},
 		{&t.Ahead, 5 * time.Minute},
 		{&t.Grace, 5 * time.Second},
 		{&t.Patience, time.Minute},
@@ -122,6 +141,7 @@ type Queue struct {
 	pusher  Pusher
 	log     *slog.Logger
 	timing  Timing
+	restore func(ctx context.Context, queues []string) error
 	db      *db.Queries
 	metrics *metrics
 
@@ -146,12 +166,17 @@ func New(pool *pgxpool.Pool, kinds queue.Kinds, o Options) *Queue {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 
+	if o.Restore == nil {
+		o.Restore = func(context.Context, []string) error { return nil }
+	}
+
 	return &Queue{
 		pool:    pool,
 		kinds:   kinds,
 		pusher:  o.Pusher,
 		log:     o.Log,
 		timing:  o.Timing.withDefaults(),
+		restore: o.Restore,
 		db:      db.New(),
 		metrics: newMetrics(),
 		pushes:  make(chan pushing, backlog),

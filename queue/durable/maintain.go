@@ -17,8 +17,8 @@ const (
 
 var errNoPusher = errors.New("maintain: queue has no pusher")
 
-// Maintain runs the relay, the sweeper and the reconciler until ctx ends. Every scheduler runs
-// it: they need no leader, since whatever two of them do at once is done once.
+// Maintain runs the relay, the sweeper, the reconciler and the rebuilder until ctx ends. Every
+// scheduler runs it: they need no leader, since whatever two of them do at once is done once.
 func (q *Queue) Maintain(ctx context.Context) error {
 	if q.pusher == nil {
 		return errNoPusher
@@ -26,12 +26,14 @@ func (q *Queue) Maintain(ctx context.Context) error {
 
 	sweeper := sweeper{q: q, now: time.Now}
 	reconciler := newReconciler(q)
+	rebuilder := rebuilder{q: q, seen: map[string]int64{}}
 
 	var wg sync.WaitGroup
 
 	wg.Go(func() { every(ctx, q.timing.Relay, q.relay) })
 	wg.Go(func() { every(ctx, q.timing.Sweep, sweeper.pass) })
 	wg.Go(func() { every(ctx, q.timing.Reconcile, reconciler.pass) })
+	wg.Go(func() { every(ctx, q.timing.Watch, rebuilder.pass) })
 	wg.Wait()
 
 	return nil

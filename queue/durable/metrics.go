@@ -33,6 +33,8 @@ type metrics struct {
 	events *prometheus.CounterVec
 	late   *prometheus.HistogramVec
 	run    *prometheus.HistogramVec
+
+	rebuilds *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -53,6 +55,10 @@ func newMetrics() *metrics {
 			Help:    "Time that handlers took, whatever came of it.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 3, 10),
 		}, labels),
+		rebuilds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "queue_rebuilds_total",
+			Help: "How often all tasks of a queue were pushed anew because Redis had lost them, or was new.",
+		}, []string{"queue"}),
 	}
 }
 
@@ -62,5 +68,5 @@ func (m *metrics) count(kind, queue, event string) {
 
 // Collectors returns the queue's metrics for a registry.
 func (q *Queue) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{q.metrics.events, q.metrics.late, q.metrics.run}
+	return []prometheus.Collector{q.metrics.events, q.metrics.late, q.metrics.run, q.metrics.rebuilds}
 }

@@ -33,15 +33,20 @@ type panicked struct{ stack []byte }
 
 func (p *panicked) Error() string { return "handler panicked" }
 
-// call runs the handler and turns a panic into an error.
-func (o *outcome) call(ctx context.Context) (err error) {
+// call runs the handler on its own goroutine and sends what it returned. A panic is an error, and
+// so is runtime.Goexit, which returns nothing.
+func (o *outcome) call(ctx context.Context, done chan<- error) {
+	err := errExited
+
 	defer func() {
 		if v := recover(); v != nil {
 			err = &panicked{stack: debug.Stack()}
 		}
+
+		done <- err
 	}()
 
-	return o.worker.Work(ctx, queue.Claimed{
+	err = o.worker.Work(ctx, queue.Claimed{
 		ID:          o.run.task.ID,
 		Args:        o.args,
 		Attempt:     o.attempt,
@@ -132,7 +137,7 @@ func (r *Runner) snooze(ctx context.Context, o *outcome, d time.Duration) (v Ver
 
 	row, held, err := attempt(ctx, r, func(ctx context.Context) (db.JobSnoozeRow, error) {
 		return r.q.db.JobSnooze(ctx, r.q.pool, db.JobSnoozeParams{
-			ID: o.run.task.ID, Holder: &o.run.holder, Delay: d.Seconds(),
+			ID: o.run.task.ID, Holder: &o.run.holder, Epoch: o.run.task.Epoch, Delay: d.Seconds(),
 		})
 	})
 
@@ -154,7 +159,7 @@ func (r *Runner) fail(ctx context.Context, o *outcome, spent int32) (v Verdict, 
 
 	row, held, err := attempt(ctx, r, func(ctx context.Context) (db.JobFailRow, error) {
 		return r.q.db.JobFail(ctx, r.q.pool, db.JobFailParams{
-			ID: o.run.task.ID, Holder: &o.run.holder,
+			ID: o.run.task.ID, Holder: &o.run.holder, Epoch: o.run.task.Epoch,
 			Afresh: o.deaf, Delay: delay.Seconds(), Spent: spent, ErrorCode: code,
 		})
 	})
@@ -162,8 +167,8 @@ func (r *Runner) fail(ctx context.Context, o *outcome, spent int32) (v Verdict, 
 		return r.stale(ctx, o, err)
 	}
 
-	if o.deaf {
-		r.next(o, row.Epoch, row.RunAt, true)
+	if row.State == stateStaged {
+		r.next(o, row.Epoch, row.RunAt, o.deaf)
 
 		return Verdict{Do: Ack}, eventFailed, nil
 	}

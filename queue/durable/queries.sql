@@ -64,9 +64,10 @@ select id from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) for no 
 delete from job where id = sqlc.arg(id) and holder = sqlc.arg(holder);
 
 -- name: JobSnooze :one
--- A job that was woken while it ran, or asked for now, is staged anew; else it waits in Redis.
+-- A job that was woken while it ran, asked for now, or whose task Redis lost meanwhile (its epoch
+-- is another by now) is staged anew; else it waits in Redis.
 update job set
-    state       = case when wake or sqlc.arg(delay)::float8 = 0 then 'staged' else 'retrying' end,
+    state       = case when wake or sqlc.arg(delay)::float8 = 0 or epoch <> sqlc.arg(epoch)::integer then 'staged' else 'retrying' end,
     epoch       = epoch + (wake or sqlc.arg(delay)::float8 = 0)::integer,
     run_at      = clock_timestamp() + case when wake then 0 else sqlc.arg(delay)::float8 end * interval '1 second',
     staged_at   = clock_timestamp(),
@@ -79,9 +80,9 @@ returning state, epoch, run_at;
 
 -- name: JobFail :one
 -- One attempt is spent. afresh is for a handler that ignores the end of its context: the task
--- in Redis stays with it, so the next attempt needs another.
+-- in Redis stays with it, so the next attempt needs another. One that Redis lost has one already.
 update job set
-    state       = case when sqlc.arg(afresh)::boolean then 'staged' else 'retrying' end,
+    state       = case when sqlc.arg(afresh)::boolean or epoch <> sqlc.arg(epoch)::integer then 'staged' else 'retrying' end,
     epoch       = epoch + sqlc.arg(afresh)::boolean::integer,
     run_at      = clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second',
     staged_at   = clock_timestamp(),
@@ -92,7 +93,7 @@ update job set
     wake        = false,
     lost        = 0
 where id = sqlc.arg(id) and holder = sqlc.arg(holder)
-returning epoch, run_at;
+returning state, epoch, run_at;
 
 -- name: JobHandBack :one
 update job set
@@ -184,3 +185,27 @@ update job set
     staged_at = clock_timestamp()
 from free where job.id = free.id
 returning job.id, job.kind, job.queue, job.epoch, job.run_at;
+
+-- name: JobRebuildWaiting :execrows
+-- Redis lost what it held of these queues: every waiting job gets a new name, and the relay
+-- pushes it.
+with waiting as (
+    select id from job
+    where state in ('pushed', 'retrying') and queue = any(sqlc.arg(queues)::text[])
+    order by id limit sqlc.arg(max_rows) for no key update skip locked
+)
+update job set
+    state     = 'staged',
+    epoch     = epoch + 1,
+    staged_at = clock_timestamp()
+from waiting where job.id = waiting.id;
+
+-- name: JobRebuildRunning :exec
+-- The holder keeps the job; only what follows from its outcome goes by the new name.
+with running as (
+    select id from job
+    where state = 'running' and queue = any(sqlc.arg(queues)::text[])
+    order by id for no key update skip locked
+)
+update job set epoch = epoch + 1
+from running where job.id = running.id;

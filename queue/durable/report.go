@@ -13,6 +13,8 @@ import (
 var (
 	errNotCommitted = errors.New("handler called Complete but its transaction did not commit")
 
+	errExited = errors.New("handler ended its goroutine instead of returning")
+
 	codeWord = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 )
 
@@ -38,6 +40,8 @@ func (r *Runner) code(o *outcome) string {
 	switch {
 	case errors.Is(o.err, queue.ErrUndecodable):
 		return "undecodable"
+	case errors.Is(o.err, errExited):
+		return "exited"
 	case errors.Is(o.err, errNotCommitted):
 		return "not_committed"
 	case errors.Is(o.cause, queue.ErrTimeout):

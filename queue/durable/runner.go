@@ -120,7 +120,7 @@ func (r *Runner) Work(ctx context.Context, t Task) Verdict {
 
 	done := make(chan error, 1)
 
-	go func() { done <- o.call(hctx) }()
+	go o.call(hctx, done)
 
 	if o.await(hctx, done) {
 		return r.settle(ctx, o)

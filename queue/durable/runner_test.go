@@ -3,6 +3,7 @@ package durable_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -108,6 +109,15 @@ func TestRunner_Outcomes(t *testing.T) {
 			handle:  func(*bundle, *queue.Job[probe]) error { panic("a prompt that nobody may see") },
 			verdict: durable.Verdict{Do: durable.Again, After: 10 * time.Second, Code: "panic", Spent: true},
 			row:     row{State: "retrying", Epoch: 1, Attempt: 1, Code: "panic", DueIn: 10},
+		},
+		"Goexit": { // as of t.FailNow
+			handle: func(*bundle, *queue.Job[probe]) error {
+				runtime.Goexit()
+
+				return nil
+			},
+			verdict: durable.Verdict{Do: durable.Again, After: 10 * time.Second, Code: "exited", Spent: true},
+			row:     row{State: "retrying", Epoch: 1, Attempt: 1, Code: "exited", DueIn: 10},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

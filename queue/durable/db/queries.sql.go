@@ -155,22 +155,23 @@ func (q *Queries) JobComplete(ctx context.Context, db DBTX, arg JobCompleteParam
 
 const jobFail = `-- name: JobFail :one
 update job set
-    state       = case when $1::boolean then 'staged' else 'retrying' end,
+    state       = case when $1::boolean or epoch <> $2::integer then 'staged' else 'retrying' end,
     epoch       = epoch + $1::boolean::integer,
-    run_at      = clock_timestamp() + $2::float8 * interval '1 second',
+    run_at      = clock_timestamp() + $3::float8 * interval '1 second',
     staged_at   = clock_timestamp(),
-    attempt     = attempt + $3::integer,
-    error_code  = $4::text,
+    attempt     = attempt + $4::integer,
+    error_code  = $5::text,
     holder      = null,
     lease_until = null,
     wake        = false,
     lost        = 0
-where id = $5 and holder = $6
-returning epoch, run_at
+where id = $6 and holder = $7
+returning state, epoch, run_at
 `
 
 type JobFailParams struct {
 	Afresh    bool
+	Epoch     int32
 	Delay     float64
 	Spent     int32
 	ErrorCode string
@@ -179,15 +180,17 @@ type JobFailParams struct {
 }
 
 type JobFailRow struct {
+	State string
 	Epoch int32
 	RunAt time.Time
 }
 
 // One attempt is spent. afresh is for a handler that ignores the end of its context: the task
-// in Redis stays with it, so the next attempt needs another.
+// in Redis stays with it, so the next attempt needs another. One that Redis lost has one already.
 func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobFailRow, error) {
 	row := db.QueryRow(ctx, jobFail,
 		arg.Afresh,
+		arg.Epoch,
 		arg.Delay,
 		arg.Spent,
 		arg.ErrorCode,
@@ -195,7 +198,7 @@ func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobF
 		arg.Holder,
 	)
 	var i JobFailRow
-	err := row.Scan(&i.Epoch, &i.RunAt)
+	err := row.Scan(&i.State, &i.Epoch, &i.RunAt)
 	return i, err
 }
 
@@ -332,6 +335,50 @@ func (q *Queries) JobOverdue(ctx context.Context, db DBTX, overdue float64) ([]J
 	return items, nil
 }
 
+const jobRebuildRunning = `-- name: JobRebuildRunning :exec
+with running as (
+    select id from job
+    where state = 'running' and queue = any($1::text[])
+    order by id for no key update skip locked
+)
+update job set epoch = epoch + 1
+from running where job.id = running.id
+`
+
+// The holder keeps the job; only what follows from its outcome goes by the new name.
+func (q *Queries) JobRebuildRunning(ctx context.Context, db DBTX, queues []string) error {
+	_, err := db.Exec(ctx, jobRebuildRunning, queues)
+	return err
+}
+
+const jobRebuildWaiting = `-- name: JobRebuildWaiting :execrows
+with waiting as (
+    select id from job
+    where state in ('pushed', 'retrying') and queue = any($1::text[])
+    order by id limit $2 for no key update skip locked
+)
+update job set
+    state     = 'staged',
+    epoch     = epoch + 1,
+    staged_at = clock_timestamp()
+from waiting where job.id = waiting.id
+`
+
+type JobRebuildWaitingParams struct {
+	Queues  []string
+	MaxRows int32
+}
+
+// Redis lost what it held of these queues: every waiting job gets a new name, and the relay
+// pushes it.
+func (q *Queries) JobRebuildWaiting(ctx context.Context, db DBTX, arg JobRebuildWaitingParams) (int64, error) {
+	result, err := db.Exec(ctx, jobRebuildWaiting, arg.Queues, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const jobRelay = `-- name: JobRelay :many
 select id, kind, queue, epoch, run_at from job
 where state = 'staged'
@@ -441,7 +488,7 @@ func (q *Queries) JobRenew(ctx context.Context, db DBTX, arg JobRenewParams) ([]
 
 const jobSnooze = `-- name: JobSnooze :one
 update job set
-    state       = case when wake or $1::float8 = 0 then 'staged' else 'retrying' end,
+    state       = case when wake or $1::float8 = 0 or epoch <> $2::integer then 'staged' else 'retrying' end,
     epoch       = epoch + (wake or $1::float8 = 0)::integer,
     run_at      = clock_timestamp() + case when wake then 0 else $1::float8 end * interval '1 second',
     staged_at   = clock_timestamp(),
@@ -449,12 +496,13 @@ update job set
     lease_until = null,
     wake        = false,
     lost        = 0
-where id = $2 and holder = $3
+where id = $3 and holder = $4
 returning state, epoch, run_at
 `
 
 type JobSnoozeParams struct {
 	Delay  float64
+	Epoch  int32
 	ID     uuid.UUID
 	Holder *uuid.UUID
 }
@@ -465,9 +513,15 @@ type JobSnoozeRow struct {
 	RunAt time.Time
 }
 
-// A job that was woken while it ran, or asked for now, is staged anew; else it waits in Redis.
+// A job that was woken while it ran, asked for now, or whose task Redis lost meanwhile (its epoch
+// is another by now) is staged anew; else it waits in Redis.
 func (q *Queries) JobSnooze(ctx context.Context, db DBTX, arg JobSnoozeParams) (JobSnoozeRow, error) {
-	row := db.QueryRow(ctx, jobSnooze, arg.Delay, arg.ID, arg.Holder)
+	row := db.QueryRow(ctx, jobSnooze,
+		arg.Delay,
+		arg.Epoch,
+		arg.ID,
+		arg.Holder,
+	)
 	var i JobSnoozeRow
 	err := row.Scan(&i.State, &i.Epoch, &i.RunAt)
 	return i, err
