@@ -43,5 +43,19 @@ func All() Kinds {
 			Timeout:  2 * time.Minute,
 			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
 		},
+		Policy{
+			Args:     PurgeIdempotency{},
+			Queue:    "retention",
+			Attempts: 20,
+			Timeout:  5 * time.Minute,
+			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+		},
+		Policy{
+			Args:     PurgeTombstones{},
+			Queue:    "retention",
+			Attempts: 20,
+			Timeout:  5 * time.Minute,
+			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+		},
 	)
 }

@@ -43,7 +43,7 @@ What they change is written to the table job_audit with the name of whoever did 
 	}
 	c.PersistentFlags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
 	c.AddCommand(jobsListCommand(&f), jobsShowCommand(&f), jobsRetryCommand(&f), jobsCancelCommand(&f),
-		jobsPauseCommand(&f, true), jobsPauseCommand(&f, false))
+		jobsPauseCommand(&f, true), jobsPauseCommand(&f, false), jobsSchedulesCommand(&f))
 
 	return c
 }

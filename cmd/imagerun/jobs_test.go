@@ -131,6 +131,30 @@ func TestJobs_Pause(t *testing.T) {
 	require.Empty(t, paused())
 }
 
+func TestJobs_Schedules(t *testing.T) {
+	t.Parallel()
+
+	pool, run := operator(t)
+
+	out, err := run("schedules")
+	require.NoError(t, err)
+	require.Regexp(t, `retention\.idempotency +@every 10m +retention\.purge_idempotency +- +20`, out)
+
+	_, err = pool.Exec(t.Context(), `insert into schedule (name, last_tick) values ('retention.tombstones', now() - interval '3 hours')`)
+	require.NoError(t, err)
+
+	out, err = run("schedules")
+	require.NoError(t, err)
+	require.Contains(t, out, "overdue: does a scheduler run?")
+
+	out, err = run("schedules", "--json")
+	require.NoError(t, err)
+
+	var list []durable.Scheduled
+	require.NoError(t, json.Unmarshal([]byte(out), &list))
+	require.Len(t, list, 2)
+}
+
 func TestJobs_RefusesSlips(t *testing.T) {
 	t.Parallel()
 

@@ -5,11 +5,10 @@ import (
 	"log/slog"
 	"time"
 
-	"imagerun/internal/clock"
 	"imagerun/internal/config"
-	"imagerun/internal/idempotency"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
+	"imagerun/queue/durable"
 )
 
 // Scheduler keeps jobs moving.
@@ -18,7 +17,7 @@ func Scheduler() Process {
 		Name:  config.ProcessScheduler,
 		Short: "Keep jobs moving",
 		Long: `scheduler relays jobs that nobody pushed, hands on those whose worker died, repairs what Redis
-lost, admits generations to free slots, ends those past their deadline and forgets what is old.
+lost, admits generations to free slots, ends those past their deadline and fires the schedules.
 Run at least two; whatever several do at once is done once.`,
 		Run: RunScheduler,
 	}
@@ -37,6 +36,11 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 		return err
 	}
 
+	cron, err := durable.NewCron(b.queue, queue.Schedules()...)
+	if err != nil {
+		return err
+	}
+
 	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log))
 
 	ctx, breaks := context.WithCancelCause(ctx)
@@ -50,8 +54,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 		"maintenance": b.queue.Maintain,
 		"admission":   forever(func(ctx context.Context) { service.RunAdmission(ctx, time.Second) }),
 		"deadlines":   forever(func(ctx context.Context) { service.RunDeadlines(ctx, time.Second) }),
-		"tombstones":  forever(func(ctx context.Context) { service.RunTombstones(ctx, time.Hour) }),
-		"idempotency": forever(b.purgeKeys),
+		"schedules":   cron.Run,
 	} {
 		decide.run(decide.ctx, name, loop)
 	}
@@ -64,22 +67,4 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 	carry.end()
 
 	return stopped(ctx, context.Cause(ctx))
-}
-
-// purgeKeys forgets old idempotency records, a batch at a time.
-func (b *base) purgeKeys(ctx context.Context) {
-	const batch = 5000
-
-	clock.Every(ctx, 10*time.Minute, func(ctx context.Context) {
-		for {
-			n, err := idempotency.Purge(ctx, b.pool, clock.System(), batch)
-			if err != nil && ctx.Err() == nil {
-				b.log.Error("idempotency records were not purged", slog.Any("error", err))
-			}
-
-			if err != nil || n < batch {
-				return
-			}
-		}
-	})
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 
+	"imagerun/internal/clock"
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/picture"
+	"imagerun/internal/idempotency"
 	"imagerun/internal/providers"
 	"imagerun/internal/providers/fal"
 	"imagerun/queue"
@@ -58,6 +60,13 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 
 	registry := queue.NewRegistry(queue.All())
 	service.Register(registry)
+	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
+
+	for _, p := range queue.All().Policies() {
+		if _, ok := registry.Worker(p.Args.Kind()); !ok {
+			return fmt.Errorf("kind %s has no handler", p.Args.Kind())
+		}
+	}
 
 	groups, err := groupsOf(cfg.Worker.Queues)
 	if err != nil {
@@ -123,6 +132,18 @@ func groupsOf(queues config.Queues) ([]asynqueue.Group, error) {
 	}
 
 	return groups, nil
+}
+
+// purgeKeys forgets old idempotency records, a batch at a time.
+func (b *base) purgeKeys(ctx context.Context, _ *queue.Job[queue.PurgeIdempotency]) error {
+	const batch = 5000
+
+	for {
+		n, err := idempotency.Purge(ctx, b.pool, clock.System(), batch)
+		if err != nil || n < batch {
+			return err
+		}
+	}
 }
 
 // codeOf names a handler's error for the job table, the dashboard and the metrics.

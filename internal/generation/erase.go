@@ -3,12 +3,10 @@ package generation
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
 
-	"imagerun/internal/clock"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
 	"imagerun/queue"
@@ -100,11 +98,14 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration
 	})
 }
 
-// RunTombstones forgets old tombstones, about each interval, until ctx ends.
-func (s *Service) RunTombstones(ctx context.Context, interval time.Duration) {
-	clock.Every(ctx, interval, func(ctx context.Context) {
-		if _, err := s.db.TombstonePurge(ctx, s.Pool, s.Now().Add(-TombstoneLifetime)); err != nil && ctx.Err() == nil {
-			s.Log.Error("tombstones were not purged", slog.Any("error", err))
-		}
-	})
+// tombstonePurger forgets old tombstones.
+type tombstonePurger struct{ *Service }
+
+// Handle implements [queue.Handler].
+func (h tombstonePurger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeTombstones]) error {
+	if _, err := h.db.TombstonePurge(ctx, h.Pool, h.Now().Add(-TombstoneLifetime)); err != nil {
+		return fmt.Errorf("purge tombstones: %w", err)
+	}
+
+	return nil
 }

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"imagerun/queue"
+	"imagerun/queue/durable"
+)
+
+func jobsSchedulesCommand(f *jobsFlags) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "schedules",
+		Short: "List the schedules with their last and next runs",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
+				return printSchedules(c.Context(), c.OutOrStdout(), pool, f.json)
+			})
+		},
+	}
+	f.asJSON(c)
+
+	return c
+}
+
+func printSchedules(ctx context.Context, w io.Writer, pool *pgxpool.Pool, asJSON bool) error {
+	cron, err := durable.NewCron(durable.New(pool, queue.All(), durable.Options{}), queue.Schedules()...)
+	if err != nil {
+		return err
+	}
+
+	list, err := cron.List(ctx)
+	if err != nil {
+		return err
+	}
+
+	if asJSON {
+		return printJSON(w, list)
+	}
+
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tWHEN (UTC)\tKIND\tLAST RUN\tNEXT RUN")
+
+	for _, s := range list {
+		next := stamp(&s.NextRun)
+		if time.Since(s.NextRun) > 10*time.Second {
+			next += ", overdue: does a scheduler run?"
+		}
+
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Spec, s.Kind, stamp(s.LastRun), next)
+	}
+
+	return t.Flush()
+}

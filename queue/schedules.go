@@ -1,0 +1,23 @@
+package queue
+
+import "time"
+
+// Schedules returns the product's table of schedules: every field of every row is written out.
+func Schedules() []Schedule {
+	return []Schedule{
+		{
+			Name:    "retention.idempotency",
+			Spec:    "@every 10m",
+			Args:    func(time.Time) Args { return PurgeIdempotency{} },
+			CatchUp: time.Hour,
+			Overlap: Skip,
+		},
+		{
+			Name:    "retention.tombstones",
+			Spec:    "17 * * * *",
+			Args:    func(time.Time) Args { return PurgeTombstones{} },
+			CatchUp: 24 * time.Hour,
+			Overlap: Skip,
+		},
+	}
+}
