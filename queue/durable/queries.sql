@@ -11,6 +11,15 @@ on conflict (kind, dedupe_key) where state <> 'dead'
 do update set dedupe_key = excluded.dedupe_key
 returning id, run_at;
 
+-- name: JobStageMany :exec
+-- Without keys, so nothing can be in the way.
+insert into job (id, kind, queue, args, run_at, created_at, staged_at)
+select fresh.id, fresh.kind, fresh.queue, fresh.args, clock_timestamp(), clock_timestamp(), clock_timestamp()
+from (
+    select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(kinds)::text[]) as kind,
+           unnest(sqlc.arg(queues)::text[]) as queue, unnest(sqlc.arg(args)::jsonb[]) as args
+) as fresh;
+
 -- name: JobWake :many
 -- Touches the row whatever its state: a claim that comes meanwhile waits for this transaction
 -- and so sees what it wrote.

@@ -571,6 +571,33 @@ func (q *Queries) JobStage(ctx context.Context, db DBTX, arg JobStageParams) (Jo
 	return i, err
 }
 
+const jobStageMany = `-- name: JobStageMany :exec
+insert into job (id, kind, queue, args, run_at, created_at, staged_at)
+select fresh.id, fresh.kind, fresh.queue, fresh.args, clock_timestamp(), clock_timestamp(), clock_timestamp()
+from (
+    select unnest($1::uuid[]) as id, unnest($2::text[]) as kind,
+           unnest($3::text[]) as queue, unnest($4::jsonb[]) as args
+) as fresh
+`
+
+type JobStageManyParams struct {
+	Ids    []uuid.UUID
+	Kinds  []string
+	Queues []string
+	Args   [][]byte
+}
+
+// Without keys, so nothing can be in the way.
+func (q *Queries) JobStageMany(ctx context.Context, db DBTX, arg JobStageManyParams) error {
+	_, err := db.Exec(ctx, jobStageMany,
+		arg.Ids,
+		arg.Kinds,
+		arg.Queues,
+		arg.Args,
+	)
+	return err
+}
+
 const jobStates = `-- name: JobStates :many
 select id, epoch, state from job where id = any($1::uuid[])
 `
