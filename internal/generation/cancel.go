@@ -141,21 +141,8 @@ func (h canceler) identify(ctx context.Context, a *db.ProviderAttempt) (known bo
 // close ends the attempt, removes what a collector may have put without committing it, and has
 // the provider's copy deleted.
 func (h canceler) close(ctx context.Context, job *queue.Job[queue.CancelAttempt], a db.ProviderAttempt) error {
-	images, err := h.db.ImageList(ctx, h.Pool, []uuid.UUID{a.TaskID})
-	if err != nil {
-		return fmt.Errorf("list images of %s: %w", a.TaskID, err)
-	}
-
-	var keys []string
-
-	for _, img := range images {
-		if ImageStatus(img.Status) != ImageStored {
-			keys = append(keys, img.Key, img.ThumbnailKey)
-		}
-	}
-
-	if err := h.Bucket.Delete(ctx, keys...); err != nil {
-		return fmt.Errorf("delete unwanted objects of %s: %w", a.TaskID, err)
+	if err := h.dropUnstored(ctx, a.TaskID); err != nil {
+		return err
 	}
 
 	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
@@ -169,4 +156,26 @@ func (h canceler) close(ctx context.Context, job *queue.Job[queue.CancelAttempt]
 
 		return job.Complete(ctx, tx)
 	})
+}
+
+// dropUnstored deletes the objects of a terminal task's images that were not committed as stored.
+func (s *Service) dropUnstored(ctx context.Context, task uuid.UUID) error {
+	images, err := s.db.ImageList(ctx, s.Pool, []uuid.UUID{task})
+	if err != nil {
+		return fmt.Errorf("list images of %s: %w", task, err)
+	}
+
+	var keys []string
+
+	for _, img := range images {
+		if ImageStatus(img.Status) != ImageStored {
+			keys = append(keys, img.Key, img.ThumbnailKey)
+		}
+	}
+
+	if len(keys) == 0 {
+		return nil
+	}
+
+	return wrap(s.Bucket.Delete(ctx, keys...), "delete unwanted objects of "+task.String())
 }

@@ -27,7 +27,7 @@ type collector struct{ *Service }
 // Handle looks at the attempt once: still running means later, a result means now.
 func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGeneration]) error {
 	a, err := h.db.AttemptGet(ctx, h.Pool, job.Args.AttemptID)
-	if notFound(err) || (err == nil && a.FinishedAt != nil) {
+	if notFound(err) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("read attempt %s: %w", job.Args.AttemptID, err)
@@ -38,8 +38,13 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 		return fmt.Errorf("read generation %s: %w", a.TaskID, err)
 	}
 
-	if Status(row.AiTask.Status).Terminal() {
-		return nil // the cancel job ends the attempt
+	switch {
+	case Status(row.AiTask.Status).Terminal():
+		// The cancel job ends the attempt. An earlier run of this one may have died with an object
+		// put that nobody wants.
+		return h.dropUnstored(ctx, a.TaskID)
+	case a.FinishedAt != nil:
+		return nil
 	}
 
 	result, err := h.result(ctx, a)

@@ -416,6 +416,44 @@ func TestCollectJob(t *testing.T) {
 		})
 	}
 
+	t.Run("KilledWithAnObjectPutAfterTheCancelJobWasDone_LeavesNoObject", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		g := b.start(t)
+		b.provider.finish(t, 0)
+
+		killed := false
+		b.bucket.before = func(string) error {
+			if killed {
+				return nil
+			}
+
+			b.bucket.mu.Unlock()
+			defer b.bucket.mu.Lock()
+
+			_, err := b.Cancel(t.Context(), b.user, g.ID)
+			require.NoError(t, err)
+			b.jobs.RunAll(t.Context())
+
+			return nil
+		}
+		b.bucket.after = func(string) error {
+			if !killed {
+				killed = true
+
+				panic("the process dies here")
+			}
+
+			return nil
+		}
+
+		b.pass(t, 30*time.Second)
+		require.NotEmpty(t, b.bucket.keys(), "it was put, and nothing knows it")
+		b.pass(t, 10*time.Second)
+		b.check(t)
+	})
+
 	t.Run("CanceledWhileItStores_LeavesNoObject", func(t *testing.T) {
 		t.Parallel()
 
