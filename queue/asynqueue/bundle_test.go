@@ -20,8 +20,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(workerPostgres) != "" {
-		os.Exit(killedWorker())
+	if mode := os.Getenv(childMode); mode != "" {
+		if err := beChild(mode); err != nil {
+			os.Exit(1)
+		}
+
+		os.Exit(0)
 	}
 
 	devtest.Main(m)
