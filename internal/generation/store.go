@@ -1,0 +1,193 @@
+package generation
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/db"
+	"imagerun/internal/generation/picture"
+	"imagerun/internal/postgres"
+	"imagerun/internal/providers"
+	"imagerun/queue"
+)
+
+// downloadMost bounds one output: a PNG of the largest size we ask for, twice over.
+const downloadMost = 32 << 20
+
+// store puts every image of the result into the bucket and settles the generation.
+func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
+	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		t, err := h.lock(ctx, tx, a.TaskID)
+		if err != nil {
+			return err
+		}
+
+		if err := job.Hold(ctx, tx); err != nil || t.status() == StatusStoring {
+			return err
+		}
+
+		return h.change(ctx, tx, t, StatusStoring, "", nil)
+	})
+	if err != nil {
+		return moot(err)
+	}
+
+	images, err := h.db.ImageList(ctx, h.Pool, []uuid.UUID{a.TaskID})
+	if err != nil {
+		return fmt.Errorf("list images of %s: %w", a.TaskID, err)
+	}
+
+	verdicts := make(map[uuid.UUID]ImageStatus)
+
+	for _, img := range images {
+		i := int(img.Index)
+
+		switch {
+		case ImageStatus(img.Status) != ImagePending:
+		case i >= len(result.Images):
+			verdicts[img.ID] = ImageFailed
+		case result.Images[i].Blocked:
+			verdicts[img.ID] = ImageBlocked
+		default:
+			stored, err := h.storeOne(ctx, job, a, img, result.Images[i].URL)
+			if err != nil {
+				return moot(err)
+			}
+
+			if !stored {
+				verdicts[img.ID] = ImageFailed
+			}
+		}
+	}
+
+	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error { return h.settle(ctx, tx, job, a, verdicts) })
+
+	return moot(err)
+}
+
+// storeOne brings one image to the bucket and commits that it is there. False: what the
+// provider delivers is not a picture, or nothing.
+func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, img db.AiImage, url string) (bool, error) {
+	body, err := h.Provider.Download(ctx, url, downloadMost)
+	h.metrics.call("download", err)
+
+	if err != nil {
+		transient := providers.ClassOf(err) == providers.Transient || ctx.Err() != nil
+		if transient && !job.LastAttempt() {
+			return false, err
+		}
+
+		h.Log.Warn("image could not be downloaded",
+			slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
+
+		return false, nil
+	}
+
+	info, thumbnail, err := h.Pictures.Open(ctx, body)
+	if errors.Is(err, picture.ErrNotPicture) {
+		h.Log.Warn("provider delivered something that is not a picture",
+			slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
+
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+
+	contentType := info.Format.ContentType()
+
+	if err := h.Bucket.Put(ctx, img.Key, contentType, body); err != nil {
+		return false, fmt.Errorf("store image %s: %w", img.ID, err)
+	}
+
+	if err := h.Bucket.Put(ctx, img.ThumbnailKey, "image/jpeg", thumbnail); err != nil {
+		return false, fmt.Errorf("store thumbnail of %s: %w", img.ID, err)
+	}
+
+	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		t, err := h.lock(ctx, tx, a.TaskID)
+		if err != nil {
+			return err
+		}
+
+		if err := job.Hold(ctx, tx); err != nil {
+			return err
+		}
+
+		if t.status().Terminal() {
+			return errOver
+		}
+
+		now, sum := h.Now(), sha256.Sum256(body)
+		width, height, size := int32(info.Width), int32(info.Height), int64(len(body))
+
+		err = h.db.ImageStored(ctx, tx, db.ImageStoredParams{
+			ID: img.ID, ContentType: &contentType, Width: &width, Height: &height, Bytes: &size, Sha256: sum[:], StoredAt: &now,
+		})
+		if err != nil {
+			return fmt.Errorf("mark image %s stored: %w", img.ID, err)
+		}
+
+		return h.change(ctx, tx, t, StatusStoring, "", &img.Index)
+	})
+
+	if over(err) || notFound(err) {
+		// Nobody wants it any more: what was just put must go.
+		return false, errors.Join(err, h.Bucket.Delete(context.WithoutCancel(ctx), img.Key, img.ThumbnailKey))
+	}
+
+	return err == nil, err
+}
+
+// settle ends the generation by what became of its images.
+func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, verdicts map[uuid.UUID]ImageStatus) error {
+	t, err := h.lock(ctx, tx, a.TaskID)
+	if err != nil {
+		return err
+	}
+
+	for id, v := range verdicts {
+		if err := h.db.ImageSettle(ctx, tx, db.ImageSettleParams{ID: id, Status: string(v)}); err != nil {
+			return fmt.Errorf("settle image %s: %w", id, err)
+		}
+	}
+
+	images, err := h.db.ImageList(ctx, tx, []uuid.UUID{t.ID})
+	if err != nil {
+		return fmt.Errorf("list images of %s: %w", t.ID, err)
+	}
+
+	status, code := outcome(images)
+	if err := h.change(ctx, tx, t, status, code, nil); err != nil {
+		return err
+	}
+
+	if err := h.endAttempt(ctx, tx, a.ID, "done", nil); err != nil {
+		return err
+	}
+
+	return h.finish(ctx, tx, job, a.ID)
+}
+
+// outcome says what the images make of their generation.
+func outcome(images []db.AiImage) (Status, FailureCode) {
+	n := map[ImageStatus]int{}
+	for _, img := range images {
+		n[ImageStatus(img.Status)]++
+	}
+
+	switch {
+	case n[ImageStored] == len(images):
+		return StatusSucceeded, ""
+	case n[ImageStored] > 0:
+		return StatusPartial, ""
+	case n[ImageBlocked] > 0:
+		return StatusBlocked, FailureOutputBlocked
+	default:
+		return StatusFailed, FailureNoImage
+	}
+}
