@@ -23,6 +23,7 @@ import (
 	"imagerun/internal/providers/fal"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
+	"imagerun/queue/durable"
 )
 
 // drainFor is how long a stopping api answers as before, so that whoever routes to it notices.
@@ -64,7 +65,14 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		return err
 	}
 
-	b.pages = []ops.Page{{Path: "/queues", Title: "Queues", Handler: readOnly(asynqueue.Dashboard(b.redis, "/queues"))}}
+	cron, err := durable.NewCron(b.queue, queue.Schedules()...)
+	if err != nil {
+		return err
+	}
+
+	b.pages = []ops.Page{{Path: "/queues", Title: "Queues", Handler: asynqueue.Dashboard(asynqueue.DashboardOptions{
+		Client: b.redis, Prefix: "/queues", Admin: b.admin, Cron: cron, Log: log,
+	})}}
 	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log))
 
 	listener, err := ops.Listen(ctx, cfg.HTTP.Addr)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -34,6 +33,8 @@ type base struct {
 	redis    redis.UniversalClient
 	pusher   *asynqueue.Pusher
 	queue    *durable.Queue
+	admin    *durable.Admin
+	pauses   *asynqueue.Pauses
 	hints    *hints.Publisher
 	registry *prometheus.Registry
 	health   *telemetry.Health
@@ -64,7 +65,12 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 		registry: telemetry.NewRegistry(string(process), telemetry.Version()),
 		health:   telemetry.NewHealth(log, 2*time.Second),
 	}
-	b.queue = durable.New(pool, queue.All(), durable.Options{Pusher: b.pusher, Log: log})
+	b.queue = durable.New(pool, queue.All(), durable.Options{
+		Pusher: b.pusher, Log: log,
+		Restore: func(ctx context.Context, queues []string) error { return b.pauses.Restore(ctx, queues) },
+	})
+	b.admin = durable.NewAdmin(b.queue, nil)
+	b.pauses = asynqueue.NewPauses(b.pusher, b.admin, log)
 
 	b.health.Add("postgres", func(ctx context.Context) error { return pool.Ping(ctx) })
 	b.registry.MustRegister(b.queue.Collectors()...)
@@ -172,17 +178,4 @@ func fromFile[T any](path string, load func([]byte) (T, error)) (t T, err error)
 	}
 
 	return load(data)
-}
-
-// readOnly refuses everything that is not a look.
-func readOnly(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			http.Error(w, "this page is read-only", http.StatusMethodNotAllowed)
-
-			return
-		}
-
-		h.ServeHTTP(w, r)
-	})
 }

@@ -55,6 +55,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 		"admission":   forever(func(ctx context.Context) { service.RunAdmission(ctx, time.Second) }),
 		"deadlines":   forever(func(ctx context.Context) { service.RunDeadlines(ctx, time.Second) }),
 		"schedules":   cron.Run,
+		"pauses":      b.pauses.Run,
 	} {
 		decide.run(decide.ctx, name, loop)
 	}

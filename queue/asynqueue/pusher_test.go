@@ -3,8 +3,6 @@ package asynqueue_test
 import (
 	"context"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -29,13 +27,19 @@ func push(id uuid.UUID, epoch int32, in time.Duration) durable.Push {
 func TestConnect(t *testing.T) {
 	t.Parallel()
 
-	for _, bad := range []string{"", "http://s3cret@host", "redis+cluster://s3cret@host", "redis://:s3cret@host:port", "redis://:s3cret@h/x", "\x00s3cret"} {
+	for _, bad := range []string{"", "http://s3cret@host", "redis+cluster://s3cret@host", "redis+other://s3cret@host:1",
+		"redis+cluster://:s3cret@h:1,h:2/3", "redis+sentinel://:s3cret@h:1,h:2", "redis+sentinel://:s3cret@h:1/main/x",
+		"redis+sentinel://:s3cret@h:1/main?s3cret=%zz&\x00", "redis://:s3cret@host:port", "redis://:s3cret@h/x", "\x00s3cret"} {
 		_, err := asynqueue.Connect(bad, 0)
 		require.Error(t, err, bad)
 		require.NotContains(t, err.Error(), "s3cret")
 	}
 
-	for _, good := range []string{"redis://:pw@127.0.0.1:1/3", "rediss://127.0.0.1:1"} {
+	for _, good := range []string{
+		"redis://:pw@127.0.0.1:1/3", "rediss://127.0.0.1:1",
+		"redis+sentinel://user:pw@127.0.0.1:1,127.0.0.1:2/main/3", "rediss+sentinel://127.0.0.1:1/main?sentinel_user=a&sentinel_password=b",
+		"redis+cluster://user:pw@127.0.0.1:1,127.0.0.1:2", "rediss+cluster://127.0.0.1:1",
+	} {
 		c, err := asynqueue.Connect(good, 0)
 		require.NoError(t, err, "it does not dial")
 		require.Error(t, asynqueue.Check(t.Context(), c))
@@ -126,30 +130,4 @@ asynq_tasks_enqueued_total{queue="tests",state="pending"} 1
 asynq_tasks_enqueued_total{queue="tests",state="retry"} 0
 asynq_tasks_enqueued_total{queue="tests",state="scheduled"} 0
 `)))
-}
-
-func TestDashboard(t *testing.T) {
-	t.Parallel()
-
-	s := setup(t, devtest.Redis(t), durable.Timing{})
-	p := push(uuid.New(), 1, 0)
-	require.NoError(t, s.pusher.Push(t.Context(), p))
-
-	h := asynqueue.Dashboard(s.client, "/queues")
-	ask := func(method, path string) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
-
-		return w
-	}
-
-	require.Equal(t, http.StatusOK, ask(http.MethodGet, "/queues/").Code)
-
-	w := ask(http.MethodGet, "/queues/api/queues/tests/pending_tasks")
-	require.Equal(t, http.StatusOK, w.Code)
-	require.Contains(t, w.Body.String(), p.Name())
-
-	w = ask(http.MethodDelete, "/queues/api/queues/tests/pending_tasks/"+p.Name())
-	require.Equal(t, http.StatusMethodNotAllowed, w.Code, "for reading only")
-	require.Equal(t, map[string]int64{"pending": 1}, s.counts())
 }

@@ -1,0 +1,80 @@
+package asynqueue
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"imagerun/queue/durable"
+)
+
+// pausesEvery is how soon a pause set elsewhere, or lost by Redis, is applied.
+const pausesEvery = 5 * time.Second
+
+// Pauses makes asynq pause the queues that Postgres says are paused, and no others.
+type Pauses struct {
+	pusher *Pusher
+	admin  *durable.Admin
+	log    *slog.Logger
+}
+
+// NewPauses returns what keeps asynq's pauses as admin has them.
+func NewPauses(p *Pusher, admin *durable.Admin, log *slog.Logger) *Pauses {
+	return &Pauses{pusher: p, admin: admin, log: log}
+}
+
+// Restore applies the pauses of these queues. It is for [durable.Options.Restore]: a Redis that
+// lost its data must not have a paused queue worked.
+func (p *Pauses) Restore(ctx context.Context, queues []string) error {
+	paused, err := p.admin.Paused(ctx)
+	if err != nil {
+		return err
+	}
+
+	_, err = p.pusher.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, q := range queues {
+			if slices.Contains(paused, q) {
+				pipe.SetNX(ctx, queueKey(q, "paused"), time.Now().Unix(), 0)
+			} else {
+				pipe.Del(ctx, queueKey(q, "paused"))
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("apply pauses: %w", err)
+	}
+
+	return nil
+}
+
+// Run applies all pauses every five seconds until ctx ends; schedulers run it. What asynq's own
+// tools pause or resume is undone.
+func (p *Pauses) Run(ctx context.Context) error {
+	t := time.NewTicker(pausesEvery)
+	defer t.Stop()
+
+	for {
+		if err := p.once(ctx); err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "pauses were not applied", slog.Any("error", err))
+		}
+
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+func (p *Pauses) once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pausesEvery)
+	defer cancel()
+
+	return p.Restore(ctx, p.admin.Queues())
+}
