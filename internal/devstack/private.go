@@ -94,6 +94,40 @@ func (p *Private) Redis(ctx context.Context) (*Redis, error) {
 	return r, nil
 }
 
+// Cluster starts a Redis Cluster of three masters without replicas, which persists nothing.
+func (p *Private) Cluster(ctx context.Context) (*Cluster, error) {
+	dir, err := p.prepare("cluster")
+	if err != nil {
+		return nil, err
+	}
+
+	c, err := p.place.newRedisCluster(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+
+	p.onStop(c.Stop)
+
+	return c, nil
+}
+
+// Sentinel starts one Redis master, two replicas and three sentinels, which persist nothing.
+func (p *Private) Sentinel(ctx context.Context) (*Sentinel, error) {
+	dir, err := p.prepare("sentinel")
+	if err != nil {
+		return nil, err
+	}
+
+	s, err := p.place.newSentinel(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+
+	p.onStop(s.Stop)
+
+	return s, nil
+}
+
 // S3 starts a server with one bucket and random keys.
 func (p *Private) S3(ctx context.Context) (*S3, error) {
 	dir, err := p.prepare("s3")

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,11 +29,17 @@ type Redis struct {
 	dir     string
 	port    int
 	claim   *fileLock
-	durable bool // append-only file
+	durable bool     // append-only file
+	args    []string // of this kind of server; the first may be a configuration file
 	process *process
 }
 
 func (p *place) newRedis(ctx context.Context, dir string, durable bool, wish int) (*Redis, error) {
+	return p.newRedisWith(ctx, dir, durable, wish, "--databases", strconv.Itoa(redisDatabases))
+}
+
+// newRedisWith starts a server with more arguments; the first may be a configuration file.
+func (p *place) newRedisWith(ctx context.Context, dir string, durable bool, wish int, args ...string) (*Redis, error) {
 	bin, err := p.findRedis()
 	if err != nil {
 		return nil, err
@@ -49,28 +56,19 @@ func (p *place) newRedis(ctx context.Context, dir string, durable bool, wish int
 
 	r := &Redis{
 		URL: "redis://" + address(port) + "/0", Addr: address(port),
-		place: p, bin: bin, dir: dir, port: port, claim: claim, durable: durable,
+		place: p, bin: bin, dir: dir, port: port, claim: claim, durable: durable, args: args,
 	}
 
 	return r, r.start(ctx)
 }
 
 func (r *Redis) start(ctx context.Context) error {
-	appendonly := "no"
-	if r.durable {
-		appendonly = "yes"
-	}
-
 	client := r.client()
 	defer client.Close()
 
 	process, err := command{
 		name: "redis-server", dir: r.dir, log: filepath.Join(r.dir, "redis.log"), stop: syscall.SIGTERM,
-		args: []string{
-			r.bin, "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--dir", r.dir,
-			"--databases", strconv.Itoa(redisDatabases), "--save", "", "--appendonly", appendonly,
-			"--maxmemory-policy", "noeviction", "--daemonize", "no",
-		},
+		args: append([]string{r.bin}, r.arguments()...),
 	}.run(func(process *process) bool {
 		if ctx.Err() != nil {
 			process.signal(syscall.SIGKILL)
@@ -91,6 +89,18 @@ func (r *Redis) start(ctx context.Context) error {
 	r.process = process
 
 	return nil
+}
+
+func (r *Redis) arguments() []string {
+	appendonly := "no"
+	if r.durable {
+		appendonly = "yes"
+	}
+
+	return append(slices.Clone(r.args),
+		"--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--dir", r.dir,
+		"--save", "", "--appendonly", appendonly, "--maxmemory-policy", "noeviction", "--daemonize", "no",
+	)
 }
 
 func (r *Redis) client() *redis.Client {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,22 +18,22 @@ import (
 // for asynq's scripts, or it evicts keys. Waiting does not help.
 var ErrUnfit = errors.New("redis cannot carry jobs")
 
-// Connect returns a client for the Redis at rawURL, of the form redis:// or rediss://. It does
-// not dial. poolSize is how many connections it may hold: for a worker at least its servers and
-// its concurrency together; zero means 20. Errors never repeat the URL, which may hold a password.
+// Connect returns a client for the Redis at rawURL. It does not dial. The forms are
+//
+//	redis://user:password@host:port/database
+//	redis+sentinel://user:password@sentinel:port,sentinel:port/master/database
+//	redis+cluster://user:password@node:port,node:port
+//
+// with rediss for TLS; user, password and database may be left out. The sentinels themselves are
+// asked with the query's sentinel_user and sentinel_password, if any.
+//
+// poolSize is how many connections it may hold, to each node of a cluster: for a worker at least
+// its servers and its concurrency together; zero means 20. Errors never repeat the URL, which may
+// hold a password.
 func Connect(rawURL string, poolSize int) (redis.UniversalClient, error) {
-	u, err := url.Parse(rawURL)
+	o, err := parse(rawURL)
 	if err != nil {
-		return nil, errors.New("redis url is not understood")
-	}
-
-	if u.Scheme != "redis" && u.Scheme != "rediss" {
-		return nil, errors.New("redis url: the scheme must be redis or rediss")
-	}
-
-	o, err := redis.ParseURL(rawURL)
-	if err != nil {
-		return nil, errors.New("redis url is not understood")
+		return nil, err
 	}
 
 	if poolSize == 0 {
@@ -48,7 +47,7 @@ func Connect(rawURL string, poolSize int) (redis.UniversalClient, error) {
 	o.PoolTimeout = 4 * time.Second
 	o.ContextTimeoutEnabled = true // else a deadline of 50 ms waits for ReadTimeout
 
-	c := redis.NewClient(o)
+	c := redis.NewUniversalClient(o)
 	c.AddHook(&dequeueHook{})
 
 	return c, nil

@@ -136,6 +136,28 @@ func OwnRedis(t testing.TB) *devstack.Redis {
 	return r
 }
 
+// OwnCluster starts a Redis Cluster for this test alone.
+func OwnCluster(t testing.TB) *devstack.Cluster {
+	t.Helper()
+
+	c, err := servers.Cluster(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(c.Stop)
+
+	return c
+}
+
+// OwnSentinel starts a Redis with replicas and sentinels for this test alone.
+func OwnSentinel(t testing.TB) *devstack.Sentinel {
+	t.Helper()
+
+	s, err := servers.Sentinel(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+
+	return s
+}
+
 // Bucket is a bucket of one test, and how to reach it.
 type Bucket struct {
 	URL       string
