@@ -7,7 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"imagerun/internal/postgres"
+	"imagerun/queue"
 )
 
 const producers = 16
@@ -27,6 +30,8 @@ func enqueueBench() bench {
 				"bulk: ours ÷ river InsertManyFast":      m[ours]["bulk_per_s"] / m["river"]["bulk_fast_per_s"],
 				"bulk until pushed: ours ÷ river":        m[ours]["bulk_pushed_per_s"] / m["river"]["bulk_per_s"],
 				"singly until committed: ours ÷ river":   m[ours]["singly_committed_per_s"] / m["river"]["singly_per_s"],
+				"singly: ours ÷ bare rows":               m[ours]["singly_per_s"] / m["rows"]["singly_per_s"],
+				"bulk, a statement each: ours ÷ river":   m[ours]["bulk_in_turn_per_s"] / m["river"]["bulk_per_s"],
 				"bulk until pushed: ours ÷ asynq singly": m[ours]["bulk_pushed_per_s"] / m["asynq"]["singly_per_s"],
 			}
 
@@ -40,6 +45,7 @@ func enqueueRound(ctx context.Context, s *servers, o options) (map[string]figure
 		ours:    func(ctx context.Context) (figures, error) { return enqueueOurs(ctx, s, o) },
 		"river": func(ctx context.Context) (figures, error) { return enqueueRiver(ctx, s, o) },
 		"asynq": func(ctx context.Context) (figures, error) { return enqueueAsynq(ctx, s, o) },
+		"rows":  func(ctx context.Context) (figures, error) { return enqueueRows(ctx, s, o) },
 	})
 }
 
@@ -96,8 +102,22 @@ func (o *ourSystem) stageAll(ctx context.Context, n int) error {
 	return nil
 }
 
-// stageTogether stages n jobs in one transaction.
+// stageTogether stages n jobs in one transaction, with one statement.
 func (o *ourSystem) stageTogether(ctx context.Context, n int) error {
+	args := make([]queue.Args, n)
+	for i := range args {
+		args[i] = noop{N: int64(i)}
+	}
+
+	return postgres.InTx(ctx, o.pool, func(tx *postgres.Tx) error {
+		_, err := o.queue.StageMany(ctx, tx, args...)
+
+		return err
+	})
+}
+
+// stageInTurn stages n jobs in one transaction, one statement for each.
+func (o *ourSystem) stageInTurn(ctx context.Context, n int) error {
 	return postgres.InTx(ctx, o.pool, func(tx *postgres.Tx) error {
 		for i := range n {
 			if _, err := o.queue.Stage(ctx, tx, noop{N: int64(i)}); err != nil {
@@ -146,6 +166,11 @@ func enqueueOurs(ctx context.Context, s *servers, o options) (figures, error) {
 
 		return together.waiting(ctx, o.jobs)
 	})
+	if err != nil {
+		return nil, err
+	}
+
+	f["bulk_in_turn_per_s"], err = timed(o.jobs, func() error { return together.stageInTurn(ctx, o.jobs) })
 
 	return f, err
 }
@@ -198,6 +223,38 @@ func enqueueAsynq(ctx context.Context, s *servers, o options) (figures, error) {
 	f := figures{}
 	f["singly_per_s"], err = timed(o.jobs, func() error {
 		return produce(o.jobs, func(n int) error { return sys.enqueue(ctx, int64(n)) })
+	})
+
+	return f, err
+}
+
+// enqueueRows is no queue but its limit on this machine: a transaction that inserts one row of
+// an id into a table with nothing but its primary key.
+func enqueueRows(ctx context.Context, s *servers, o options) (figures, error) {
+	_, owner, err := s.database(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	pool, err := openPool(ctx, owner, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+
+	if _, err := pool.Exec(ctx, "create table bare (id uuid primary key, n bigint)"); err != nil {
+		return nil, err
+	}
+
+	f := figures{}
+	f["singly_per_s"], err = timed(o.jobs, func() error {
+		return produce(o.jobs, func(n int) error {
+			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, "insert into bare values (gen_random_uuid(), $1)", n)
+
+				return err
+			})
+		})
 	})
 
 	return f, err

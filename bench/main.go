@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,7 @@ type options struct {
 	rounds, jobs, concurrency int
 	quick                     bool
 	dir                       string // of the results
+	profile                   string // file; empty: none
 	out                       io.Writer
 }
 
@@ -62,6 +64,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds, of which the median counts")
 	flags.IntVar(&o.jobs, "jobs", 0, "jobs of each system in each round; 0: the bench's own number")
 	flags.IntVar(&o.concurrency, "concurrency", 100, "jobs at once of a worker: ours and bare asynq")
+	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process here")
 	flags.BoolVar(&o.quick, "quick", false, "one small round: does it run at all?")
 	flags.StringVar(&o.dir, "dir", "", "where the JSON goes; empty: bench/results of the repository")
 	flags.Usage = func() {
@@ -89,6 +92,19 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	chosen, err := choose(flags.Args())
 	if err != nil {
 		return err
+	}
+
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 
 	for _, b := range chosen {

@@ -86,9 +86,9 @@ type idle struct {
 	stop    func() error
 }
 
-// startRound has all systems idle at once and gives each one job after the other: in random
-// order, with random gaps, so that every system sees a job each 50 to 450 ms and what the
-// machine does meanwhile is every system's trouble. Calls return before the next is made.
+// startRound has all systems idle at once and gives them one job after the other, in random
+// order and with random gaps, so that each sees one every 200 ms, with gaps from 10 to 600 ms,
+// and what the machine does meanwhile is every system's trouble.
 func startRound(ctx context.Context, s *servers, o options) (_ map[string]figures, err error) {
 	var systems []*idle
 
@@ -122,7 +122,7 @@ func startRound(ctx context.Context, s *servers, o options) (_ map[string]figure
 		rand.Shuffle(len(systems), func(i, j int) { systems[i], systems[j] = systems[j], systems[i] })
 
 		for _, sys := range systems {
-			gap := 10*time.Millisecond + rand.N(80*time.Millisecond)
+			gap := 10*time.Millisecond + rand.N(60*time.Millisecond)
 
 			select {
 			case <-ctx.Done():
