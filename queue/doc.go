@@ -2,16 +2,41 @@
 // arguments and how a handler is written. The Postgres side is queue/durable, the Redis side
 // queue/asynqueue; neither is needed to write or to test a handler.
 //
-// A job is a row of the table job, written in the transaction of the state change that causes
-// it. Redis only carries its name to a worker that is free:
+// # Words
 //
-//	Stage        push          claim          Complete, in the handler's own transaction
-//	  → staged ───→ pushed ───→ running ───→ (row gone)
-//	                  ↑          │   │ ╲
-//	                  │          │   │   ╲ Cancel, or the last attempt failed
-//	     lease lost ──┴──────────┘   ↓     ↘
-//	     (new epoch)             retrying   dead
-//	                          (Snooze, error)
+//   - A job is work that is owed: a row of the table job, written in the transaction of the state
+//     change that causes it and gone in the transaction of its effect.
+//   - A kind is what jobs of one sort do ("generation.submit"): arguments, a [Policy], a [Handler].
+//     A product has one table of them ([All]).
+//   - To stage a job is to write its row; to push it is to tell Redis its name, so that a worker
+//     that is free learns of it; to claim it is to become its only holder.
+//   - A lease is how long a claim lasts without a heartbeat. Who lost it can write nothing more.
+//   - An attempt is spent by a failure, and by nothing else. To snooze is to ask for another run
+//     later without one; to wake is to have a job that waits run now.
+//   - A dead job failed for the last time, was given up by its handler, took three workers down or
+//     was canceled by an operator. It is kept until an operator retries or removes it.
+//   - The epoch names a push: a task in Redis is called id:epoch, and an older one is a duplicate.
+//   - A key makes a job the only live one of its kind with that key.
+//   - A [Schedule] stages a job at each tick of a clock.
+//
+// # States
+//
+//	Stage
+//	  ↓     push             claim                  Complete, or nil
+//	staged ──────→ pushed ──────────→ running ──────────────────────→ (row gone)
+//	  ↑                               │  │  │                             ↑
+//	  ├─ lease lost, handed back ─────┘  │  └─ Cancel, last failure, ─→ dead
+//	  │                                  │     third lease lost         │  (an operator
+//	  │                    Snooze, error │                              │   removes it)
+//	  ├─ woken ─── retrying ←────────────┘                              │
+//	  │                └─ claim when due → running                      │
+//	  └─ an operator retries ───────────────────────────────────────────┘
+//
+// Every arrow into staged raises the epoch, and so makes older tasks duplicates. A claim may come
+// before the push is marked: it is as good from staged. A job due later than in five minutes
+// stays staged until then.
+//
+// # Promises
 //
 // What may be relied on (docs/guarantees.md names the test of each line): a job exists if and
 // only if its transaction committed; it is worked at least once, whatever dies; with
@@ -23,4 +48,6 @@
 //
 // Arguments are ids, integers, booleans, times and enums. [NewKinds] refuses anything else, so
 // that no prompt, address, token or URL can be in Redis, in a log line or in the job table.
+//
+// How to add a kind is in docs/add-a-kind.md.
 package queue

@@ -41,7 +41,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 		return err
 	}
 
-	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log))
+	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log), b.queue.TableCollector())
 
 	ctx, breaks := context.WithCancelCause(ctx)
 	defer breaks(nil)

@@ -32,7 +32,13 @@ type dashboard struct {
 func newDashboard(t *testing.T) *dashboard {
 	t.Helper()
 
-	s := setup(t, devtest.Redis(t), durable.Timing{})
+	return newDashboardTimed(t, durable.Timing{})
+}
+
+func newDashboardTimed(t *testing.T, timing durable.Timing) *dashboard {
+	t.Helper()
+
+	s := setup(t, devtest.Redis(t), timing)
 	s.background(s.queue.Maintain)
 	// A Redis that is empty is one that lost everything, until the first pass has said otherwise.
 	s.eventually(10*time.Second, func() bool {
@@ -237,7 +243,7 @@ func TestDashboard_Bulk(t *testing.T) {
 	require.Equal(t, []string{"ada retry 1", "ada retry 1", "ada cancel 2", "ada cancel 2"}, d.audited())
 }
 
-func TestDashboard_PauseIsPostgress(t *testing.T) {
+func TestDashboard_PauseOutlivesRedis(t *testing.T) {
 	t.Parallel()
 
 	d := newDashboard(t)
@@ -333,4 +339,19 @@ func TestDashboard_Looks(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, next.After(time.Now()))
 	require.Equal(t, map[string]any{"events": []any{}}, d.press(http.MethodGet, "/scheduler_entries/chore/enqueue_events", ""))
+}
+
+func TestDashboard_EditsByAsynqsToolsAreRepaired(t *testing.T) {
+	t.Parallel()
+
+	d := newDashboardTimed(t, durable.Timing{
+		Reconcile: 50 * time.Millisecond, Overdue: 200 * time.Millisecond, AskAgain: 50 * time.Millisecond,
+	})
+	tool := asynq.NewInspectorFromRedisClient(d.client)
+	id := d.stage()
+
+	require.NoError(t, tool.ArchiveTask("tests", d.shown(id, 1, asynq.TaskStatePending)))
+	require.NoError(t, tool.DeleteTask("tests", d.shown(id, 2, asynq.TaskStatePending)))
+	d.shown(id, 3, asynq.TaskStatePending)
+	require.Zero(t, d.attempts(id))
 }

@@ -83,3 +83,9 @@ delete from queue_pause where queue = sqlc.arg(queue);
 
 -- name: Paused :many
 select queue from queue_pause order by queue;
+
+-- name: JobCounts :many
+-- Late is how long the one has been due that is overdue most.
+select kind, queue, state, count(*) as jobs,
+       greatest(max(extract(epoch from clock_timestamp() - run_at)), 0)::float8 as late
+from job group by kind, queue, state;

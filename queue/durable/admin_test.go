@@ -3,11 +3,14 @@ package durable_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/queue"
@@ -308,4 +311,37 @@ func TestAdmin_Pause(t *testing.T) {
 	require.Equal(t, []string{"pause tests", "resume tests", "pause tests"}, audited, "what changed nothing is nothing")
 
 	require.ErrorIs(t, admin.Pause(t.Context(), "test", "ada", true), durable.ErrUnknown)
+}
+
+func TestTableCollector(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, durable.Timing{})
+	c := b.queue.TableCollector()
+	head := `
+# HELP queue_jobs Rows of the job table, by kind, queue and state.
+# TYPE queue_jobs gauge
+`
+	require.NoError(t, testutil.CollectAndCompare(c, strings.NewReader(head+`queue_jobs{kind="test.probe",queue="tests",state="dead"} 0
+# HELP queue_oldest_job_seconds How long the most overdue live job has been due, running or not; zero: none is.
+# TYPE queue_oldest_job_seconds gauge
+queue_oldest_job_seconds{kind="test.probe",queue="tests"} 0
+`)), "zeros, so that an alert can tell them from nothing")
+
+	b.dead()
+	b.stage(durable.After(time.Hour))
+	late := b.stage()
+	b.exec(`update job set run_at = clock_timestamp() - interval '1 hour' where id = $1`, late.ID)
+
+	require.NoError(t, testutil.CollectAndCompare(c, strings.NewReader(head+`queue_jobs{kind="test.probe",queue="tests",state="dead"} 1
+queue_jobs{kind="test.probe",queue="tests",state="staged"} 2
+`), "queue_jobs"))
+
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(c)
+
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "queue_oldest_job_seconds", families[1].GetName())
+	require.InDelta(t, 3600, families[1].GetMetric()[0].GetGauge().GetValue(), 60)
 }

@@ -311,6 +311,47 @@ func (q *Queries) AuditOf(ctx context.Context, db DBTX, id uuid.UUID) ([]AuditOf
 	return items, nil
 }
 
+const jobCounts = `-- name: JobCounts :many
+select kind, queue, state, count(*) as jobs,
+       greatest(max(extract(epoch from clock_timestamp() - run_at)), 0)::float8 as late
+from job group by kind, queue, state
+`
+
+type JobCountsRow struct {
+	Kind  string
+	Queue string
+	State string
+	Jobs  int64
+	Late  float64
+}
+
+// Late is how long the one has been due that is overdue most.
+func (q *Queries) JobCounts(ctx context.Context, db DBTX) ([]JobCountsRow, error) {
+	rows, err := db.Query(ctx, jobCounts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobCountsRow
+	for rows.Next() {
+		var i JobCountsRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.Queue,
+			&i.State,
+			&i.Jobs,
+			&i.Late,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pauseAdd = `-- name: PauseAdd :execrows
 insert into queue_pause (queue, operator, paused_at) values ($1, $2, clock_timestamp())
 on conflict (queue) do nothing

@@ -1,0 +1,58 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"imagerun/queue"
+)
+
+// A table of kinds says of each how it is treated, field by field.
+func ExampleNewKinds() {
+	kinds := queue.NewKinds(queue.Policy{
+		Args:     queue.SubmitGeneration{},
+		Aliases:  []string{"generation.send"}, // jobs staged before it was renamed still run
+		Queue:    "generation",
+		Attempts: 10,
+		Timeout:  time.Minute,
+		Backoff:  queue.Backoff{First: 2 * time.Second, Max: time.Minute, Factor: 2},
+	})
+
+	p, ok := kinds.Policy("generation.send")
+	fmt.Println(ok, p.Args.Kind(), p.Backoff.Delay(1), p.Backoff.Delay(3), p.Backoff.Delay(99))
+	// Output: true generation.submit 2s 8s 1m0s
+}
+
+// On its last attempt a handler can settle instead of failing.
+func ExampleJob_LastAttempt() {
+	handle := func(_ context.Context, job *queue.Job[queue.SubmitGeneration]) error {
+		err := errors.New("vendor is away")
+		if job.LastAttempt() {
+			return queue.Cancel(err) // dead now, rather than once more
+		}
+
+		return err
+	}
+
+	fmt.Println(handle(context.Background(), &queue.Job[queue.SubmitGeneration]{Attempt: 9, MaxAttempts: 10}))
+	fmt.Println(handle(context.Background(), &queue.Job[queue.SubmitGeneration]{Attempt: 10, MaxAttempts: 10}))
+	// Output:
+	// vendor is away
+	// canceled: vendor is away
+}
+
+// A schedule makes a job of each tick. Several schedulers may run it: each tick is one job.
+func ExampleSchedule() {
+	s := queue.Schedule{
+		Name:    "retention.tombstones",
+		Spec:    "17 * * * *", // in UTC
+		Args:    func(time.Time) queue.Args { return queue.PurgeTombstones{} },
+		CatchUp: 24 * time.Hour, // a tick that nobody was there for is still staged
+		Overlap: queue.Skip,     // but not while the last one's job lives
+	}
+
+	fmt.Println(s.Args(time.Now()).Kind())
+	// Output: retention.purge_tombstones
+}
