@@ -296,7 +296,7 @@ CREATE TABLE public.job (
     CONSTRAINT job_check2 CHECK (((state = 'dead'::text) = (died_at IS NOT NULL))),
     CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['staged'::text, 'pushed'::text, 'running'::text, 'retrying'::text, 'dead'::text])))
 )
-WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='2000');
 
 COMMENT ON TABLE public.job IS 'Work that is owed. The row goes in the transaction that completes the job; a dead one waits for an operator.';
 

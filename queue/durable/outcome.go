@@ -122,7 +122,7 @@ func (r *Runner) look(ctx context.Context, u *run) (gone, ours bool, err error) 
 
 func (r *Runner) finish(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
 	n, _, err := attempt(ctx, r, func(ctx context.Context) (int64, error) {
-		return r.q.db.JobComplete(ctx, r.q.pool, db.JobCompleteParams{ID: o.run.task.ID, Holder: &o.run.holder})
+		return r.finishes.do(ctx, o.run)
 	})
 	if err != nil || n == 0 {
 		return r.stale(ctx, o, err)

@@ -45,6 +45,27 @@ where id = sqlc.arg(id) and epoch = sqlc.arg(epoch) and state in ('staged', 'pus
   and run_at <= clock_timestamp() + interval '2 seconds'
 returning kind, queue, args, attempt, extract(epoch from clock_timestamp() - run_at)::float8 as late;
 
+-- name: JobClaimMany :many
+-- JobClaim for several at once. A row that somebody has locked must not keep the others waiting:
+-- whoever is not in the answer is asked for singly.
+with wanted as (
+    select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch,
+           unnest(sqlc.arg(holders)::uuid[]) as holder
+), free as (
+    select job.id, wanted.holder from job join wanted on job.id = wanted.id and job.epoch = wanted.epoch
+    where job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
+    order by job.id for no key update of job skip locked
+)
+update job set
+    state       = 'running',
+    holder      = free.holder,
+    lease_until = clock_timestamp() + sqlc.arg(lease)::float8 * interval '1 second',
+    wake        = false
+from free, (select set_config('synchronous_commit', 'off', true)) as fast
+where job.id = free.id
+returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt,
+          extract(epoch from clock_timestamp() - job.run_at)::float8 as late;
+
 -- name: JobLook :one
 select state, epoch, holder, extract(epoch from run_at - clock_timestamp())::float8 as due_in
 from job where id = sqlc.arg(id);
@@ -71,6 +92,19 @@ select id from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) for no 
 
 -- name: JobComplete :execrows
 delete from job where id = sqlc.arg(id) and holder = sqlc.arg(holder);
+
+-- name: JobFinish :many
+-- JobComplete for several handlers that returned nil and left the end of their jobs to us. Losing
+-- this in a crash costs a repeat, which such a handler has agreed to.
+with mine as (
+    select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder
+), free as (
+    select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
+    order by job.id for update of job skip locked
+)
+delete from job using free, (select set_config('synchronous_commit', 'off', true)) as fast
+where job.id = free.id
+returning job.holder;
 
 -- name: JobSnooze :one
 -- A job that was woken while it ran, asked for now, or whose task Redis lost meanwhile (its epoch

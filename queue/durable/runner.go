@@ -51,6 +51,9 @@ type Runner struct {
 	// codeOf names a handler's error.
 	codeOf func(error) string
 
+	claims   gatherer[db.JobClaimRow]
+	finishes gatherer[int64]
+
 	mu       sync.Mutex
 	runs     map[*run]struct{}
 	stopping bool
@@ -74,7 +77,11 @@ func NewRunner(q *Queue, reg *queue.Registry, o RunnerOptions) *Runner {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 
-	return &Runner{q: q, reg: reg, log: o.Log, codeOf: coder(o.Code), runs: make(map[*run]struct{})}
+	r := &Runner{q: q, reg: reg, log: o.Log, codeOf: coder(o.Code), runs: make(map[*run]struct{})}
+	r.claims.one, r.claims.many = r.claimOne, r.claimMany
+	r.finishes.one, r.finishes.many = r.finishOne, r.finishMany
+
+	return r
 }
 
 // Work does everything about one task: claim, handler, outcome. It returns only when the handler
@@ -168,9 +175,7 @@ func (r *Runner) claim(ctx context.Context, u *run) (row db.JobClaimRow, v Verdi
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 
-	row, err := r.q.db.JobClaim(ctx, r.q.pool, db.JobClaimParams{
-		ID: u.task.ID, Epoch: u.task.Epoch, Holder: &u.holder, Lease: r.q.timing.Lease.Seconds(),
-	})
+	row, err := r.claims.do(ctx, u)
 	if err == nil {
 		u.claimed.Store(true)
 

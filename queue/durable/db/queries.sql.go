@@ -136,6 +136,76 @@ func (q *Queries) JobClaim(ctx context.Context, db DBTX, arg JobClaimParams) (Jo
 	return i, err
 }
 
+const jobClaimMany = `-- name: JobClaimMany :many
+with wanted as (
+    select unnest($2::uuid[]) as id, unnest($3::integer[]) as epoch,
+           unnest($4::uuid[]) as holder
+), free as (
+    select job.id, wanted.holder from job join wanted on job.id = wanted.id and job.epoch = wanted.epoch
+    where job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
+    order by job.id for no key update of job skip locked
+)
+update job set
+    state       = 'running',
+    holder      = free.holder,
+    lease_until = clock_timestamp() + $1::float8 * interval '1 second',
+    wake        = false
+from free, (select set_config('synchronous_commit', 'off', true)) as fast
+where job.id = free.id
+returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt,
+          extract(epoch from clock_timestamp() - job.run_at)::float8 as late
+`
+
+type JobClaimManyParams struct {
+	Lease   float64
+	Ids     []uuid.UUID
+	Epochs  []int32
+	Holders []uuid.UUID
+}
+
+type JobClaimManyRow struct {
+	Holder  uuid.UUID
+	Kind    string
+	Queue   string
+	Args    []byte
+	Attempt int32
+	Late    float64
+}
+
+// JobClaim for several at once. A row that somebody has locked must not keep the others waiting:
+// whoever is not in the answer is asked for singly.
+func (q *Queries) JobClaimMany(ctx context.Context, db DBTX, arg JobClaimManyParams) ([]JobClaimManyRow, error) {
+	rows, err := db.Query(ctx, jobClaimMany,
+		arg.Lease,
+		arg.Ids,
+		arg.Epochs,
+		arg.Holders,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobClaimManyRow
+	for rows.Next() {
+		var i JobClaimManyRow
+		if err := rows.Scan(
+			&i.Holder,
+			&i.Kind,
+			&i.Queue,
+			&i.Args,
+			&i.Attempt,
+			&i.Late,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const jobComplete = `-- name: JobComplete :execrows
 delete from job where id = $1 and holder = $2
 `
@@ -200,6 +270,45 @@ func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobF
 	var i JobFailRow
 	err := row.Scan(&i.State, &i.Epoch, &i.RunAt)
 	return i, err
+}
+
+const jobFinish = `-- name: JobFinish :many
+with mine as (
+    select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder
+), free as (
+    select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
+    order by job.id for update of job skip locked
+)
+delete from job using free, (select set_config('synchronous_commit', 'off', true)) as fast
+where job.id = free.id
+returning job.holder
+`
+
+type JobFinishParams struct {
+	Ids     []uuid.UUID
+	Holders []uuid.UUID
+}
+
+// JobComplete for several handlers that returned nil and left the end of their jobs to us. Losing
+// this in a crash costs a repeat, which such a handler has agreed to.
+func (q *Queries) JobFinish(ctx context.Context, db DBTX, arg JobFinishParams) ([]*uuid.UUID, error) {
+	rows, err := db.Query(ctx, jobFinish, arg.Ids, arg.Holders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []*uuid.UUID
+	for rows.Next() {
+		var holder *uuid.UUID
+		if err := rows.Scan(&holder); err != nil {
+			return nil, err
+		}
+		items = append(items, holder)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const jobHandBack = `-- name: JobHandBack :one
