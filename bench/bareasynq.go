@@ -30,14 +30,13 @@ func newAsynq(s *servers, concurrency int) (*asynqSystem, error) {
 
 func (a *asynqSystem) close() { _ = a.client.Close() }
 
-// enqueue pushes a task; its payload is n, or nothing when n is negative.
+// enqueue pushes a task whose payload is n.
 func (a *asynqSystem) enqueue(ctx context.Context, n int64) error {
-	var payload []byte
-	if n >= 0 {
-		payload = strconv.AppendInt(nil, n, 10)
-	}
+	return a.push(ctx, kind, queueName, strconv.AppendInt(nil, n, 10))
+}
 
-	_, err := a.asynq.EnqueueContext(ctx, asynq.NewTask(kind, payload), asynq.Queue(queueName))
+func (a *asynqSystem) push(ctx context.Context, kind, queue string, payload []byte) error {
+	_, err := a.asynq.EnqueueContext(ctx, asynq.NewTask(kind, payload), asynq.Queue(queue))
 
 	return err
 }

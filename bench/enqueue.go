@@ -83,9 +83,9 @@ func timed(jobs int, fn func() error) (float64, error) {
 	return rate(jobs, time.Since(began)), err
 }
 
-func (o *ourSystem) stageOne(ctx context.Context, n int) error {
+func (o *ourSystem) stageOne(ctx context.Context, args queue.Args) error {
 	return postgres.InTx(ctx, o.pool, func(tx *postgres.Tx) error {
-		_, err := o.queue.Stage(ctx, tx, noop{N: int64(n)})
+		_, err := o.queue.Stage(ctx, tx, args)
 
 		return err
 	})
@@ -140,7 +140,7 @@ func enqueueOurs(ctx context.Context, s *servers, o options) (figures, error) {
 
 	f["singly_per_s"], err = timed(o.jobs, func() (err error) {
 		f["singly_committed_per_s"], err = timed(o.jobs, func() error {
-			return produce(o.jobs, func(n int) error { return single.stageOne(ctx, n) })
+			return produce(o.jobs, func(n int) error { return single.stageOne(ctx, noop{N: int64(n)}) })
 		})
 		if err != nil {
 			return err

@@ -65,6 +65,7 @@ type ourSystem struct {
 	pusher    *asynqueue.Pusher
 	queue     *durable.Queue
 	kinds     queue.Kinds
+	queues    []string
 	stmts     *statements
 	carrier   *background // pushes what commits hand over
 	scheduler *background // relay, sweeper, reconciler
@@ -76,7 +77,7 @@ func newOurs(ctx context.Context, s *servers, k queue.Kinds, concurrency int) (*
 		return nil, err
 	}
 
-	o := &ourSystem{kinds: k, stmts: &statements{}}
+	o := &ourSystem{kinds: k, queues: k.Queues(), stmts: &statements{}}
 
 	if o.pool, err = openPool(ctx, url, o.stmts); err != nil {
 		return nil, err
@@ -136,7 +137,7 @@ func (o *ourSystem) rows(ctx context.Context, where string) (n int, err error) {
 
 // tasks returns how many tasks Redis holds in the given states.
 func (o *ourSystem) tasks(ctx context.Context, states ...string) (n int64, err error) {
-	counts, err := o.pusher.Counts(ctx, []string{queueName})
+	counts, err := o.pusher.Counts(ctx, o.queues)
 	if err != nil {
 		return 0, err
 	}

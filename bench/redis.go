@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
@@ -19,16 +21,13 @@ func redisBench() bench {
 		judge: func(m map[string]figures) (map[string]float64, bool) {
 			r := map[string]float64{
 				"bytes per waiting job: ours ÷ asynq": m[ours]["bytes_per_job"] / m["asynq"]["bytes_per_job"],
+				"bytes, compact: ours ÷ asynq":        m[ours]["bytes_per_job_compact"] / m["asynq"]["bytes_per_job_compact"],
 				"idle commands/s: ours ÷ asynq":       m[ours]["idle_commands_per_s"] / m["asynq"]["idle_commands_per_s"],
 			}
 
-			for _, v := range r {
-				if v > 1.1 {
-					return r, false
-				}
-			}
+			met := r["bytes per waiting job: ours ÷ asynq"] <= 1.1 && r["idle commands/s: ours ÷ asynq"] <= 1.1
 
-			return r, m[ours]["idle_commands_per_s"] <= 700
+			return r, met && m[ours]["idle_commands_per_s"] <= 700
 		},
 	}
 }
@@ -49,24 +48,40 @@ func redisRound(ctx context.Context, s *servers, o options) (map[string]figures,
 	})
 }
 
-// weigh returns the bytes that Redis holds more of after fn, for each job.
-func (s *servers) weigh(ctx context.Context, jobs int, fn func() error) (float64, error) {
-	if err := s.redis.Flush(ctx); err != nil {
-		return 0, err
+// weigh adds to f the bytes that Redis holds more of for each job after fn: as Redis is shipped,
+// and with room for a whole task in Redis's compact form of small hashes. A task is a hash of
+// which one value is a message of some 70 to 80 bytes, and the limit as shipped is 64.
+func (s *servers) weigh(ctx context.Context, f figures, jobs int, fn func() error) error {
+	client := redis.NewClient(&redis.Options{Addr: s.redis.Addr})
+	defer client.Close()
+
+	for figure, limit := range map[string]string{"bytes_per_job": "64", "bytes_per_job_compact": "128"} {
+		if err := client.ConfigSet(ctx, "hash-max-listpack-value", limit).Err(); err != nil {
+			return err
+		}
+
+		if err := s.redis.Flush(ctx); err != nil {
+			return err
+		}
+
+		before, err := s.memory(ctx)
+		if err != nil {
+			return err
+		}
+
+		if err := fn(); err != nil {
+			return err
+		}
+
+		after, err := s.memory(ctx)
+		if err != nil {
+			return err
+		}
+
+		f[figure] = (after - before) / float64(jobs)
 	}
 
-	before, err := s.memory(ctx)
-	if err != nil {
-		return 0, err
-	}
-
-	if err := fn(); err != nil {
-		return 0, err
-	}
-
-	after, err := s.memory(ctx)
-
-	return (after - before) / float64(jobs), err
+	return client.ConfigSet(ctx, "hash-max-listpack-value", "64").Err()
 }
 
 // idleRates returns commands and statements a second while nothing happens for d. The first
@@ -131,15 +146,17 @@ func product(concurrency int) (groups []asynqueue.Group) {
 }
 
 func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
-	sys, err := newOurs(ctx, s, kinds(), o.concurrency)
+	weights := figures{}
+
+	sys, err := newOurs(ctx, s, queue.All(), o.concurrency)
 	if err != nil {
 		return nil, err
 	}
 
 	sys.scheduler.stop() // it is weighed by itself
 
-	bytes, err := s.weigh(ctx, o.jobs, func() error {
-		if err := produce(o.jobs, func(n int) error { return sys.stageOne(ctx, n) }); err != nil {
+	err = s.weigh(ctx, weights, o.jobs, func() error {
+		if err := produce(o.jobs, func(int) error { return sys.stageOne(ctx, queue.SubmitGeneration{}) }); err != nil {
 			return err
 		}
 
@@ -166,7 +183,7 @@ func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) 
 
 	f, err := s.idleRates(ctx, sys.stmts, watch)
 	if err == nil {
-		f["bytes_per_job"] = bytes
+		maps.Copy(f, weights)
 	}
 
 	return f, err
@@ -189,8 +206,13 @@ func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration)
 	}
 	defer sys.close()
 
-	bytes, err := s.weigh(ctx, o.jobs, func() error {
-		return produce(o.jobs, func(int) error { return sys.enqueue(ctx, -1) })
+	weights := figures{}
+
+	// A task of ours has no payload either.
+	err = s.weigh(ctx, weights, o.jobs, func() error {
+		return produce(o.jobs, func(int) error {
+			return sys.push(ctx, queue.SubmitGeneration{}.Kind(), "generation", nil)
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -218,7 +240,7 @@ func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration)
 
 	f, err := s.idleRates(ctx, nil, watch)
 	if err == nil {
-		f["bytes_per_job"] = bytes
+		maps.Copy(f, weights)
 	}
 
 	return f, err

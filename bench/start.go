@@ -171,7 +171,7 @@ func idleOurs(ctx context.Context, s *servers, o options) (*idle, error) {
 	}
 
 	return &idle{name: ours, starts: times,
-		enqueue: func(ctx context.Context, n int64) error { return sys.stageOne(ctx, int(n)) },
+		enqueue: func(ctx context.Context, n int64) error { return sys.stageOne(ctx, noop{N: n}) },
 		stop: func() error {
 			stop()
 			sys.close()
