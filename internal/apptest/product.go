@@ -191,7 +191,7 @@ func (p *Product) ready(t testing.TB, name, opsURL string) {
 	t.Helper()
 
 	require.Eventually(t, func() bool {
-		status, _, _ := p.fetch(t, opsURL+"/readyz")
+		status, _, _ := p.fetch(t, http.MethodGet, opsURL+"/readyz")
 
 		return status == http.StatusOK
 	}, 20*time.Second, 20*time.Millisecond, "%s is not ready\n%s", name, p.Log)
@@ -201,16 +201,26 @@ func (p *Product) ready(t testing.TB, name, opsURL string) {
 func (p *Product) Ops(t testing.TB, url string) (status int, body string) {
 	t.Helper()
 
-	status, body, err := p.fetch(t, url)
+	status, body, err := p.fetch(t, http.MethodGet, url)
 	require.NoError(t, err)
 
 	return status, body
 }
 
-func (p *Product) fetch(t testing.TB, url string) (status int, body string, err error) {
+// Press sends a command to a private listener as an operator.
+func (p *Product) Press(t testing.TB, method, url string) (status int) {
 	t.Helper()
 
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	status, _, err := p.fetch(t, method, url)
+	require.NoError(t, err)
+
+	return status
+}
+
+func (p *Product) fetch(t testing.TB, method, url string) (status int, body string, err error) {
+	t.Helper()
+
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	require.NoError(t, err)
 	r.SetBasicAuth(operator, Password)
 
