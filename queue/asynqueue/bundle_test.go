@@ -42,7 +42,7 @@ type handler = queue.HandlerFunc[probe]
 
 func kinds() queue.Kinds {
 	return queue.NewKinds(queue.Policy{
-		Args: probe{}, Queue: "tests", Attempts: 3, Timeout: 20 * time.Second,
+		Args: probe{}, Queue: "tests", Attempts: 3, Timeout: 2 * time.Minute,
 		Backoff: queue.Backoff{First: time.Second, Max: time.Minute, Factor: 2},
 	})
 }

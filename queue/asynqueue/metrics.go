@@ -34,10 +34,8 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	defer cancel()
 
 	counts, err := c.pusher.Counts(ctx, c.queues)
-	if err != nil {
+	if err != nil { // of some queue; the others are told all the same
 		c.log.WarnContext(ctx, "queues were not counted", slog.Any("error", err))
-
-		return
 	}
 
 	for _, n := range counts {

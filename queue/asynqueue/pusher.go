@@ -143,7 +143,8 @@ type Count struct {
 	N     int64
 }
 
-// Counts returns the size of every state of every given queue, zeros too.
+// Counts returns the size of every state of every given queue, zeros too. With an error come the
+// counts of the queues that answered.
 func (p *Pusher) Counts(ctx context.Context, queues []string) ([]Count, error) {
 	var (
 		counts []Count
@@ -165,15 +166,21 @@ func (p *Pusher) Counts(ctx context.Context, queues []string) ([]Count, error) {
 
 		return nil
 	})
+
+	known := counts[:0]
+
+	for i, c := range counts {
+		if sizes[i].Err() == nil {
+			c.N = sizes[i].Val()
+			known = append(known, c)
+		}
+	}
+
 	if err != nil {
-		return nil, fmt.Errorf("count tasks: %w", err)
+		return known, fmt.Errorf("count tasks: %w", err)
 	}
 
-	for i := range counts {
-		counts[i].N = sizes[i].Val()
-	}
-
-	return counts, nil
+	return known, nil
 }
 
 // asynq's keys, as asynq 0.26 has them in internal/base. Those of one queue share a hash slot.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
@@ -103,6 +104,38 @@ func TestPusher(t *testing.T) {
 	keys, err := s.client.Keys(ctx, "asynq:{tests}:*").Result()
 	require.NoError(t, err)
 	require.Empty(t, keys, "nothing is left behind")
+}
+
+func TestPusher_Archive(t *testing.T) {
+	t.Parallel()
+
+	s := setup(t, devtest.Redis(t), durable.Timing{})
+	ctx := t.Context()
+	held, delayed := push(uuid.New(), 1, 0), push(uuid.New(), 1, time.Minute)
+
+	for _, p := range []durable.Push{held, delayed} {
+		require.NoError(t, s.pusher.Push(ctx, p))
+	}
+
+	name, err := s.client.RPopLPush(ctx, "asynq:{tests}:pending", "asynq:{tests}:active").Result()
+	require.NoError(t, err)
+	require.NoError(t, s.client.HSet(ctx, "asynq:{tests}:t:"+name, "state", "active").Err())
+
+	// What a worker died of is kept; what waits somewhere is not.
+	require.NoError(t, s.pusher.Bury(ctx, held.Task))
+	require.NoError(t, s.pusher.Bury(ctx, delayed.Task))
+	require.Equal(t, map[string]int64{"archived": 1}, s.counts())
+
+	for i := range 1600 {
+		require.NoError(t, s.client.ZAdd(ctx, "asynq:{tests}:archived", redis.Z{Score: 2e9, Member: i}).Err())
+	}
+
+	for range 2 {
+		require.NoError(t, s.pusher.Tidy(ctx, []string{"tests", "empty"}))
+	}
+
+	require.Equal(t, map[string]int64{"archived": 1000}, s.counts())
+	require.Zero(t, s.client.Exists(ctx, "asynq:{tests}:t:"+name).Val(), "the oldest went, with what it consists of")
 }
 
 func TestPusher_TaskHoldsNothingButItsName(t *testing.T) {

@@ -68,6 +68,9 @@ func TestSweeper_PoisonIsSetAside(t *testing.T) {
 	require.Equal(t, "dead", got.State)
 	require.Equal(t, "poison", got.Code)
 
+	poison.Epoch = int32(got.Epoch) //nolint:gosec // a small number
+	b.eventually(5*time.Second, func() bool { return b.engine.state(poison) == "archived" })
+
 	require.Equal(t, durable.Ack, b.runner.Work(t.Context(), other).Do)
 	b.gone(other)
 }

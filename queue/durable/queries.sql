@@ -194,7 +194,7 @@ update job set
     died_at     = case when lost + 1 >= sqlc.arg(poison)::integer then clock_timestamp() end,
     error_code  = case when lost + 1 >= sqlc.arg(poison)::integer then 'poison' else error_code end,
     lost        = lost + 1,
-    epoch       = epoch + 1,
+    epoch       = epoch + (lost + 1 < sqlc.arg(poison)::integer)::integer,
     run_at      = clock_timestamp(),
     staged_at   = clock_timestamp(),
     holder      = null,

@@ -34,6 +34,10 @@ func (r *reconciler) pass(ctx context.Context) {
 	if err := r.overdue(look); err != nil {
 		r.q.complain(ctx, "overdue jobs were not compared", err)
 	}
+
+	if err := r.q.pusher.Tidy(look, r.q.kinds.Queues()); err != nil {
+		r.q.complain(ctx, "dead tasks were not tidied", err)
+	}
 }
 
 // abandoned finds tasks that were active in two passes though their row is not running: the
