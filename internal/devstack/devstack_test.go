@@ -231,6 +231,15 @@ func TestStart(t *testing.T) {
 
 	first.Stop()
 
+	// A start that fails half way says why, and leaves nothing running that the next would meet.
+	blocked := filepath.Join(dir, "redis")
+	require.NoError(t, os.Rename(blocked, blocked+".away"))
+	require.NoError(t, os.WriteFile(blocked, nil, 0o600))
+	_, err = devstack.Start(t.Context(), options)
+	require.Error(t, err)
+	require.NoError(t, os.Remove(blocked))
+	require.NoError(t, os.Rename(blocked+".away", blocked))
+
 	second, err := devstack.Start(t.Context(), options)
 	require.NoError(t, err)
 	defer second.Stop()

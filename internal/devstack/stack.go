@@ -67,6 +67,7 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 	}
 
 	s = &Stack{}
+	started := s // a return with an error clears s
 
 	if s.claim, err = claimFolder(o.Dir); err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 
 	defer func() {
 		if err != nil {
-			s.Stop()
+			started.Stop()
 		}
 	}()
 

@@ -54,7 +54,10 @@ func provider(url string, migrations fs.FS) (*goose.Provider, *sql.DB, error) {
 
 	db := stdlib.OpenDB(*cfg)
 
-	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker),
+		// Tables are independent of each other, and so are the releases that bring them: a lower
+		// number may arrive later.
+		goose.WithAllowOutofOrder(true))
 	if err != nil {
 		db.Close()
 
