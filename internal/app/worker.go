@@ -38,8 +38,12 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	}
 
 	defer func() {
-		// A handler that is still running uses the stores; the end of the process closes them.
-		if !errors.Is(err, asynqueue.ErrHandlersLeft) {
+		// What is still running uses the stores; the end of the process closes them.
+		switch {
+		case errors.Is(err, asynqueue.ErrHandlersLeft):
+		case errors.Is(err, asynqueue.ErrEngineLeft):
+			err = nil // every job is done or handed on
+		default:
 			b.close()
 		}
 	}()

@@ -2,6 +2,7 @@ package asynqueue_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -54,6 +55,15 @@ type system struct {
 	client redis.UniversalClient
 	pusher *asynqueue.Pusher
 	queue  *durable.Queue
+
+	engineLeft bool // asynq may still use the client, and panics when that is closed
+}
+
+// closeClient is registered before what uses the client, so that it runs after all of that.
+func (s *system) closeClient() {
+	if !s.engineLeft {
+		_ = s.client.Close()
+	}
 }
 
 func setup(t *testing.T, redisURL string, timing durable.Timing) *system {
@@ -61,9 +71,9 @@ func setup(t *testing.T, redisURL string, timing durable.Timing) *system {
 
 	client, err := asynqueue.Connect(redisURL, 0)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = client.Close() })
 
 	s := &system{t: t, pool: devtest.Postgres(t), client: client, pusher: asynqueue.NewPusher(client)}
+	t.Cleanup(s.closeClient)
 	s.queue = durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher, Timing: timing})
 	s.background(s.queue.Run)
 
@@ -87,7 +97,14 @@ func (s *system) background(fn func(context.Context) error) (stop func() error) 
 
 		cancel()
 
-		return <-done
+		err := <-done
+		if errors.Is(err, asynqueue.ErrEngineLeft) {
+			s.engineLeft = true
+
+			return nil
+		}
+
+		return err
 	}
 
 	s.t.Cleanup(func() { require.NoError(s.t, stop()) })

@@ -57,13 +57,13 @@ func TestProveExactlyOnce(t *testing.T) {
 
 	client, err := asynqueue.Connect(redis.URL, 0)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = client.Close() })
 
 	w := &world{
 		system:   &system{t: t, pool: devtest.Pool(t, pg.AppURL), client: client, pusher: asynqueue.NewPusher(client)},
 		redisURL: redis.URL, postgresURL: pg.AppURL, jobs: jobs,
 		random: rand.New(rand.NewPCG(seed, 0)),
 	}
+	t.Cleanup(w.closeClient)
 	w.queue = durable.New(w.pool, kinds(), durable.Options{Pusher: w.pusher})
 	w.background(w.queue.Run)
 	w.background(w.queue.Maintain)

@@ -27,9 +27,9 @@ func TestServer_RollingRestart(t *testing.T) {
 
 	client, err := asynqueue.Connect(devtest.Redis(t), 0)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = client.Close() })
 
 	s := &world{system: &system{t: t, pool: devtest.Pool(t, app), client: client, pusher: asynqueue.NewPusher(client)}}
+	t.Cleanup(s.closeClient)
 	s.queue = durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher})
 	s.background(s.queue.Run)
 	s.background(s.queue.Maintain)

@@ -29,6 +29,11 @@ const (
 // asynq is still using it, and panics when its subscription is closed under it.
 var ErrHandlersLeft = errors.New("handlers still run at the hard deadline")
 
+// ErrEngineLeft says that no handler is left, but that asynq had not stopped by the hard deadline,
+// as when Redis does not answer. The shutdown is a good one otherwise; for the Redis client the
+// same holds as for [ErrHandlersLeft].
+var ErrEngineLeft = errors.New("asynq still runs at the hard deadline")
+
 // Group is a set of queues with workers of its own: no group starves another.
 type Group struct {
 	Name        string
@@ -155,7 +160,8 @@ func (s *Server) Ready() bool { return s.ready.Load() }
 
 // Run works jobs until ctx ends, and then shuts down: it stops fetching, lets jobs finish, ends
 // the contexts of those that do not, has their jobs handed to other workers and waits for every
-// handler. It returns nil then, and [ErrHandlersLeft] when a handler outstays even that. While
+// handler. It returns nil then, [ErrHandlersLeft] when a handler outstays even that, and
+// [ErrEngineLeft] when only asynq does. While
 // Redis is away at the start it waits, not ready; an unfit Redis is an error ([ErrUnfit]).
 //
 // The queue that the runner was made of must keep running until Run has returned.
@@ -237,6 +243,8 @@ func (s *Server) stop(ctx context.Context) error {
 		s.log.InfoContext(ctx, "worker stopped")
 	case <-hard.Done():
 		s.log.WarnContext(ctx, "asynq did not stop in time") // no job is in hand; the process may go
+
+		return ErrEngineLeft
 	}
 
 	return nil

@@ -196,7 +196,7 @@ func TestServer_HandlerOutstaysTheHardDeadline(t *testing.T) {
 	client, err := asynqueue.Connect(devtest.Redis(t), 0)
 	require.NoError(t, err)
 
-	s.client, s.pusher = client, asynqueue.NewPusher(client)
+	s.client, s.pusher, s.engineLeft = client, asynqueue.NewPusher(client), true
 	s.queue = durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher, Timing: durable.Timing{Grace: 50 * time.Millisecond}})
 	s.background(s.queue.Run)
 

@@ -56,13 +56,13 @@ func underLoad(t *testing.T, redisURL string, disaster func(context.Context) err
 
 	client, err := asynqueue.Connect(redisURL, 40)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = client.Close() })
 	require.NoError(t, asynqueue.Check(t.Context(), client))
 
 	w := &world{
 		system: &system{t: t, pool: devtest.Pool(t, app), client: client, pusher: asynqueue.NewPusher(client)},
 		jobs:   600,
 	}
+	t.Cleanup(w.closeClient)
 	w.queue = durable.New(w.pool, kinds(), durable.Options{Pusher: w.pusher})
 	w.background(w.queue.Run)
 	w.background(w.queue.Maintain)
