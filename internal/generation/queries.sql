@@ -3,13 +3,6 @@ insert into generation_user (user_id) values ($1)
 on conflict (user_id) do update set user_id = excluded.user_id
 returning ref, plan;
 
--- name: UserRef :one
-select ref from generation_user where user_id = $1;
-
--- name: UserSetPlan :exec
-insert into generation_user (user_id, plan) values ($1, $2)
-on conflict (user_id) do update set plan = excluded.plan;
-
 -- name: TaskCountWaiting :one
 select count(*) from ai_task
 where user_id = $1 and provider = $2 and status = 'queued' and admitted_at is null;

@@ -222,19 +222,6 @@ func (s *Service) deadline(sub Submission) (time.Duration, error) {
 	return d, nil
 }
 
-// EnsurePlan puts a user on a plan. It is what an operator or a payment calls.
-func (s *Service) EnsurePlan(ctx context.Context, userID uuid.UUID, plan string) error {
-	if _, ok := s.Plans.Find(plan); !ok {
-		return fmt.Errorf("there is no plan %q", plan)
-	}
-
-	if err := s.db.UserSetPlan(ctx, s.Pool, db.UserSetPlanParams{UserID: userID, Plan: plan}); err != nil {
-		return fmt.Errorf("set plan of %s: %w", userID, err)
-	}
-
-	return nil
-}
-
 // newSupportCode returns a code that a person can read out: no letters that look alike.
 func newSupportCode() string {
 	const alphabet = "23456789ABCDEFGHJKMNPQRSTVWXYZ"

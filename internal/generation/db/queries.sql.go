@@ -959,29 +959,3 @@ func (q *Queries) UserEnsure(ctx context.Context, db DBTX, userID uuid.UUID) (Us
 	err := row.Scan(&i.Ref, &i.Plan)
 	return i, err
 }
-
-const userRef = `-- name: UserRef :one
-select ref from generation_user where user_id = $1
-`
-
-func (q *Queries) UserRef(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
-	row := db.QueryRow(ctx, userRef, userID)
-	var ref string
-	err := row.Scan(&ref)
-	return ref, err
-}
-
-const userSetPlan = `-- name: UserSetPlan :exec
-insert into generation_user (user_id, plan) values ($1, $2)
-on conflict (user_id) do update set plan = excluded.plan
-`
-
-type UserSetPlanParams struct {
-	UserID uuid.UUID
-	Plan   string
-}
-
-func (q *Queries) UserSetPlan(ctx context.Context, db DBTX, arg UserSetPlanParams) error {
-	_, err := db.Exec(ctx, userSetPlan, arg.UserID, arg.Plan)
-	return err
-}
