@@ -52,22 +52,24 @@ var rows = []row{
 	{"internal/storage", foundation, "storage says what a bucket is; clients are below it"},
 	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
 	{"internal/idempotency", foundation, "idempotency knows nothing of what is made once"},
+	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
+	{"internal/upload", list([]string{"internal/picture", "internal/storage"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
-		"internal/generation/picture", "internal/generation/hints",
-		"internal/idempotency", "internal/providers", "internal/storage",
+		"internal/generation/hints",
+		"internal/idempotency", "internal/picture", "internal/providers", "internal/storage", "internal/upload",
 	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
 
 	{"internal/httpapi/...", list([]string{
 		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/generation", "internal/generation/hints",
-		"internal/idempotency", "internal/providers", "internal/storage",
+		"internal/idempotency", "internal/providers", "internal/storage", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth"}, foundation), "ops shows what app registers with it"},
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/fault",
-		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/ops", "internal/postgres",
-		"internal/providers/...", "internal/redact", "internal/storage/...", "internal/telemetry",
+		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/ops", "internal/picture", "internal/postgres",
+		"internal/providers/...", "internal/redact", "internal/storage/...", "internal/telemetry", "internal/upload",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},
 

@@ -13,7 +13,7 @@ import (
 
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/generation"
-	"imagerun/internal/generation/picture"
+	"imagerun/internal/picture"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
 	"imagerun/queue"

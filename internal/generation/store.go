@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
-	"imagerun/internal/generation/picture"
+	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"

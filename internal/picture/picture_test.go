@@ -16,7 +16,7 @@ import (
 	"github.com/HugoSmits86/nativewebp"
 	"github.com/stretchr/testify/require"
 
-	"imagerun/internal/generation/picture"
+	"imagerun/internal/picture"
 )
 
 // gradient is a picture that does not compress to nothing.
