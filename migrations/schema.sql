@@ -291,9 +291,11 @@ CREATE TABLE public.job (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     staged_at timestamp with time zone DEFAULT now() NOT NULL,
     died_at timestamp with time zone,
+    canceling boolean DEFAULT false NOT NULL,
     CONSTRAINT job_check CHECK (((state = 'running'::text) = (holder IS NOT NULL))),
     CONSTRAINT job_check1 CHECK (((state = 'running'::text) = (lease_until IS NOT NULL))),
     CONSTRAINT job_check2 CHECK (((state = 'dead'::text) = (died_at IS NOT NULL))),
+    CONSTRAINT job_check3 CHECK ((NOT (canceling AND (state = 'dead'::text)))),
     CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['staged'::text, 'pushed'::text, 'running'::text, 'retrying'::text, 'dead'::text])))
 )
 WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='2000');
@@ -321,6 +323,8 @@ COMMENT ON COLUMN public.job.lost IS 'Leases lost in a row; any ordinary outcome
 COMMENT ON COLUMN public.job.wake IS 'Somebody asked for this job while it ran: its next snooze is now.';
 
 COMMENT ON COLUMN public.job.error_code IS 'erase: a code from a closed list; row with the job''s end';
+
+COMMENT ON COLUMN public.job.canceling IS 'An operator canceled the job: the next claim, or the worker that holds it, declares it dead.';
 
 CREATE TABLE public.job_audit (
     id bigint NOT NULL,
@@ -531,7 +535,7 @@ CREATE INDEX job_audit_ids_idx ON public.job_audit USING gin (job_ids);
 
 CREATE INDEX job_dead_idx ON public.job USING btree (died_at) WHERE (state = 'dead'::text);
 
-CREATE UNIQUE INDEX job_dedupe_idx ON public.job USING btree (kind, dedupe_key) WHERE (state <> 'dead'::text);
+CREATE UNIQUE INDEX job_dedupe_idx ON public.job USING btree (kind, dedupe_key) WHERE ((state <> 'dead'::text) AND (NOT canceling));
 
 CREATE INDEX job_lease_idx ON public.job USING btree (lease_until) WHERE (state = 'running'::text);
 

@@ -17,6 +17,10 @@ var (
 	// returned after it spends no attempt: the job is handed to another worker.
 	ErrStopping = errors.New("worker is stopping")
 
+	// ErrCanceled is the cause of a context that ended because an operator canceled the job.
+	// Whatever the handler returns then, the job is dead, and its Dead hook runs.
+	ErrCanceled = errors.New("job was canceled by an operator")
+
 	// ErrUndecodable says that the arguments of a job do not fit its kind.
 	ErrUndecodable = errors.New("job arguments do not decode")
 )

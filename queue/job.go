@@ -29,8 +29,8 @@ type Job[T Args] struct {
 func (j *Job[T]) LastAttempt() bool { return j.Attempt >= j.MaxAttempts }
 
 // Complete ends the job in the handler's own transaction: whatever else tx does happens if and
-// only if the job is over. It returns [ErrStale] when another worker holds the job by now; the
-// handler must then roll back. After Complete the handler commits and returns nil.
+// only if the job is over. It returns [ErrStale] when another worker holds the job by now, or an
+// operator canceled it; the handler must then roll back. After Complete the handler commits and returns nil.
 func (j *Job[T]) Complete(ctx context.Context, tx pgx.Tx) error {
 	if j.fence == nil {
 		return errNoFence
@@ -55,13 +55,15 @@ var errNoFence = errors.New("job was not claimed: run handlers through durable.R
 type Handler[T Args] interface {
 	// Handle works one job. Nil ends the job; [Snooze] runs it again later and [Cancel] never;
 	// any other error is a failed attempt. The context ends with the kind's timeout, a lost
-	// lease or a shutdown: context.Cause says which ([ErrTimeout], [ErrStale], [ErrStopping]).
+	// lease, a shutdown or an operator's cancel: context.Cause says which ([ErrTimeout], [ErrStale],
+	// [ErrStopping], [ErrCanceled]).
 	Handle(ctx context.Context, job *Job[T]) error
 }
 
 // Burier is implemented by handlers that must do something when a job of theirs dies.
 type Burier[T Args] interface {
-	// Dead runs in the transaction that declares the job dead, with the code of the last error.
+	// Dead runs in the transaction that declares the job dead, with the code of the last error, or
+	// "canceled" when an operator ended it; then the handler may never have run.
 	// When it fails, the job does not die: it is tried again later.
 	Dead(ctx context.Context, tx pgx.Tx, args T, code string) error
 }

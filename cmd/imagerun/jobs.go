@@ -236,7 +236,7 @@ func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, args []string, 
 func (f *jobsFlags) run(fn func(context.Context, *cobra.Command, *durable.Admin, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
-			return fn(c.Context(), c, durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{}), nil), args)
+			return fn(c.Context(), c, durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{})), args)
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/hints"
 	"imagerun/internal/ops"
 	"imagerun/internal/postgres"
@@ -69,7 +70,7 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 		Pusher: b.pusher, Log: log,
 		Restore: func(ctx context.Context, queues []string) error { return b.pauses.Restore(ctx, queues) },
 	})
-	b.admin = durable.NewAdmin(b.queue, nil)
+	b.admin = durable.NewAdmin(b.queue)
 	b.pauses = asynqueue.NewPauses(b.pusher, b.admin, log)
 
 	b.health.Add("postgres", func(ctx context.Context) error { return pool.Ping(ctx) })
@@ -125,19 +126,19 @@ func (b *base) close() {
 
 // generations builds the domain, without what only workers need.
 func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, error) {
-	catalogue, err := fromFile(b.cfg.Generation.CataloguePath, generation.LoadCatalogue)
+	models, err := fromFile(b.cfg.Generation.CataloguePath, catalogue.Load)
 	if err != nil {
 		return nil, err
 	}
 
-	plans, err := fromFile(b.cfg.Generation.PlansPath, generation.LoadPlans)
+	plans, err := fromFile(b.cfg.Generation.PlansPath, catalogue.LoadPlans)
 	if err != nil {
 		return nil, err
 	}
 
 	g := b.cfg.Generation
 	deps := generation.Deps{
-		Pool: b.pool, Queue: b.queue, Catalogue: catalogue, Plans: plans, Hints: b.hints, Log: b.log, Now: clock.System,
+		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: plans, Hints: b.hints, Log: b.log, Now: clock.System,
 		Options: generation.Options{
 			Slots: b.cfg.Fal.Slots, Deadline: g.Deadline, MaxDeadline: g.MaxDeadline, UnknownWait: g.UnknownWait,
 			CollectFirst: g.CollectFirst, CollectEvery: g.CollectEvery, PollEvery: g.CollectWithoutWebhook,

@@ -26,8 +26,8 @@ type DashboardOptions struct {
 
 // Dashboard returns asynq's dashboard. What it shows is asynq's; what its buttons do is ours and
 // done in Postgres, with the name of whoever is logged in for the audit: run gives a dead job all
-// its attempts again, archive and cancel end a live one, delete ends a live one and removes a dead
-// one, pause is kept when Redis is not. Queues cannot be deleted.
+// its attempts again; archive, delete and cancel have a worker declare a live one dead; delete
+// removes a dead one; pause is kept when Redis is not. Queues cannot be deleted.
 //
 // It has no login of its own: whoever mounts it must ask for one, by basic authentication.
 func Dashboard(o DashboardOptions) http.Handler {

@@ -5,14 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/hibiken/asynq"
 
 	"imagerun/queue/durable"
 )
@@ -265,22 +263,13 @@ func (d *dashboard) change(ctx context.Context, p press, verb string, names []st
 }
 
 // show has asynq agree with what was done to a job that was as given; the zero job is none. A
-// redriven job gets a new task from the relay, which removes the old.
+// redriven job gets a new task.
 func (d *dashboard) show(ctx context.Context, t durable.Task, before durable.Info, verb string) error {
-	switch {
-	case before.State == "", before.State == "dead", verb == "run":
-		return d.pusher.Forget(ctx, t)
-	case before.State == "running":
-		return nil // its worker answers for the task
+	if before.State != "" && before.State != "dead" && verb != "run" {
+		return nil // the worker that has it, or gets it, answers for the task
 	}
 
-	// It is dead, and that is where the dashboard shows the dead.
-	err := d.inspector.ArchiveTask(t.Queue, t.Name())
-	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) && !errors.Is(err, asynq.ErrQueueNotFound) {
-		return fmt.Errorf("archive task: %w", err)
-	}
-
-	return nil
+	return d.pusher.Forget(ctx, t)
 }
 
 func notNil(names []string) []string { return append([]string{}, names...) }

@@ -50,7 +50,7 @@ func newDashboardTimed(t *testing.T, timing durable.Timing) *dashboard {
 	})
 	require.NoError(t, err)
 
-	admin, log := durable.NewAdmin(s.queue, nil), slog.New(slog.DiscardHandler)
+	admin, log := durable.NewAdmin(s.queue), slog.New(slog.DiscardHandler)
 
 	return &dashboard{
 		system: s,
@@ -154,37 +154,38 @@ func TestDashboard_RunGivesAllAttempts(t *testing.T) {
 	require.NotEqual(t, "dead", state)
 }
 
+// TestDashboard_ArchiveThenDelete has a live job canceled, by each of two buttons, before there is
+// a worker, and removes it when one has declared it dead.
 func TestDashboard_ArchiveThenDelete(t *testing.T) {
 	t.Parallel()
 
 	d := newDashboard(t)
-	id := d.stage()
-	name := d.shown(id, 1, asynq.TaskStatePending)
+	waits, later := d.stage(), d.stage(durable.After(time.Minute))
+	name := d.shown(waits, 1, asynq.TaskStatePending)
+	laterName := d.shown(later, 1, asynq.TaskStateScheduled)
 
 	d.press(http.MethodPost, "/queues/tests/pending_tasks/"+name+":archive", "")
-	d.shown(id, 1, asynq.TaskStateArchived)
+	d.press(http.MethodDelete, "/queues/tests/scheduled_tasks/"+laterName, "")
+	d.shown(waits, 1, asynq.TaskStatePending)
+	laterName = d.shown(later, 2, asynq.TaskStatePending)
+	require.Equal(t, http.StatusConflict, d.ask(http.MethodDelete, "/queues/tests/pending_tasks/"+laterName, "").Code, "done already")
 
-	state, _ := d.state(id)
-	require.Equal(t, "dead", state)
+	d.worker(func(context.Context, *queue.Job[probe]) error {
+		t.Error("a canceled job's handler ran")
 
-	d.press(http.MethodDelete, "/queues/tests/archived_tasks/"+name, "")
-	d.gone(time.Second, id)
-	require.Empty(t, d.counts())
-	require.Equal(t, []string{"ada cancel 1", "ada cancel 1"}, d.audited())
-}
+		return nil
+	}, asynqueue.ServerOptions{})
 
-func TestDashboard_DeleteOfALiveJobKeepsItAsDead(t *testing.T) {
-	t.Parallel()
+	for id, epoch := range map[uuid.UUID]int{waits: 1, later: 2} {
+		name := d.shown(id, epoch, asynq.TaskStateArchived)
+		state, _ := d.state(id)
+		require.Equal(t, "dead", state)
+		d.press(http.MethodDelete, "/queues/tests/archived_tasks/"+name, "")
+		d.gone(time.Second, id)
+	}
 
-	d := newDashboard(t)
-	id := d.stage(durable.After(time.Minute))
-	name := d.shown(id, 1, asynq.TaskStateScheduled)
-
-	d.press(http.MethodDelete, "/queues/tests/scheduled_tasks/"+name, "")
-	d.shown(id, 1, asynq.TaskStateArchived)
-
-	state, _ := d.state(id)
-	require.Equal(t, "dead", state)
+	d.eventually(5*time.Second, func() bool { return len(d.counts()) == 0 })
+	require.Equal(t, []string{"ada cancel 1", "ada cancel 1", "ada cancel 1", "ada cancel 1"}, d.audited())
 }
 
 func TestDashboard_CancelStopsARunningJob(t *testing.T) {
@@ -207,10 +208,8 @@ func TestDashboard_CancelStopsARunningJob(t *testing.T) {
 	id := <-started
 
 	d.press(http.MethodPost, "/queues/tests/active_tasks/"+id.String()+":1:cancel", "")
-	require.ErrorIs(t, <-ended, queue.ErrStale)
-
-	state, _ := d.state(id)
-	require.Equal(t, "dead", state)
+	require.ErrorIs(t, <-ended, queue.ErrCanceled)
+	d.eventually(5*time.Second, func() bool { state, _ := d.state(id); return state == "dead" })
 	d.eventually(5*time.Second, func() bool { return d.counts()["active"] == 0 })
 }
 
@@ -235,6 +234,10 @@ func TestDashboard_Bulk(t *testing.T) {
 
 	answer = d.press(http.MethodDelete, "/queues/tests/pending_tasks:delete_all", "")
 	require.Equal(t, map[string]any{"deleted": 2.0}, answer)
+
+	_, stop := d.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{})
+	d.eventually(10*time.Second, func() bool { return d.counts()["archived"] == 2 })
+	require.NoError(t, stop())
 
 	answer = d.press(http.MethodDelete, "/queues/tests/archived_tasks:delete_all", "")
 	require.Equal(t, map[string]any{"deleted": 2.0}, answer)

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"imagerun/queue"
 	"imagerun/queue/durable/db"
 )
 
@@ -28,6 +28,8 @@ const adminBatch = 500
 
 const (
 	statePushed = "pushed"
+	// stateCanceling is no state of the table: any of a live job's, with canceling set.
+	stateCanceling = "canceling"
 
 	codeCanceled = "canceled"
 
@@ -37,21 +39,17 @@ const (
 
 // Admin is what operators see of jobs and do to them. Whatever it changes leaves a row in
 // job_audit, in the same transaction.
-type Admin struct {
-	q   *Queue
-	reg *queue.Registry
-}
+type Admin struct{ q *Queue }
 
-// NewAdmin returns the operators' side of q. With a registry, a job that is canceled has its
-// kind's Dead hook run; nil is right where no handlers are at hand.
-func NewAdmin(q *Queue, reg *queue.Registry) *Admin { return &Admin{q: q, reg: reg} }
+// NewAdmin returns the operators' side of q. It needs no handlers: what needs one is a worker's.
+func NewAdmin(q *Queue) *Admin { return &Admin{q: q} }
 
 // Filter chooses jobs. Its zero value means every job; each field that is set narrows.
 type Filter struct {
 	IDs       []uuid.UUID
 	Kind      string
 	Queue     string
-	State     string        // staged, pushed, running, retrying or dead
+	State     string        // staged, pushed, running, retrying, canceling or dead
 	OlderThan time.Duration // since its death for a dead job, else since it was staged first
 	Limit     int           // the most jobs; zero: all
 }
@@ -61,8 +59,8 @@ type Info struct {
 	ID         uuid.UUID       `json:"id"`
 	Kind       string          `json:"kind"`
 	Queue      string          `json:"queue"`
-	State      string          `json:"state"`
-	Args       json.RawMessage `json:"args"` // ids, integers, booleans, times and enums
+	State      string          `json:"state"` // as in Filter
+	Args       json.RawMessage `json:"args"`  // ids, integers, booleans, times and enums
 	Key        string          `json:"key,omitempty"`
 	Epoch      int32           `json:"epoch"`      // names the task in Redis: id:epoch
 	Attempt    int32           `json:"attempt"`    // failed attempts so far
@@ -94,6 +92,7 @@ type Order struct {
 type Result struct {
 	Matched int         `json:"matched"` // jobs that the filter chose
 	Changed []uuid.UUID `json:"changed"` // of those; empty in a dry run
+	Waiting int         `json:"waiting"` // of the changed ones: canceled, and dead when a worker comes to them
 }
 
 // List returns the jobs that f chooses in the order of their ids, which rise with time.
@@ -155,94 +154,82 @@ func (a *Admin) Show(ctx context.Context, id uuid.UUID) (Info, []Audit, error) {
 	}
 }
 
-// Retry has dead jobs begin anew with all their attempts, and jobs that wait for their time run
-// now. Jobs that run or are about to are left alone, and so is a dead one while another job of
-// its kind and key lives.
+// Retry has dead jobs begin anew with all their attempts, has jobs that wait for their time run
+// now, and takes back a cancel that no worker has carried out. Jobs that run or are about to are
+// left alone, and so is a dead one while another job of its kind and key lives.
 func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
-	return a.order(ctx, o, "retry", adminBatch, func(ctx context.Context, tx pgx.Tx, jobs []Info) (ids []uuid.UUID, err error) {
+	return a.order(ctx, o, "retry", func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
 		rows, err := a.q.db.AdminRetry(ctx, tx, idsOf(jobs))
 
 		for _, r := range rows {
-			ids = append(ids, r.ID)
+			res.Changed = append(res.Changed, r.ID)
 			a.q.metrics.count(r.Kind, r.Queue, eventRedriven)
 			a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt), true)
 		}
 
-		return ids, err
+		return res, err
 	})
 }
 
-// Cancel ends jobs: a live one is dead from now on, with the code "canceled", and can still be
-// retried; a dead one is removed. The context of a running handler ends with its worker's next
-// heartbeat, and whatever it writes until then is refused.
+// Cancel ends jobs. A live one never runs its handler from now on, and what a running handler
+// still writes is refused; a worker declares it dead with the code "canceled", in one transaction
+// with its kind's Dead hook, as soon as one comes to it: at once if it waits, with the next
+// heartbeat if it runs. Until then its state is "canceling". Dead, it can be retried. A dead job is
+// removed.
 func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
-	size := adminBatch
-	if a.reg != nil {
-		size = 1 // a hook locks rows of its domain: one at a time, as everyone does
-	}
-
-	return a.order(ctx, o, "cancel", size, func(ctx context.Context, tx pgx.Tx, jobs []Info) (ids []uuid.UUID, err error) {
-		var dead, live []Info
+	return a.order(ctx, o, "cancel", func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
+		var dead, live, orphans []uuid.UUID
 
 		for _, j := range jobs {
-			if j.State == stateDead {
-				dead = append(dead, j)
+			if _, known := a.q.kinds.Policy(j.Kind); j.State == stateDead {
+				dead = append(dead, j.ID)
+			} else if known {
+				live = append(live, j.ID)
 			} else {
-				live = append(live, j)
+				orphans = append(orphans, j.ID) // a kind of long ago: nobody knows what it owes
 			}
 		}
 
-		for _, j := range live {
-			if err := a.hook(ctx, tx, j); err != nil {
-				return nil, err
-			}
-		}
-
-		buried, err := a.q.db.AdminBury(ctx, tx, idsOf(live))
+		canceled, err := a.q.db.AdminCancel(ctx, tx, live)
 		if err != nil {
-			return nil, err
+			return res, err
 		}
 
-		if a.reg != nil && len(buried) < len(live) {
-			return nil, errGone // it ended meanwhile, so its hook must not have run
+		for _, r := range canceled {
+			res.Changed = append(res.Changed, r.ID)
+
+			if r.State == stateStaged {
+				a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt), true)
+			}
+		}
+
+		res.Waiting = len(canceled)
+
+		buried, err := a.q.db.AdminBury(ctx, tx, orphans)
+		if err != nil {
+			return res, err
 		}
 
 		for _, r := range buried {
-			ids = append(ids, r.ID)
+			res.Changed = append(res.Changed, r.ID)
 			a.q.metrics.count(r.Kind, r.Queue, eventDead)
 		}
 
-		removed, err := a.q.db.AdminRemove(ctx, tx, idsOf(dead))
+		removed, err := a.q.db.AdminRemove(ctx, tx, dead)
 
 		for _, r := range removed {
-			ids = append(ids, r.ID)
+			res.Changed = append(res.Changed, r.ID)
 			a.q.metrics.count(r.Kind, r.Queue, eventRemoved)
 		}
 
-		return ids, err
+		return res, err
 	})
 }
 
-var errGone = errors.New("job is over")
-
-func (a *Admin) hook(ctx context.Context, tx pgx.Tx, j Info) error {
-	if a.reg == nil {
-		return nil
-	}
-
-	if w, ok := a.reg.Worker(j.Kind); ok {
-		if err := w.Dead(ctx, tx, j.Args, codeCanceled); err != nil {
-			return fmt.Errorf("dead hook of %s: %w", j.Kind, err)
-		}
-	}
-
-	return nil
-}
+type change func(ctx context.Context, tx pgx.Tx, jobs []Info) (Result, error)
 
 // order lists what o chooses and changes it, a transaction and an audit row for each batch.
-func (a *Admin) order(ctx context.Context, o Order, action string, size int,
-	change func(ctx context.Context, tx pgx.Tx, jobs []Info) ([]uuid.UUID, error),
-) (res Result, err error) {
+func (a *Admin) order(ctx context.Context, o Order, action string, change change) (res Result, err error) {
 	if o.Operator == "" {
 		return res, fmt.Errorf("%s jobs: %w operator", action, ErrUnknown)
 	}
@@ -254,32 +241,28 @@ func (a *Admin) order(ctx context.Context, o Order, action string, size int,
 		return res, err
 	}
 
-	for len(jobs) > 0 {
-		n := min(size, len(jobs))
-
-		ids, err := a.batch(ctx, o.Operator, action, jobs[:n], change)
-		if err != nil && !errors.Is(err, errGone) {
+	for batch := range slices.Chunk(jobs, adminBatch) {
+		done, err := a.batch(ctx, o.Operator, action, batch, change)
+		if err != nil {
 			return res, fmt.Errorf("%s jobs: %w", action, err)
 		}
 
-		res.Changed = append(res.Changed, ids...)
-		jobs = jobs[n:]
+		res.Changed = append(res.Changed, done.Changed...)
+		res.Waiting += done.Waiting
 	}
 
 	return res, nil
 }
 
-func (a *Admin) batch(ctx context.Context, operator, action string, jobs []Info,
-	change func(ctx context.Context, tx pgx.Tx, jobs []Info) ([]uuid.UUID, error),
-) (ids []uuid.UUID, err error) {
+func (a *Admin) batch(ctx context.Context, operator, action string, jobs []Info, change change) (res Result, err error) {
 	// A job of the same kind and key may be staged at the same moment: look again.
 	for range 3 {
 		err = a.q.inTx(ctx, func(tx pgx.Tx) (err error) {
-			if ids, err = change(ctx, tx, jobs); err != nil || len(ids) == 0 {
+			if res, err = change(ctx, tx, jobs); err != nil || len(res.Changed) == 0 {
 				return err
 			}
 
-			return a.q.db.AuditAdd(ctx, tx, db.AuditAddParams{Operator: operator, Action: action, JobIds: ids})
+			return a.q.db.AuditAdd(ctx, tx, db.AuditAddParams{Operator: operator, Action: action, JobIds: res.Changed})
 		})
 
 		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "23505" {
@@ -287,11 +270,7 @@ func (a *Admin) batch(ctx context.Context, operator, action string, jobs []Info,
 		}
 	}
 
-	if err != nil {
-		return nil, err
-	}
-
-	return ids, nil
+	return res, err
 }
 
 // check refuses names that do not exist: a slip must not choose every job, or none in silence.
@@ -309,7 +288,7 @@ func (a *Admin) check(f Filter) error {
 	}
 
 	switch f.State {
-	case "", stateStaged, statePushed, stateRunning, stateRetrying, stateDead:
+	case "", stateStaged, statePushed, stateRunning, stateRetrying, stateCanceling, stateDead:
 		return nil
 	default:
 		return fmt.Errorf("%w state %q", ErrUnknown, f.State)

@@ -2,30 +2,31 @@
 
 -- name: AdminList :many
 -- For a dead job age counts from its death, for others from when it was staged first.
-select id, kind, queue, args, dedupe_key, state, epoch, attempt, lost, error_code, run_at, lease_until, created_at, died_at
+select id, kind, queue, args, dedupe_key, (case when canceling then 'canceling' else state end)::text as state, epoch, attempt, lost, error_code, run_at, lease_until, created_at, died_at
 from job
 where (cardinality(sqlc.arg(ids)::uuid[]) = 0 or id = any(sqlc.arg(ids)::uuid[]))
   and (sqlc.arg(kind)::text = '' or kind = sqlc.arg(kind))
   and (sqlc.arg(queue)::text = '' or queue = sqlc.arg(queue))
-  and (sqlc.arg(state)::text = '' or state = sqlc.arg(state))
+  and (sqlc.arg(state)::text = '' or case when canceling then 'canceling' else state end = sqlc.arg(state))
   and coalesce(died_at, created_at) <= clock_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
   and id > sqlc.arg(beyond)
 order by id
 limit sqlc.arg(max_rows);
 
 -- name: AdminRetry :many
--- A dead job begins anew with all its attempts; one that waits for its time has it now. A dead
--- one whose place is taken stays dead: of one kind and key at most one job lives.
+-- A dead job begins anew with all its attempts; one that waits for its time has it now; a cancel
+-- that no worker has carried out is taken back. A job whose place is taken stays as it is: of one
+-- kind and key at most one job lives.
 with chosen as (
     select job.id, job.state, row_number() over (
-        partition by job.kind, coalesce(job.dedupe_key, job.id::text), job.state = 'dead' order by job.id
+        partition by job.kind, coalesce(job.dedupe_key, job.id::text), job.state = 'dead' or job.canceling order by job.id
     ) as nth
     from job
     where job.id = any(sqlc.arg(ids)::uuid[])
-      and (job.state = 'dead' or job.state <> 'running' and job.run_at > clock_timestamp())
-      and not (job.state = 'dead' and job.dedupe_key is not null and exists (
+      and (job.state = 'dead' or job.state <> 'running' and (job.canceling or job.run_at > clock_timestamp()))
+      and not ((job.state = 'dead' or job.canceling) and job.dedupe_key is not null and exists (
           select from job as live
-          where live.kind = job.kind and live.dedupe_key = job.dedupe_key and live.state <> 'dead'))
+          where live.kind = job.kind and live.dedupe_key = job.dedupe_key and live.state <> 'dead' and not live.canceling))
 ), locked as (
     select job.id from job join chosen on chosen.id = job.id and chosen.state = job.state
     where chosen.nth = 1
@@ -38,15 +39,34 @@ update job set
     epoch      = epoch + 1,
     lost       = 0,
     wake       = false,
+    canceling  = false,
     run_at     = clock_timestamp(),
     staged_at  = clock_timestamp(),
     died_at    = null
 from locked where job.id = locked.id and job.state <> 'running'
 returning job.id, job.kind, job.queue, job.epoch, job.run_at;
 
+-- name: AdminCancel :many
+-- Due at once, so that a worker comes to it; one that has it sees it with its next heartbeat. Lost
+-- leases count anew: they were the handler's, which does not run again.
+with locked as (
+    select id, state <> 'running' and run_at > clock_timestamp() as waits from job
+    where id = any(sqlc.arg(ids)::uuid[]) and state <> 'dead' and not canceling
+    order by id for no key update
+)
+update job set
+    canceling = true,
+    state     = case when locked.waits then 'staged' else job.state end,
+    epoch     = job.epoch + locked.waits::integer,
+    run_at    = least(job.run_at, clock_timestamp()),
+    staged_at = case when locked.waits then clock_timestamp() else job.staged_at end,
+    wake      = false,
+    lost      = 0
+from locked where job.id = locked.id and job.state <> 'dead' and not job.canceling
+returning job.id, job.kind, job.queue, job.epoch, job.state, job.run_at;
+
 -- name: AdminBury :many
--- The holder goes too: whatever the worker still writes is refused, and its next heartbeat ends
--- the handler's context.
+-- For kinds that the program no longer has: no worker would ever come.
 with locked as (
     select id from job where id = any(sqlc.arg(ids)::uuid[]) and state <> 'dead'
     order by id for no key update
@@ -55,6 +75,7 @@ update job set
     state       = 'dead',
     error_code  = 'canceled',
     died_at     = clock_timestamp(),
+    canceling   = false,
     holder      = null,
     lease_until = null,
     wake        = false,
@@ -86,6 +107,6 @@ select queue from queue_pause order by queue;
 
 -- name: JobCounts :many
 -- Late is how long the one has been due that is overdue most.
-select kind, queue, state, count(*) as jobs,
+select kind, queue, (case when canceling then 'canceling' else state end)::text as state, count(*) as jobs,
        greatest(max(extract(epoch from clock_timestamp() - run_at)), 0)::float8 as late
-from job group by kind, queue, state;
+from job group by 1, 2, 3;

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
@@ -42,7 +41,7 @@ func TestAdmin_List(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, durable.Timing{})
-	admin := durable.NewAdmin(b.queue, nil)
+	admin := durable.NewAdmin(b.queue)
 	live, dead, old := b.stage(), b.dead(), b.dead()
 	b.exec(`update job set died_at = clock_timestamp() - interval '2 hours' where id = $1`, old.ID)
 
@@ -83,7 +82,7 @@ func TestAdmin_ListAndOrderBeyondOneBatch(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, durable.Timing{})
-	admin := durable.NewAdmin(b.queue, nil)
+	admin := durable.NewAdmin(b.queue)
 	b.exec(`insert into job (kind, queue, args, state, died_at) select 'test.probe', 'tests', '{}', 'dead', now() from generate_series(1, 1203)`)
 
 	jobs, err := admin.List(t.Context(), durable.Filter{})
@@ -117,7 +116,7 @@ func TestAdmin_RetryGivesAllAttempts(t *testing.T) {
 
 		return nil
 	}
-	admin := durable.NewAdmin(b.queue, nil)
+	admin := durable.NewAdmin(b.queue)
 	task := b.stage()
 
 	work := func(task durable.Task) {
@@ -161,7 +160,7 @@ func TestAdmin_RetryLeavesLiveJobsOfTheSameKey(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, durable.Timing{})
-	admin := durable.NewAdmin(b.queue, nil)
+	admin := durable.NewAdmin(b.queue)
 
 	first, second := b.dead(durable.Key("k")), b.dead(durable.Key("k"))
 	res, err := admin.Retry(t.Context(), order(durable.Filter{State: "dead"}))
@@ -179,7 +178,7 @@ func TestAdmin_RetryRunsWaitingJobsNow(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, durable.Timing{})
-	admin := durable.NewAdmin(b.queue, nil)
+	admin := durable.NewAdmin(b.queue)
 	waits, due, runs := b.stage(durable.After(time.Hour)), b.stage(), b.stage()
 	b.exec(`update job set attempt = 1 where id = $1`, waits.ID)
 	b.exec(`update job set state = 'running', holder = gen_random_uuid(), lease_until = now() where id = $1`, runs.ID)
@@ -195,88 +194,11 @@ func TestAdmin_RetryRunsWaitingJobsNow(t *testing.T) {
 	require.Equal(t, 1, b.row(due).Epoch)
 }
 
-func TestAdmin_CancelLiveThenDead(t *testing.T) {
-	t.Parallel()
-
-	b := setup(t, durable.Timing{})
-	admin := durable.NewAdmin(b.queue, nil)
-	task := b.stage()
-
-	_, err := admin.Cancel(t.Context(), order(only(task)))
-	require.NoError(t, err)
-	require.Equal(t, "canceled", b.row(task).Code)
-	require.Equal(t, "dead", b.row(task).State)
-	require.Equal(t, durable.Ack, b.runner.Work(t.Context(), task).Do, "its task is a duplicate now")
-	require.Equal(t, "dead", b.row(task).State)
-
-	_, err = admin.Cancel(t.Context(), order(only(task)))
-	require.NoError(t, err)
-	b.gone(task)
-}
-
-func TestAdmin_CancelEndsTheHandlersContext(t *testing.T) {
-	t.Parallel()
-
-	b := setup(t, brisk)
-	started, cause := make(chan struct{}), make(chan error, 1)
-	b.h.handle = func(ctx context.Context, job *queue.Job[probe]) error {
-		close(started)
-		<-ctx.Done()
-
-		cause <- context.Cause(ctx)
-
-		return pgx.BeginFunc(context.Background(), b.pool, func(tx pgx.Tx) error { return job.Complete(context.Background(), tx) })
-	}
-	b.background(b.runner.Run)
-
-	task := b.stage()
-	verdict := make(chan durable.Verdict, 1)
-
-	go func() { verdict <- b.runner.Work(context.Background(), task) }()
-
-	<-started
-
-	_, err := durable.NewAdmin(b.queue, nil).Cancel(t.Context(), order(only(task)))
-	require.NoError(t, err)
-	require.ErrorIs(t, <-cause, queue.ErrStale)
-	require.Equal(t, durable.Ack, (<-verdict).Do)
-	require.Equal(t, "dead", b.row(task).State, "what the handler wrote was refused")
-}
-
-func TestAdmin_CancelRunsTheDeadHook(t *testing.T) {
-	t.Parallel()
-
-	b := setup(t, durable.Timing{})
-	sorry := errors.New("not now")
-
-	var code string
-
-	b.h.dead = func(_ context.Context, _ pgx.Tx, _ probe, c string) error {
-		code = c
-
-		return sorry
-	}
-
-	admin := durable.NewAdmin(b.queue, b.runner.Registry())
-	task := b.stage()
-
-	_, err := admin.Cancel(t.Context(), order(only(task)))
-	require.ErrorIs(t, err, sorry)
-	require.Equal(t, "staged", b.row(task).State, "no death without what the domain owes to it")
-
-	sorry = nil
-	res, err := admin.Cancel(t.Context(), order(only(task)))
-	require.NoError(t, err)
-	require.Equal(t, only(task).IDs, res.Changed)
-	require.Equal(t, "canceled", code)
-	require.Equal(t, "dead", b.row(task).State)
-}
-
 func TestAdmin_AuditCannotBeChanged(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, durable.Timing{})
-	admin := durable.NewAdmin(b.queue, nil)
+	admin := durable.NewAdmin(b.queue)
 
 	_, err := admin.Cancel(t.Context(), durable.Order{})
 	require.ErrorIs(t, err, durable.ErrUnknown, "somebody must have done it")
@@ -296,7 +218,7 @@ func TestAdmin_Pause(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, durable.Timing{})
-	admin := durable.NewAdmin(b.queue, nil)
+	admin := durable.NewAdmin(b.queue)
 
 	for _, paused := range []bool{true, true, false, false, true} {
 		require.NoError(t, admin.Pause(t.Context(), "tests", "ada", paused))

@@ -125,7 +125,7 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) (map[uuid.UUID]db.J
 
 	claimed := make(map[uuid.UUID]db.JobClaimRow, len(rows))
 	for _, row := range rows {
-		claimed[row.Holder] = db.JobClaimRow{Kind: row.Kind, Queue: row.Queue, Args: row.Args, Attempt: row.Attempt, Late: row.Late}
+		claimed[row.Holder] = db.JobClaimRow{Kind: row.Kind, Queue: row.Queue, Args: row.Args, Attempt: row.Attempt, Canceling: row.Canceling, Late: row.Late}
 	}
 
 	return claimed, nil

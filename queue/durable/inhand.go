@@ -78,7 +78,11 @@ func (r *Runner) beat(ctx context.Context, conn *pgxpool.Conn) error {
 	}
 
 	for _, h := range held {
-		delete(mine, h)
+		if h.Canceling {
+			mine[h.Holder].cancel(queue.ErrCanceled)
+		}
+
+		delete(mine, h.Holder)
 	}
 
 	for _, u := range mine {

@@ -26,6 +26,8 @@ type outcome struct {
 	err   error // what the handler returned
 	cause error // why its context had ended by then, or nil
 	deaf  bool  // it has not returned at all
+
+	canceled bool // by an operator: dead, whatever the handler says; it may not have run
 }
 
 // panicked stands for a panic. The value is not in it: nobody knows what it holds.
@@ -57,7 +59,9 @@ func (o *outcome) call(ctx context.Context, done chan<- error) {
 
 // settle writes the outcome to Postgres and says what the engine shall do.
 func (r *Runner) settle(ctx context.Context, o *outcome) Verdict {
-	r.q.metrics.run.WithLabelValues(o.run.task.Kind, o.run.task.Queue).Observe(time.Since(o.started).Seconds())
+	if !o.canceled {
+		r.q.metrics.run.WithLabelValues(o.run.task.Kind, o.run.task.Queue).Observe(time.Since(o.started).Seconds())
+	}
 
 	v, event, err := r.decide(ctx, o)
 	if err != nil {
@@ -74,6 +78,10 @@ func (r *Runner) settle(ctx context.Context, o *outcome) Verdict {
 }
 
 func (r *Runner) decide(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
+	if o.canceled {
+		return r.bury(ctx, o)
+	}
+
 	if o.run.completed.Load() {
 		gone, ours, err := r.look(ctx, o.run)
 
@@ -160,7 +168,7 @@ func (r *Runner) fail(ctx context.Context, o *outcome, spent int32) (v Verdict, 
 	row, held, err := attempt(ctx, r, func(ctx context.Context) (db.JobFailRow, error) {
 		return r.q.db.JobFail(ctx, r.q.pool, db.JobFailParams{
 			ID: o.run.task.ID, Holder: &o.run.holder, Epoch: o.run.task.Epoch,
-			Afresh: o.deaf, Delay: delay.Seconds(), Spent: spent, ErrorCode: code,
+			Afresh: o.deaf, Delay: delay.Seconds(), Spent: spent, ErrorCode: code, Canceled: o.canceled,
 		})
 	})
 	if err != nil || !held {
@@ -195,7 +203,10 @@ func (r *Runner) handBack(ctx context.Context, o *outcome) (v Verdict, event str
 func (r *Runner) bury(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
 	var hook error
 
-	code := r.code(o)
+	code, spent := r.code(o), int32(1)
+	if o.canceled {
+		spent = 0
+	}
 
 	n, _, err := attempt(ctx, r, func(ctx context.Context) (n int64, err error) {
 		hook = nil
@@ -206,7 +217,7 @@ func (r *Runner) bury(ctx context.Context, o *outcome) (v Verdict, event string,
 			}
 
 			n, err = r.q.db.JobBury(ctx, tx, db.JobBuryParams{
-				ID: o.run.task.ID, Holder: &o.run.holder, Spent: 1, ErrorCode: code,
+				ID: o.run.task.ID, Holder: &o.run.holder, Spent: spent, ErrorCode: code,
 			})
 			if err == nil && n == 0 {
 				return queue.ErrStale // and nothing that the hook did
@@ -245,9 +256,9 @@ func (o *outcome) dead(ctx context.Context, tx pgx.Tx, code string) (err error) 
 	return o.worker.Dead(ctx, tx, o.args, code)
 }
 
-// stale answers for a write that found nothing of ours: somebody else has the job; or an earlier
-// try of this write happened although its answer was lost; or Postgres crashed and lost the claim.
-// In the last two this task is still the one that the row waits for.
+// stale answers for a write that found nothing of ours: an operator canceled the job, which ends
+// it here; somebody else has it; an earlier try of this write happened although its answer was
+// lost; or Postgres crashed and lost the claim. In the last two this task is still the one that the row waits for.
 func (r *Runner) stale(ctx context.Context, o *outcome, err error) (Verdict, string, error) {
 	if err != nil {
 		return Verdict{}, "", err
@@ -260,6 +271,10 @@ func (r *Runner) stale(ctx context.Context, o *outcome, err error) (Verdict, str
 	switch {
 	case err != nil:
 		return Verdict{}, "", err
+	case there && look.Canceling && look.Holder != nil && *look.Holder == o.run.holder && !o.canceled:
+		o.canceled = true
+
+		return r.bury(ctx, o)
 	case there && look.Epoch == o.run.task.Epoch && look.State != stateRunning && look.State != stateDead:
 		return Verdict{Do: Again, After: max(seconds(look.DueIn), time.Second), Code: "waiting"}, eventStale, nil
 	default:

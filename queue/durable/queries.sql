@@ -7,7 +7,7 @@ insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_a
 values (sqlc.arg(id), sqlc.arg(kind), sqlc.arg(queue), sqlc.arg(args), sqlc.narg(dedupe_key),
         coalesce(sqlc.narg(run_at)::timestamptz, clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second'),
         clock_timestamp(), clock_timestamp())
-on conflict (kind, dedupe_key) where state <> 'dead'
+on conflict (kind, dedupe_key) where state <> 'dead' and not canceling
 do update set dedupe_key = excluded.dedupe_key
 returning id, run_at;
 
@@ -29,7 +29,7 @@ update job set
     staged_at = case when state <> 'running' and run_at > clock_timestamp() then clock_timestamp() else staged_at end,
     state     = case when state <> 'running' and run_at > clock_timestamp() then 'staged' else state end,
     run_at    = least(run_at, clock_timestamp())
-where kind = any(sqlc.arg(kinds)::text[]) and dedupe_key = sqlc.arg(dedupe_key) and state <> 'dead'
+where kind = any(sqlc.arg(kinds)::text[]) and dedupe_key = sqlc.arg(dedupe_key) and state <> 'dead' and not canceling
 returning id, kind, queue, epoch, state, run_at;
 
 -- name: JobClaim :one
@@ -43,7 +43,7 @@ update job set
 from (select set_config('synchronous_commit', 'off', true)) as fast
 where id = sqlc.arg(id) and epoch = sqlc.arg(epoch) and state in ('staged', 'pushed', 'retrying')
   and run_at <= clock_timestamp() + interval '2 seconds'
-returning kind, queue, args, attempt, extract(epoch from clock_timestamp() - run_at)::float8 as late;
+returning kind, queue, args, attempt, canceling, extract(epoch from clock_timestamp() - run_at)::float8 as late;
 
 -- name: JobClaimMany :many
 -- JobClaim for several at once. A row that somebody has locked must not keep the others waiting:
@@ -63,15 +63,16 @@ update job set
     wake        = false
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
-returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt,
+returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt, job.canceling,
           extract(epoch from clock_timestamp() - job.run_at)::float8 as late;
 
 -- name: JobLook :one
-select state, epoch, holder, extract(epoch from run_at - clock_timestamp())::float8 as due_in
+select state, epoch, holder, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in
 from job where id = sqlc.arg(id);
 
 -- name: JobBeat :many
--- Extends what is ours and not locked, and returns which holders still hold. A row that a
+-- Extends what is ours and not locked, and returns which holders still hold, and which of those
+-- an operator wants ended. A row that a
 -- handler has locked in a transaction of its own is skipped, and the sweeper skips it too.
 with mine as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder
@@ -84,14 +85,15 @@ with mine as (
     where job.id = free.id
     returning job.id
 )
-select mine.holder::uuid as holder
+select mine.holder::uuid as holder, job.canceling
 from mine join job on job.id = mine.id and job.holder = mine.holder;
 
 -- name: JobHold :execrows
-select id from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) for no key update;
+select id from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling for no key update;
 
 -- name: JobComplete :execrows
-delete from job where id = sqlc.arg(id) and holder = sqlc.arg(holder);
+-- Once it is canceled, a job has no outcome but that: here and below no row is found.
+delete from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling;
 
 -- name: JobFinish :many
 -- JobComplete for several handlers that returned nil and left the end of their jobs to us. Losing
@@ -100,6 +102,7 @@ with mine as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder
 ), free as (
     select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
+    where not job.canceling
     order by job.id for update of job skip locked
 )
 delete from job using free, (select set_config('synchronous_commit', 'off', true)) as fast
@@ -118,16 +121,18 @@ update job set
     lease_until = null,
     wake        = false,
     lost        = 0
-where id = sqlc.arg(id) and holder = sqlc.arg(holder)
+where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling
 returning state, epoch, run_at;
 
 -- name: JobFail :one
 -- One attempt is spent. afresh is for a handler that ignores the end of its context: the task
 -- in Redis stays with it, so the next attempt needs another. One that Redis lost has one already.
+-- A job that was woken while it ran has its next attempt now, as if the wake had come after the
+-- failure. A canceled one comes here when its Dead hook failed, and stays canceled.
 update job set
-    state       = case when sqlc.arg(afresh)::boolean or epoch <> sqlc.arg(epoch)::integer then 'staged' else 'retrying' end,
-    epoch       = epoch + sqlc.arg(afresh)::boolean::integer,
-    run_at      = clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second',
+    state       = case when wake or sqlc.arg(afresh)::boolean or epoch <> sqlc.arg(epoch)::integer then 'staged' else 'retrying' end,
+    epoch       = epoch + (wake or sqlc.arg(afresh)::boolean)::integer,
+    run_at      = clock_timestamp() + case when wake then 0 else sqlc.arg(delay)::float8 end * interval '1 second',
     staged_at   = clock_timestamp(),
     attempt     = attempt + sqlc.arg(spent)::integer,
     error_code  = sqlc.arg(error_code)::text,
@@ -135,7 +140,7 @@ update job set
     lease_until = null,
     wake        = false,
     lost        = 0
-where id = sqlc.arg(id) and holder = sqlc.arg(holder)
+where id = sqlc.arg(id) and holder = sqlc.arg(holder) and canceling = sqlc.arg(canceled)::boolean
 returning state, epoch, run_at;
 
 -- name: JobHandBack :one
@@ -147,7 +152,7 @@ update job set
     holder      = null,
     lease_until = null,
     lost        = 0
-where id = sqlc.arg(id) and holder = sqlc.arg(holder)
+where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling
 returning epoch, run_at;
 
 -- name: JobBury :execrows
@@ -156,6 +161,7 @@ update job set
     attempt     = attempt + sqlc.arg(spent)::integer,
     error_code  = sqlc.arg(error_code)::text,
     died_at     = clock_timestamp(),
+    canceling   = false,
     holder      = null,
     lease_until = null,
     wake        = false,
@@ -193,6 +199,7 @@ update job set
     state       = case when lost + 1 >= sqlc.arg(poison)::integer then 'dead' else 'staged' end,
     died_at     = case when lost + 1 >= sqlc.arg(poison)::integer then clock_timestamp() end,
     error_code  = case when lost + 1 >= sqlc.arg(poison)::integer then 'poison' else error_code end,
+    canceling   = canceling and lost + 1 < sqlc.arg(poison)::integer,
     lost        = lost + 1,
     epoch       = epoch + (lost + 1 < sqlc.arg(poison)::integer)::integer,
     run_at      = clock_timestamp(),

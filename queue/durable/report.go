@@ -33,6 +33,10 @@ func coder(name func(error) string) func(error) string {
 
 // code names what the handler returned, for the row, the engine and the metrics.
 func (r *Runner) code(o *outcome) string {
+	if o.canceled {
+		return codeCanceled
+	}
+
 	if _, ok := errors.AsType[*panicked](o.err); ok {
 		return "panic"
 	}
@@ -68,7 +72,7 @@ func (r *Runner) report(ctx context.Context, o *outcome, event string) {
 	default:
 		level = slog.LevelWarn
 
-		if o.err != nil {
+		if o.err != nil || o.canceled {
 			attrs = append(attrs, slog.String("code", r.code(o)), slog.Any("error", o.err))
 		}
 	}

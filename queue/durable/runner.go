@@ -114,13 +114,17 @@ func (r *Runner) Work(ctx context.Context, t Task) Verdict {
 		return v
 	}
 
-	r.q.metrics.count(t.Kind, t.Queue, eventStarted)
-	r.q.metrics.late.WithLabelValues(t.Kind, t.Queue).Observe(max(row.Late, 0))
-
 	o := &outcome{
 		run: u, worker: w, policy: policy, args: row.Args,
-		attempt: int(row.Attempt) + 1, started: time.Now(),
+		attempt: int(row.Attempt) + 1, started: time.Now(), canceled: row.Canceling,
 	}
+
+	if o.canceled {
+		return r.settle(ctx, o)
+	}
+
+	r.q.metrics.count(t.Kind, t.Queue, eventStarted)
+	r.q.metrics.late.WithLabelValues(t.Kind, t.Queue).Observe(max(row.Late, 0))
 
 	hctx, stop := context.WithTimeoutCause(hctx, policy.Timeout, queue.ErrTimeout)
 	defer stop()

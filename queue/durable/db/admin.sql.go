@@ -21,6 +21,7 @@ update job set
     state       = 'dead',
     error_code  = 'canceled',
     died_at     = clock_timestamp(),
+    canceling   = false,
     holder      = null,
     lease_until = null,
     wake        = false,
@@ -36,8 +37,7 @@ type AdminBuryRow struct {
 	Epoch int32
 }
 
-// The holder goes too: whatever the worker still writes is refused, and its next heartbeat ends
-// the handler's context.
+// For kinds that the program no longer has: no worker would ever come.
 func (q *Queries) AdminBury(ctx context.Context, db DBTX, ids []uuid.UUID) ([]AdminBuryRow, error) {
 	rows, err := db.Query(ctx, adminBury, ids)
 	if err != nil {
@@ -63,14 +63,70 @@ func (q *Queries) AdminBury(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Ad
 	return items, nil
 }
 
+const adminCancel = `-- name: AdminCancel :many
+with locked as (
+    select id, state <> 'running' and run_at > clock_timestamp() as waits from job
+    where id = any($1::uuid[]) and state <> 'dead' and not canceling
+    order by id for no key update
+)
+update job set
+    canceling = true,
+    state     = case when locked.waits then 'staged' else job.state end,
+    epoch     = job.epoch + locked.waits::integer,
+    run_at    = least(job.run_at, clock_timestamp()),
+    staged_at = case when locked.waits then clock_timestamp() else job.staged_at end,
+    wake      = false,
+    lost      = 0
+from locked where job.id = locked.id and job.state <> 'dead' and not job.canceling
+returning job.id, job.kind, job.queue, job.epoch, job.state, job.run_at
+`
+
+type AdminCancelRow struct {
+	ID    uuid.UUID
+	Kind  string
+	Queue string
+	Epoch int32
+	State string
+	RunAt time.Time
+}
+
+// Due at once, so that a worker comes to it; one that has it sees it with its next heartbeat. Lost
+// leases count anew: they were the handler's, which does not run again.
+func (q *Queries) AdminCancel(ctx context.Context, db DBTX, ids []uuid.UUID) ([]AdminCancelRow, error) {
+	rows, err := db.Query(ctx, adminCancel, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AdminCancelRow
+	for rows.Next() {
+		var i AdminCancelRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Queue,
+			&i.Epoch,
+			&i.State,
+			&i.RunAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const adminList = `-- name: AdminList :many
 
-select id, kind, queue, args, dedupe_key, state, epoch, attempt, lost, error_code, run_at, lease_until, created_at, died_at
+select id, kind, queue, args, dedupe_key, (case when canceling then 'canceling' else state end)::text as state, epoch, attempt, lost, error_code, run_at, lease_until, created_at, died_at
 from job
 where (cardinality($1::uuid[]) = 0 or id = any($1::uuid[]))
   and ($2::text = '' or kind = $2)
   and ($3::text = '' or queue = $3)
-  and ($4::text = '' or state = $4)
+  and ($4::text = '' or case when canceling then 'canceling' else state end = $4)
   and coalesce(died_at, created_at) <= clock_timestamp() - $5::float8 * interval '1 second'
   and id > $6
 order by id
@@ -189,14 +245,14 @@ func (q *Queries) AdminRemove(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 const adminRetry = `-- name: AdminRetry :many
 with chosen as (
     select job.id, job.state, row_number() over (
-        partition by job.kind, coalesce(job.dedupe_key, job.id::text), job.state = 'dead' order by job.id
+        partition by job.kind, coalesce(job.dedupe_key, job.id::text), job.state = 'dead' or job.canceling order by job.id
     ) as nth
     from job
     where job.id = any($1::uuid[])
-      and (job.state = 'dead' or job.state <> 'running' and job.run_at > clock_timestamp())
-      and not (job.state = 'dead' and job.dedupe_key is not null and exists (
+      and (job.state = 'dead' or job.state <> 'running' and (job.canceling or job.run_at > clock_timestamp()))
+      and not ((job.state = 'dead' or job.canceling) and job.dedupe_key is not null and exists (
           select from job as live
-          where live.kind = job.kind and live.dedupe_key = job.dedupe_key and live.state <> 'dead'))
+          where live.kind = job.kind and live.dedupe_key = job.dedupe_key and live.state <> 'dead' and not live.canceling))
 ), locked as (
     select job.id from job join chosen on chosen.id = job.id and chosen.state = job.state
     where chosen.nth = 1
@@ -209,6 +265,7 @@ update job set
     epoch      = epoch + 1,
     lost       = 0,
     wake       = false,
+    canceling  = false,
     run_at     = clock_timestamp(),
     staged_at  = clock_timestamp(),
     died_at    = null
@@ -224,8 +281,9 @@ type AdminRetryRow struct {
 	RunAt time.Time
 }
 
-// A dead job begins anew with all its attempts; one that waits for its time has it now. A dead
-// one whose place is taken stays dead: of one kind and key at most one job lives.
+// A dead job begins anew with all its attempts; one that waits for its time has it now; a cancel
+// that no worker has carried out is taken back. A job whose place is taken stays as it is: of one
+// kind and key at most one job lives.
 func (q *Queries) AdminRetry(ctx context.Context, db DBTX, ids []uuid.UUID) ([]AdminRetryRow, error) {
 	rows, err := db.Query(ctx, adminRetry, ids)
 	if err != nil {
@@ -312,9 +370,9 @@ func (q *Queries) AuditOf(ctx context.Context, db DBTX, id uuid.UUID) ([]AuditOf
 }
 
 const jobCounts = `-- name: JobCounts :many
-select kind, queue, state, count(*) as jobs,
+select kind, queue, (case when canceling then 'canceling' else state end)::text as state, count(*) as jobs,
        greatest(max(extract(epoch from clock_timestamp() - run_at)), 0)::float8 as late
-from job group by kind, queue, state
+from job group by 1, 2, 3
 `
 
 type JobCountsRow struct {

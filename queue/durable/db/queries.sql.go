@@ -24,7 +24,7 @@ with mine as (
     where job.id = free.id
     returning job.id
 )
-select mine.holder::uuid as holder
+select mine.holder::uuid as holder, job.canceling
 from mine join job on job.id = mine.id and job.holder = mine.holder
 `
 
@@ -34,21 +34,27 @@ type JobBeatParams struct {
 	Lease   float64
 }
 
-// Extends what is ours and not locked, and returns which holders still hold. A row that a
+type JobBeatRow struct {
+	Holder    uuid.UUID
+	Canceling bool
+}
+
+// Extends what is ours and not locked, and returns which holders still hold, and which of those
+// an operator wants ended. A row that a
 // handler has locked in a transaction of its own is skipped, and the sweeper skips it too.
-func (q *Queries) JobBeat(ctx context.Context, db DBTX, arg JobBeatParams) ([]uuid.UUID, error) {
+func (q *Queries) JobBeat(ctx context.Context, db DBTX, arg JobBeatParams) ([]JobBeatRow, error) {
 	rows, err := db.Query(ctx, jobBeat, arg.Ids, arg.Holders, arg.Lease)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []JobBeatRow
 	for rows.Next() {
-		var holder uuid.UUID
-		if err := rows.Scan(&holder); err != nil {
+		var i JobBeatRow
+		if err := rows.Scan(&i.Holder, &i.Canceling); err != nil {
 			return nil, err
 		}
-		items = append(items, holder)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -62,6 +68,7 @@ update job set
     attempt     = attempt + $1::integer,
     error_code  = $2::text,
     died_at     = clock_timestamp(),
+    canceling   = false,
     holder      = null,
     lease_until = null,
     wake        = false,
@@ -98,7 +105,7 @@ update job set
 from (select set_config('synchronous_commit', 'off', true)) as fast
 where id = $3 and epoch = $4 and state in ('staged', 'pushed', 'retrying')
   and run_at <= clock_timestamp() + interval '2 seconds'
-returning kind, queue, args, attempt, extract(epoch from clock_timestamp() - run_at)::float8 as late
+returning kind, queue, args, attempt, canceling, extract(epoch from clock_timestamp() - run_at)::float8 as late
 `
 
 type JobClaimParams struct {
@@ -109,11 +116,12 @@ type JobClaimParams struct {
 }
 
 type JobClaimRow struct {
-	Kind    string
-	Queue   string
-	Args    []byte
-	Attempt int32
-	Late    float64
+	Kind      string
+	Queue     string
+	Args      []byte
+	Attempt   int32
+	Canceling bool
+	Late      float64
 }
 
 // No skip locked: no row has to mean a duplicate. Losing this write in a crash costs a repeat,
@@ -131,6 +139,7 @@ func (q *Queries) JobClaim(ctx context.Context, db DBTX, arg JobClaimParams) (Jo
 		&i.Queue,
 		&i.Args,
 		&i.Attempt,
+		&i.Canceling,
 		&i.Late,
 	)
 	return i, err
@@ -152,7 +161,7 @@ update job set
     wake        = false
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
-returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt,
+returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt, job.canceling,
           extract(epoch from clock_timestamp() - job.run_at)::float8 as late
 `
 
@@ -164,12 +173,13 @@ type JobClaimManyParams struct {
 }
 
 type JobClaimManyRow struct {
-	Holder  uuid.UUID
-	Kind    string
-	Queue   string
-	Args    []byte
-	Attempt int32
-	Late    float64
+	Holder    uuid.UUID
+	Kind      string
+	Queue     string
+	Args      []byte
+	Attempt   int32
+	Canceling bool
+	Late      float64
 }
 
 // JobClaim for several at once. A row that somebody has locked must not keep the others waiting:
@@ -194,6 +204,7 @@ func (q *Queries) JobClaimMany(ctx context.Context, db DBTX, arg JobClaimManyPar
 			&i.Queue,
 			&i.Args,
 			&i.Attempt,
+			&i.Canceling,
 			&i.Late,
 		); err != nil {
 			return nil, err
@@ -207,7 +218,7 @@ func (q *Queries) JobClaimMany(ctx context.Context, db DBTX, arg JobClaimManyPar
 }
 
 const jobComplete = `-- name: JobComplete :execrows
-delete from job where id = $1 and holder = $2
+delete from job where id = $1 and holder = $2 and not canceling
 `
 
 type JobCompleteParams struct {
@@ -215,6 +226,7 @@ type JobCompleteParams struct {
 	Holder *uuid.UUID
 }
 
+// Once it is canceled, a job has no outcome but that: here and below no row is found.
 func (q *Queries) JobComplete(ctx context.Context, db DBTX, arg JobCompleteParams) (int64, error) {
 	result, err := db.Exec(ctx, jobComplete, arg.ID, arg.Holder)
 	if err != nil {
@@ -225,9 +237,9 @@ func (q *Queries) JobComplete(ctx context.Context, db DBTX, arg JobCompleteParam
 
 const jobFail = `-- name: JobFail :one
 update job set
-    state       = case when $1::boolean or epoch <> $2::integer then 'staged' else 'retrying' end,
-    epoch       = epoch + $1::boolean::integer,
-    run_at      = clock_timestamp() + $3::float8 * interval '1 second',
+    state       = case when wake or $1::boolean or epoch <> $2::integer then 'staged' else 'retrying' end,
+    epoch       = epoch + (wake or $1::boolean)::integer,
+    run_at      = clock_timestamp() + case when wake then 0 else $3::float8 end * interval '1 second',
     staged_at   = clock_timestamp(),
     attempt     = attempt + $4::integer,
     error_code  = $5::text,
@@ -235,7 +247,7 @@ update job set
     lease_until = null,
     wake        = false,
     lost        = 0
-where id = $6 and holder = $7
+where id = $6 and holder = $7 and canceling = $8::boolean
 returning state, epoch, run_at
 `
 
@@ -247,6 +259,7 @@ type JobFailParams struct {
 	ErrorCode string
 	ID        uuid.UUID
 	Holder    *uuid.UUID
+	Canceled  bool
 }
 
 type JobFailRow struct {
@@ -257,6 +270,8 @@ type JobFailRow struct {
 
 // One attempt is spent. afresh is for a handler that ignores the end of its context: the task
 // in Redis stays with it, so the next attempt needs another. One that Redis lost has one already.
+// A job that was woken while it ran has its next attempt now, as if the wake had come after the
+// failure. A canceled one comes here when its Dead hook failed, and stays canceled.
 func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobFailRow, error) {
 	row := db.QueryRow(ctx, jobFail,
 		arg.Afresh,
@@ -266,6 +281,7 @@ func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobF
 		arg.ErrorCode,
 		arg.ID,
 		arg.Holder,
+		arg.Canceled,
 	)
 	var i JobFailRow
 	err := row.Scan(&i.State, &i.Epoch, &i.RunAt)
@@ -277,6 +293,7 @@ with mine as (
     select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder
 ), free as (
     select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
+    where not job.canceling
     order by job.id for update of job skip locked
 )
 delete from job using free, (select set_config('synchronous_commit', 'off', true)) as fast
@@ -320,7 +337,7 @@ update job set
     holder      = null,
     lease_until = null,
     lost        = 0
-where id = $1 and holder = $2
+where id = $1 and holder = $2 and not canceling
 returning epoch, run_at
 `
 
@@ -342,7 +359,7 @@ func (q *Queries) JobHandBack(ctx context.Context, db DBTX, arg JobHandBackParam
 }
 
 const jobHold = `-- name: JobHold :execrows
-select id from job where id = $1 and holder = $2 for no key update
+select id from job where id = $1 and holder = $2 and not canceling for no key update
 `
 
 type JobHoldParams struct {
@@ -359,15 +376,16 @@ func (q *Queries) JobHold(ctx context.Context, db DBTX, arg JobHoldParams) (int6
 }
 
 const jobLook = `-- name: JobLook :one
-select state, epoch, holder, extract(epoch from run_at - clock_timestamp())::float8 as due_in
+select state, epoch, holder, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in
 from job where id = $1
 `
 
 type JobLookRow struct {
-	State  string
-	Epoch  int32
-	Holder *uuid.UUID
-	DueIn  float64
+	State     string
+	Epoch     int32
+	Holder    *uuid.UUID
+	Canceling bool
+	DueIn     float64
 }
 
 func (q *Queries) JobLook(ctx context.Context, db DBTX, id uuid.UUID) (JobLookRow, error) {
@@ -377,6 +395,7 @@ func (q *Queries) JobLook(ctx context.Context, db DBTX, id uuid.UUID) (JobLookRo
 		&i.State,
 		&i.Epoch,
 		&i.Holder,
+		&i.Canceling,
 		&i.DueIn,
 	)
 	return i, err
@@ -605,7 +624,7 @@ update job set
     lease_until = null,
     wake        = false,
     lost        = 0
-where id = $3 and holder = $4
+where id = $3 and holder = $4 and not canceling
 returning state, epoch, run_at
 `
 
@@ -642,7 +661,7 @@ insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_a
 values ($1, $2, $3, $4, $5,
         coalesce($6::timestamptz, clock_timestamp() + $7::float8 * interval '1 second'),
         clock_timestamp(), clock_timestamp())
-on conflict (kind, dedupe_key) where state <> 'dead'
+on conflict (kind, dedupe_key) where state <> 'dead' and not canceling
 do update set dedupe_key = excluded.dedupe_key
 returning id, run_at
 `
@@ -746,6 +765,7 @@ update job set
     state       = case when lost + 1 >= $1::integer then 'dead' else 'staged' end,
     died_at     = case when lost + 1 >= $1::integer then clock_timestamp() end,
     error_code  = case when lost + 1 >= $1::integer then 'poison' else error_code end,
+    canceling   = canceling and lost + 1 < $1::integer,
     lost        = lost + 1,
     epoch       = epoch + (lost + 1 < $1::integer)::integer,
     run_at      = clock_timestamp(),
@@ -801,7 +821,7 @@ update job set
     staged_at = case when state <> 'running' and run_at > clock_timestamp() then clock_timestamp() else staged_at end,
     state     = case when state <> 'running' and run_at > clock_timestamp() then 'staged' else state end,
     run_at    = least(run_at, clock_timestamp())
-where kind = any($1::text[]) and dedupe_key = $2 and state <> 'dead'
+where kind = any($1::text[]) and dedupe_key = $2 and state <> 'dead' and not canceling
 returning id, kind, queue, epoch, state, run_at
 `
 
