@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,16 +13,28 @@ import (
 const clusterSlots = 16384
 
 // Cluster is a private Redis Cluster of three masters. Losing one leaves the slots of the others
-// at work; it comes back with [Redis.Restart], empty.
+// at work; without a replica it comes back with [Redis.Restart], empty.
 type Cluster struct {
 	URL   string
-	Nodes []*Redis
+	Nodes []*Redis // the masters at the start, then the replica of each, if there are any
 
-	buses []*fileLock // ports that the nodes talk to each other on
+	dir   string
+	place *place
+	o     ClusterOptions
+
+	buses    []int // ports that the nodes talk to each other on
+	claims   []*fileLock
+	security *Security
 }
 
-func (p *place) newRedisCluster(ctx context.Context, dir string) (c *Cluster, err error) {
-	c = &Cluster{}
+// ClusterOptions say what kind of cluster to start.
+type ClusterOptions struct {
+	Replicas bool   // one of each master, who takes its place two to four seconds after its end
+	Rights   string // not empty: TLS everywhere, and the URL is for a user with these rights alone
+}
+
+func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOptions) (c *Cluster, err error) {
+	c = &Cluster{place: p, dir: dir, o: o}
 
 	defer func() {
 		if err != nil {
@@ -29,63 +42,156 @@ func (p *place) newRedisCluster(ctx context.Context, dir string) (c *Cluster, er
 		}
 	}()
 
-	var addrs []string
-
-	for i := range 3 {
-		bus, claim, err := p.claimPort(0)
-		if err != nil {
+	if o.Rights != "" {
+		if c.security, err = newSecurity(filepath.Join(dir, "tls"), o.Rights); err != nil {
 			return c, err
-		}
-
-		c.buses = append(c.buses, claim)
-
-		node, err := p.newRedisWith(ctx, filepath.Join(dir, strconv.Itoa(i)), false, 0,
-			"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "2000",
-			"--cluster-require-full-coverage", "no")
-		if err != nil {
-			return c, err
-		}
-
-		c.Nodes = append(c.Nodes, node)
-		addrs = append(addrs, node.Addr)
-
-		client := node.client()
-		err = client.ClusterAddSlotsRange(ctx, i*clusterSlots/3, (i+1)*clusterSlots/3-1).Err()
-
-		if err == nil && i > 0 {
-			err = client.Do(ctx, "cluster", "meet", "127.0.0.1", c.Nodes[0].port, busOf(c.Nodes[0])).Err()
-		}
-
-		_ = client.Close()
-
-		if err != nil {
-			return c, fmt.Errorf("join redis cluster: %w", err)
 		}
 	}
 
-	c.URL = "redis+cluster://" + strings.Join(addrs, ",")
+	masters, nodes := 3, 3
+	if o.Replicas {
+		nodes = 6
+	}
 
-	for _, node := range c.Nodes {
-		client := node.client()
-		err = until(ctx, func() bool {
-			info, err := client.ClusterInfo(ctx).Result()
-
-			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
-		})
-		_ = client.Close()
-
-		if err != nil {
-			return c, fmt.Errorf("redis cluster is not whole: %w", err)
+	for i := range nodes {
+		if err := c.add(ctx); err != nil {
+			return c, err
 		}
+
+		if i >= masters {
+			continue
+		}
+
+		if err := c.ask(ctx, i, "cluster", "addslotsrange", i*clusterSlots/3, (i+1)*clusterSlots/3-1); err != nil {
+			return c, err
+		}
+	}
+
+	for i := 1; i < nodes; i++ {
+		if err := c.ask(ctx, i, "cluster", "meet", "127.0.0.1", c.port(0), c.buses[0]); err != nil {
+			return c, err
+		}
+	}
+
+	if err := c.eachSays(ctx, "cluster_state:ok", "cluster_known_nodes:"+strconv.Itoa(nodes)); err != nil {
+		return c, err
+	}
+
+	for i := masters; i < nodes; i++ {
+		if err := c.replicate(ctx, i, i-masters); err != nil {
+			return c, err
+		}
+	}
+
+	var addrs []string
+	for i := range c.Nodes {
+		addrs = append(addrs, address(c.port(i)))
+	}
+
+	c.URL = "redis+cluster://" + strings.Join(addrs, ",")
+	if c.security != nil {
+		c.URL = c.security.URL("rediss+cluster", strings.Join(addrs, ","), "")
 	}
 
 	return c, nil
 }
 
-// busOf returns the port that a node of a cluster talks to the others on.
-func busOf(r *Redis) string { return r.args[3] }
+// add starts a node that knows of no other yet.
+func (c *Cluster) add(ctx context.Context) error {
+	bus, claim, err := c.place.claimPort(0)
+	if err != nil {
+		return err
+	}
 
-// Node returns the master of key.
+	c.buses, c.claims = append(c.buses, bus), append(c.claims, claim)
+
+	args := []string{
+		"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "2000",
+		"--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0",
+	}
+	if c.security != nil {
+		args = append(append(args, "--tls-cluster", "yes"), c.security.user()...)
+	}
+
+	node, err := c.place.newRedisWith(ctx, filepath.Join(c.dir, strconv.Itoa(len(c.Nodes))), redisOptions{args: args, security: c.security})
+	if err != nil {
+		return err
+	}
+
+	c.Nodes = append(c.Nodes, node)
+
+	return nil
+}
+
+// port returns the one that node i goes by in the cluster.
+func (c *Cluster) port(i int) int {
+	if c.security != nil {
+		return c.Nodes[i].tlsPort
+	}
+
+	return c.Nodes[i].port
+}
+
+func (c *Cluster) ask(ctx context.Context, i int, command ...any) error {
+	client := c.Nodes[i].client()
+	defer client.Close()
+
+	if err := client.Do(ctx, command...).Err(); err != nil {
+		return fmt.Errorf("join redis cluster: %w", err)
+	}
+
+	return nil
+}
+
+// eachSays waits until every node's CLUSTER INFO has all lines.
+func (c *Cluster) eachSays(ctx context.Context, lines ...string) error {
+	for _, node := range c.Nodes {
+		client := node.client()
+		err := until(ctx, func() bool {
+			info, err := client.ClusterInfo(ctx).Result()
+
+			return err == nil && !slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(info, line+"\r\n") })
+		})
+		_ = client.Close()
+
+		if err != nil {
+			return fmt.Errorf("redis cluster is not whole: %w", err)
+		}
+	}
+
+	return nil
+}
+
+// replicate makes node i the replica of a master, and waits until it holds what that does.
+func (c *Cluster) replicate(ctx context.Context, i, master int) error {
+	client := c.Nodes[master].client()
+	id, err := client.Do(ctx, "cluster", "myid").Text()
+	_ = client.Close()
+
+	if err != nil {
+		return fmt.Errorf("name of a cluster node: %w", err)
+	}
+
+	if err := c.ask(ctx, i, "cluster", "replicate", id); err != nil {
+		return err
+	}
+
+	client = c.Nodes[i].client()
+	defer client.Close()
+
+	err = until(ctx, func() bool {
+		info, err := client.Info(ctx, "replication").Result()
+
+		return err == nil && strings.Contains(info, "master_link_status:up")
+	})
+	if err != nil {
+		return fmt.Errorf("redis replica has no master: %w", err)
+	}
+
+	return nil
+}
+
+// Node returns the master, at the start, of key.
 func (c *Cluster) Node(ctx context.Context, key string) (*Redis, error) {
 	client := c.Nodes[0].client()
 	defer client.Close()
@@ -95,7 +201,7 @@ func (c *Cluster) Node(ctx context.Context, key string) (*Redis, error) {
 		return nil, fmt.Errorf("slot of a key: %w", err)
 	}
 
-	for i, node := range c.Nodes {
+	for i, node := range c.Nodes[:3] {
 		if slot < int64((i+1)*clusterSlots/3) {
 			return node, nil
 		}
@@ -110,8 +216,8 @@ func (c *Cluster) Stop() {
 		node.Stop()
 	}
 
-	for _, bus := range c.buses {
-		_ = bus.Close()
+	for _, claim := range c.claims {
+		_ = claim.Close()
 	}
 }
 

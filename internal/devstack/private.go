@@ -94,14 +94,32 @@ func (p *Private) Redis(ctx context.Context) (*Redis, error) {
 	return r, nil
 }
 
-// Cluster starts a Redis Cluster of three masters without replicas, which persists nothing.
-func (p *Private) Cluster(ctx context.Context) (*Cluster, error) {
+// SecureRedis starts a server that persists nothing. Its URL is for a user with the given rights
+// alone, as ACL SETUSER takes them, over TLS.
+func (p *Private) SecureRedis(ctx context.Context, rights string) (*Redis, error) {
+	dir, err := p.prepare("redis")
+	if err != nil {
+		return nil, err
+	}
+
+	r, err := p.place.newSecureRedis(ctx, dir, rights)
+	if err != nil {
+		return nil, err
+	}
+
+	p.onStop(r.Stop)
+
+	return r, nil
+}
+
+// Cluster starts a Redis Cluster of three masters, which persists nothing.
+func (p *Private) Cluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
 	dir, err := p.prepare("cluster")
 	if err != nil {
 		return nil, err
 	}
 
-	c, err := p.place.newRedisCluster(ctx, dir)
+	c, err := p.place.newRedisCluster(ctx, dir, o)
 	if err != nil {
 		return nil, err
 	}
@@ -111,14 +129,15 @@ func (p *Private) Cluster(ctx context.Context) (*Cluster, error) {
 	return c, nil
 }
 
-// Sentinel starts one Redis master, two replicas and three sentinels, which persist nothing.
-func (p *Private) Sentinel(ctx context.Context) (*Sentinel, error) {
+// Sentinel starts one Redis master, two replicas and three sentinels, which persist nothing. With
+// rights everything is over TLS, and the URL is for a user who has these alone.
+func (p *Private) Sentinel(ctx context.Context, rights string) (*Sentinel, error) {
 	dir, err := p.prepare("sentinel")
 	if err != nil {
 		return nil, err
 	}
 
-	s, err := p.place.newSentinel(ctx, dir)
+	s, err := p.place.newSentinel(ctx, dir, rights)
 	if err != nil {
 		return nil, err
 	}

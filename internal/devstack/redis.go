@@ -21,25 +21,53 @@ const redisDatabases = 4096
 
 // Redis is a private server.
 type Redis struct {
-	URL  string // database 0
-	Addr string // host:port
+	URL      string // database 0
+	Addr     string // host:port
+	Security *Security
 
 	place   *place
 	bin     string
 	dir     string
 	port    int
-	claim   *fileLock
-	durable bool     // append-only file
-	args    []string // of this kind of server; the first may be a configuration file
+	tlsPort int         // zero: none
+	claims  []*fileLock // on its ports
+	durable bool        // append-only file
+	args    []string    // of this kind of server; the first may be a configuration file
 	process *process
 }
 
-func (p *place) newRedis(ctx context.Context, dir string, durable bool, wish int) (*Redis, error) {
-	return p.newRedisWith(ctx, dir, durable, wish, "--databases", strconv.Itoa(redisDatabases))
+// redisOptions say what kind of server to start.
+type redisOptions struct {
+	durable  bool
+	wish     int       // a port to try first
+	security *Security // nil: no TLS, no users
+	args     []string  // the first may be a configuration file
 }
 
-// newRedisWith starts a server with more arguments; the first may be a configuration file.
-func (p *place) newRedisWith(ctx context.Context, dir string, durable bool, wish int, args ...string) (*Redis, error) {
+func (p *place) newRedis(ctx context.Context, dir string, durable bool, wish int) (*Redis, error) {
+	return p.newRedisWith(ctx, dir, redisOptions{
+		durable: durable, wish: wish, args: []string{"--databases", strconv.Itoa(redisDatabases)},
+	})
+}
+
+// newSecureRedis starts a server whose URL is for a user with these rights alone, over TLS.
+func (p *place) newSecureRedis(ctx context.Context, dir, rights string) (*Redis, error) {
+	security, err := newSecurity(filepath.Join(dir, "tls"), rights)
+	if err != nil {
+		return nil, err
+	}
+
+	r, err := p.newRedisWith(ctx, dir, redisOptions{security: security, args: security.user()})
+	if err != nil {
+		return nil, err
+	}
+
+	r.URL = security.URL("rediss", address(r.tlsPort), "/0")
+
+	return r, nil
+}
+
+func (p *place) newRedisWith(ctx context.Context, dir string, o redisOptions) (*Redis, error) {
 	bin, err := p.findRedis()
 	if err != nil {
 		return nil, err
@@ -49,17 +77,42 @@ func (p *place) newRedisWith(ctx context.Context, dir string, durable bool, wish
 		return nil, fmt.Errorf("data folder of redis: %w", err)
 	}
 
-	port, claim, err := p.claimPort(wish)
-	if err != nil {
+	r := &Redis{place: p, bin: bin, dir: dir, durable: o.durable, args: o.args, Security: o.security}
+	if r.port, err = r.claim(o.wish); err != nil {
 		return nil, err
 	}
 
-	r := &Redis{
-		URL: "redis://" + address(port) + "/0", Addr: address(port),
-		place: p, bin: bin, dir: dir, port: port, claim: claim, durable: durable, args: args,
+	r.URL, r.Addr = "redis://"+address(r.port)+"/0", address(r.port)
+
+	if o.security != nil {
+		if r.tlsPort, err = r.claim(0); err != nil {
+			r.release()
+
+			return nil, err
+		}
+
+		r.args = append(slices.Clone(r.args), o.security.arguments(r.tlsPort)...)
 	}
 
 	return r, r.start(ctx)
+}
+
+// claim takes a port for as long as the server is not stopped.
+func (r *Redis) claim(wish int) (int, error) {
+	port, claim, err := r.place.claimPort(wish)
+	if err != nil {
+		return 0, err
+	}
+
+	r.claims = append(r.claims, claim)
+
+	return port, nil
+}
+
+func (r *Redis) release() {
+	for _, claim := range r.claims {
+		_ = claim.Close()
+	}
 }
 
 func (r *Redis) start(ctx context.Context) error {
@@ -81,7 +134,7 @@ func (r *Redis) start(ctx context.Context) error {
 		return err == nil && strings.Contains(info, "process_id:"+strconv.Itoa(process.pid())+"\r\n") && client.Ping(ctx).Err() == nil
 	})
 	if err != nil {
-		_ = r.claim.Close()
+		r.release()
 
 		return err
 	}
@@ -174,5 +227,5 @@ func (r *Redis) Stop() {
 		r.process.end(syscall.SIGKILL)
 	}
 
-	_ = r.claim.Close()
+	r.release()
 }

@@ -19,9 +19,12 @@ type Sentinel struct {
 	Servers []*Redis // the first is the master at the start
 
 	watchers []*Redis
+	security *Security
 }
 
-func (p *place) newSentinel(ctx context.Context, dir string) (s *Sentinel, err error) {
+// newSentinel starts them all. With rights everything is over TLS, and the URL is for a user with
+// these rights alone, who asks the sentinels under its name too.
+func (p *place) newSentinel(ctx context.Context, dir, rights string) (s *Sentinel, err error) {
 	s = &Sentinel{}
 
 	defer func() {
@@ -30,13 +33,23 @@ func (p *place) newSentinel(ctx context.Context, dir string) (s *Sentinel, err e
 		}
 	}()
 
+	if rights != "" {
+		if s.security, err = newSecurity(filepath.Join(dir, "tls"), rights); err != nil {
+			return s, err
+		}
+	}
+
 	for i := range 3 {
 		args := []string{"--repl-diskless-sync-delay", "0"}
 		if i > 0 {
-			args = append(args, "--replicaof", "127.0.0.1 "+strconv.Itoa(s.Servers[0].port))
+			args = append(args, "--replicaof", "127.0.0.1 "+strconv.Itoa(s.port(s.Servers[0])))
 		}
 
-		server, err := p.newRedisWith(ctx, filepath.Join(dir, "server"+strconv.Itoa(i)), false, 0, args...)
+		if s.security != nil {
+			args = append(args, s.security.user()...)
+		}
+
+		server, err := p.newRedisWith(ctx, filepath.Join(dir, "server"+strconv.Itoa(i)), redisOptions{args: args, security: s.security})
 		if err != nil {
 			return s, err
 		}
@@ -59,24 +72,42 @@ func (p *place) newSentinel(ctx context.Context, dir string) (s *Sentinel, err e
 		// A file of its own, which it rewrites.
 		file := filepath.Join(folder, "sentinel.conf")
 		text := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %[2]d 2\nsentinel down-after-milliseconds %[1]s 1000\n"+
-			"sentinel failover-timeout %[1]s 5000\n", SentinelMaster, s.Servers[0].port)
+			"sentinel failover-timeout %[1]s 5000\n", SentinelMaster, s.port(s.Servers[0]))
+
+		args := []string{file, "--sentinel"}
+		if s.security != nil {
+			args = append(args, s.security.watchingUser()...)
+		}
 
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return s, fmt.Errorf("configure a sentinel: %w", err)
 		}
 
-		watcher, err := p.newRedisWith(ctx, folder, false, 0, file, "--sentinel")
+		watcher, err := p.newRedisWith(ctx, folder, redisOptions{args: args, security: s.security})
 		if err != nil {
 			return s, err
 		}
 
 		s.watchers = append(s.watchers, watcher)
-		addrs = append(addrs, watcher.Addr)
+		addrs = append(addrs, address(s.port(watcher)))
 	}
 
 	s.URL = "redis+sentinel://" + strings.Join(addrs, ",") + "/" + SentinelMaster
+	if s.security != nil {
+		s.URL = s.security.URL("rediss+sentinel", strings.Join(addrs, ","), "/"+SentinelMaster) +
+			"&sentinel_user=" + s.security.User + "&sentinel_password=" + s.security.Password
+	}
 
 	return s, s.watched(ctx)
+}
+
+// port returns the one that a server goes by among the others.
+func (s *Sentinel) port(r *Redis) int {
+	if s.security != nil {
+		return r.tlsPort
+	}
+
+	return r.port
 }
 
 // replicated waits until both replicas hold what the master does.

@@ -25,7 +25,9 @@ var ErrUnfit = errors.New("redis cannot carry jobs")
 //	redis+cluster://user:password@node:port,node:port
 //
 // with rediss for TLS; user, password and database may be left out. The sentinels themselves are
-// asked with the query's sentinel_user and sentinel_password, if any.
+// asked with the query's sentinel_user and sentinel_password, if any. With TLS the query's ca_file
+// names the authority to believe in place of the system's, cert_file and key_file what to present
+// to a Redis that asks for a certificate, all in PEM; they are read here, once.
 //
 // poolSize is how many connections it may hold, to each node of a cluster: for a worker at least
 // its servers and its concurrency together; zero means 20. Errors never repeat the URL, which may

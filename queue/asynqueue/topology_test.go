@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/devstack"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
@@ -21,7 +22,7 @@ func TestTopology(t *testing.T) {
 	t.Run("SentinelFailover", func(t *testing.T) {
 		t.Parallel()
 
-		s := devtest.OwnSentinel(t)
+		s := devtest.OwnSentinel(t, "")
 		underLoad(t, s.URL, func(context.Context) error {
 			s.Servers[0].Kill() // a replica takes over; what was not yet replicated is lost
 
@@ -32,7 +33,7 @@ func TestTopology(t *testing.T) {
 	t.Run("ClusterNodeLost", func(t *testing.T) {
 		t.Parallel()
 
-		c := devtest.OwnCluster(t)
+		c := devtest.OwnCluster(t, devstack.ClusterOptions{})
 		underLoad(t, c.URL, func(ctx context.Context) error {
 			node, err := c.Node(ctx, "asynq:{tests}:pending")
 			if err != nil {

@@ -27,6 +27,11 @@ func parse(rawURL string) (*redis.UniversalOptions, error) {
 		authority, tail = rest[:i], rest[i:]
 	}
 
+	tail, files, err := cutFiles(tail)
+	if err != nil {
+		return nil, err
+	}
+
 	hosts := strings.Split(authority[strings.LastIndex(authority, "@")+1:], ",")
 	login := authority[:strings.LastIndex(authority, "@")+1]
 
@@ -39,6 +44,11 @@ func parse(rawURL string) (*redis.UniversalOptions, error) {
 		Addrs: hosts, DB: one.DB, Username: one.Username, Password: one.Password, TLSConfig: one.TLSConfig,
 		IsClusterMode: topology == "cluster",
 	}
+
+	if err := files.apply(o.TLSConfig); err != nil {
+		return nil, err
+	}
+
 	if topology == "" {
 		o.Addrs = []string{one.Addr}
 

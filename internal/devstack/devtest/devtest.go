@@ -136,22 +136,35 @@ func OwnRedis(t testing.TB) *devstack.Redis {
 	return r
 }
 
-// OwnCluster starts a Redis Cluster for this test alone.
-func OwnCluster(t testing.TB) *devstack.Cluster {
+// OwnSecureRedis starts a server for this test alone. Its URL is for a user with the given rights
+// alone, as ACL SETUSER takes them, over TLS.
+func OwnSecureRedis(t testing.TB, rights string) *devstack.Redis {
 	t.Helper()
 
-	c, err := servers.Cluster(t.Context())
+	r, err := servers.SecureRedis(t.Context(), rights)
+	require.NoError(t, err)
+	t.Cleanup(r.Stop)
+
+	return r
+}
+
+// OwnCluster starts a Redis Cluster for this test alone.
+func OwnCluster(t testing.TB, o devstack.ClusterOptions) *devstack.Cluster {
+	t.Helper()
+
+	c, err := servers.Cluster(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(c.Stop)
 
 	return c
 }
 
-// OwnSentinel starts a Redis with replicas and sentinels for this test alone.
-func OwnSentinel(t testing.TB) *devstack.Sentinel {
+// OwnSentinel starts a Redis with replicas and sentinels for this test alone; with rights as
+// [OwnSecureRedis] has them.
+func OwnSentinel(t testing.TB, rights string) *devstack.Sentinel {
 	t.Helper()
 
-	s, err := servers.Sentinel(t.Context())
+	s, err := servers.Sentinel(t.Context(), rights)
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 
