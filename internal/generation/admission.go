@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/clock"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
 	"imagerun/queue"
@@ -47,7 +48,7 @@ func (s *Service) RunAdmission(ctx context.Context, tick time.Duration) {
 		case <-ticks:
 		}
 
-		for _, provider := range s.providerNames() {
+		for _, provider := range s.Catalogue.Providers() {
 			if _, err := s.Admit(ctx, provider); err != nil && ctx.Err() == nil {
 				s.Log.Error("admission did not work", slog.String("provider", provider), slog.Any("error", err))
 			}
@@ -74,7 +75,7 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 		plans, slots = append(plans, p.ID), append(slots, int32(p.Slots))
 	}
 
-	fallback, _ := s.Plans.Find(DefaultPlan)
+	fallback, _ := s.Plans.Find(catalogue.DefaultPlan)
 
 	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		if err := s.db.AdmissionLock(ctx, tx, provider); err != nil {
@@ -156,21 +157,6 @@ func (s *Service) ExpireDue(ctx context.Context) (expired int, err error) {
 	}
 
 	return expired, nil
-}
-
-func (s *Service) providerNames() []string {
-	var names []string
-
-	seen := map[string]bool{}
-	for _, m := range s.Catalogue.Models {
-		if !seen[m.Provider] {
-			seen[m.Provider] = true
-
-			names = append(names, m.Provider)
-		}
-	}
-
-	return names
 }
 
 // wrap says what was being done when err happened; nil stays nil.

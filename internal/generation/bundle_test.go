@@ -13,6 +13,7 @@ import (
 
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/picture"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
@@ -37,9 +38,9 @@ type bundle struct {
 func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 	t.Helper()
 
-	catalogue, err := generation.LoadCatalogue(nil)
+	models, err := catalogue.Load(nil)
 	require.NoError(t, err)
-	plans, err := generation.LoadPlans(nil)
+	plans, err := catalogue.LoadPlans(nil)
 	require.NoError(t, err)
 
 	b := &bundle{
@@ -61,7 +62,7 @@ func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 
 	b.Service = generation.New(generation.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Provider: b.provider, Bucket: b.bucket,
-		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: catalogue, Plans: plans, Hints: noHints{},
+		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Hints: noHints{},
 		Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
 	})
 	b.Register(registry)
@@ -73,7 +74,7 @@ func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 func (b *bundle) submit(t *testing.T, edits ...func(*generation.Submission)) generation.Generation {
 	t.Helper()
 
-	s := generation.Submission{UserID: b.user, Model: "z-image-turbo", Prompt: redact.NewPersonal("a red fox")}
+	s := generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "z-image-turbo", Prompt: redact.NewPersonal("a red fox")}}
 	for _, edit := range edits {
 		edit(&s)
 	}

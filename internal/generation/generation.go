@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/redact"
 )
 
@@ -55,17 +56,6 @@ const (
 	ImageFailed  ImageStatus = "failed"  // the provider did not deliver it, or not as an image
 )
 
-// Parameters are what was asked for, after defaults: enough to ask for the same again.
-type Parameters struct {
-	AspectRatio  string `json:"aspect_ratio,omitempty"` // empty when width and height were given
-	Width        int    `json:"width"`                  // pixels
-	Height       int    `json:"height"`                 // pixels
-	Quality      string `json:"quality"`                // draft, standard or high
-	NumImages    int    `json:"num_images"`             // 1–4
-	Seed         int64  `json:"seed"`                   // 0 … 2^53−1; always ours
-	OutputFormat string `json:"output_format"`          // png, jpeg or webp
-}
-
 // Generation is one request for images and what became of it.
 type Generation struct {
 	ID             uuid.UUID
@@ -75,7 +65,7 @@ type Generation struct {
 	Model          string
 	Prompt         redact.Personal
 	NegativePrompt redact.Personal
-	Parameters     Parameters
+	Parameters     catalogue.Parameters
 	Metadata       json.RawMessage // the caller's own small map; personal
 	FailureCode    FailureCode     // empty unless failed, blocked, canceled or expired
 	SupportCode    string
@@ -126,20 +116,11 @@ type Event struct {
 }
 
 // Submission is a request for images as it came in, before the catalogue has judged it.
-// Pointers: nil means not given.
 type Submission struct {
+	catalogue.Request
+
 	UserID          uuid.UUID
-	Model           string
-	Prompt          redact.Personal
-	NegativePrompt  *redact.Personal
-	AspectRatio     *string
-	Width, Height   *int
-	Quality         *string
-	NumImages       *int
-	Seed            *int64
-	OutputFormat    *string
-	DeadlineSeconds *int
-	Metadata        json.RawMessage // nil: none
+	DeadlineSeconds *int // nil: the usual one
 
 	IdempotencyKey string // empty: none
 	Fingerprint    []byte // SHA-256 of the request's meaning; with a key

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/providers"
 )
 
-func parametersOf(t db.AiTask) (Parameters, error) {
-	var p Parameters
+func parametersOf(t db.AiTask) (catalogue.Parameters, error) {
+	var p catalogue.Parameters
 	if err := json.Unmarshal(t.Parameters, &p); err != nil {
 		return p, fmt.Errorf("decode parameters of %s: %w", t.ID, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/fault"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/idempotency"
 	"imagerun/internal/picture"
@@ -33,8 +34,8 @@ type Deps struct {
 	Provider  providers.Provider // nil in a process that runs no jobs
 	Bucket    storage.Bucket
 	Pictures  *picture.Opener // nil in a process that runs no jobs
-	Catalogue *Catalogue
-	Plans     *Plans
+	Catalogue *catalogue.Catalogue
+	Plans     *catalogue.Plans
 	Hints     Hinter
 	Log       *slog.Logger
 	Now       clock.Now
@@ -83,13 +84,13 @@ func New(d Deps) *Service {
 }
 
 // Models lists the catalogue.
-func (s *Service) Models() []Model { return s.Catalogue.Models }
+func (s *Service) Models() []catalogue.Model { return s.Catalogue.Models }
 
 // Submit accepts a request for images: idempotency record, task and images in one transaction.
 // A replay of an earlier request returns that one's generation and its record. Nothing outside
-// Postgres is called. Errors: [ErrInvalid], [ErrQueueFull], those of [idempotency.Begin].
+// Postgres is called. Errors: [catalogue.ErrInvalid], [ErrQueueFull], those of [idempotency.Begin].
 func (s *Service) Submit(ctx context.Context, sub Submission) (Generation, *idempotency.Record, error) {
-	model, params, err := s.Catalogue.resolve(sub)
+	model, params, err := s.Catalogue.Resolve(sub.Request)
 	if err != nil {
 		return Generation{}, nil, err
 	}
@@ -137,7 +138,7 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Generation, *idem
 }
 
 // accept writes the rows of a new generation.
-func (s *Service) accept(ctx context.Context, tx *postgres.Tx, id uuid.UUID, sub Submission, m Model, p Parameters, deadline time.Duration) error {
+func (s *Service) accept(ctx context.Context, tx *postgres.Tx, id uuid.UUID, sub Submission, m catalogue.Model, p catalogue.Parameters, deadline time.Duration) error {
 	user, err := s.db.UserEnsure(ctx, tx, sub.UserID)
 	if err != nil {
 		return fmt.Errorf("find user %s: %w", sub.UserID, err)
@@ -145,7 +146,7 @@ func (s *Service) accept(ctx context.Context, tx *postgres.Tx, id uuid.UUID, sub
 
 	plan, ok := s.Plans.Find(user.Plan)
 	if !ok {
-		plan, _ = s.Plans.Find(DefaultPlan)
+		plan, _ = s.Plans.Find(catalogue.DefaultPlan)
 	}
 
 	waiting, err := s.db.TaskCountWaiting(ctx, tx, db.TaskCountWaitingParams{UserID: sub.UserID, Provider: m.Provider})
@@ -216,7 +217,7 @@ func (s *Service) deadline(sub Submission) (time.Duration, error) {
 	if d < 10*time.Second || d > s.Options.MaxDeadline {
 		detail := fmt.Sprintf("The deadline must be 10 to %d seconds.", int(s.Options.MaxDeadline.Seconds()))
 
-		return 0, ErrInvalid.WithFields(fault.Field{Pointer: "#/deadline_seconds", Keyword: "maximum", Detail: detail})
+		return 0, catalogue.ErrInvalid.WithFields(fault.Field{Pointer: "#/deadline_seconds", Keyword: "maximum", Detail: detail})
 	}
 
 	return d, nil

@@ -13,6 +13,7 @@ import (
 
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/idempotency"
 	"imagerun/internal/redact"
 )
@@ -48,7 +49,7 @@ func TestSubmit(t *testing.T) {
 
 		b := setup(t)
 		s := generation.Submission{
-			UserID: b.user, Model: "flux-dev", Prompt: redact.NewPersonal("x"), IdempotencyKey: "k1", Fingerprint: []byte("f1"),
+			UserID: b.user, Request: catalogue.Request{Model: "flux-dev", Prompt: redact.NewPersonal("x")}, IdempotencyKey: "k1", Fingerprint: []byte("f1"),
 		}
 
 		first, replay, err := b.Submit(t.Context(), s)
@@ -77,7 +78,7 @@ func TestSubmit(t *testing.T) {
 			b.submit(t)
 		}
 
-		_, _, err := b.Submit(t.Context(), generation.Submission{UserID: b.user, Model: "flux-dev", Prompt: redact.NewPersonal("x")})
+		_, _, err := b.Submit(t.Context(), generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "flux-dev", Prompt: redact.NewPersonal("x")}})
 		require.ErrorIs(t, err, generation.ErrQueueFull)
 	})
 }
@@ -112,7 +113,7 @@ func TestSubmit_Refuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			s := generation.Submission{UserID: b.user, Model: "z-image-turbo", Prompt: redact.NewPersonal("a red fox")}
+			s := generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "z-image-turbo", Prompt: redact.NewPersonal("a red fox")}}
 			c.edit(&s)
 
 			_, _, err := b.Submit(t.Context(), s)
@@ -280,19 +281,4 @@ func TestFailureText_EveryCodeHasASentence(t *testing.T) {
 		text, _ := generation.FailureText(code)
 		require.NotEqual(t, general, text, code)
 	}
-}
-
-func TestLoadCatalogue_SaysAllThatIsWrong(t *testing.T) {
-	t.Parallel()
-
-	_, err := generation.LoadCatalogue([]byte(`{"models":[{"id":"a","provider":"x"},{"id":"a"}]}`))
-	require.ErrorContains(t, err, "provider must be fal")
-	require.ErrorContains(t, err, "id is used twice")
-
-	_, err = generation.LoadCatalogue([]byte(`{"modls":[]}`))
-	require.Error(t, err)
-
-	_, err = generation.LoadPlans([]byte(`{"plans":[{"id":"pro","slots":0}]}`))
-	require.ErrorContains(t, err, `no plan "free"`)
-	require.NotErrorIs(t, err, generation.ErrInvalid)
 }

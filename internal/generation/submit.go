@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/clock"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
@@ -110,7 +111,7 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 	}
 
 	a, err = h.db.AttemptInsert(ctx, tx, db.AttemptInsertParams{
-		ID: uuid.New(), TaskID: t.ID, Endpoint: model.Endpoint, CreatedAt: h.Now(),
+		ID: uuid.New(), TaskID: t.ID, Endpoint: model.Text.Endpoint, CreatedAt: h.Now(),
 	})
 
 	return a, true, wrap(err, "insert attempt")
@@ -190,7 +191,7 @@ func (h submitter) request(t *task, a db.ProviderAttempt) (providers.Request, er
 		return providers.Request{}, err
 	}
 
-	input, err := model.input(t.Prompt.Reveal(), t.NegativePrompt.Reveal(), p)
+	_, input, err := model.Input(p, catalogue.Texts{Prompt: t.Prompt, NegativePrompt: t.NegativePrompt})
 	if err != nil {
 		return providers.Request{}, fmt.Errorf("encode input of %s: %w", t.ID, err)
 	}

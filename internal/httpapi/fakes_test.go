@@ -18,6 +18,7 @@ import (
 	"imagerun/internal/auth/apikey"
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/idempotency"
 	"imagerun/internal/providers"
@@ -34,7 +35,7 @@ type fakes struct {
 	cancel  func(userID, id uuid.UUID) (generation.Generation, error)
 	remove  func(userID, id uuid.UUID) error
 	events  func(userID, id uuid.UUID, after int64) ([]generation.Event, error)
-	models  func() []generation.Model
+	models  func() []catalogue.Model
 	create  func(userID uuid.UUID, name string, scopes []auth.Scope, expires *time.Time) (apikey.Key, redact.Secret, error)
 	keys    func(userID uuid.UUID) ([]apikey.Key, error)
 	revoke  func(userID, id uuid.UUID) error
@@ -101,7 +102,7 @@ func (f *fakes) Events(_ context.Context, userID, id uuid.UUID, after int64) ([]
 	return f.events(userID, id, after)
 }
 
-func (f *fakes) Models() []generation.Model {
+func (f *fakes) Models() []catalogue.Model {
 	f.note("Models", f.models != nil)
 
 	return f.models()
@@ -268,8 +269,8 @@ func sample(status generation.Status, sequence int64) generation.Generation {
 		StatusSequence: sequence,
 		Model:          "z-image-turbo",
 		Prompt:         redact.NewPersonal("a lighthouse"),
-		Parameters: generation.Parameters{
-			AspectRatio: "1:1", Width: 1024, Height: 1024, Quality: "standard", NumImages: 2, Seed: generation.SeedMax, OutputFormat: "png",
+		Parameters: catalogue.Parameters{
+			AspectRatio: "1:1", Width: 1024, Height: 1024, Quality: "standard", NumImages: 2, Seed: catalogue.SeedMax, OutputFormat: "png",
 		},
 		Metadata:    []byte(`{"project":"calendar"}`),
 		SupportCode: "K7QF-2M9D",

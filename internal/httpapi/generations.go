@@ -11,6 +11,7 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/idempotency"
 	"imagerun/internal/redact"
 )
@@ -32,7 +33,7 @@ type Generations interface {
 	// Events returns the changes with a sequence greater than after, in order.
 	Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]generation.Event, error)
 	// Models is the catalogue.
-	Models() []generation.Model
+	Models() []catalogue.Model
 }
 
 // SubmitGeneration implements the contract's operation.
@@ -104,16 +105,18 @@ func submission(userID uuid.UUID, r SubmitGenerationRequestObject) (generation.S
 	b := r.Body
 	s := generation.Submission{
 		UserID:          userID,
-		Model:           b.Model,
-		Prompt:          redact.NewPersonal(b.Prompt),
-		AspectRatio:     (*string)(b.AspectRatio),
-		Width:           b.Width,
-		Height:          b.Height,
-		Quality:         (*string)(b.Quality),
-		NumImages:       b.NumImages,
-		Seed:            b.Seed,
-		OutputFormat:    (*string)(b.OutputFormat),
 		DeadlineSeconds: b.DeadlineSeconds,
+		Request: catalogue.Request{
+			Model:        b.Model,
+			Prompt:       redact.NewPersonal(b.Prompt),
+			AspectRatio:  (*string)(b.AspectRatio),
+			Width:        b.Width,
+			Height:       b.Height,
+			Quality:      (*string)(b.Quality),
+			NumImages:    b.NumImages,
+			Seed:         b.Seed,
+			OutputFormat: (*string)(b.OutputFormat),
+		},
 	}
 
 	if b.NegativePrompt != nil {

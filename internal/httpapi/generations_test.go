@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/idempotency"
 )
@@ -55,7 +56,7 @@ func TestSubmit(t *testing.T) {
 		g := decode[httpapi.Generation](t, w)
 		require.Equal(t, 3, g.Queue.Position)
 		require.Nil(t, g.Progress)
-		require.EqualValues(t, generation.SeedMax, g.Parameters.Seed)
+		require.EqualValues(t, catalogue.SeedMax, g.Parameters.Seed)
 		require.Equal(t, map[string]string{"project": "calendar"}, g.Metadata)
 	})
 
@@ -72,7 +73,7 @@ func TestSubmit(t *testing.T) {
 
 		require.Equal(t, "n", got.NegativePrompt.Reveal())
 		require.Equal(t, []int{1024, 512, 4, 60}, []int{*got.Width, *got.Height, *got.NumImages, *got.DeadlineSeconds})
-		require.EqualValues(t, generation.SeedMax, *got.Seed)
+		require.EqualValues(t, catalogue.SeedMax, *got.Seed)
 		require.Equal(t, []string{"high", "webp"}, []string{*got.Quality, *got.OutputFormat})
 		require.JSONEq(t, `{"a":"1","b":"2"}`, string(got.Metadata))
 		require.Nil(t, got.AspectRatio)
@@ -126,7 +127,7 @@ func TestSubmit(t *testing.T) {
 			retryable  bool
 			retryAfter string
 		}{
-			{generation.ErrInvalid, 422, "validation_failed", false, ""},
+			{catalogue.ErrInvalid, 422, "validation_failed", false, ""},
 			{generation.ErrQueueFull, 429, "queue_full", true, "10"},
 			{idempotency.ErrInFlight, 409, "idempotency_in_flight", true, "1"},
 			{idempotency.ErrMismatch, 422, "idempotency_mismatch", false, ""},
@@ -353,10 +354,10 @@ func TestModels(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	b.models = func() []generation.Model {
-		return []generation.Model{{
-			ID: "m", Provider: "secret-provider", Endpoint: "secret/endpoint", PromptMax: 2000, MaxImages: 4,
-			AspectRatios: []string{"1:1"}, Qualities: []generation.Quality{{ID: "draft", Steps: 4, Pixels: 1}}, OutputFormats: []string{"png"},
+	b.models = func() []catalogue.Model {
+		return []catalogue.Model{{
+			ID: "m", Provider: "secret-provider", Text: catalogue.Form{Endpoint: "secret/endpoint"}, PromptMax: 2000, MaxImages: 4,
+			AspectRatios: []string{"1:1"}, Qualities: []catalogue.Quality{{ID: "draft", Steps: 4, Pixels: 1}}, OutputFormats: []string{"png"},
 		}}
 	}
 

@@ -14,7 +14,7 @@ func (s *server) ListModels(context.Context, ListModelsRequestObject) (ListModel
 			Name:           m.Name,
 			Description:    m.Description,
 			PromptMax:      m.PromptMax,
-			NegativePrompt: m.NegativePrompt,
+			NegativePrompt: m.NegativePrompt(),
 			AspectRatios:   append([]string{}, m.AspectRatios...),
 			Sides:          Sides{Min: m.Sides.Min, Max: m.Sides.Max, MultipleOf: m.Sides.MultipleOf, MaxPixels: m.Sides.MaxPixels},
 			Qualities:      make([]Quality, len(m.Qualities)),

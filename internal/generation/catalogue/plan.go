@@ -1,4 +1,4 @@
-package generation
+package catalogue
 
 import (
 	_ "embed"

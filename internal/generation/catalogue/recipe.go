@@ -1,0 +1,138 @@
+package catalogue
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"imagerun/internal/redact"
+)
+
+// Recipe is a provider's input object with our words in it; see the package's doc.
+type Recipe map[string]any
+
+// Our words.
+const (
+	wordPrompt         = "$prompt"
+	wordNegativePrompt = "$negative_prompt"
+	wordWidth          = "$width"
+	wordHeight         = "$height"
+	wordAspectRatio    = "$aspect_ratio"
+	wordSteps          = "$steps"
+	wordNumImages      = "$num_images"
+	wordSeed           = "$seed"
+	wordOutputFormat   = "$output_format"
+	wordReference      = "$reference_url"
+	wordStrength       = "$strength"
+)
+
+var words = []string{
+	wordPrompt, wordNegativePrompt, wordWidth, wordHeight, wordAspectRatio, wordSteps,
+	wordNumImages, wordSeed, wordOutputFormat, wordReference, wordStrength,
+}
+
+// Texts are the personal values of a request, which are not among its [Parameters].
+type Texts struct {
+	Prompt         redact.Personal
+	NegativePrompt redact.Personal // zero: none
+	ReferenceURL   redact.Personal // a short-lived link; zero: none
+}
+
+// Input is the request in the provider's words, and the provider's model to send it to.
+// The error says that the model cannot serve these parameters.
+func (m Model) Input(p Parameters, t Texts) (endpoint string, input json.RawMessage, err error) {
+	f, ok := m.form(p)
+	if !ok {
+		return "", nil, fmt.Errorf("model %s takes no reference", m.ID)
+	}
+
+	q, ok := m.quality(p.Quality)
+	if !ok {
+		q = m.Qualities[0] // the catalogue changed under a waiting generation
+	}
+
+	values := map[string]any{
+		wordPrompt: t.Prompt.Reveal(), wordWidth: p.Width, wordHeight: p.Height, wordSteps: q.Steps,
+		wordNumImages: p.NumImages, wordSeed: p.Seed, wordOutputFormat: p.OutputFormat,
+	}
+
+	for word, text := range map[string]string{
+		wordNegativePrompt: t.NegativePrompt.Reveal(), wordReference: t.ReferenceURL.Reveal(), wordAspectRatio: p.AspectRatio,
+	} {
+		if text != "" {
+			values[word] = text
+		}
+	}
+
+	if p.Strength != nil {
+		values[wordStrength] = *p.Strength
+	}
+
+	filled, _ := fill(map[string]any(f.Input), values)
+	input, err = json.Marshal(filled)
+
+	return f.Endpoint, input, err
+}
+
+// fill replaces the words in a JSON value; false: it is a word without a value.
+func fill(v any, values map[string]any) (any, bool) {
+	switch v := v.(type) {
+	case string:
+		if !strings.HasPrefix(v, "$") {
+			return v, true
+		}
+
+		value, ok := values[v]
+
+		return value, ok
+	case map[string]any:
+		out := make(map[string]any, len(v))
+
+		for name, member := range v {
+			if value, ok := fill(member, values); ok {
+				out[name] = value
+			}
+		}
+
+		return out, true
+	case []any:
+		out := make([]any, 0, len(v))
+
+		for _, member := range v {
+			if value, ok := fill(member, values); ok {
+				out = append(out, value)
+			}
+		}
+
+		return out, true
+	default:
+		return v, true
+	}
+}
+
+func (r Recipe) uses(word string) bool { return slices.Contains(wordsIn(map[string]any(r)), word) }
+
+// unknown lists what looks like a word of ours and is none.
+func (r Recipe) unknown() []string {
+	return slices.DeleteFunc(wordsIn(map[string]any(r)), func(w string) bool { return slices.Contains(words, w) })
+}
+
+func wordsIn(v any) (found []string) {
+	switch v := v.(type) {
+	case string:
+		if strings.HasPrefix(v, "$") {
+			found = append(found, v)
+		}
+	case map[string]any:
+		for _, member := range v {
+			found = append(found, wordsIn(member)...)
+		}
+	case []any:
+		for _, member := range v {
+			found = append(found, wordsIn(member)...)
+		}
+	}
+
+	return found
+}

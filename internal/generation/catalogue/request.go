@@ -1,0 +1,282 @@
+package catalogue
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"imagerun/internal/fault"
+	"imagerun/internal/redact"
+)
+
+// ErrInvalid answers a request that the catalogue does not allow; its fields say where.
+var ErrInvalid = fault.New(fault.Invalid, "validation_failed", "The request is not valid. See errors for what to change; nothing was started.")
+
+const (
+	metadataMax  = 16 // entries the caller may attach
+	fallbacksMax = 3  // models the caller may allow instead
+)
+
+// judge looks at one request for one model.
+type judge struct {
+	Request
+
+	model   Model
+	form    Form
+	quality Quality
+	p       Parameters
+	fields  []fault.Field
+}
+
+func (j *judge) wrong(pointer, keyword, detail string) {
+	j.fields = append(j.fields, fault.Field{Pointer: "#/" + pointer, Keyword: keyword, Detail: detail})
+}
+
+// Resolve judges a request by the catalogue and fills in defaults. The error is [ErrInvalid]
+// with every wrong field at once.
+func (c *Catalogue) Resolve(r Request) (Model, Parameters, error) {
+	m, ok := c.Find(r.Model)
+	if !ok {
+		return Model{}, Parameters{}, ErrInvalid.WithFields(fault.Field{
+			Pointer: "#/model", Keyword: "enum", Detail: "There is no such model. Choose one of: " + strings.Join(c.IDs(), ", ") + ".",
+		})
+	}
+
+	j := judge{Request: r, model: m}
+	j.look()
+	j.metadata()
+	c.fallbacks(&j)
+
+	if len(j.fields) > 0 {
+		return Model{}, Parameters{}, ErrInvalid.WithFields(j.fields...)
+	}
+
+	return m, j.p, nil
+}
+
+// look judges everything that depends on the model.
+func (j *judge) look() {
+	m := j.model
+	j.form, j.quality = m.Text, m.Qualities[0]
+	j.p = Parameters{NumImages: 1, OutputFormat: m.OutputFormats[0], Quality: j.quality.ID}
+
+	j.prompts()
+	j.reference()
+
+	if j.Quality != nil {
+		if q, ok := m.quality(*j.Quality); ok {
+			j.quality, j.p.Quality = q, q.ID
+		} else {
+			j.wrong("quality", "enum", "This model does not have that quality. Choose one of: "+strings.Join(m.qualityIDs(), ", ")+".")
+		}
+	}
+
+	if j.OutputFormat != nil {
+		j.p.OutputFormat = *j.OutputFormat
+		if !slices.Contains(m.OutputFormats, j.p.OutputFormat) {
+			j.wrong("output_format", "enum", "This model does not make that format. Choose one of: "+strings.Join(m.OutputFormats, ", ")+".")
+		}
+	}
+
+	if j.NumImages != nil {
+		j.p.NumImages = *j.NumImages
+		if j.p.NumImages < 1 || j.p.NumImages > m.MaxImages {
+			j.wrong("num_images", "maximum", fmt.Sprintf("Ask for 1 to %d images.", m.MaxImages))
+		}
+	}
+
+	switch {
+	case j.Seed == nil:
+		j.p.Seed = rand.Int64N(SeedMax + 1) //nolint:gosec // a picture's seed is no secret
+	case *j.Seed < 0 || *j.Seed > SeedMax:
+		j.wrong("seed", "maximum", "The seed must be from 0 to 9007199254740991 (2^53 − 1).")
+	default:
+		j.p.Seed = *j.Seed
+	}
+
+	j.size()
+}
+
+func (j *judge) prompts() {
+	switch {
+	case blank(j.Prompt):
+		j.wrong("prompt", "minLength", "Describe the picture: the prompt must not be empty.")
+	case utf8.RuneCountInString(j.Prompt.Reveal()) > j.model.PromptMax:
+		j.wrong("prompt", "maxLength", fmt.Sprintf("Shorten the prompt to %d characters.", j.model.PromptMax))
+	}
+
+	switch {
+	case j.NegativePrompt == nil:
+	case !j.model.NegativePrompt():
+		j.wrong("negative_prompt", "unsupported", "This model has no negative prompt. Leave it out, or choose a model that has one.")
+	case utf8.RuneCountInString(j.NegativePrompt.Reveal()) > j.model.PromptMax:
+		j.wrong("negative_prompt", "maxLength", fmt.Sprintf("Shorten the negative prompt to %d characters.", j.model.PromptMax))
+	}
+}
+
+func (j *judge) reference() {
+	if j.Reference == nil {
+		return
+	}
+
+	if j.model.Image == nil {
+		j.wrong("reference", "unsupported", "This model does not start from a picture. Leave the reference out, or choose a model that does.")
+
+		return
+	}
+
+	j.form = *j.model.Image
+	strength := j.form.Strength.Default
+
+	if given := j.Reference.Strength; given != nil {
+		if strength = *given; !(strength >= j.form.Strength.Min && strength <= j.form.Strength.Max) { // NaN is neither
+			j.wrong("reference/strength", "range", fmt.Sprintf("The strength must be from %g to %g for this model.", j.form.Strength.Min, j.form.Strength.Max))
+		}
+	}
+
+	j.p.Strength = &strength
+}
+
+func (j *judge) size() {
+	given := j.Width != nil || j.Height != nil
+
+	switch ref := j.Reference; {
+	case ref != nil && !j.form.Input.uses(wordWidth) && !j.form.Input.uses(wordAspectRatio):
+		if given || j.AspectRatio != nil {
+			j.wrong("reference", "size", "With a reference this model keeps the reference's size. Leave aspect_ratio, width and height out.")
+		}
+
+		j.p.Width, j.p.Height = ref.Width, ref.Height
+	case given:
+		j.exactSize()
+	case ref != nil && j.AspectRatio == nil && ref.Width > 0 && ref.Height > 0:
+		j.p.Width, j.p.Height = j.model.fit(float64(ref.Width)/float64(ref.Height), j.quality)
+	default:
+		j.ratioSize()
+	}
+}
+
+func (j *judge) exactSize() {
+	m := j.model
+
+	switch {
+	case j.AspectRatio != nil:
+		j.wrong("aspect_ratio", "not", "Give either aspect_ratio or width and height.")
+	case j.Width == nil:
+		j.wrong("width", "required", "Give width together with height.")
+	case j.Height == nil:
+		j.wrong("height", "required", "Give height together with width.")
+	case !m.sizeAllowed(*j.Width, *j.Height):
+		detail := fmt.Sprintf("Each side must be %d to %d pixels and a multiple of %d, and both together at most %d pixels.",
+			m.Sides.Min, m.Sides.Max, m.Sides.MultipleOf, m.Sides.MaxPixels)
+		j.wrong("width", "size", detail)
+	default:
+		j.p.Width, j.p.Height = *j.Width, *j.Height
+	}
+}
+
+func (j *judge) ratioSize() {
+	j.p.AspectRatio = j.model.AspectRatios[0]
+	if j.AspectRatio != nil {
+		j.p.AspectRatio = *j.AspectRatio
+	}
+
+	if !slices.Contains(j.model.AspectRatios, j.p.AspectRatio) {
+		j.wrong("aspect_ratio", "enum", "This model does not have that aspect ratio. Choose one of: "+strings.Join(j.model.AspectRatios, ", ")+".")
+
+		return
+	}
+
+	j.p.Width, j.p.Height, _ = j.model.size(j.p.AspectRatio, j.quality) // the catalogue was checked at start
+}
+
+// fallbacks judges the models that the caller allows instead: each must take this very request.
+func (c *Catalogue) fallbacks(j *judge) {
+	if len(j.FallbackModels) > fallbacksMax {
+		j.wrong("fallback_models", "maxItems", fmt.Sprintf("Allow at most %d other models.", fallbacksMax))
+
+		return
+	}
+
+	for i, id := range j.FallbackModels {
+		pointer := fmt.Sprintf("fallback_models/%d", i)
+		m, ok := c.Find(id)
+
+		switch {
+		case !ok:
+			j.wrong(pointer, "enum", "There is no such model. Choose one of: "+strings.Join(c.IDs(), ", ")+".")
+		case id == j.model.ID || slices.Contains(j.FallbackModels[:i], id):
+			j.wrong(pointer, "uniqueItems", "Name each other model once.")
+		case len(j.fields) == 0 && !m.takes(j.Request, j.p):
+			j.wrong(pointer, "unsupported", "This model cannot serve the same request. Leave it out, or ask for a size, quality and format that it has.")
+		}
+	}
+
+	j.p.FallbackModels = j.FallbackModels
+}
+
+// takes reports whether the model can serve a request with the parameters found for another.
+func (m Model) takes(r Request, p Parameters) bool {
+	r.Quality, r.OutputFormat, r.NumImages, r.Seed = &p.Quality, &p.OutputFormat, &p.NumImages, &p.Seed
+
+	if r.Reference != nil {
+		ref := *r.Reference
+		ref.Strength, r.Reference = p.Strength, &ref
+	}
+
+	j := judge{Request: r, model: m}
+	j.look()
+
+	return len(j.fields) == 0 && (p.AspectRatio == "" || m.sizeAllowed(p.Width, p.Height))
+}
+
+// metadata allows a small flat map of strings: enough to carry the caller's own ids.
+func (j *judge) metadata() {
+	if len(j.Metadata) == 0 {
+		return
+	}
+
+	var entries map[string]string
+	if err := json.Unmarshal(j.Metadata, &entries); err != nil {
+		j.wrong("metadata", "type", "Metadata is a flat object whose values are strings.")
+
+		return
+	}
+
+	if len(entries) > metadataMax {
+		j.wrong("metadata", "maxProperties", fmt.Sprintf("Metadata holds at most %d entries.", metadataMax))
+	}
+
+	for k, v := range entries {
+		if len(k) > 64 || len(v) > 512 {
+			j.wrong("metadata", "maxLength", "A metadata key has at most 64 bytes and a value at most 512.")
+
+			return
+		}
+	}
+}
+
+// blank reports whether a text shows nothing: spaces of any script, and what has no width.
+func blank(text redact.Personal) bool {
+	return strings.TrimFunc(text.Reveal(), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Cc)
+	}) == ""
+}
+
+func parseRatio(ratio string) (w, h float64, err error) {
+	a, b, ok := strings.Cut(ratio, ":")
+	w, errW := strconv.ParseFloat(a, 64)
+	h, errH := strconv.ParseFloat(b, 64)
+
+	if !ok || errW != nil || errH != nil || w <= 0 || h <= 0 {
+		return 0, 0, errors.New("aspect ratio is not of the form 16:9")
+	}
+
+	return w, h, nil
+}
