@@ -35,7 +35,7 @@ comment on column job.epoch is 'Names the push: a task in Redis is called id:epo
 comment on column job.holder is 'Random name of the present claim: the fence that every write of a worker tests.';
 comment on column job.attempt is 'Failed attempts so far. Claims, snoozes and lost leases do not count.';
 comment on column job.lost is 'Leases lost in a row; any ordinary outcome sets it back to 0.';
-comment on column job.wake is 'Somebody asked for this job while it ran: its next snooze is now.';
+comment on column job.wake is 'Somebody asked for this job while it ran: when it snoozes or fails, it runs again at once.';
 comment on column job.error_code is 'erase: a code from a closed list; row with the job''s end';
 
 create unique index job_dedupe_idx on job (kind, dedupe_key) where state <> 'dead';

@@ -81,8 +81,8 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 	return row.ID, row.ID == id, nil
 }
 
-// Wake has the live job of this kind and key run now, once tx has committed; if it is running,
-// its next snooze is "now". The job sees what tx wrote. Without such a job Wake does nothing.
+// Wake has the live job of this kind and key run now, once tx has committed; if it is running, then
+// as soon as it snoozes or fails, whatever that would have had it wait. The run sees what tx wrote. Without such a job Wake does nothing.
 func (q *Queue) Wake(ctx context.Context, tx pgx.Tx, kind, key string) error {
 	policy, ok := q.kinds.Policy(kind)
 	if !ok {

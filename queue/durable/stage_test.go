@@ -186,6 +186,63 @@ func TestWake(t *testing.T) {
 		b.eventually(2*time.Second, func() bool { return b.engine.state(next) == "pending" })
 	})
 
+	// A wake just before a failure is worth what one just after it is: no backoff, but the attempt
+	// is spent. It counts once.
+	t.Run("RunningAndFailing", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t, durable.Timing{})
+		b.background(b.queue.Run)
+
+		task := b.stage(durable.Key("k"))
+		b.h.handle = func(context.Context, *queue.Job[probe]) error {
+			wake(b, "k")
+
+			return errors.New("too early")
+		}
+		require.Equal(t, durable.Ack, b.runner.Work(t.Context(), task).Do)
+
+		next := task
+		next.Epoch++
+		b.eventually(2*time.Second, func() bool { return b.engine.state(next) == "pending" })
+		require.LessOrEqual(t, b.row(task).DueIn, 0.0)
+		require.Equal(t, 1, b.row(task).Attempt)
+
+		b.h.handle = func(context.Context, *queue.Job[probe]) error { return errors.New("still") }
+		require.Equal(t, durable.Verdict{Do: durable.Again, After: 20 * time.Second, Code: "error", Spent: true}, b.runner.Work(t.Context(), next))
+		require.Equal(t, "retrying", b.row(task).State)
+
+		wake(b, "k")
+		require.Equal(t, "staged", b.row(task).State)
+		require.LessOrEqual(t, b.row(task).DueIn, 0.0, "one that comes after the failure")
+	})
+
+	// The run that a wake brought about has seen what it was for; one that comes during that run
+	// hastens its snooze, whatever failed before.
+	t.Run("FailsThenSnoozes", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t, durable.Timing{})
+		task := b.stage(durable.Key("k"))
+		answer := errors.New("too early")
+		b.h.handle = func(context.Context, *queue.Job[probe]) error {
+			wake(b, "k")
+
+			return answer
+		}
+		require.Equal(t, durable.Ack, b.runner.Work(t.Context(), task).Do)
+
+		task.Epoch++
+		answer = queue.Snooze(time.Hour)
+		require.Equal(t, durable.Ack, b.runner.Work(t.Context(), task).Do)
+		require.LessOrEqual(t, b.row(task).DueIn, 0.0)
+
+		task.Epoch++
+		b.h.handle = func(context.Context, *queue.Job[probe]) error { return queue.Snooze(time.Hour) }
+		require.Equal(t, durable.Again, b.runner.Work(t.Context(), task).Do)
+		require.Greater(t, b.row(task).DueIn, 3000.0)
+	})
+
 	t.Run("Absent", func(t *testing.T) {
 		t.Parallel()
 
