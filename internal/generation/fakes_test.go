@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -231,6 +232,18 @@ func (b *fakeBucket) Head(_ context.Context, key string) (storage.Object, error)
 	}
 
 	return storage.Object{Key: key, Size: int64(len(body))}, nil
+}
+
+func (b *fakeBucket) Get(_ context.Context, key string) (io.ReadCloser, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	body, ok := b.objects[key]
+	if !ok {
+		return nil, storage.ErrNotFound
+	}
+
+	return io.NopCloser(bytes.NewReader(body)), nil
 }
 
 func (b *fakeBucket) Delete(_ context.Context, keys ...string) error {

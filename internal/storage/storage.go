@@ -7,6 +7,7 @@ package storage
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"imagerun/internal/fault"
@@ -29,6 +30,9 @@ type Bucket interface {
 	Put(ctx context.Context, key, contentType string, body []byte) error
 	// Head returns what is stored under key, or [ErrNotFound].
 	Head(ctx context.Context, key string) (Object, error)
+	// Get opens what is stored under key, or answers [ErrNotFound]. It is read as it comes, never held
+	// whole; a reading that fails says so. The caller closes it.
+	Get(ctx context.Context, key string) (io.ReadCloser, error)
 	// Delete removes the keys; absent ones are no error. On nil all are gone.
 	Delete(ctx context.Context, keys ...string) error
 	// List calls yield for every object under prefix, in key order, until it returns false.
