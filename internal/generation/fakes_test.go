@@ -197,6 +197,8 @@ func (p *fakeProvider) Erase(_ context.Context, id string) error {
 
 // fakeBucket keeps objects in memory; put may be replaced to fail before or after it happened.
 type fakeBucket struct {
+	storage.Bucket // nil: what generations do not need of it
+
 	mu      sync.Mutex
 	objects map[string][]byte
 	before  func(key string) error // of a put: it fails and did not happen

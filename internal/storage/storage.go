@@ -2,7 +2,8 @@
 //
 // The bucket is private. Every object has a row that was committed before the object was put,
 // so an object without a row is an orphan and may be deleted. Keys are random per user:
-// u/<user ref>/<generation>/<image>.<ext>; nothing in them names a person.
+// u/<user ref>/<generation>/<image>.<ext> and u/<user ref>/uploads/<random>.<ext>, .raw before it
+// was inspected; nothing in them names a person.
 package storage
 
 import (
@@ -24,6 +25,13 @@ type Object struct {
 	ModifiedAt  time.Time
 }
 
+// Put is what somebody without credentials may store: exactly this, once or more, until it ends.
+type Put struct {
+	ContentType string        // the request's Content-Type header
+	Size        int64         // bytes, the request's Content-Length header
+	Lifetime    time.Duration // of the link; at most seven days
+}
+
 // Bucket is a private store of objects. All methods are safe for concurrent use.
 type Bucket interface {
 	// Put stores body under key, replacing what is there; on nil it is durable.
@@ -33,6 +41,9 @@ type Bucket interface {
 	// Get opens what is stored under key, or answers [ErrNotFound]. It is read as it comes, never held
 	// whole; a reading that fails says so. The caller closes it.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
+	// Open returns a reader of what is stored under key, which the caller closes, or [ErrNotFound].
+	// The reader ends with ctx.
+	Open(ctx context.Context, key string) (io.ReadCloser, Object, error)
 	// Delete removes the keys; absent ones are no error. On nil all are gone.
 	Delete(ctx context.Context, keys ...string) error
 	// List calls yield for every object under prefix, in key order, until it returns false.
@@ -40,4 +51,9 @@ type Bucket interface {
 	// SignGet returns a link that reads key without further credentials, and when it ends.
 	// Within one window the link is the same, byte for byte; it lives for at least one window.
 	SignGet(ctx context.Context, key string) (url string, expires time.Time, err error)
+	// SignGetFor is SignGet with a life of the caller's own, at most seven days. No two are the same.
+	SignGetFor(ctx context.Context, key string, lifetime time.Duration) (url string, expires time.Time, err error)
+	// SignPut returns a link that stores an object under key without further credentials, by the
+	// method PUT. The store refuses another type, another length, and anything after it ended.
+	SignPut(ctx context.Context, key string, p Put) (url string, expires time.Time, err error)
 }
