@@ -41,9 +41,6 @@ type Bucket interface {
 	// Get opens what is stored under key, or answers [ErrNotFound]. It is read as it comes, never held
 	// whole; a reading that fails says so. The caller closes it.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
-	// Open returns a reader of what is stored under key, which the caller closes, or [ErrNotFound].
-	// The reader ends with ctx.
-	Open(ctx context.Context, key string) (io.ReadCloser, Object, error)
 	// Delete removes the keys; absent ones are no error. On nil all are gone.
 	Delete(ctx context.Context, keys ...string) error
 	// List calls yield for every object under prefix, in key order, until it returns false.

@@ -10,8 +10,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -143,67 +141,6 @@ func (b *Bucket) Head(ctx context.Context, key string) (storage.Object, error) {
 		ContentType: aws.ToString(out.ContentType),
 		ModifiedAt:  aws.ToTime(out.LastModified).UTC(),
 	}, nil
-}
-
-// Open implements [storage.Bucket]. Options.Timeout bounds the wait for the first byte alone: the
-// rest comes as fast as the caller reads.
-func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, storage.Object, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	late := time.AfterFunc(b.timeout, func() { cancel(context.DeadlineExceeded) })
-
-	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.bucket, Key: &key})
-	if !late.Stop() {
-		if err == nil {
-			_ = out.Body.Close()
-		}
-
-		err = context.DeadlineExceeded
-	}
-
-	switch {
-	case err == nil:
-	case codeOf(err) == "NoSuchKey":
-		err = storage.ErrNotFound
-	default:
-		err = wrap("get object", err)
-	}
-
-	if err != nil {
-		cancel(nil)
-
-		return nil, storage.Object{}, err
-	}
-
-	return &body{out.Body, func() { cancel(nil) }}, storage.Object{
-		Key:         key,
-		Size:        aws.ToInt64(out.ContentLength),
-		ContentType: aws.ToString(out.ContentType),
-		ModifiedAt:  aws.ToTime(out.LastModified).UTC(),
-	}, nil
-}
-
-// body is an object's content on its way.
-type body struct {
-	io.ReadCloser
-
-	release func()
-}
-
-// Read implements [io.Reader]. Its errors carry no URL, like every other here.
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = wrap("read object", err)
-	}
-
-	return n, err
-}
-
-// Close implements [io.Closer].
-func (b *body) Close() error {
-	defer b.release()
-
-	return wrap("close object", b.ReadCloser.Close())
 }
 
 // List implements [storage.Bucket]. A listing knows no content types: they are empty.
