@@ -73,7 +73,6 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	b.pages = []ops.Page{{Path: "/queues", Title: "Queues", Handler: asynqueue.Dashboard(asynqueue.DashboardOptions{
 		Client: b.redis, Prefix: "/queues", Admin: b.admin, Cron: cron, Log: log,
 	})}}
-	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log))
 
 	listener, err := ops.Listen(ctx, cfg.HTTP.Addr)
 	if err != nil {

@@ -43,7 +43,7 @@ func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOption
 	}()
 
 	if o.Rights != "" {
-		if c.security, err = newSecurity(filepath.Join(dir, "tls"), o.Rights); err != nil {
+		if c.security, err = newSecurity(filepath.Join(dir, "tls")); err != nil {
 			return c, err
 		}
 	}
@@ -110,7 +110,7 @@ func (c *Cluster) add(ctx context.Context) error {
 		"--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0",
 	}
 	if c.security != nil {
-		args = append(append(args, "--tls-cluster", "yes"), c.security.user()...)
+		args = append(append(args, "--tls-cluster", "yes"), c.security.user(c.o.Rights)...)
 	}
 
 	node, err := c.place.newRedisWith(ctx, filepath.Join(c.dir, strconv.Itoa(len(c.Nodes))), redisOptions{args: args, security: c.security})

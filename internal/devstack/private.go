@@ -129,15 +129,14 @@ func (p *Private) Cluster(ctx context.Context, o ClusterOptions) (*Cluster, erro
 	return c, nil
 }
 
-// Sentinel starts one Redis master, two replicas and three sentinels, which persist nothing. With
-// rights everything is over TLS, and the URL is for a user who has these alone.
-func (p *Private) Sentinel(ctx context.Context, rights string) (*Sentinel, error) {
+// Sentinel starts one Redis master, two replicas and three sentinels, which persist nothing.
+func (p *Private) Sentinel(ctx context.Context, o SentinelOptions) (*Sentinel, error) {
 	dir, err := p.prepare("sentinel")
 	if err != nil {
 		return nil, err
 	}
 
-	s, err := p.place.newSentinel(ctx, dir, rights)
+	s, err := p.place.newSentinel(ctx, dir, o)
 	if err != nil {
 		return nil, err
 	}

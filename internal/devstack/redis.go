@@ -52,12 +52,12 @@ func (p *place) newRedis(ctx context.Context, dir string, durable bool, wish int
 
 // newSecureRedis starts a server whose URL is for a user with these rights alone, over TLS.
 func (p *place) newSecureRedis(ctx context.Context, dir, rights string) (*Redis, error) {
-	security, err := newSecurity(filepath.Join(dir, "tls"), rights)
+	security, err := newSecurity(filepath.Join(dir, "tls"))
 	if err != nil {
 		return nil, err
 	}
 
-	r, err := p.newRedisWith(ctx, dir, redisOptions{security: security, args: security.user()})
+	r, err := p.newRedisWith(ctx, dir, redisOptions{security: security, args: security.user(rights)})
 	if err != nil {
 		return nil, err
 	}

@@ -25,14 +25,11 @@ type Security struct {
 	User, Password   string
 	CA, Cert, Key    string // files in PEM: who is believed, and what the product presents
 	AnotherAuthority string // file of an authority that has signed nothing of these
-
-	rights string
 }
 
-// newSecurity makes the throw-away authority and its certificate. rights are those of the user,
-// as ACL SETUSER takes them, without "on" and the password.
-func newSecurity(dir, rights string) (*Security, error) {
-	s := &Security{User: "product", Password: token(16), rights: rights}
+// newSecurity makes the throw-away authority and its certificate.
+func newSecurity(dir string) (*Security, error) {
+	s := &Security{User: "product", Password: token(16)}
 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of certificates: %w", err)
@@ -124,18 +121,9 @@ func (s *Security) arguments(port int) []string {
 	}
 }
 
-// user are the arguments that make the product's user.
-func (s *Security) user() []string {
-	return append([]string{"--user", s.User, "on", ">" + s.Password}, strings.Fields(s.rights)...)
-}
-
-// watchingRights are all that a client needs of a sentinel.
-const watchingRights = "resetchannels &+switch-master &+slave-reconf-done -@all +ping +hello +subscribe +unsubscribe " +
-	"+sentinel|get-master-addr-by-name +sentinel|sentinels +sentinel|replicas"
-
-// watchingUser are the arguments that make the product's user in a sentinel.
-func (s *Security) watchingUser() []string {
-	return append([]string{"--user", s.User, "on", ">" + s.Password}, strings.Fields(watchingRights)...)
+// user are the arguments that make the product's user with these rights.
+func (s *Security) user(rights string) []string {
+	return append([]string{"--user", s.User, "on", ">" + s.Password}, strings.Fields(rights)...)
 }
 
 // URL returns the address of what listens at hosts, for the product.

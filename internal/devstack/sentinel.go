@@ -18,13 +18,18 @@ type Sentinel struct {
 	URL     string
 	Servers []*Redis // the first is the master at the start
 
-	watchers []*Redis
+	Watchers []*Redis // the sentinels
 	security *Security
 }
 
-// newSentinel starts them all. With rights everything is over TLS, and the URL is for a user with
-// these rights alone, who asks the sentinels under its name too.
-func (p *place) newSentinel(ctx context.Context, dir, rights string) (s *Sentinel, err error) {
+// SentinelOptions say what kind of servers and sentinels to start. With rights everything is over
+// TLS, and the URL is for a user who has these alone.
+type SentinelOptions struct {
+	Rights      string // in the servers, as ACL SETUSER takes them
+	WatchRights string // in the sentinels
+}
+
+func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) (s *Sentinel, err error) {
 	s = &Sentinel{}
 
 	defer func() {
@@ -33,8 +38,8 @@ func (p *place) newSentinel(ctx context.Context, dir, rights string) (s *Sentine
 		}
 	}()
 
-	if rights != "" {
-		if s.security, err = newSecurity(filepath.Join(dir, "tls"), rights); err != nil {
+	if o.Rights != "" {
+		if s.security, err = newSecurity(filepath.Join(dir, "tls")); err != nil {
 			return s, err
 		}
 	}
@@ -46,7 +51,7 @@ func (p *place) newSentinel(ctx context.Context, dir, rights string) (s *Sentine
 		}
 
 		if s.security != nil {
-			args = append(args, s.security.user()...)
+			args = append(args, s.security.user(o.Rights)...)
 		}
 
 		server, err := p.newRedisWith(ctx, filepath.Join(dir, "server"+strconv.Itoa(i)), redisOptions{args: args, security: s.security})
@@ -76,7 +81,7 @@ func (p *place) newSentinel(ctx context.Context, dir, rights string) (s *Sentine
 
 		args := []string{file, "--sentinel"}
 		if s.security != nil {
-			args = append(args, s.security.watchingUser()...)
+			args = append(args, s.security.user(o.WatchRights)...)
 		}
 
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -88,7 +93,7 @@ func (p *place) newSentinel(ctx context.Context, dir, rights string) (s *Sentine
 			return s, err
 		}
 
-		s.watchers = append(s.watchers, watcher)
+		s.Watchers = append(s.Watchers, watcher)
 		addrs = append(addrs, address(s.port(watcher)))
 	}
 
@@ -131,7 +136,7 @@ func (s *Sentinel) replicated(ctx context.Context) error {
 
 // watched waits until the sentinels know of each other and of the replicas.
 func (s *Sentinel) watched(ctx context.Context) error {
-	for _, watcher := range s.watchers {
+	for _, watcher := range s.Watchers {
 		client := watcher.client()
 		err := until(ctx, func() bool {
 			info, err := client.Info(ctx, "sentinel").Result()
@@ -150,7 +155,7 @@ func (s *Sentinel) watched(ctx context.Context) error {
 
 // Stop ends all of them.
 func (s *Sentinel) Stop() {
-	for _, r := range append(s.watchers, s.Servers...) {
+	for _, r := range append(s.Watchers, s.Servers...) {
 		r.Stop()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,15 +56,82 @@ func Connect(rawURL string, poolSize int) (redis.UniversalClient, error) {
 	return c, nil
 }
 
-// Check reports whether Redis answers, is at least 6.2 (asynq archives with ZRANGE BYSCORE) and
-// never evicts, on every master. A Redis that is there but unfit gives an error that matches
-// [ErrUnfit].
+// Check reports whether Redis answers, lets us in, is at least 6.2 (asynq archives with ZRANGE
+// BYSCORE) and never evicts, on every master. A Redis that is there but unfit gives an error that
+// matches [ErrUnfit]. Of a Cluster whose masters do not all answer, one that does is enough: the
+// queues that it has can be worked.
 func Check(ctx context.Context, client redis.UniversalClient) error {
-	if cluster, ok := client.(*redis.ClusterClient); ok {
-		return cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return check(ctx, c) })
+	if err := checkAll(ctx, client); err != nil {
+		return err
 	}
 
-	return check(ctx, client)
+	return mayScript(ctx, client)
+}
+
+func checkAll(ctx context.Context, client redis.UniversalClient) error {
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return check(ctx, client)
+	}
+
+	var (
+		mu    sync.Mutex
+		fit   int
+		worst error
+	)
+
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
+		err := check(ctx, c)
+
+		mu.Lock()
+		defer mu.Unlock()
+
+		switch {
+		case err == nil:
+			fit++
+		case worst == nil || errors.Is(err, ErrUnfit):
+			worst = err
+		}
+
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for redis masters: %w", err)
+	}
+
+	if errors.Is(worst, ErrUnfit) || fit == 0 {
+		return worst
+	}
+
+	return nil
+}
+
+// trial reads as asynq's scripts do, where nothing is.
+var trial = redis.NewScript(`
+redis.call("HGET", KEYS[1], "x")
+redis.call("LLEN", KEYS[1])
+redis.call("SISMEMBER", KEYS[1], "x")
+redis.call("ZCARD", KEYS[1])
+redis.call("GET", KEYS[1])
+redis.call("EXPIRE", KEYS[1], 1)
+return redis.call("DEL", KEYS[1])`)
+
+// mayScript reports a right that is missing. Anything else that is wrong with Redis is for others
+// to say.
+func mayScript(ctx context.Context, client redis.UniversalClient) error {
+	for _, key := range []string{queueKey("check", "trial"), markKey("check")} {
+		err := trial.Run(ctx, client, []string{key}).Err()
+		if err == nil {
+			continue
+		}
+
+		// Redis 7.0 has no code of its own for what a script may not.
+		if redis.HasErrorPrefix(err, "NOPERM") || strings.Contains(err.Error(), "The user executing the script can't") {
+			return fmt.Errorf("redis user lacks a right: %w", err)
+		}
+	}
+
+	return nil
 }
 
 func check(ctx context.Context, c redis.Cmdable) error {

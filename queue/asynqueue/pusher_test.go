@@ -2,13 +2,10 @@ package asynqueue_test
 
 import (
 	"context"
-	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
@@ -149,22 +146,4 @@ func TestPusher_TaskHoldsNothingButItsName(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, len(msg), 120)
 	require.Contains(t, msg, p.Name())
-}
-
-func TestCollector(t *testing.T) {
-	t.Parallel()
-
-	s := setup(t, devtest.Redis(t), durable.Timing{})
-	require.NoError(t, s.pusher.Push(t.Context(), push(uuid.New(), 1, 0)))
-
-	c := asynqueue.NewCollector(s.pusher, []string{"tests"}, slog.New(slog.DiscardHandler))
-	require.NoError(t, testutil.CollectAndCompare(c, strings.NewReader(`
-# HELP asynq_tasks_enqueued_total Number of tasks in Redis, by queue and state.
-# TYPE asynq_tasks_enqueued_total gauge
-asynq_tasks_enqueued_total{queue="tests",state="active"} 0
-asynq_tasks_enqueued_total{queue="tests",state="archived"} 0
-asynq_tasks_enqueued_total{queue="tests",state="pending"} 1
-asynq_tasks_enqueued_total{queue="tests",state="retry"} 0
-asynq_tasks_enqueued_total{queue="tests",state="scheduled"} 0
-`)))
 }

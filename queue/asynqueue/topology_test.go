@@ -22,7 +22,7 @@ func TestTopology(t *testing.T) {
 	t.Run("SentinelFailover", func(t *testing.T) {
 		t.Parallel()
 
-		s := devtest.OwnSentinel(t, "")
+		s := devtest.OwnSentinel(t, devstack.SentinelOptions{})
 		underLoad(t, s.URL, func(context.Context) error {
 			s.Servers[0].Kill() // a replica takes over; what was not yet replicated is lost
 

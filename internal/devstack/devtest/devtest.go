@@ -159,12 +159,11 @@ func OwnCluster(t testing.TB, o devstack.ClusterOptions) *devstack.Cluster {
 	return c
 }
 
-// OwnSentinel starts a Redis with replicas and sentinels for this test alone; with rights as
-// [OwnSecureRedis] has them.
-func OwnSentinel(t testing.TB, rights string) *devstack.Sentinel {
+// OwnSentinel starts a Redis with replicas and sentinels for this test alone.
+func OwnSentinel(t testing.TB, o devstack.SentinelOptions) *devstack.Sentinel {
 	t.Helper()
 
-	s, err := servers.Sentinel(t.Context(), rights)
+	s, err := servers.Sentinel(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 
