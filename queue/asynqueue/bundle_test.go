@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,27 +88,33 @@ func (s *system) background(fn func(context.Context) error) (stop func() error) 
 
 	go func() { done <- fn(ctx) }()
 
-	stopped := false
-	stop = func() error {
-		if stopped {
-			return nil
-		}
-
-		stopped = true
-
+	stop = sync.OnceValue(func() error {
 		cancel()
 
 		err := <-done
-		if errors.Is(err, asynqueue.ErrEngineLeft) {
-			s.engineLeft = true
+		s.engineLeft = s.engineLeft || errors.Is(err, asynqueue.ErrEngineLeft) || errors.Is(err, asynqueue.ErrHandlersLeft)
 
+		if errors.Is(err, asynqueue.ErrEngineLeft) {
 			return nil
 		}
 
 		return err
-	}
+	})
 
 	s.t.Cleanup(func() { require.NoError(s.t, stop()) })
+
+	return stop
+}
+
+// maintain starts what a scheduler does, and waits for its first look at Redis: an empty one is one
+// that has lost everything, so that jobs get new epochs then.
+func (s *system) maintain() (stop func() error) {
+	s.t.Helper()
+
+	stop = s.background(s.queue.Maintain)
+	s.eventually(10*time.Second, func() bool {
+		return s.client.HExists(context.Background(), "durable:{tests}:mark", "whole").Val()
+	})
 
 	return stop
 }

@@ -37,12 +37,12 @@ func TestProveKilledWorker(t *testing.T) {
 	for range rounds {
 		client, err := asynqueue.Connect(redisURL, 0)
 		require.NoError(t, err)
-		t.Cleanup(func() { _ = client.Close() })
 
 		s := &system{t: t, pool: devtest.Pool(t, app), client: client, pusher: asynqueue.NewPusher(client)}
+		t.Cleanup(s.closeClient)
 		s.queue = durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher})
 		stopRun := s.background(s.queue.Run)
-		stopMaintain := s.background(s.queue.Maintain)
+		stopMaintain := s.maintain()
 
 		ids, victims := make([]uuid.UUID, kills), make([]*child, kills)
 

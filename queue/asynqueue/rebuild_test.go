@@ -32,12 +32,7 @@ func TestRebuild(t *testing.T) {
 
 			own := devtest.OwnRedis(t)
 			s := setup(t, own.URL, durable.Timing{})
-			s.background(s.queue.Maintain)
-			s.eventually(10*time.Second, func() bool { // the first, of an empty Redis
-				whole, err := s.client.HGet(t.Context(), "durable:{tests}:mark", "whole").Result()
-
-				return err == nil && whole == "1"
-			})
+			s.maintain()
 
 			const running, waiting = 3, 100
 

@@ -223,20 +223,20 @@ func (s *Server) stop(ctx context.Context) error {
 	_ = s.runner.Idle(soft)
 	s.runner.Interrupt() // also refuses what asynq took in its last moment
 
-	if s.runner.Idle(hard) != nil {
-		s.log.ErrorContext(ctx, "handlers ignore the shutdown", slog.Int("in_hand", s.runner.InHand()))
-
-		return ErrHandlersLeft
-	}
-
 	ended := make(chan struct{})
 
-	go func() {
+	go func() { // ends when the last handler does, which may be after the hard deadline
 		defer close(ended)
 
 		<-stopped
 		shutdown(s.servers)
 	}()
+
+	if s.runner.Idle(hard) != nil {
+		s.log.ErrorContext(ctx, "handlers ignore the shutdown", slog.Int("in_hand", s.runner.InHand()))
+
+		return ErrHandlersLeft
+	}
 
 	select {
 	case <-ended:

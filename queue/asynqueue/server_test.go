@@ -139,7 +139,7 @@ func TestServer_GracefulShutdown(t *testing.T) {
 	t.Parallel()
 
 	s := setup(t, devtest.Redis(t), durable.Timing{})
-	s.background(s.queue.Maintain)
+	s.maintain()
 
 	started, finish := make(chan struct{}, 2), make(chan struct{})
 
@@ -191,14 +191,7 @@ func TestServer_HandlerOutstaysTheHardDeadline(t *testing.T) {
 	t.Parallel()
 
 	s := setup(t, devtest.Redis(t), durable.Timing{Grace: 50 * time.Millisecond})
-
-	// A client that stays open, as in a process that exits.
-	client, err := asynqueue.Connect(devtest.Redis(t), 0)
-	require.NoError(t, err)
-
-	s.client, s.pusher, s.engineLeft = client, asynqueue.NewPusher(client), true
-	s.queue = durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher, Timing: durable.Timing{Grace: 50 * time.Millisecond}})
-	s.background(s.queue.Run)
+	s.engineLeft = true // until it is seen to end
 
 	started, leave := make(chan struct{}), make(chan struct{})
 	reg := queue.NewRegistry(kinds())
@@ -220,14 +213,27 @@ func TestServer_HandlerOutstaysTheHardDeadline(t *testing.T) {
 
 	go func() { ended <- server.Run(ctx) }()
 
+	engines := func(n int64) func() bool {
+		return func() bool {
+			got, err := s.client.ZCard(context.Background(), "asynq:servers").Result()
+
+			return err == nil && got == n
+		}
+	}
+
 	id := s.stage()
 	<-started
+	s.eventually(10*time.Second, engines(1))
 	cancel()
 	require.ErrorIs(t, <-ended, asynqueue.ErrHandlersLeft)
 
 	_, epoch := s.state(id)
 	require.Equal(t, 2, epoch, "its job is another worker's all the same")
+	require.True(t, engines(1)(), "asynq waits for the handler")
 	close(leave)
+	s.eventually(10*time.Second, engines(0))
+
+	s.engineLeft = false
 }
 
 func TestServer_RedisAwayAtStart(t *testing.T) {
