@@ -23,6 +23,9 @@ func (s *Sim) Control() http.Handler {
 	mux.HandleFunc("GET /_control/stats", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, s.Stats())
 	})
+	mux.HandleFunc("GET /_control/disturbances", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, Disturbances())
+	})
 	mux.HandleFunc("GET /_control/knobs", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, s.Knobs())
 	})

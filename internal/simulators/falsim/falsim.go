@@ -35,6 +35,8 @@ type Options struct {
 	BaseURL string
 	// MaxRequests bounds the memory; the oldest finished requests are forgotten. Zero: 20,000.
 	MaxRequests int
+	// MaxLog bounds the calls remembered; the oldest of the busiest route go first. Zero: 5,000.
+	MaxLog int
 	// Knobs are the hostile settings to begin with. Duration, QueueTime and Slots win over them.
 	Knobs Knobs
 	// Now is the clock. Nil: the machine's. Call Tick after moving it.
@@ -64,10 +66,13 @@ type Sim struct {
 	timer    *time.Timer
 	count    counters
 	log      []Received
+	logged   map[string]int // entries of the log by route
 	rules    []*rule
 	ruleID   int
 	hooked   []*delivery
 	waiting  []*delivery // due, but too many are under way
+	decks    map[string]*deck
+	bomb     bombs
 	posting  int
 }
 
@@ -85,11 +90,15 @@ func New(o Options) *Sim {
 		o.MaxRequests = 20_000
 	}
 
+	if o.MaxLog == 0 {
+		o.MaxLog = 5000
+	}
+
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 
-	s := &Sim{opts: o, now: o.Now}
+	s := &Sim{opts: o, now: o.Now, bomb: newBombs()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hooks = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -114,7 +123,8 @@ func (s *Sim) begin() {
 	s.files = map[string]file{}
 	s.order, s.queue, s.events, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil, nil
 	s.running = 0
-	s.count = counters{}
+	s.count = counters{Stats: Stats{Disturbed: map[string]int64{}}}
+	s.decks, s.logged = map[string]*deck{}, map[string]int{}
 
 	for _, r := range s.rules {
 		r.free()
@@ -169,6 +179,7 @@ func (s *Sim) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/account/billing", s.on(RouteBilling, s.platform(s.serveBilling)))
 	mux.HandleFunc("GET /v1/meta", s.on(RouteMeta, s.serveMeta))
 	mux.HandleFunc("GET /files/b/{store}/{name}", s.on(RouteMedia, s.serveFile))
+	mux.HandleFunc("/trap/", s.on(RouteTrap, s.serveTrap))
 
 	return mux
 }

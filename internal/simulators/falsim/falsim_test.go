@@ -52,14 +52,24 @@ func setup(t *testing.T, o falsim.Options) *bundle {
 
 	clock := newHands()
 	o.Key, o.Seed, o.Now = testKey, 1, clock.Now
-	sim := falsim.New(o)
+
+	b := serve(t, falsim.New(o))
+	b.clock = clock
+
+	return b
+}
+
+// serve puts a simulator on a port.
+func serve(t *testing.T, sim *falsim.Sim) *bundle {
+	t.Helper()
+
 	server := httptest.NewServer(sim.Handler())
 	t.Cleanup(func() {
 		sim.Close()
 		server.Close()
 	})
 
-	return &bundle{t: t, sim: sim, url: server.URL, clock: clock}
+	return &bundle{t: t, sim: sim, url: server.URL}
 }
 
 type reply struct {
@@ -91,15 +101,19 @@ func (b *bundle) do(method, url, body string, header ...string) reply {
 	res, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(b.t, err)
 
-	defer func() { _ = res.Body.Close() }()
-
 	out := reply{status: res.StatusCode, header: res.Header}
-	out.raw, err = io.ReadAll(res.Body)
+	out.raw, err = readAll(res)
 	require.NoError(b.t, err)
 
 	_ = json.Unmarshal(out.raw, &out.body)
 
 	return out
+}
+
+func readAll(res *http.Response) ([]byte, error) {
+	defer func() { _ = res.Body.Close() }()
+
+	return io.ReadAll(res.Body)
 }
 
 // submit returns the accepted request's status object.

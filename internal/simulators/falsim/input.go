@@ -38,6 +38,11 @@ type problem struct {
 	Input any            `json:"input,omitempty"`
 }
 
+// maxReference is what fal reads of a reference image, in bytes.
+const maxReference = 50 << 20
+
+func referenceFormats() []string { return []string{"jpeg", "png", "webp", "gif"} }
+
 // maxPixels bounds a picture: falsim has no use for bigger ones, and painting is not free.
 const maxPixels = 4096 * 4096
 
@@ -77,10 +82,10 @@ func (m *model) read(body map[string]any, seed int64) (input, []problem) {
 		problems = append(problems, falProblem("image_too_large", "Image too large", "image_size", nil, map[string]any{"max_height": 4096, "max_width": 4096}))
 	case strings.Contains(word, "forbidden"):
 		problems = append(problems, falProblem("content_policy_violation",
-			"The content could not be processed because it contained material flagged by a content checker.", "prompt", in.prompt, map[string]any{}))
+			policyText, "prompt", in.prompt, map[string]any{}))
 	case m.image && !reachable(in.reference):
 		problems = append(problems, falProblem("file_download_error",
-			"Failed to download the file. Please check if the URL is accessible and try again.", "image_url", in.reference, nil))
+			downloadText, "image_url", in.reference, nil))
 	}
 
 	return in, problems

@@ -1,6 +1,9 @@
 package falsim
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Knobs are the settings that can be turned while it runs, here with [Sim.SetKnobs] or on the
 // control surface. Zero switches a misbehaviour off; "every" counts finished requests.
@@ -30,9 +33,24 @@ type Knobs struct {
 	EraseFails       bool  `json:"erase_fails"`       // files survive, with an exception in the answer
 	ResultTTLMS      int64 `json:"result_ttl_ms"`     // how long a result is kept; 0: as fal does
 
-	// Media changes what the file host answers: "" as it should, "html" an error page as a
-	// 200, "not_image" text called image/png, "truncated" half of it, "huge" 64 MiB, "missing" 404.
+	// Media changes what the file host answers: "" as it should, or one of Poisons.
 	Media string `json:"media"`
+	// Ending is how requests end: "" as they should, or one of Endings. EndingEveryNth picks
+	// among them; 0: all.
+	Ending         string `json:"ending"`
+	EndingEveryNth int    `json:"ending_every_nth"`
+	// WebhookManner is how webhooks are sent: "" as they should, or one of Manners.
+	// WebhookMannerEveryNth picks among them; 0: all.
+	WebhookManner         string `json:"webhook_manner"`
+	WebhookMannerEveryNth int    `json:"webhook_manner_every_nth"`
+
+	// Disturb is the share, 0–1, of everything that the mix disturbs, each in one of the ways
+	// of Disturbances. Rules and the knobs above win over it.
+	Disturb       float64  `json:"disturb"`
+	DisturbOnly   []string `json:"disturb_only"`    // routes, names or "route/name"; empty: all
+	DisturbExcept []string `json:"disturb_except"`  // the same
+	DisturbHoldMS int64    `json:"disturb_hold_ms"` // how long it holds and drips; 0: 2,000
+	DisturbSeed   uint64   `json:"disturb_seed"`    // 0: the options' seed
 }
 
 func (k *Knobs) start(o Options) {
@@ -56,7 +74,10 @@ func (s *Sim) Knobs() Knobs {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	return s.knobs
+	k := s.knobs
+	k.DisturbOnly, k.DisturbExcept = slices.Clone(k.DisturbOnly), slices.Clone(k.DisturbExcept)
+
+	return k
 }
 
 // SetKnobs changes the settings for what happens from now on.
@@ -65,7 +86,10 @@ func (s *Sim) SetKnobs(change func(*Knobs)) {
 	defer s.mu.Unlock()
 
 	s.advance()
+
+	before := s.knobs
 	change(&s.knobs)
+	s.redeal(before)
 	s.advance()
 }
 

@@ -103,11 +103,12 @@ func (s *Sim) serveResult(w http.ResponseWriter, _ *http.Request, req *request) 
 	case erased:
 		answer(w, http.StatusNotFound, map[string]any{"detail": "Request not found"})
 	default:
+		w.Header().Set("Content-Type", "application/json")
+
 		for k, v := range o.header {
 			w.Header().Set(k, v)
 		}
 
-		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(o.status)
 		_, _ = w.Write(req.read())
 	}

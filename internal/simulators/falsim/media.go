@@ -1,20 +1,21 @@
 package falsim
 
 import (
-	"io"
 	"net/http"
 	"strconv"
 )
 
-const hugeBytes = 64 << 20
-
 // serveFile is the file host: no key, a long cache life, 404 once erased or expired. The
 // picture is painted now, and never before somebody wants it.
 func (s *Sim) serveFile(w http.ResponseWriter, r *http.Request, _ []byte) {
+	s.serveMedia(w, r, s.Knobs().Media)
+}
+
+// serveMedia serves a file, spoiled in one of the ways of [Poisons].
+func (s *Sim) serveMedia(w http.ResponseWriter, r *http.Request, fault string) {
 	s.mu.Lock()
 	f, ok := s.files[r.PathValue("store")+"/"+r.PathValue("name")]
-	ok = ok && !f.gone(s.now()) && s.knobs.Media != "missing"
-	fault := s.knobs.Media
+	ok = ok && !f.gone(s.now())
 	s.mu.Unlock()
 
 	if !ok {
@@ -26,24 +27,8 @@ func (s *Sim) serveFile(w http.ResponseWriter, r *http.Request, _ []byte) {
 	w.Header().Set("Cache-Control", "public, max-age=5184000, immutable")
 	w.Header().Set("Content-Type", contentType(f.format))
 
-	switch fault {
-	case "html":
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, "<!doctype html><title>Just a moment…</title>")
-
-		return
-	case "not_image":
-		_, _ = io.WriteString(w, "this is no picture")
-
-		return
-	case "huge":
-		w.Header().Set("Content-Length", strconv.Itoa(hugeBytes))
-
-		for range hugeBytes / len(zeros) {
-			if _, err := w.Write(zeros[:]); err != nil {
-				return
-			}
-		}
+	if p, poisoned := poisons()[fault]; poisoned {
+		p.serve(s, w, f)
 
 		return
 	}
@@ -55,14 +40,16 @@ func (s *Sim) serveFile(w http.ResponseWriter, r *http.Request, _ []byte) {
 		return
 	}
 
+	send(w, data)
+}
+
+// send writes a file with its length.
+func send(w http.ResponseWriter, data []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-
-	if fault == "truncated" {
-		_, _ = w.Write(data[:len(data)/2])
-		panic(http.ErrAbortHandler) // the connection ends short of what was announced
-	}
-
 	_, _ = w.Write(data)
 }
 
-var zeros [1 << 16]byte //nolint:gochecknoglobals // never written
+// serveTrap is where a redirect or a false link of the mix leads. Who comes here has followed it.
+func (s *Sim) serveTrap(w http.ResponseWriter, _ *http.Request, _ []byte) {
+	answer(w, http.StatusOK, map[string]any{"status": "COMPLETED", "request_id": "trap"})
+}

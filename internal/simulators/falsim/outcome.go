@@ -16,6 +16,9 @@ import (
 // statusClientClosed is what fal gives a request that its caller cancelled.
 const statusClientClosed = 499
 
+// bigSeed is above 2^53, as in fal's own examples.
+const bigSeed int64 = 1 << 57
+
 // outcome is how a request ended: the answer of the result URL.
 type outcome struct {
 	status    int
@@ -67,25 +70,35 @@ func (s *Sim) decide(r *request) outcome {
 		return modelError(http.StatusInternalServerError, p.Type, map[string]any{"detail": []problem{p}}, true)
 	}
 
-	return s.succeed(r, n)
+	name, end := s.endingFor(n)
+	if end.fail != nil {
+		return end.fail()
+	}
+
+	o := s.succeed(r, n, name)
+	if end.edit != nil && !r.input.syncMode { // whose images are not in the body yet
+		o.body = edited(o.body, end.edit)
+	}
+
+	return o
 }
 
-func (s *Sim) succeed(r *request, n int64) outcome {
+func (s *Sim) succeed(r *request, n int64, ending string) outcome {
 	in := r.input
 	count := in.images
 
-	if every(n, s.knobs.FewerEveryNth) {
+	if every(n, s.knobs.FewerEveryNth) || ending == endingFewer {
 		count--
 	}
 
-	nsfw := in.safety && (strings.Contains(strings.ToLower(in.prompt), "nsfw") || every(n, s.knobs.NSFWEveryNth))
+	nsfw := in.safety && (strings.Contains(strings.ToLower(in.prompt), "nsfw") || every(n, s.knobs.NSFWEveryNth)) || ending == endingNSFW
 	res := result{
 		Images: []imageFile{}, NSFW: []bool{}, Seed: in.seed, Prompt: in.prompt,
 		Timings: map[string]float64{"inference": r.duration.Seconds()},
 	}
 
 	if s.knobs.BigSeeds {
-		res.Seed |= 1 << 57
+		res.Seed |= bigSeed
 	}
 
 	for i := range count {
@@ -193,12 +206,12 @@ func infraError(status int, kind, detail string) outcome {
 // cancelled is what falsim answers for a cancelled request. fal documents the error type, not
 // the body.
 func cancelled() outcome {
-	return infraError(statusClientClosed, "client_cancelled", "Request was cancelled by the client")
+	return infraError(statusClientClosed, "client_cancelled", infraText("client_cancelled"))
 }
 
 // notStarted is the end of a request whose start timeout ran out in the queue.
 func notStarted() outcome {
-	o := infraError(http.StatusGatewayTimeout, "request_timeout", "Request timed out")
+	o := infraError(http.StatusGatewayTimeout, "request_timeout", infraText("request_timeout"))
 	o.header["X-Fal-Request-Timeout-Type"] = "user"
 
 	return o

@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+const platformDocs = "https://docs.fal.ai/platform-apis"
+
 // platform guards the platform API, whose errors have an envelope of their own.
 // https://docs.fal.ai/platform-apis (read 2026-11)
 func (s *Sim) platform(h handler) handler {
@@ -26,7 +28,7 @@ func (s *Sim) platform(h handler) handler {
 
 func (s *Sim) refuse(w http.ResponseWriter, status int, kind, message string) {
 	answer(w, status, map[string]any{"error": map[string]any{
-		"type": kind, "message": message, "docs_url": "https://docs.fal.ai/platform-apis", "request_id": "falsim",
+		"type": kind, "message": message, "docs_url": platformDocs, "request_id": "falsim",
 	}})
 }
 

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// lockedText is what fal says when its account is empty.
+const lockedText = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
+
 // serveQueue is the queue host: POST /{model id} submits, and .../{owner}/{app}[/sub]/requests/
 // {id}[/status[/stream]|/cancel|/response] looks after what was submitted. The sub path is
 // tolerated and not required, as is a slash at the end.
@@ -102,7 +105,7 @@ func (s *Sim) submit(parts []string) handler {
 		case !s.authorized(w, r, app):
 			return
 		case s.Knobs().ExhaustedBalance:
-			answer(w, http.StatusForbidden, map[string]any{"detail": "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."})
+			answer(w, http.StatusForbidden, map[string]any{"detail": lockedText})
 
 			return
 		case !knownApp(app):
@@ -221,10 +224,14 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 	case done:
 		d["status"] = "COMPLETED"
 
-		if r.outcome.errorType != "" {
-			d["error"], d["error_type"] = r.outcome.message, r.outcome.errorType
-		} else {
+		if r.outcome.status == http.StatusOK {
 			d["metrics"] = map[string]any{"inference_time": r.duration.Seconds()}
+		} else {
+			d["error"] = r.outcome.message
+		}
+
+		if r.outcome.errorType != "" {
+			d["error_type"] = r.outcome.errorType
 		}
 	}
 

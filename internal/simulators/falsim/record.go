@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	maxLog      = 5000     // calls remembered
 	maxLogBody  = 16 << 10 // bytes of a body remembered
 	maxHookings = 20_000   // webhooks remembered
 )
@@ -25,12 +24,15 @@ type Received struct {
 	Body   string      `json:"body,omitempty"`
 	Rule   int         `json:"rule,omitempty"`   // the rule that applied
 	Status int         `json:"status,omitempty"` // 0: not answered, or cut
+	// Disturbance is how the mix spoiled it. Empty: not at all.
+	Disturbance string `json:"disturbance,omitempty"`
 }
 
 // counters are what the statistics are made of.
 type counters struct {
 	Stats
 
+	calls   int64
 	events  int64
 	decided int64
 }
@@ -47,6 +49,7 @@ type Stats struct {
 	Erases   int64 `json:"erases"`
 	Media    int64 `json:"media"`
 	JWKS     int64 `json:"jwks"`
+	Trapped  int64 `json:"trapped"` // calls that followed a redirect or a false link of the mix
 	Other    int64 `json:"other"`
 
 	Queued    int   `json:"queued"`  // now
@@ -61,18 +64,25 @@ type Stats struct {
 	WebhooksDoubled   int64 `json:"webhooks_doubled"`   // on purpose
 	WebhooksSent      int64 `json:"webhooks_sent"`      // posts made, retries included
 	WebhooksDelivered int64 `json:"webhooks_delivered"` // posts answered with 2xx
+
+	// Disturbable is what the mix looked at: calls, finished requests and their webhooks.
+	// Disturbed counts what it did, under "route/name".
+	Disturbable int64            `json:"disturbable"`
+	Disturbed   map[string]int64 `json:"disturbed"`
 }
 
 func (c *counters) route(route string) {
 	n := map[string]*int64{
 		RouteSubmit: &c.Submits, RouteStatus: &c.Statuses, RouteStream: &c.Streams, RouteResult: &c.Results,
 		RouteCancel: &c.Cancels, RouteFind: &c.Finds, RouteErase: &c.Erases, RouteMedia: &c.Media, RouteJWKS: &c.JWKS,
+		RouteTrap: &c.Trapped,
 	}[route]
 	if n == nil {
 		n = &c.Other
 	}
 
 	*n++
+	c.calls++
 }
 
 // Stats returns the counts.
@@ -83,6 +93,7 @@ func (s *Sim) Stats() Stats {
 	s.advance()
 
 	out := s.count.Stats
+	out.Disturbed = maps.Clone(out.Disturbed)
 	out.Queued, out.Running, out.Files = len(s.queue), s.running, len(s.files)
 
 	return out
@@ -112,22 +123,45 @@ func (s *Sim) record(route string, r *http.Request, body []byte, rule *rule) int
 	}
 
 	entry := Received{
-		N: s.count.Submits + s.count.Statuses + s.count.Streams + s.count.Results + s.count.Cancels +
-			s.count.Finds + s.count.Erases + s.count.Media + s.count.JWKS + s.count.Other,
+		N:  s.count.calls,
 		At: s.now(), Route: route, Method: r.Method, URL: r.URL.String(), Header: header,
 		Body: string(body[:min(len(body), maxLogBody)]),
 	}
 	if rule != nil {
-		entry.Rule = rule.ID
-	}
-
-	if len(s.log) >= maxLog {
-		s.log = slices.Delete(s.log, 0, maxLog/10)
+		entry.Rule, entry.Disturbance = rule.ID, rule.name
 	}
 
 	s.log = append(s.log, entry)
+	s.logged[route]++
+	s.trim()
 
 	return entry.N
+}
+
+// trim forgets the oldest calls of the busiest route, so that polls do not push the submits out.
+func (s *Sim) trim() {
+	if len(s.log) <= s.opts.MaxLog {
+		return
+	}
+
+	busiest := s.log[0].Route
+	for route, n := range s.logged {
+		if n > s.logged[busiest] || n == s.logged[busiest] && route < busiest {
+			busiest = route
+		}
+	}
+
+	drop := max(1, s.opts.MaxLog/20)
+	s.log = slices.DeleteFunc(s.log, func(r Received) bool {
+		if r.Route != busiest || drop == 0 {
+			return false
+		}
+
+		drop--
+		s.logged[busiest]--
+
+		return true
+	})
 }
 
 func (s *Sim) recordStatus(n int64, code int) {

@@ -2,11 +2,9 @@ package falsim
 
 import (
 	"errors"
-	"io"
 	"net/http"
-	"strconv"
+	"slices"
 	"sync"
-	"time"
 )
 
 // The routes, as rules and statistics name them.
@@ -23,20 +21,42 @@ const (
 	RouteMeta    = "meta"
 	RouteJWKS    = "jwks"
 	RouteMedia   = "media"
+	RouteTrap    = "trap" // where the mix's redirects and false links lead: nobody should come
 )
+
+// callRoutes are the routes that rules and the mix can spoil.
+func callRoutes() []string {
+	return []string{
+		RouteSubmit, RouteStatus, RouteStream, RouteResult, RouteCancel, RouteFind, RouteErase,
+		RoutePricing, RouteBilling, RouteMeta, RouteJWKS, RouteMedia,
+	}
+}
 
 // The actions of a rule.
 const (
-	ActAnswer   = "answer"   // answers with Status, Headers and Body and does nothing else
-	ActHang     = "hang"     // holds the call until released, then serves it
-	ActDrop     = "drop"     // cuts the connection without doing anything
-	ActWithhold = "withhold" // acts, holds the reply until released, then sends it
-	ActLose     = "lose"     // acts, then cuts the connection instead of replying
-	ActStall    = "stall"    // acts, sends half of the reply, and the rest when released
-	ActTruncate = "truncate" // acts, announces all of the reply, sends half and cuts
-	ActHalve    = "halve"    // acts and sends the first half as if it were all
-	ActSlow     = "slow"     // acts and sends the reply in 20 pieces, DelayMS apart
+	ActAnswer   = "answer"    // answers with Status, Headers and Body and does nothing else
+	ActHang     = "hang"      // holds the call until released, then serves it
+	ActDrop     = "drop"      // cuts the connection without doing anything
+	ActReset    = "reset"     // the same by a TCP reset
+	ActWithhold = "withhold"  // acts, holds the reply until released, then sends it
+	ActLose     = "lose"      // acts, then cuts the connection instead of replying
+	ActStall    = "stall"     // acts, sends half of the reply, and the rest when released
+	ActTruncate = "truncate"  // acts, announces all of the reply, sends half and cuts
+	ActHalve    = "halve"     // acts and sends the first half as if it were all
+	ActSpill    = "spill"     // acts, announces half of the reply and sends all of it
+	ActSlow     = "slow"      // acts and sends the reply in 20 pieces, DelayMS apart
+	ActRewrite  = "rewrite"   // acts, then replies with Status, Headers and Body where they are given
+	ActFlood    = "flood"     // acts and sends 64 MiB of spaces instead of the reply
+	ActGzipBomb = "gzip_bomb" // the same, packed into a few kilobytes
+	ActPoison   = "poison"    // media only: serves a picture spoiled as Poison says
 )
+
+func actions() []string {
+	return []string{
+		ActAnswer, ActHang, ActDrop, ActReset, ActWithhold, ActLose, ActStall, ActTruncate, ActHalve, ActSpill, ActSlow,
+		ActRewrite, ActFlood, ActGzipBomb, ActPoison,
+	}
+}
 
 // Rule forces the next answers of a route. It is used up after Times calls.
 type Rule struct {
@@ -45,9 +65,11 @@ type Rule struct {
 	Times   int               `json:"times"`    // 0: once; negative: until reset
 	Skip    int               `json:"skip"`     // calls to let through first
 	DelayMS int64             `json:"delay_ms"` // before acting
-	Status  int               `json:"status"`
+	HoldMS  int64             `json:"hold_ms"`  // what holds lets go by itself after so long; 0: when released
+	Status  int               `json:"status"`   // 0: 200
 	Headers map[string]string `json:"headers"`
 	Body    string            `json:"body"`
+	Poison  string            `json:"poison"` // as Knobs.Media
 }
 
 type rule struct {
@@ -58,27 +80,21 @@ type rule struct {
 	Held int `json:"held"` // calls it is holding now
 	once sync.Once
 	open chan struct{}
+	name string                                   // of the mix's disturbance; empty: somebody's own rule
+	edit func(code int, reply map[string]any) int // of a rewrite
 }
 
 func (r *rule) free() { r.once.Do(func() { close(r.open) }) }
 
 var (
-	errUnknownRule   = errors.New("a rule needs a known route and action")
+	errUnknownRule   = errors.New("a rule needs a known route and action, and poison a known kind on media")
 	errPrivateTarget = errors.New("the target is a private address")
 )
 
 // AddRule forces the next answers of a route and returns the rule's number.
 func (s *Sim) AddRule(r Rule) (int, error) {
-	switch r.Action {
-	case ActAnswer, ActHang, ActDrop, ActWithhold, ActLose, ActStall, ActTruncate, ActHalve, ActSlow:
-	default:
-		return 0, errUnknownRule
-	}
-
-	switch r.Route {
-	case RouteSubmit, RouteStatus, RouteStream, RouteResult, RouteCancel, RouteFind, RouteErase,
-		RoutePricing, RouteBilling, RouteMeta, RouteJWKS, RouteMedia:
-	default:
+	if !slices.Contains(actions(), r.Action) || !slices.Contains(callRoutes(), r.Route) ||
+		(r.Action == ActPoison) != (r.Poison != "") || r.Poison != "" && (r.Route != RouteMedia || !slices.Contains(Poisons(), r.Poison)) {
 		return 0, errUnknownRule
 	}
 
@@ -86,7 +102,7 @@ func (s *Sim) AddRule(r Rule) (int, error) {
 		r.Times = 1
 	}
 
-	if r.Status == 0 {
+	if r.Status == 0 && r.Action == ActAnswer {
 		r.Status = http.StatusOK
 	}
 
@@ -144,135 +160,4 @@ func (s *Sim) take(route string) *rule {
 	}
 
 	return nil
-}
-
-type handler func(w http.ResponseWriter, r *http.Request, body []byte)
-
-// on counts and records a call, and serves it as the rules say.
-func (s *Sim) on(route string, h handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 32<<20))
-		if err != nil {
-			return // the caller went away
-		}
-
-		s.mu.Lock()
-		s.count.route(route)
-		rule := s.take(route)
-		wait := millis(s.knobs.LatencyMS)
-		n := s.record(route, r, body, rule)
-		s.mu.Unlock()
-
-		if rule != nil && rule.Action != ActSlow {
-			wait += millis(rule.DelayMS)
-		}
-
-		if !s.sleep(r, wait) {
-			return
-		}
-
-		seen := &status{ResponseWriter: w}
-		defer func() { s.recordStatus(n, seen.code) }()
-
-		if rule == nil {
-			h(seen, r, body)
-
-			return
-		}
-
-		s.obey(rule, seen, r, func(w http.ResponseWriter) { h(w, r, body) })
-	}
-}
-
-func (s *Sim) obey(rule *rule, w http.ResponseWriter, r *http.Request, act func(http.ResponseWriter)) {
-	switch rule.Action {
-	case ActAnswer:
-		w.Header().Set("Content-Type", "application/json")
-
-		for k, v := range rule.Headers {
-			w.Header().Set(k, v)
-		}
-
-		w.WriteHeader(rule.Status)
-		_, _ = io.WriteString(w, rule.Body)
-
-		return
-	case ActDrop:
-		panic(http.ErrAbortHandler)
-	case ActHang:
-		s.hold(rule, r)
-		act(w)
-
-		return
-	}
-
-	reply := &buffer{header: http.Header{}, code: http.StatusOK}
-	act(reply)
-
-	half := len(reply.body) / 2
-	reply.header.Set("Content-Length", strconv.Itoa(len(reply.body)))
-
-	switch rule.Action {
-	case ActLose:
-		panic(http.ErrAbortHandler)
-	case ActWithhold:
-		s.hold(rule, r)
-		reply.send(w, reply.body)
-	case ActStall:
-		reply.send(w, reply.body[:half])
-		s.hold(rule, r)
-		_, _ = w.Write(reply.body[half:])
-	case ActTruncate:
-		reply.send(w, reply.body[:half])
-		panic(http.ErrAbortHandler)
-	case ActHalve:
-		reply.header.Set("Content-Length", strconv.Itoa(half))
-		reply.send(w, reply.body[:half])
-	case ActSlow:
-		piece := len(reply.body)/20 + 1
-		reply.send(w, nil)
-
-		for from := 0; from < len(reply.body) && s.sleep(r, millis(rule.DelayMS)); from += piece {
-			_, _ = w.Write(reply.body[from:min(from+piece, len(reply.body))])
-			_ = http.NewResponseController(w).Flush()
-		}
-	}
-}
-
-// hold waits for the rule's release; a caller that leaves first is cut off.
-func (s *Sim) hold(rule *rule, r *http.Request) {
-	change := func(by int) {
-		s.mu.Lock()
-		rule.Held += by
-		s.mu.Unlock()
-	}
-
-	change(1)
-	defer change(-1)
-
-	select {
-	case <-rule.open:
-	case <-r.Context().Done():
-		panic(http.ErrAbortHandler)
-	case <-s.ctx.Done():
-		panic(http.ErrAbortHandler)
-	}
-}
-
-func (s *Sim) sleep(r *http.Request, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-
-	t := time.NewTimer(d)
-	defer t.Stop()
-
-	select {
-	case <-t.C:
-		return true
-	case <-r.Context().Done():
-	case <-s.ctx.Done():
-	}
-
-	return false
 }

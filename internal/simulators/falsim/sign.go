@@ -8,9 +8,17 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+)
+
+const (
+	headerRequest   = "X-Fal-Webhook-Request-Id"
+	headerUser      = "X-Fal-Webhook-User-Id"
+	headerTimestamp = "X-Fal-Webhook-Timestamp"
+	headerSignature = "X-Fal-Webhook-Signature"
 )
 
 // sign makes the HTTP request with fal's four headers. The timestamp is that of this try.
@@ -20,23 +28,44 @@ func (s *Sim) sign(d *delivery) (*http.Request, error) {
 		return nil, errPrivateTarget
 	}
 
-	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, d.URL, bytes.NewReader(d.body))
-	if err != nil {
-		return nil, errPrivateTarget
-	}
-
-	key, user, at := s.keys[len(s.keys)-1], s.opts.UserID, s.now()
+	id, user, at := d.RequestID, s.opts.UserID, s.now()
 
 	switch d.Manner {
-	case mannerForged:
-		key = s.foreign
 	case mannerWrongUser:
 		user = "user_somebody_else"
 	case mannerStale:
 		at = at.Add(-time.Hour)
+	case mannerFuture:
+		at = at.Add(time.Hour)
+	case mannerOtherHeader, mannerUnknown:
+		id = otherID
+	case mannerRotated:
+		if d.Tries == 1 {
+			s.keys = []ed25519.PrivateKey{s.newKey()}
+		}
 	}
 
-	req.Header = Sign(key, d.RequestID, user, at, d.body)
+	key := s.keys[len(s.keys)-1]
+	if d.Manner == mannerForged {
+		key = s.foreign
+	}
+
+	header := Sign(key, id, user, at, d.body)
+	if change := mannerOf(d.Manner).header; change != nil {
+		change(header)
+	}
+
+	body := d.body
+	if d.Manner == mannerChanged {
+		body = append(slices.Clip(body), ' ')
+	}
+
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, d.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, errPrivateTarget
+	}
+
+	req.Header = header
 
 	return req, nil
 }
@@ -49,10 +78,10 @@ func Sign(key ed25519.PrivateKey, requestID, userID string, at time.Time, body [
 
 	h := http.Header{}
 	h.Set("Content-Type", "application/json")
-	h.Set("X-Fal-Webhook-Request-Id", requestID)
-	h.Set("X-Fal-Webhook-User-Id", userID)
-	h.Set("X-Fal-Webhook-Timestamp", stamp)
-	h.Set("X-Fal-Webhook-Signature", hex.EncodeToString(ed25519.Sign(key, []byte(text))))
+	h.Set(headerRequest, requestID)
+	h.Set(headerUser, userID)
+	h.Set(headerTimestamp, stamp)
+	h.Set(headerSignature, hex.EncodeToString(ed25519.Sign(key, []byte(text))))
 
 	return h
 }

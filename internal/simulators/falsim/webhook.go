@@ -23,20 +23,15 @@ type Webhook struct {
 	RequestID string    `json:"request_id"`
 	URL       string    `json:"url"`
 	State     string    `json:"state"`            // waiting, sending, delivered, lost, dropped or failed
-	Manner    string    `json:"manner,omitempty"` // forged, wrong_user or stale
+	Manner    string    `json:"manner,omitempty"` // one of Manners
 	Tries     int       `json:"tries"`
 	Status    int       `json:"status,omitempty"` // of the last try
 	Error     string    `json:"error,omitempty"`
 	Due       time.Time `json:"due"`
 	Until     time.Time `json:"until"` // no retry after this
+	// Disturbance is what the mix did to it. Empty: nothing.
+	Disturbance string `json:"disturbance,omitempty"`
 }
-
-// The manners of a webhook that is not to be believed.
-const (
-	mannerForged    = "forged"
-	mannerWrongUser = "wrong_user"
-	mannerStale     = "stale"
-)
 
 type delivery struct {
 	Webhook
@@ -53,35 +48,55 @@ func (s *Sim) callBack(r *request) {
 		body:    r.notice(),
 	}
 
-	switch {
-	case every(n, s.knobs.ForgeEveryNth):
+	switch k := &s.knobs; {
+	case every(n, k.ForgeEveryNth):
 		d.Manner = mannerForged
-	case every(n, s.knobs.WrongUserEveryNth):
+	case every(n, k.WrongUserEveryNth):
 		d.Manner = mannerWrongUser
-	case every(n, s.knobs.StaleEveryNth):
+	case every(n, k.StaleEveryNth):
 		d.Manner = mannerStale
+	case k.WebhookManner != "" && (k.WebhookMannerEveryNth == 0 || every(n, k.WebhookMannerEveryNth)):
+		d.Manner = k.WebhookManner
+		d.body = mannerOf(d.Manner).apply(d.body)
 	}
 
-	if every(n, s.knobs.LoseEveryNth) {
-		d.State = "lost"
-		s.count.WebhooksLost++
-		s.remember(d)
+	due := r.finished.Add(millis(s.knobs.WebhookDelayMS))
 
-		return
-	}
-
-	s.plan(d, r.finished.Add(millis(s.knobs.WebhookDelayMS)))
-
-	if every(n, s.knobs.DoubleEveryNth) {
+	switch {
+	case every(n, s.knobs.LoseEveryNth):
+		s.lose(d)
+	case every(n, s.knobs.DoubleEveryNth):
 		twin := *d
 		s.count.WebhooksDoubled++
-		s.plan(&twin, r.finished.Add(millis(s.knobs.WebhookDelayMS)))
+		s.plan(d, due)
+		s.plan(&twin, due)
+	case d.Manner != "":
+		s.plan(d, due)
+	default:
+		if odd := s.disturb(RouteWebhook); odd != nil {
+			s.spoilWebhook(d, odd.Name, due)
+		} else {
+			s.plan(d, due)
+		}
 	}
+}
+
+func (s *Sim) lose(d *delivery) {
+	d.State = "lost"
+	s.count.WebhooksLost++
+	s.remember(d)
 }
 
 // notice is the webhook's body.
 func (r *request) notice() []byte {
-	n := map[string]any{"request_id": r.id, "gateway_request_id": r.id, "status": "OK", "payload": json.RawMessage(r.read())}
+	n := map[string]any{"request_id": r.id, "gateway_request_id": r.id, "status": "OK"}
+
+	if payload := r.read(); json.Valid(payload) {
+		n["payload"] = json.RawMessage(payload)
+	} else {
+		n["payload"], n["payload_error"] = nil, unpackedText
+	}
+
 	if r.outcome.status != http.StatusOK {
 		n["status"], n["error"] = "ERROR", "Invalid status code: "+strconv.Itoa(r.outcome.status)
 	}
@@ -203,13 +218,17 @@ func (s *Sim) Webhooks() []Webhook {
 	return out
 }
 
-// SendWebhook posts the webhook of a finished request now: again, or forged, with the wrong
-// user or stale if manner says so. Target and body replace the request's own when not empty.
+// SendWebhook posts the webhook of a finished request now: again, or in one of [Manners].
+// Target and body replace the request's own when not empty.
 func (s *Sim) SendWebhook(requestID, manner, target string, body []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	s.advance()
+
+	if manner != "" && !slices.Contains(Manners(), manner) {
+		return errors.New("no such manner")
+	}
 
 	d := &delivery{Webhook: Webhook{RequestID: requestID, URL: target, Manner: manner, Until: s.now().Add(time.Hour)}, body: body}
 
@@ -219,7 +238,7 @@ func (s *Sim) SendWebhook(requestID, manner, target string, body []byte) error {
 		}
 
 		if len(d.body) == 0 {
-			d.body = r.notice()
+			d.body = mannerOf(manner).apply(r.notice())
 		}
 	}
 

@@ -1,0 +1,95 @@
+package falsim
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// poison is a way to serve a picture that must not be taken for one, or not for this one.
+type poison struct {
+	what  string
+	serve func(s *Sim, w http.ResponseWriter, f file)
+}
+
+// Poisons lists the words for [Knobs].Media and [Rule].Poison, sorted.
+func Poisons() []string { return slices.Sorted(maps.Keys(poisons())) }
+
+func poisons() map[string]poison {
+	refuse := func(code int) poison {
+		return poison{"answers " + strconv.Itoa(code), func(_ *Sim, w http.ResponseWriter, _ file) {
+			http.Error(w, http.StatusText(code), code)
+		}}
+	}
+	other := func(what string, data func(s *Sim, f file, whole []byte) []byte) poison {
+		return poison{what, func(s *Sim, w http.ResponseWriter, f file) {
+			whole, err := f.pic.encode(f.format)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+
+			send(w, data(s, f, whole))
+		}}
+	}
+
+	return map[string]poison{
+		"missing":   refuse(http.StatusNotFound),
+		"gone":      refuse(http.StatusGone),
+		"forbidden": refuse(http.StatusForbidden),
+		"html": {"an error page as success", func(_ *Sim, w http.ResponseWriter, _ file) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "<!doctype html><title>Just a moment…</title>")
+		}},
+		"huge": {"64 MiB that are no picture", func(_ *Sim, w http.ResponseWriter, _ file) {
+			w.Header().Set("Content-Length", strconv.Itoa(floodBytes))
+			flood(w)
+		}},
+		"truncated": {"half of what was announced, then cut", func(_ *Sim, w http.ResponseWriter, f file) {
+			data, _ := f.pic.encode(f.format)
+			w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+			_, _ = w.Write(data[:len(data)/2])
+			panic(http.ErrAbortHandler)
+		}},
+		"redirect": {"redirects to the trap", func(_ *Sim, w http.ResponseWriter, _ file) {
+			w.Header().Set("Location", "/trap/redirect")
+			w.WriteHeader(http.StatusFound)
+		}},
+		"empty":      other("no bytes", func(*Sim, file, []byte) []byte { return nil }),
+		"not_image":  other("text, called a picture", func(*Sim, file, []byte) []byte { return []byte("this is no picture") }),
+		"svg":        other("SVG with a script", func(*Sim, file, []byte) []byte { return []byte(svg) }),
+		"gif":        other("a GIF", func(_ *Sim, f file, _ []byte) []byte { return gifOf(f.pic) }),
+		"half":       other("half of the file, as if it were all", func(_ *Sim, _ file, whole []byte) []byte { return whole[:len(whole)/2] }),
+		"corrupt":    other("bytes in the middle are wrong", func(_ *Sim, _ file, whole []byte) []byte { return scramble(whole) }),
+		"polyglot":   other("a page of HTML follows the picture", func(_ *Sim, _ file, whole []byte) []byte { return append(whole, page...) }),
+		"bomb":       other("a small PNG of 400 megapixels", func(s *Sim, _ file, _ []byte) []byte { return s.bomb.picture() }),
+		"false_size": other("a PNG that says 60,000 × 60,000 and holds nothing", func(*Sim, file, []byte) []byte { return hollowPNG(60_000, 60_000) }),
+		"wrong_type": other("another format than announced", func(_ *Sim, f file, whole []byte) []byte {
+			return otherwise(whole, f.pic, otherFormat(f.format))
+		}),
+		"wrong_size": other("half as wide and high as announced", func(_ *Sim, f file, whole []byte) []byte {
+			f.pic.width, f.pic.height = max(1, f.pic.width/2), max(1, f.pic.height/2)
+
+			return otherwise(whole, f.pic, f.format)
+		}),
+	}
+}
+
+// poisonings is the part of the mix for the file host.
+func poisonings() []Disturbance {
+	var list []Disturbance
+
+	for _, name := range Poisons() {
+		if name == "truncated" || name == "redirect" || name == "missing" || name == "forbidden" {
+			continue // the mix does these to every route
+		}
+
+		list = append(list, Disturbance{
+			Name: name, Routes: []string{RouteMedia}, Acts: true, What: poisons()[name].what,
+			rule: Rule{Action: ActPoison, Poison: name},
+		})
+	}
+
+	return list
+}
