@@ -2,6 +2,21 @@
 
 CREATE SCHEMA auth;
 
+CREATE FUNCTION public.job_audit_purge(most integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+    with old as (
+        select id from job_audit where at < clock_timestamp() - interval '1 year'
+        order by at limit most for update skip locked
+    ), gone as (
+        delete from job_audit using old where job_audit.id = old.id returning job_audit.id
+    )
+    select count(*) from gone
+$$;
+
+COMMENT ON FUNCTION public.job_audit_purge(most integer) IS 'Deletes at most so many rows that are older than a year, oldest first, and returns how many.';
+
 CREATE TABLE auth.account (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     "accountId" text NOT NULL,
@@ -320,7 +335,7 @@ COMMENT ON COLUMN public.job.attempt IS 'Failed attempts so far. Claims, snoozes
 
 COMMENT ON COLUMN public.job.lost IS 'Leases lost in a row; any ordinary outcome sets it back to 0.';
 
-COMMENT ON COLUMN public.job.wake IS 'Somebody asked for this job while it ran: its next snooze is now.';
+COMMENT ON COLUMN public.job.wake IS 'Somebody asked for this job while it ran: when it snoozes or fails, it runs again at once.';
 
 COMMENT ON COLUMN public.job.error_code IS 'erase: a code from a closed list; row with the job''s end';
 
@@ -342,7 +357,7 @@ CREATE TABLE public.job_audit (
 
 COMMENT ON TABLE public.job_audit IS 'Who did what to how many jobs, and when. Ids only.';
 
-COMMENT ON COLUMN public.job_audit.operator IS 'erase: the login of one of our own operators; kept as evidence, the owner role removes it';
+COMMENT ON COLUMN public.job_audit.operator IS 'erase: the login of one of our own operators; kept as evidence for a year';
 
 COMMENT ON COLUMN public.job_audit.action IS 'erase: a word from a closed list; with the row';
 
@@ -531,6 +546,8 @@ CREATE INDEX auth_mail_user_idx ON public.auth_mail USING btree (user_id);
 
 CREATE INDEX idempotency_record_created_idx ON public.idempotency_record USING btree (created_at);
 
+CREATE INDEX job_audit_at_idx ON public.job_audit USING btree (at);
+
 CREATE INDEX job_audit_ids_idx ON public.job_audit USING gin (job_ids);
 
 CREATE INDEX job_dead_idx ON public.job USING btree (died_at) WHERE (state = 'dead'::text);
@@ -566,6 +583,9 @@ GRANT USAGE ON SCHEMA auth TO imagerun_auth;
 
 GRANT USAGE ON SCHEMA public TO imagerun_app;
 GRANT USAGE ON SCHEMA public TO imagerun_auth;
+
+REVOKE ALL ON FUNCTION public.job_audit_purge(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.account TO imagerun_auth;
 

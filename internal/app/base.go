@@ -138,7 +138,7 @@ func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, er
 
 	g := b.cfg.Generation
 	deps := generation.Deps{
-		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: plans, Hints: b.hints, Log: b.log, Now: clock.System,
+		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: plans, Hints: b.hints, Watches: hints.NewWatches(b.redis), Log: b.log, Now: clock.System,
 		Options: generation.Options{
 			Slots: b.cfg.Fal.Slots, Deadline: g.Deadline, MaxDeadline: g.MaxDeadline, UnknownWait: g.UnknownWait,
 			CollectFirst: g.CollectFirst, CollectEvery: g.CollectEvery, PollEvery: g.CollectWithoutWebhook,

@@ -33,6 +33,9 @@ type bundle struct {
 	bucket   *fakeBucket
 	now      *fakeClock
 	user     uuid.UUID
+
+	watches    *fakeWatches
+	references fakeReferences
 }
 
 func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
@@ -46,6 +49,7 @@ func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 	b := &bundle{
 		pool: devtest.Postgres(t), provider: newFakeProvider(), bucket: &fakeBucket{objects: map[string][]byte{}},
 		now: &fakeClock{t: time.Now().UTC().Truncate(time.Microsecond)}, user: uuid.New(),
+		watches: &fakeWatches{}, references: fakeReferences{},
 	}
 
 	registry := queue.NewRegistry(queue.All())
@@ -62,7 +66,7 @@ func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 
 	b.Service = generation.New(generation.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Provider: b.provider, Bucket: b.bucket,
-		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Hints: noHints{},
+		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Hints: noHints{}, Watches: b.watches, References: b.references,
 		Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
 	})
 	b.Register(registry)

@@ -3,16 +3,21 @@ package generation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/clock"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"
 )
+
+// unreadablePause is the least time to the next look at a provider that could not be asked.
+const unreadablePause = 2 * time.Second
 
 // collector follows one attempt until its images are stored.
 type collector struct{ *Service }
@@ -40,38 +45,31 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 		return nil
 	}
 
-	result, err := h.result(ctx, a)
+	result, err := h.result(ctx, a, row.AiTask)
 
 	switch {
 	case err == nil:
 		return h.store(ctx, job, a, result)
 	case providers.ClassOf(err) == providers.NotReady:
-		return queue.Snooze(h.pause(a))
+		return queue.Snooze(h.pause(ctx, a))
 	case providers.ClassOf(err) == providers.Account:
 		h.metrics.accountBlocked.Set(1)
 
 		return queue.Snooze(h.breaker.trip())
 	case providers.ClassOf(err) == providers.Rejected || providers.ClassOf(err) == providers.Gone:
 		return h.rejected(ctx, job, a, err)
+	case providers.ClassOf(err) == providers.Transient || providers.ClassOf(err) == providers.Busy:
+		// Not to be able to look is no failure of the generation: its deadline is the limit.
+		h.Log.Debug("provider could not be asked", slog.Any("attempt_id", a.ID), slog.Any("error", err))
+
+		return queue.Snooze(clock.Jitter(max(h.Options.PollEvery, unreadablePause), 0.5))
 	default:
 		return err
 	}
 }
 
-// pause is the time to the next look.
-func (h collector) pause(a db.ProviderAttempt) time.Duration {
-	switch {
-	case a.CallbackAt != nil:
-		return time.Second // it has finished: the result is about to be there
-	case h.Options.CallbackURL == "":
-		return h.Options.PollEvery
-	default:
-		return h.Options.CollectEvery
-	}
-}
-
 // result gets the outcome: from the provider, or where that has expired from the callback.
-func (h collector) result(ctx context.Context, a db.ProviderAttempt) (providers.Result, error) {
+func (h collector) result(ctx context.Context, a db.ProviderAttempt, t db.AiTask) (providers.Result, error) {
 	ticket := ticketOf(a)
 
 	if a.Callback == nil {
@@ -83,6 +81,10 @@ func (h collector) result(ctx context.Context, a db.ProviderAttempt) (providers.
 		}
 
 		if status.State != providers.StateDone {
+			if err := h.looked(ctx, t, status); err != nil {
+				return providers.Result{}, err
+			}
+
 			return providers.Result{}, &providers.Error{Class: providers.NotReady}
 		}
 	}
@@ -105,7 +107,9 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 		code = FailureResultExpired
 	}
 
-	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	ofModel := code == FailureProviderError || code == FailureTimeout
+
+	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, a.TaskID)
 		if err != nil {
 			return err
@@ -120,9 +124,9 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 			return fmt.Errorf("count attempts of %s: %w", t.ID, err)
 		}
 
-		again := (code == FailureProviderError || code == FailureTimeout) && tried < attemptsMost
+		again := ofModel && tried < attemptsMost
 		if again {
-			err = h.change(ctx, tx, t, StatusSubmitting, "", nil)
+			err = h.restart(ctx, tx, t)
 		} else {
 			err = h.fail(ctx, tx, t, code)
 		}
@@ -142,6 +146,20 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 
 		return h.finish(ctx, tx, job, a.ID)
 	})
+	if err == nil && ofModel && a.Model != nil {
+		h.models.failed(ctx, *a.Model)
+	}
+
+	return err
+}
+
+// restart has a generation handed over again.
+func (s *Service) restart(ctx context.Context, tx pgx.Tx, t *task) error {
+	if err := s.setProgress(ctx, tx, t.ID, providers.Status{}); err != nil {
+		return err
+	}
+
+	return s.change(ctx, tx, t, StatusSubmitting, "", nil)
 }
 
 // finish has the provider's copy deleted and completes the job.

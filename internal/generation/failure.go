@@ -23,6 +23,10 @@ func FailureText(code FailureCode) (message string, retryable bool) {
 		return "The model refused this prompt because of its content rules. Change the prompt and try again.", false
 	case FailureInvalidRequest:
 		return "The model did not accept these settings. Choose another size, quality or model.", false
+	case FailureReference:
+		return "The model could not use the reference picture. Upload it again, or choose another one.", false
+	case FailureStorage:
+		return "The picture was made, but could not be saved. Try again.", true
 	case FailureOutputBlocked:
 		return "The safety checker blocked the result, so no picture was kept. Change the prompt or the seed and try again.", false
 	case FailureProviderError:

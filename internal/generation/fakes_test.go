@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -11,11 +12,15 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/generation"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
 	"imagerun/internal/storage"
@@ -27,6 +32,7 @@ type fakeProvider struct {
 	requests []providers.Request         // accepted, in order; the id is the index
 	done     map[string]providers.Result // by request id
 	failed   map[string]error
+	failAll  error // what every request ends with that was not finished before
 	canceled map[string]bool
 	erased   map[string]bool
 	media    map[string][]byte
@@ -35,6 +41,7 @@ type fakeProvider struct {
 	reply    func() error                  // after acceptance
 	download func(url string) ([]byte, error)
 	find     func() error
+	poll     func() providers.Status // of a request that is not done
 	cancel   func() (providers.CancelOutcome, error)
 	erase    func() error
 }
@@ -47,6 +54,14 @@ func newFakeProvider() *fakeProvider {
 }
 
 func (p *fakeProvider) id(i int) string { return "request-" + string(rune('a'+i)) }
+
+// asked is how many requests were accepted.
+func (p *fakeProvider) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	return len(p.requests)
+}
 
 func (p *fakeProvider) Submit(_ context.Context, r providers.Request) (providers.Ticket, error) {
 	p.mu.Lock()
@@ -104,8 +119,12 @@ func (p *fakeProvider) Poll(_ context.Context, k providers.Ticket) (providers.St
 	defer p.mu.Unlock()
 
 	_, done := p.done[k.RequestID]
-	if done || p.failed[k.RequestID] != nil {
+	if done || p.failed[k.RequestID] != nil || p.failAll != nil {
 		return providers.Status{State: providers.StateDone}, nil
+	}
+
+	if p.poll != nil {
+		return p.poll(), nil
 	}
 
 	return providers.Status{State: providers.StateRunning}, nil
@@ -120,6 +139,10 @@ func (p *fakeProvider) Fetch(_ context.Context, k providers.Ticket) (providers.R
 	}
 
 	r, ok := p.done[k.RequestID]
+	if !ok && p.failAll != nil {
+		return r, p.failAll
+	}
+
 	if !ok {
 		return r, &providers.Error{Class: providers.NotReady}
 	}
@@ -291,3 +314,36 @@ func pngOf(w, h int) []byte {
 
 	return b.Bytes()
 }
+
+// fakeWatches has one look, which lasts.
+type fakeWatches struct{ looking atomic.Bool }
+
+func (w *fakeWatches) Watch(_ context.Context, ids ...uuid.UUID) ([]uuid.UUID, error) {
+	if w.looking.Swap(true) {
+		return nil, nil
+	}
+
+	return ids, nil
+}
+
+func (w *fakeWatches) Watched(context.Context, uuid.UUID) bool { return w.looking.Load() }
+
+// fakeReferences are the uploads there are, by id; a fault is what asking for it answers.
+type fakeReferences map[uuid.UUID]any
+
+func (r fakeReferences) Reference(_ context.Context, _ pgx.Tx, _, id uuid.UUID) (generation.Reference, error) {
+	switch v := r[id].(type) {
+	case generation.Reference:
+		return v, nil
+	case error:
+		return generation.Reference{}, v
+	default:
+		return generation.Reference{}, generation.ErrNotFound
+	}
+}
+
+func (r fakeReferences) Link(_ context.Context, key string, ttl time.Duration) (string, error) {
+	return fmt.Sprintf("https://bucket.example/%s?for=%s", key, ttl.Round(time.Minute)), nil
+}
+
+func prompt(text string) redact.Personal { return redact.NewPersonal(text) }

@@ -73,7 +73,10 @@ type Generation struct {
 	DeadlineAt     time.Time  // past it, the generation ends as expired
 	AdmittedAt     *time.Time // when it got its turn; nil while it waits
 	FinishedAt     *time.Time
-	QueuePosition  *int // generations to be admitted before this one; nil when not waiting
+	QueuePosition  *int       // generations to be admitted before this one; nil when not waiting
+	ReferenceID    *uuid.UUID // the upload it starts from; nil: none
+	ServedModel    string     // who made the images; empty until they come
+	Progress       *float64   // 0–1, as the provider says while it runs; nil: it says nothing
 	Images         []Image
 }
 
@@ -98,11 +101,13 @@ type FailureCode string
 const (
 	FailurePromptRejected FailureCode = "prompt_rejected"    // the provider refuses the prompt
 	FailureInvalidRequest FailureCode = "invalid_request"    // the provider refuses the parameters
+	FailureReference      FailureCode = "reference_rejected" // the provider cannot use the reference
 	FailureOutputBlocked  FailureCode = "output_blocked"     // the safety checker blocked every image
 	FailureProviderError  FailureCode = "provider_error"     // the provider failed, repeatedly
 	FailureTimeout        FailureCode = "generation_timeout" // the provider took too long
 	FailureNoImage        FailureCode = "no_image"           // it finished without a usable image
 	FailureResultExpired  FailureCode = "result_expired"     // it finished, but the result was gone
+	FailureStorage        FailureCode = "storage_error"      // it finished, but the result could not be kept
 	FailureDeadline       FailureCode = "deadline_exceeded"  // expired
 	FailureCanceledByUser FailureCode = "canceled_by_user"   // canceled
 )

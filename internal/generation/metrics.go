@@ -16,6 +16,7 @@ type Metrics struct {
 	took           *prometheus.HistogramVec
 	calls          *prometheus.CounterVec
 	accountBlocked prometheus.Gauge
+	breakerOpen    *prometheus.GaugeVec
 }
 
 func newMetrics() *Metrics {
@@ -40,6 +41,9 @@ func newMetrics() *Metrics {
 		accountBlocked: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "imagerun_provider_account_blocked", Help: "1 while the provider refuses our key or balance.",
 		}),
+		breakerOpen: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "imagerun_model_breaker_open", Help: "1 while a model fails in a row and is left alone.",
+		}, []string{"model"}),
 	}
 }
 
@@ -47,7 +51,7 @@ func newMetrics() *Metrics {
 func (s *Service) Collectors() []prometheus.Collector {
 	m := s.metrics
 
-	return []prometheus.Collector{m.accepted, m.finished, m.waited, m.took, m.calls, m.accountBlocked}
+	return []prometheus.Collector{m.accepted, m.finished, m.waited, m.took, m.calls, m.accountBlocked, m.breakerOpen}
 }
 
 func (m *Metrics) changed(was, to Status, model string, code FailureCode, created time.Time, now time.Time) {

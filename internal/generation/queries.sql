@@ -9,12 +9,11 @@ where user_id = $1 and provider = $2 and status = 'queued' and admitted_at is nu
 
 -- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
-    support_code, created_at, deadline_at)
+    support_code, created_at, deadline_at, reference_upload_id, reference_key)
 values (@id, @user_id, @provider, @model, @catalogue_hash, @prompt, sqlc.narg(negative_prompt), @parameters, @metadata,
-    @support_code, @created_at, @deadline_at);
+    @support_code, @created_at, @deadline_at, sqlc.narg(reference_upload_id), sqlc.narg(reference_key));
 
 -- name: EventInsert :exec
-
 insert into generation_event (task_id, sequence, status, image_index, at)
 values (@task_id, @sequence, @status, sqlc.narg(image_index), @at);
 
@@ -35,6 +34,12 @@ where t.id = @id for update of t;
 update ai_task set status = @status, status_sequence = status_sequence + 1,
     failure_code = sqlc.narg(failure_code), finished_at = sqlc.narg(finished_at)
 where id = @id and status_sequence = @status_sequence and finished_at is null;
+
+-- name: TaskProgress :exec
+update ai_task set progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position) where id = @id;
+
+-- name: TaskServed :exec
+update ai_task set served_model = @model where id = @id;
 
 -- name: TaskMarkDeleted :exec
 update ai_task set deleted_at = @at where id = @id and deleted_at is null;
@@ -123,12 +128,17 @@ select sequence, status, image_index, at from generation_event
 where task_id = @task_id and sequence > @after order by sequence;
 
 -- name: AttemptInsert :one
-insert into provider_attempt (id, task_id, n, endpoint, created_at)
-values (@id, @task_id, (select coalesce(max(n), 0) + 1 from provider_attempt where task_id = @task_id), @endpoint, @created_at)
+insert into provider_attempt (id, task_id, n, model, endpoint, created_at)
+values (@id, @task_id, (select coalesce(max(n), 0) + 1 from provider_attempt where task_id = @task_id), @model, @endpoint, @created_at)
 returning *;
 
--- name: AttemptLast :one
-select * from provider_attempt where task_id = $1 order by n desc limit 1;
+-- name: AttemptList :many
+select * from provider_attempt where task_id = $1 order by n;
+
+-- name: AttemptWatched :many
+-- The attempts whose users are looking on.
+select a.id from provider_attempt a join ai_task t on t.id = a.task_id
+where t.id = any(@task_ids::uuid[]) and t.user_id = @user_id and t.status = 'running' and a.state = 'submitted';
 
 -- name: AttemptGet :one
 select * from provider_attempt where id = $1;
@@ -187,3 +197,22 @@ select request_id::text from provider_attempt where request_id = any(@request_id
 -- Without a lock: for a look before outside calls, never for a decision.
 select sqlc.embed(t), u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = @id;
+
+-- name: BreakerList :many
+select * from model_breaker where opened_at is not null;
+
+-- name: BreakerFail :one
+-- One more failure in a row; at the limit it opens, and a failed probe keeps it open.
+insert into model_breaker (model, failures) values (@model, 1)
+on conflict (model) do update set failures = model_breaker.failures + 1,
+    opened_at = case when model_breaker.failures + 1 >= sqlc.arg(limit_)::integer then coalesce(model_breaker.opened_at, sqlc.arg(at)::timestamptz) end
+returning *;
+
+-- name: BreakerClose :execrows
+-- Where there is no failure to forget it writes nothing, so that nobody waits for anybody.
+delete from model_breaker where model = @model;
+
+-- name: BreakerProbe :execrows
+-- One caller in each pause may try a model that is open.
+update model_breaker set probed_at = sqlc.arg(at)::timestamptz
+where model = @model and opened_at is not null and coalesce(probed_at, opened_at) <= sqlc.arg(before)::timestamptz;

@@ -166,6 +166,12 @@ func (s *Service) assemble(ctx context.Context, tasks []db.AiTask) ([]Generation
 			AdmittedAt: t.AdmittedAt, FinishedAt: t.FinishedAt,
 		}
 
+		g.ReferenceID, g.ServedModel = t.ReferenceUploadID, orEmpty(t.ServedModel)
+
+		if t.Progress != nil && g.Status == StatusRunning {
+			g.Progress = new(float64(*t.Progress))
+		}
+
 		if t.FailureCode != nil {
 			g.FailureCode = FailureCode(*t.FailureCode)
 		}

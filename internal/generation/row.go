@@ -27,6 +27,15 @@ func ticketOf(a db.ProviderAttempt) providers.Ticket {
 	}
 }
 
+// modelOf is the model of an attempt; those of an older release had the task's.
+func modelOf(t db.AiTask, a db.ProviderAttempt) string {
+	if a.Model != nil {
+		return *a.Model
+	}
+
+	return t.Model
+}
+
 // codeOf is the failure code that a provider's error carries; nil has none.
 func codeOf(err error) string {
 	if err == nil {

@@ -31,6 +31,10 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 			return err
 		}
 
+		if err := h.db.TaskServed(ctx, tx, db.TaskServedParams{ID: t.ID, Model: new(modelOf(t.AiTask, a))}); err != nil {
+			return fmt.Errorf("say who served %s: %w", t.ID, err)
+		}
+
 		return h.change(ctx, tx, t, StatusStoring, "", nil)
 	})
 	if err != nil {
@@ -66,6 +70,9 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 	}
 
 	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error { return h.settle(ctx, tx, job, a, verdicts) })
+	if err == nil && a.Model != nil {
+		h.models.worked(ctx, *a.Model)
+	}
 
 	return moot(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,11 +15,18 @@ import (
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
+	"imagerun/internal/redact"
 	"imagerun/queue"
 )
 
-// attemptsMost is how many attempts at the provider a generation gets before it fails.
-const attemptsMost = 3
+const (
+	// attemptsMost is how many attempts at the provider a generation gets before it fails.
+	attemptsMost = 3
+	// attemptsOfModel is how many of them one model gets before another that the user allows.
+	attemptsOfModel = 2
+	// busyPause is how long a provider that has no room is left alone.
+	busyPause = 10 * time.Second
+)
 
 // Register makes the service the handler of the jobs of generations.
 func (s *Service) Register(r *queue.Registry) {
@@ -84,23 +92,27 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 		return a, false, errOver
 	}
 
-	a, err = h.db.AttemptLast(ctx, tx, t.ID)
-	if err == nil && a.FinishedAt == nil {
-		now := h.Now()
-
-		return a, false, wrap(h.db.AttemptUnknown(ctx, tx, db.AttemptUnknownParams{ID: a.ID, At: &now}), "mark attempt unknown")
+	before, err := h.db.AttemptList(ctx, tx, t.ID)
+	if err != nil {
+		return a, false, fmt.Errorf("list attempts of %s: %w", t.ID, err)
 	}
 
-	if err != nil && !notFound(err) {
-		return a, false, fmt.Errorf("read last attempt of %s: %w", t.ID, err)
+	if n := len(before); n > 0 && before[n-1].FinishedAt == nil {
+		a, now := before[n-1], h.Now()
+
+		return a, false, wrap(h.db.AttemptUnknown(ctx, tx, db.AttemptUnknownParams{ID: a.ID, At: &now}), "mark attempt unknown")
 	}
 
 	if !h.Now().Before(t.DeadlineAt) { // the sweep of the deadlines is late
 		return a, false, h.end(ctx, tx, t, StatusExpired, FailureDeadline)
 	}
 
-	model, ok := h.Catalogue.Find(t.Model)
-	if !ok { // the catalogue lost it while the task waited
+	model, endpoint, err := h.choose(ctx, tx, t, before)
+	if err != nil {
+		return a, false, err
+	}
+
+	if model == "" { // the catalogue lost it while the task waited
 		return a, false, h.end(ctx, tx, t, StatusFailed, FailureInvalidRequest)
 	}
 
@@ -111,15 +123,61 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 	}
 
 	a, err = h.db.AttemptInsert(ctx, tx, db.AttemptInsertParams{
-		ID: uuid.New(), TaskID: t.ID, Endpoint: model.Text.Endpoint, CreatedAt: h.Now(),
+		ID: uuid.New(), TaskID: t.ID, Model: &model, Endpoint: endpoint, CreatedAt: h.Now(),
 	})
 
 	return a, true, wrap(err, "insert attempt")
 }
 
+// choose finds the model for the next attempt: the one that was asked for, or one that its user
+// allows instead when that one is failing. It returns a snooze where all of them are, and no
+// model where the catalogue has lost them.
+func (h submitter) choose(ctx context.Context, tx pgx.Tx, t *task, before []db.ProviderAttempt) (model, endpoint string, err error) {
+	p, err := parametersOf(t.AiTask)
+	if err != nil {
+		return "", "", err
+	}
+
+	tried := map[string]int{}
+	for _, a := range before {
+		if orEmpty(a.ErrorCode) != "" {
+			tried[modelOf(t.AiTask, a)]++
+		}
+	}
+
+	models := append([]string{t.Model}, p.FallbackModels...)
+	slices.SortStableFunc(models, func(a, b string) int { return tried[a]/attemptsOfModel - tried[b]/attemptsOfModel })
+
+	var least time.Duration
+
+	for _, id := range models {
+		m, _ := h.Catalogue.Find(id)
+
+		endpoint, ok := m.Endpoint(p)
+		if !ok {
+			continue
+		}
+
+		wait, err := h.models.wait(ctx, tx, id)
+		if err != nil || wait == 0 {
+			return id, endpoint, err
+		}
+
+		if least == 0 || wait < least {
+			least = wait
+		}
+	}
+
+	if least > 0 {
+		return "", "", queue.Snooze(clock.Jitter(least, 0.2))
+	}
+
+	return "", "", nil
+}
+
 // submit makes the one call of a fresh attempt.
 func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task, a db.ProviderAttempt) error {
-	request, err := h.request(t, a)
+	request, err := h.request(ctx, t, a)
 	if err != nil {
 		return queue.Cancel(err)
 	}
@@ -141,6 +199,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	case providers.Unknown:
 		h.Log.Warn("outcome of a submit is unknown",
 			slog.Any("generation_id", t.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
+		h.models.failed(ctx, modelOf(t.AiTask, a))
 
 		if err := h.db.AttemptUnknown(ctx, h.Pool, db.AttemptUnknownParams{ID: a.ID, At: &now}); err != nil {
 			return fmt.Errorf("mark attempt %s unknown: %w", a.ID, err)
@@ -174,7 +233,15 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 
 			return job.Complete(ctx, tx)
 		})
+	case providers.Busy:
+		if _, err := h.abandon(ctx, a, err); err != nil {
+			return err
+		}
+
+		return queue.Snooze(clock.Jitter(busyPause, 0.5)) // there is room later: the deadline is the limit
 	default:
+		h.models.failed(ctx, modelOf(t.AiTask, a))
+
 		if _, err := h.abandon(ctx, a, err); err != nil {
 			return err
 		}
@@ -183,15 +250,27 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	}
 }
 
-func (h submitter) request(t *task, a db.ProviderAttempt) (providers.Request, error) {
-	model, _ := h.Catalogue.Find(t.Model)
+func (h submitter) request(ctx context.Context, t *task, a db.ProviderAttempt) (providers.Request, error) {
+	model, _ := h.Catalogue.Find(modelOf(t.AiTask, a))
 
 	p, err := parametersOf(t.AiTask)
 	if err != nil {
 		return providers.Request{}, err
 	}
 
-	_, input, err := model.Input(p, catalogue.Texts{Prompt: t.Prompt, NegativePrompt: t.NegativePrompt})
+	texts := catalogue.Texts{Prompt: t.Prompt, NegativePrompt: t.NegativePrompt}
+
+	if t.ReferenceKey != nil {
+		// The provider reads it when it begins, which it must before the deadline.
+		link, err := h.References.Link(ctx, *t.ReferenceKey, t.DeadlineAt.Sub(h.Now())+time.Minute)
+		if err != nil {
+			return providers.Request{}, fmt.Errorf("link reference of %s: %w", t.ID, err)
+		}
+
+		texts.ReferenceURL = redact.NewPersonal(link)
+	}
+
+	input, err := model.Input(p, texts)
 	if err != nil {
 		return providers.Request{}, fmt.Errorf("encode input of %s: %w", t.ID, err)
 	}
@@ -283,7 +362,12 @@ func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 			code   FailureCode
 		)
 
-		if status, code, err = s.verdict(ctx, tx, t, FailureProviderError); err == nil {
+		why := FailureProviderError
+		if t.status() == StatusStoring {
+			why = FailureStorage // the picture was there
+		}
+
+		if status, code, err = s.verdict(ctx, tx, t, why); err == nil {
 			err = s.end(ctx, tx, t, status, code)
 		}
 	}
@@ -311,6 +395,10 @@ func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureC
 	images, err := s.db.ImageList(ctx, tx, []uuid.UUID{t.ID})
 	if err != nil {
 		return "", "", fmt.Errorf("list images of %s: %w", t.ID, err)
+	}
+
+	if code == FailureReference && t.ReferenceKey == nil {
+		code = FailureInvalidRequest // it is about a size, which these errors are for as well
 	}
 
 	switch status, _ := outcome(images); {

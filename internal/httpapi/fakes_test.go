@@ -29,18 +29,20 @@ import (
 type fakes struct {
 	t *testing.T
 
-	submit  func(s generation.Submission) (generation.Generation, *idempotency.Record, error)
-	get     func(userID, id uuid.UUID) (generation.Generation, error)
-	list    func(userID uuid.UUID, f generation.Filter) (generation.Page, error)
-	cancel  func(userID, id uuid.UUID) (generation.Generation, error)
-	remove  func(userID, id uuid.UUID) error
-	events  func(userID, id uuid.UUID, after int64) ([]generation.Event, error)
-	models  func() []catalogue.Model
-	create  func(userID uuid.UUID, name string, scopes []auth.Scope, expires *time.Time) (apikey.Key, redact.Secret, error)
-	keys    func(userID uuid.UUID) ([]apikey.Key, error)
-	revoke  func(userID, id uuid.UUID) error
-	verify  func(header http.Header, body []byte) (providers.Callback, error)
-	receive func(token string, cb providers.Callback) error
+	submit func(s generation.Submission) (generation.Generation, *idempotency.Record, error)
+	get    func(userID, id uuid.UUID) (generation.Generation, error)
+	list   func(userID uuid.UUID, f generation.Filter) (generation.Page, error)
+	cancel func(userID, id uuid.UUID) (generation.Generation, error)
+	remove func(userID, id uuid.UUID) error
+	events func(userID, id uuid.UUID, after int64) ([]generation.Event, error)
+	models func() []catalogue.Model
+
+	degraded map[string]time.Time
+	create   func(userID uuid.UUID, name string, scopes []auth.Scope, expires *time.Time) (apikey.Key, redact.Secret, error)
+	keys     func(userID uuid.UUID) ([]apikey.Key, error)
+	revoke   func(userID, id uuid.UUID) error
+	verify   func(header http.Header, body []byte) (providers.Callback, error)
+	receive  func(token string, cb providers.Callback) error
 
 	hints chan struct{}
 
@@ -101,6 +103,8 @@ func (f *fakes) Events(_ context.Context, userID, id uuid.UUID, after int64) ([]
 
 	return f.events(userID, id, after)
 }
+
+func (f *fakes) Degraded(context.Context) (map[string]time.Time, error) { return f.degraded, nil }
 
 func (f *fakes) Models() []catalogue.Model {
 	f.note("Models", f.models != nil)

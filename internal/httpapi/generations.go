@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -32,6 +33,8 @@ type Generations interface {
 	Delete(ctx context.Context, userID, id uuid.UUID) error
 	// Events returns the changes with a sequence greater than after, in order.
 	Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]generation.Event, error)
+	// Degraded returns the models that keep failing and since when.
+	Degraded(ctx context.Context) (map[string]time.Time, error)
 	// Models is the catalogue.
 	Models() []catalogue.Model
 }
@@ -116,7 +119,18 @@ func submission(userID uuid.UUID, r SubmitGenerationRequestObject) (generation.S
 			NumImages:    b.NumImages,
 			Seed:         b.Seed,
 			OutputFormat: (*string)(b.OutputFormat),
+
+			FallbackModels: b.FallbackModels,
 		},
+	}
+
+	if b.Reference != nil {
+		id, ok := parseID(prefixUpload, string(b.Reference.UploadID))
+		if !ok {
+			return s, catalogue.ErrInvalid.WithFields(fault.Field{Pointer: "#/reference/upload_id", Keyword: "pattern", Detail: "Send the id of an upload."})
+		}
+
+		s.Reference = &catalogue.Reference{UploadID: id, Strength: b.Reference.Strength}
 	}
 
 	if b.NegativePrompt != nil {

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -358,11 +359,21 @@ func TestModels(t *testing.T) {
 		return []catalogue.Model{{
 			ID: "m", Provider: "secret-provider", Text: catalogue.Form{Endpoint: "secret/endpoint"}, PromptMax: 2000, MaxImages: 4,
 			AspectRatios: []string{"1:1"}, Qualities: []catalogue.Quality{{ID: "draft", Steps: 4, Pixels: 1}}, OutputFormats: []string{"png"},
-		}}
+			Image: &catalogue.Form{Endpoint: "secret/endpoint/edit", Strength: &catalogue.Strength{Min: 0.1, Max: 1, Default: 0.6}},
+		}, {ID: "n"}}
 	}
+	b.degraded = map[string]time.Time{"n": time.Now()}
 
 	w := b.do("GET", "/v1/models", "")
 	require.Equal(t, http.StatusOK, w.Code)
 	contractOf(t).requireConforms(t, "200", "get", "/v1/models", w)
 	require.NotContains(t, w.Body.String(), "secret")
+
+	var list httpapi.ModelList
+
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &list))
+	require.Equal(t, &httpapi.ModelReference{StrengthMin: 0.1, StrengthMax: 1, StrengthDefault: 0.6}, list.Data[0].Reference)
+	require.Nil(t, list.Data[0].DegradedSince)
+	require.Nil(t, list.Data[1].Reference)
+	require.NotNil(t, list.Data[1].DegradedSince)
 }

@@ -12,6 +12,7 @@ const (
 	prefixGeneration = "gen_"
 	prefixImage      = "img_"
 	prefixKey        = "key_"
+	prefixUpload     = "upl_"
 )
 
 func formatID(prefix string, id uuid.UUID) string { return prefix + hex.EncodeToString(id[:]) }

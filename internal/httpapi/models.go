@@ -3,7 +3,12 @@ package httpapi
 import "context"
 
 // ListModels implements the contract's operation. Which provider serves a model is not said.
-func (s *server) ListModels(context.Context, ListModelsRequestObject) (ListModelsResponseObject, error) {
+func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (ListModelsResponseObject, error) {
+	degraded, err := s.Generations.Degraded(ctx)
+	if err != nil {
+		return nil, err
+	}
+
 	models := s.Generations.Models()
 	out := ListModels200JSONResponse{Object: ModelListObjectList, URL: "/v1/models", Data: make([]Model, len(models))}
 
@@ -20,6 +25,16 @@ func (s *server) ListModels(context.Context, ListModelsRequestObject) (ListModel
 			Qualities:      make([]Quality, len(m.Qualities)),
 			OutputFormats:  append([]string{}, m.OutputFormats...),
 			MaxImages:      m.MaxImages,
+		}
+
+		if since, ok := degraded[m.ID]; ok {
+			out.Data[i].DegradedSince = new(since.UTC())
+		}
+
+		if f := m.Image; f != nil {
+			out.Data[i].Reference = &ModelReference{
+				StrengthMin: f.Strength.Min, StrengthMax: f.Strength.Max, StrengthDefault: f.Strength.Default, Resizes: f.Resizes(),
+			}
 		}
 
 		for j, q := range m.Qualities {

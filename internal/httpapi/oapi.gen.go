@@ -200,8 +200,10 @@ type Generation struct {
 	// Images One for each image asked for, in order, from the beginning.
 	Images   []Image           `json:"images"`
 	Metadata map[string]string `json:"metadata"`
-	Model    string            `json:"model"`
-	Object   GenerationObject  `json:"object"`
+
+	// Model The model that was asked for.
+	Model  string           `json:"model"`
+	Object GenerationObject `json:"object"`
 
 	// Parameters What was asked for, with every default filled in.
 	Parameters Parameters `json:"parameters"`
@@ -212,6 +214,9 @@ type Generation struct {
 
 	// Queue Where it stands in line; null when it is not waiting.
 	Queue *QueueState `json:"queue"`
+
+	// ServedModel The model that made the images, which is another one only where `fallback_models` allowed it; null until then.
+	ServedModel *string `json:"served_model"`
 
 	// Status `queued → submitting → running → storing →` one of `succeeded` (every image), `partial` (some), `failed`,
 	// `blocked` (the safety checker refused every image), `canceled`, `expired`. The last six never change again.
@@ -277,6 +282,10 @@ type GenerationRequest struct {
 	// DeadlineSeconds Give up when it has not finished within this time; see `auto_refund_at`.
 	DeadlineSeconds *int `json:"deadline_seconds,omitempty"`
 
+	// FallbackModels Models that may make it instead when `model` keeps failing, in this order. Each must be able to serve the same
+	// request. None when absent: then it waits for the model. See `served_model`.
+	FallbackModels []string `json:"fallback_models,omitempty"`
+
 	// Height Pixels. With `width`, instead of `aspect_ratio`.
 	Height *int `json:"height,omitempty"`
 
@@ -303,6 +312,15 @@ type GenerationRequest struct {
 
 	// Quality Steps and size class. The model's default when absent.
 	Quality *GenerationRequestQuality `json:"quality,omitempty"`
+
+	// Reference A picture of yours to start from; only for models that do.
+	Reference *struct {
+		// Strength How far the result may depart from it, 0 not at all, 1 wholly. The model's default when absent.
+		Strength *float64 `json:"strength,omitempty"`
+
+		// UploadID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
+		UploadID UploadID `json:"upload_id"`
+	} `json:"reference,omitempty"`
 
 	// Seed The same seed, prompt, model and parameters repeat an image. Chosen and returned when absent.
 	Seed *int64 `json:"seed,omitempty"`
@@ -355,7 +373,10 @@ type ImageStatus string
 // Model defines model for Model.
 type Model struct {
 	AspectRatios []string `json:"aspect_ratios"`
-	Description  string   `json:"description"`
+
+	// DegradedSince Since when it keeps failing, so that generations wait for it or go where `fallback_models` allows; null when it works.
+	DegradedSince *time.Time `json:"degraded_since"`
+	Description   string     `json:"description"`
 
 	// ID Examples: z-image-turbo
 	ID        string `json:"id"`
@@ -374,6 +395,9 @@ type Model struct {
 
 	// Qualities The first is the default.
 	Qualities []Quality `json:"qualities"`
+
+	// Reference How it starts from a picture of yours; null when it does not.
+	Reference *ModelReference `json:"reference"`
 
 	// Sides Bounds of `width` and `height`.
 	Sides Sides `json:"sides"`
@@ -394,6 +418,15 @@ type ModelList struct {
 // ModelListObject defines model for ModelList.Object.
 type ModelListObject string
 
+// ModelReference defines model for ModelReference.
+type ModelReference struct {
+	// Resizes Whether a size may be asked for. Otherwise the result has the size of the reference.
+	Resizes         bool    `json:"resizes"`
+	StrengthDefault float64 `json:"strength_default"`
+	StrengthMax     float64 `json:"strength_max"`
+	StrengthMin     float64 `json:"strength_min"`
+}
+
 // NewAPIKey defines model for NewAPIKey.
 type NewAPIKey struct {
 	APIKey APIKey `json:"api_key"`
@@ -404,8 +437,9 @@ type NewAPIKey struct {
 
 // Parameters What was asked for, with every default filled in.
 type Parameters struct {
-	// AspectRatio Null when width and height were given.
-	AspectRatio *string `json:"aspect_ratio"`
+	// AspectRatio Null when width and height, or the reference, decided the size.
+	AspectRatio    *string  `json:"aspect_ratio"`
+	FallbackModels []string `json:"fallback_models,omitempty"`
 
 	// Height Pixels.
 	Height         int                    `json:"height"`
@@ -413,7 +447,10 @@ type Parameters struct {
 	NumImages      int                    `json:"num_images"`
 	OutputFormat   ParametersOutputFormat `json:"output_format"`
 	Quality        ParametersQuality      `json:"quality"`
-	Seed           int64                  `json:"seed"`
+
+	// Reference Absent when it was made from the prompt alone.
+	Reference *UsedReference `json:"reference,omitempty"`
+	Seed      int64          `json:"seed"`
 
 	// Width Pixels.
 	Width int `json:"width"`
@@ -505,6 +542,17 @@ type Sides struct {
 	// Min Pixels.
 	Min        int `json:"min"`
 	MultipleOf int `json:"multiple_of"`
+}
+
+// UploadID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
+type UploadID = string
+
+// UsedReference defines model for UsedReference.
+type UsedReference struct {
+	Strength float64 `json:"strength"`
+
+	// UploadID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
+	UploadID UploadID `json:"upload_id"`
 }
 
 // GenerationPath defines model for GenerationPath.

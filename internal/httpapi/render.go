@@ -40,6 +40,18 @@ func renderGeneration(g generation.Generation) Generation {
 		out.Parameters.AspectRatio = &g.Parameters.AspectRatio
 	}
 
+	if g.ServedModel != "" {
+		out.ServedModel = &g.ServedModel
+	}
+
+	if g.ReferenceID != nil && g.Parameters.Strength != nil {
+		out.Parameters.Reference = &UsedReference{
+			UploadID: formatID(prefixUpload, *g.ReferenceID), Strength: *g.Parameters.Strength,
+		}
+	}
+
+	out.Parameters.FallbackModels = g.Parameters.FallbackModels
+
 	if !g.NegativePrompt.IsZero() {
 		out.Parameters.NegativePrompt = new(g.NegativePrompt.Reveal())
 	}
@@ -90,9 +102,12 @@ func renderImage(img generation.Image) Image {
 	return out
 }
 
-// progress is only said where it is known: while images are being stored, and at the end.
+// progress is only said where it is known: as the model itself reports it, while images are being
+// stored, and at the end.
 func progress(g generation.Generation) *float64 {
 	switch {
+	case g.Progress != nil:
+		return g.Progress
 	case g.Status == generation.StatusSucceeded:
 		return new(1.0)
 	case g.Status == generation.StatusStoring && len(g.Images) > 0:

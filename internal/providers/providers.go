@@ -52,7 +52,8 @@ const (
 // Status is the answer to Poll.
 type Status struct {
 	State         State
-	QueuePosition *int // requests ahead of ours; nil: not said
+	QueuePosition *int     // requests ahead of ours; nil: not said
+	Progress      *float64 // 0–1, as the model itself reports it; nil: not said
 }
 
 // Image is one output as the provider describes it. The facts are claims: sniff the bytes.
@@ -125,6 +126,7 @@ type Class string
 const (
 	Rejected  Class = "rejected"  // final: the request itself is refused; Code says why
 	Transient Class = "transient" // did not happen, or cannot be read now: try again
+	Busy      Class = "busy"      // did not happen for lack of room: try again, it is nobody's failure
 	Unknown   Class = "unknown"   // may have happened: find out before doing it again
 	Account   Class = "account"   // our key or balance: alarm operators, fail nobody
 	Gone      Class = "gone"      // the result has expired or is unknown

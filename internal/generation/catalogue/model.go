@@ -51,6 +51,10 @@ type Quality struct {
 	Pixels int    `json:"pixels"` // the size class an aspect ratio is scaled to: width × height
 }
 
+// Resizes reports whether the form makes pictures of a size that is asked for; otherwise they have
+// their reference's.
+func (f Form) Resizes() bool { return f.Input.uses(wordWidth) || f.Input.uses(wordAspectRatio) }
+
 // NegativePrompt reports whether the model knows what to leave out.
 func (m Model) NegativePrompt() bool { return m.Text.Input.uses(wordNegativePrompt) }
 

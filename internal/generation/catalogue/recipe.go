@@ -39,12 +39,19 @@ type Texts struct {
 	ReferenceURL   redact.Personal // a short-lived link; zero: none
 }
 
-// Input is the request in the provider's words, and the provider's model to send it to.
-// The error says that the model cannot serve these parameters.
-func (m Model) Input(p Parameters, t Texts) (endpoint string, input json.RawMessage, err error) {
+// Endpoint is the provider's model id for these parameters; false: the model cannot serve them.
+func (m Model) Endpoint(p Parameters) (string, bool) {
 	f, ok := m.form(p)
-	if !ok {
-		return "", nil, fmt.Errorf("model %s takes no reference", m.ID)
+
+	return f.Endpoint, ok && f.Endpoint != ""
+}
+
+// Input is the request in the provider's words. The error says that the model cannot serve
+// these parameters.
+func (m Model) Input(p Parameters, t Texts) (json.RawMessage, error) {
+	f, ok := m.form(p)
+	if !ok || len(m.Qualities) == 0 {
+		return nil, fmt.Errorf("model %q does not serve this", m.ID)
 	}
 
 	q, ok := m.quality(p.Quality)
@@ -70,9 +77,8 @@ func (m Model) Input(p Parameters, t Texts) (endpoint string, input json.RawMess
 	}
 
 	filled, _ := fill(map[string]any(f.Input), values)
-	input, err = json.Marshal(filled)
 
-	return f.Endpoint, input, err
+	return json.Marshal(filled)
 }
 
 // fill replaces the words in a JSON value; false: it is a word without a value.

@@ -147,7 +147,7 @@ func (j *judge) size() {
 	given := j.Width != nil || j.Height != nil
 
 	switch ref := j.Reference; {
-	case ref != nil && !j.form.Input.uses(wordWidth) && !j.form.Input.uses(wordAspectRatio):
+	case ref != nil && !j.form.Resizes():
 		if given || j.AspectRatio != nil {
 			j.wrong("reference", "size", "With a reference this model keeps the reference's size. Leave aspect_ratio, width and height out.")
 		}

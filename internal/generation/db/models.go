@@ -56,12 +56,31 @@ type AiTask struct {
 	// erase: row with the task
 	FailureCode *string
 	// erase: row with the task
-	SupportCode string
-	CreatedAt   time.Time
-	DeadlineAt  time.Time
-	AdmittedAt  *time.Time
-	FinishedAt  *time.Time
-	DeletedAt   *time.Time
+	SupportCode       string
+	CreatedAt         time.Time
+	DeadlineAt        time.Time
+	AdmittedAt        *time.Time
+	FinishedAt        *time.Time
+	DeletedAt         *time.Time
+	ReferenceUploadID *uuid.UUID
+	// erase: row with the task; the object is the upload's
+	ReferenceKey *string
+	// erase: row with the task
+	ServedModel *string
+	// What the provider last said, 0 to 1. Null: it said nothing.
+	Progress *float32
+	// How many are before it at the provider. Null: it said nothing.
+	ProviderPosition *int32
+}
+
+// How a model has been doing. Opened: it is left alone, but for one probe each while.
+type ModelBreaker struct {
+	// erase: a name from the catalogue; never
+	Model string
+	// Failures in a row, over all workers.
+	Failures int32
+	OpenedAt *time.Time
+	ProbedAt *time.Time
 }
 
 // One call of a provider for a generation. The row is committed before the call: a call without a row cannot be.
@@ -90,4 +109,6 @@ type ProviderAttempt struct {
 	CallbackAt *time.Time
 	FinishedAt *time.Time
 	ErasedAt   *time.Time
+	// erase: row with the task
+	Model *string
 }

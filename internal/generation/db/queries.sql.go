@@ -213,7 +213,7 @@ func (q *Queries) AttemptErased(ctx context.Context, db DBTX, arg AttemptErasedP
 }
 
 const attemptGet = `-- name: AttemptGet :one
-select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at from provider_attempt where id = $1
+select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model from provider_attempt where id = $1
 `
 
 func (q *Queries) AttemptGet(ctx context.Context, db DBTX, id uuid.UUID) (ProviderAttempt, error) {
@@ -236,19 +236,21 @@ func (q *Queries) AttemptGet(ctx context.Context, db DBTX, id uuid.UUID) (Provid
 		&i.CallbackAt,
 		&i.FinishedAt,
 		&i.ErasedAt,
+		&i.Model,
 	)
 	return i, err
 }
 
 const attemptInsert = `-- name: AttemptInsert :one
-insert into provider_attempt (id, task_id, n, endpoint, created_at)
-values ($1, $2, (select coalesce(max(n), 0) + 1 from provider_attempt where task_id = $2), $3, $4)
-returning id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at
+insert into provider_attempt (id, task_id, n, model, endpoint, created_at)
+values ($1, $2, (select coalesce(max(n), 0) + 1 from provider_attempt where task_id = $2), $3, $4, $5)
+returning id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model
 `
 
 type AttemptInsertParams struct {
 	ID        uuid.UUID
 	TaskID    uuid.UUID
+	Model     *string
 	Endpoint  string
 	CreatedAt time.Time
 }
@@ -257,6 +259,7 @@ func (q *Queries) AttemptInsert(ctx context.Context, db DBTX, arg AttemptInsertP
 	row := db.QueryRow(ctx, attemptInsert,
 		arg.ID,
 		arg.TaskID,
+		arg.Model,
 		arg.Endpoint,
 		arg.CreatedAt,
 	)
@@ -278,34 +281,7 @@ func (q *Queries) AttemptInsert(ctx context.Context, db DBTX, arg AttemptInsertP
 		&i.CallbackAt,
 		&i.FinishedAt,
 		&i.ErasedAt,
-	)
-	return i, err
-}
-
-const attemptLast = `-- name: AttemptLast :one
-select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at from provider_attempt where task_id = $1 order by n desc limit 1
-`
-
-func (q *Queries) AttemptLast(ctx context.Context, db DBTX, taskID uuid.UUID) (ProviderAttempt, error) {
-	row := db.QueryRow(ctx, attemptLast, taskID)
-	var i ProviderAttempt
-	err := row.Scan(
-		&i.ID,
-		&i.TaskID,
-		&i.N,
-		&i.State,
-		&i.Endpoint,
-		&i.RequestID,
-		&i.StatusUrl,
-		&i.ResponseUrl,
-		&i.CancelUrl,
-		&i.Callback,
-		&i.ErrorCode,
-		&i.CreatedAt,
-		&i.SentAt,
-		&i.CallbackAt,
-		&i.FinishedAt,
-		&i.ErasedAt,
+		&i.Model,
 	)
 	return i, err
 }
@@ -327,6 +303,48 @@ func (q *Queries) AttemptLate(ctx context.Context, db DBTX, arg AttemptLateParam
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const attemptList = `-- name: AttemptList :many
+select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model from provider_attempt where task_id = $1 order by n
+`
+
+func (q *Queries) AttemptList(ctx context.Context, db DBTX, taskID uuid.UUID) ([]ProviderAttempt, error) {
+	rows, err := db.Query(ctx, attemptList, taskID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ProviderAttempt
+	for rows.Next() {
+		var i ProviderAttempt
+		if err := rows.Scan(
+			&i.ID,
+			&i.TaskID,
+			&i.N,
+			&i.State,
+			&i.Endpoint,
+			&i.RequestID,
+			&i.StatusUrl,
+			&i.ResponseUrl,
+			&i.CancelUrl,
+			&i.Callback,
+			&i.ErrorCode,
+			&i.CreatedAt,
+			&i.SentAt,
+			&i.CallbackAt,
+			&i.FinishedAt,
+			&i.ErasedAt,
+			&i.Model,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const attemptOpen = `-- name: AttemptOpen :many
@@ -399,7 +417,7 @@ func (q *Queries) AttemptTried(ctx context.Context, db DBTX, taskID uuid.UUID) (
 }
 
 const attemptUnerased = `-- name: AttemptUnerased :many
-select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at from provider_attempt where task_id = $1 and request_id is not null and erased_at is null
+select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model from provider_attempt where task_id = $1 and request_id is not null and erased_at is null
 `
 
 func (q *Queries) AttemptUnerased(ctx context.Context, db DBTX, taskID uuid.UUID) ([]ProviderAttempt, error) {
@@ -428,6 +446,7 @@ func (q *Queries) AttemptUnerased(ctx context.Context, db DBTX, taskID uuid.UUID
 			&i.CallbackAt,
 			&i.FinishedAt,
 			&i.ErasedAt,
+			&i.Model,
 		); err != nil {
 			return nil, err
 		}
@@ -454,8 +473,126 @@ func (q *Queries) AttemptUnknown(ctx context.Context, db DBTX, arg AttemptUnknow
 	return err
 }
 
-const eventInsert = `-- name: EventInsert :exec
+const attemptWatched = `-- name: AttemptWatched :many
+select a.id from provider_attempt a join ai_task t on t.id = a.task_id
+where t.id = any($1::uuid[]) and t.user_id = $2 and t.status = 'running' and a.state = 'submitted'
+`
 
+type AttemptWatchedParams struct {
+	TaskIds []uuid.UUID
+	UserID  uuid.UUID
+}
+
+// The attempts whose users are looking on.
+func (q *Queries) AttemptWatched(ctx context.Context, db DBTX, arg AttemptWatchedParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, attemptWatched, arg.TaskIds, arg.UserID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const breakerClose = `-- name: BreakerClose :execrows
+delete from model_breaker where model = $1
+`
+
+// Where there is no failure to forget it writes nothing, so that nobody waits for anybody.
+func (q *Queries) BreakerClose(ctx context.Context, db DBTX, model string) (int64, error) {
+	result, err := db.Exec(ctx, breakerClose, model)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const breakerFail = `-- name: BreakerFail :one
+insert into model_breaker (model, failures) values ($1, 1)
+on conflict (model) do update set failures = model_breaker.failures + 1,
+    opened_at = case when model_breaker.failures + 1 >= $2::integer then coalesce(model_breaker.opened_at, $3::timestamptz) end
+returning model, failures, opened_at, probed_at
+`
+
+type BreakerFailParams struct {
+	Model string
+	Limit int32
+	At    time.Time
+}
+
+// One more failure in a row; at the limit it opens, and a failed probe keeps it open.
+func (q *Queries) BreakerFail(ctx context.Context, db DBTX, arg BreakerFailParams) (ModelBreaker, error) {
+	row := db.QueryRow(ctx, breakerFail, arg.Model, arg.Limit, arg.At)
+	var i ModelBreaker
+	err := row.Scan(
+		&i.Model,
+		&i.Failures,
+		&i.OpenedAt,
+		&i.ProbedAt,
+	)
+	return i, err
+}
+
+const breakerList = `-- name: BreakerList :many
+select model, failures, opened_at, probed_at from model_breaker where opened_at is not null
+`
+
+func (q *Queries) BreakerList(ctx context.Context, db DBTX) ([]ModelBreaker, error) {
+	rows, err := db.Query(ctx, breakerList)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ModelBreaker
+	for rows.Next() {
+		var i ModelBreaker
+		if err := rows.Scan(
+			&i.Model,
+			&i.Failures,
+			&i.OpenedAt,
+			&i.ProbedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const breakerProbe = `-- name: BreakerProbe :execrows
+update model_breaker set probed_at = $1::timestamptz
+where model = $2 and opened_at is not null and coalesce(probed_at, opened_at) <= $3::timestamptz
+`
+
+type BreakerProbeParams struct {
+	At     time.Time
+	Model  string
+	Before time.Time
+}
+
+// One caller in each pause may try a model that is open.
+func (q *Queries) BreakerProbe(ctx context.Context, db DBTX, arg BreakerProbeParams) (int64, error) {
+	result, err := db.Exec(ctx, breakerProbe, arg.At, arg.Model, arg.Before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const eventInsert = `-- name: EventInsert :exec
 insert into generation_event (task_id, sequence, status, image_index, at)
 values ($1, $2, $3, $4, $5)
 `
@@ -708,7 +845,7 @@ func (q *Queries) TaskDue(ctx context.Context, db DBTX, arg TaskDueParams) ([]uu
 }
 
 const taskGet = `-- name: TaskGet :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 and t.user_id = $2
 `
 
@@ -745,6 +882,11 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 		&i.AiTask.AdmittedAt,
 		&i.AiTask.FinishedAt,
 		&i.AiTask.DeletedAt,
+		&i.AiTask.ReferenceUploadID,
+		&i.AiTask.ReferenceKey,
+		&i.AiTask.ServedModel,
+		&i.AiTask.Progress,
+		&i.AiTask.ProviderPosition,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -753,24 +895,26 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 
 const taskInsert = `-- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
-    support_code, created_at, deadline_at)
+    support_code, created_at, deadline_at, reference_upload_id, reference_key)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12)
+    $10, $11, $12, $13, $14)
 `
 
 type TaskInsertParams struct {
-	ID             uuid.UUID
-	UserID         uuid.UUID
-	Provider       string
-	Model          string
-	CatalogueHash  string
-	Prompt         redact.Personal
-	NegativePrompt redact.Personal
-	Parameters     []byte
-	Metadata       []byte
-	SupportCode    string
-	CreatedAt      time.Time
-	DeadlineAt     time.Time
+	ID                uuid.UUID
+	UserID            uuid.UUID
+	Provider          string
+	Model             string
+	CatalogueHash     string
+	Prompt            redact.Personal
+	NegativePrompt    redact.Personal
+	Parameters        []byte
+	Metadata          []byte
+	SupportCode       string
+	CreatedAt         time.Time
+	DeadlineAt        time.Time
+	ReferenceUploadID *uuid.UUID
+	ReferenceKey      *string
 }
 
 func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams) error {
@@ -787,12 +931,14 @@ func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams)
 		arg.SupportCode,
 		arg.CreatedAt,
 		arg.DeadlineAt,
+		arg.ReferenceUploadID,
+		arg.ReferenceKey,
 	)
 	return err
 }
 
 const taskLock = `-- name: TaskLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t
 `
 
@@ -825,6 +971,11 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 		&i.AiTask.AdmittedAt,
 		&i.AiTask.FinishedAt,
 		&i.AiTask.DeletedAt,
+		&i.AiTask.ReferenceUploadID,
+		&i.AiTask.ReferenceKey,
+		&i.AiTask.ServedModel,
+		&i.AiTask.Progress,
+		&i.AiTask.ProviderPosition,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -846,7 +997,7 @@ func (q *Queries) TaskMarkDeleted(ctx context.Context, db DBTX, arg TaskMarkDele
 }
 
 const taskPeek = `-- name: TaskPeek :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1
 `
 
@@ -879,10 +1030,44 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 		&i.AiTask.AdmittedAt,
 		&i.AiTask.FinishedAt,
 		&i.AiTask.DeletedAt,
+		&i.AiTask.ReferenceUploadID,
+		&i.AiTask.ReferenceKey,
+		&i.AiTask.ServedModel,
+		&i.AiTask.Progress,
+		&i.AiTask.ProviderPosition,
 		&i.Ref,
 		&i.Plan,
 	)
 	return i, err
+}
+
+const taskProgress = `-- name: TaskProgress :exec
+update ai_task set progress = $1, provider_position = $2 where id = $3
+`
+
+type TaskProgressParams struct {
+	Progress         *float32
+	ProviderPosition *int32
+	ID               uuid.UUID
+}
+
+func (q *Queries) TaskProgress(ctx context.Context, db DBTX, arg TaskProgressParams) error {
+	_, err := db.Exec(ctx, taskProgress, arg.Progress, arg.ProviderPosition, arg.ID)
+	return err
+}
+
+const taskServed = `-- name: TaskServed :exec
+update ai_task set served_model = $1 where id = $2
+`
+
+type TaskServedParams struct {
+	Model *string
+	ID    uuid.UUID
+}
+
+func (q *Queries) TaskServed(ctx context.Context, db DBTX, arg TaskServedParams) error {
+	_, err := db.Exec(ctx, taskServed, arg.Model, arg.ID)
+	return err
 }
 
 const taskSet = `-- name: TaskSet :execrows

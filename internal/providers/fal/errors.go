@@ -19,6 +19,7 @@ import (
 const (
 	codePrompt   = "prompt_rejected"
 	codeInvalid  = "invalid_request"
+	codeRef      = "reference_rejected"
 	codeProvider = "provider_error"
 	codeTimeout  = "generation_timeout"
 	codeNoImage  = "no_image"
@@ -170,6 +171,9 @@ func codeOf(types []string) string {
 		switch kind {
 		case "content_policy_violation":
 			return codePrompt
+		case "image_load_error", "file_download_error", "image_too_small", "image_too_large", "file_too_large",
+			"unsupported_image_format", "face_detection_error":
+			return codeRef
 		case "no_media_generated":
 			return codeNoImage
 		case "generation_timeout", "request_timeout", "startup_timeout":

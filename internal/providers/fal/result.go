@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"imagerun/internal/providers"
@@ -14,7 +17,7 @@ import (
 // Poll asks for the status. Its HTTP status is 202 until the request is over, and 200 then;
 // the word in the body is what counts.
 func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status, error) {
-	re, err := c.read(ctx, http.MethodGet, withQuery(c.target(t, t.StatusURL, "/status"), "logs", "0"))
+	re, err := c.read(ctx, http.MethodGet, withQuery(c.target(t, t.StatusURL, "/status"), "logs", "1"))
 
 	switch {
 	case err != nil:
@@ -26,8 +29,9 @@ func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status
 	}
 
 	var s struct {
-		Status        string `json:"status"`
-		QueuePosition *int   `json:"queue_position"`
+		Status        string          `json:"status"`
+		QueuePosition *int            `json:"queue_position"`
+		Logs          json.RawMessage `json:"logs"`
 	}
 	if err := json.Unmarshal(re.body, &s); err != nil {
 		return providers.Status{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
@@ -37,12 +41,44 @@ func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status
 	case "IN_QUEUE":
 		return providers.Status{State: providers.StateQueued, QueuePosition: s.QueuePosition}, nil
 	case "IN_PROGRESS":
-		return providers.Status{State: providers.StateRunning}, nil
+		return providers.Status{State: providers.StateRunning, Progress: progress(s.Logs)}, nil
 	case "COMPLETED":
 		return providers.Status{State: providers.StateDone}, nil
 	default:
 		return providers.Status{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
 	}
+}
+
+// A progress bar as Python's tqdm writes it, which is what the image models log while they
+// sample: " 50%|█████     | 4/8 [00:00<00:00]".
+var bar = regexp.MustCompile(`(\d{1,3})%\|`)
+
+// progress reads how far a running request is from the newest log line that says so. Logs may be
+// missing, null or of another shape: then nothing is known, and nothing is said.
+func progress(logs json.RawMessage) *float64 {
+	var lines []struct {
+		Message string `json:"message"`
+	}
+
+	if json.Unmarshal(logs, &lines) != nil {
+		return nil
+	}
+
+	for _, line := range slices.Backward(lines) {
+		found := bar.FindAllStringSubmatch(line.Message, -1)
+		if len(found) == 0 {
+			continue
+		}
+
+		percent, err := strconv.Atoi(found[len(found)-1][1])
+		if err != nil || percent > 100 {
+			return nil
+		}
+
+		return new(float64(percent) / 100)
+	}
+
+	return nil
 }
 
 // Fetch gets the result, which is the model's own answer with its own status: whether the

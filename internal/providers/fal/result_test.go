@@ -31,7 +31,7 @@ func TestFetch_SortsWhatTheModelSays(t *testing.T) {
 		"Pydantic2":        {422, own, detail("less_than_equal"), providers.Rejected, "invalid_request"},
 		"DetailIsText":     {422, own, `{"detail":"` + secret + `"}`, providers.Rejected, "invalid_request"},
 		"TypeIsNoWord":     {422, own, detail("see https://" + secret), providers.Rejected, "invalid_request"},
-		"Download":         {422, own, detail("file_download_error"), providers.Rejected, "invalid_request"},
+		"Download":         {422, own, detail("file_download_error"), providers.Rejected, "reference_rejected"},
 		"Downstream":       {400, own, detail("downstream_service_error"), providers.Rejected, "provider_error"},
 		"BadRequest":       {400, own, `{"detail":"Bad","error_type":"bad_request"}`, providers.Rejected, "invalid_request"},
 		"InProgress":       {400, own, `{"detail":"Request is still in progress","request_id":"x"}`, providers.NotReady, ""},

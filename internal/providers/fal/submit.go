@@ -71,7 +71,9 @@ func submitRefusal(re reply) error {
 	switch {
 	case re.status == http.StatusUnauthorized || re.status == http.StatusForbidden:
 		return fail(providers.Account, codeProvider, re.status, re.cause())
-	case re.status == http.StatusTooManyRequests || re.status >= 300 && re.status < 400:
+	case re.status == http.StatusTooManyRequests:
+		return fail(providers.Busy, codeProvider, re.status, re.cause())
+	case re.status >= 300 && re.status < 400:
 		return fail(providers.Transient, codeProvider, re.status, re.cause())
 	case re.status == http.StatusRequestTimeout || re.status == statusClientClosed || re.status >= 500:
 		return fail(providers.Unknown, codeProvider, re.status, re.cause())

@@ -55,7 +55,7 @@ func TestSubmit_FailedAndDidNotHappen(t *testing.T) {
 	}{
 		"BadKey":         {401, `{"detail":"No user found for Key ID and Secret"}`, providers.Account, "provider_error"},
 		"NoBalance":      {403, `{"detail":"User is locked. Reason: Exhausted balance."}`, providers.Account, "provider_error"},
-		"TooMany":        {429, `{"detail":"slow down"}`, providers.Transient, "provider_error"},
+		"TooMany":        {429, `{"detail":"slow down"}`, providers.Busy, "provider_error"},
 		"UnknownApp":     {404, `{"detail":"Application \"x\" not found"}`, providers.Rejected, "provider_error"},
 		"BadRequest":     {400, `{"detail":"` + secret + `"}`, providers.Rejected, "invalid_request"},
 		"Unprocessable":  {422, `{"detail":[{"type":"missing","msg":"` + secret + `"}]}`, providers.Rejected, "invalid_request"},

@@ -1,0 +1,208 @@
+package generation
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/fault"
+	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/db"
+	"imagerun/internal/idempotency"
+	"imagerun/internal/postgres"
+)
+
+// order is a submission that the catalogue has found good.
+type order struct {
+	Submission
+
+	id           uuid.UUID
+	model        catalogue.Model
+	parameters   catalogue.Parameters
+	referenceKey string // in the bucket; empty: none
+	deadline     time.Duration
+}
+
+// Submit accepts a request for images: idempotency record, task and images in one transaction.
+// A replay of an earlier request returns that one's generation and its record. Nothing outside
+// Postgres is called. Errors: [catalogue.ErrInvalid], [ErrQueueFull], those of [idempotency.Begin].
+func (s *Service) Submit(ctx context.Context, sub Submission) (Generation, *idempotency.Record, error) {
+	o := order{Submission: sub, id: uuid.New()}
+
+	var err error
+	if o.deadline, err = s.deadline(sub); err != nil {
+		return Generation{}, nil, err
+	}
+
+	if sub.Reference == nil { // the usual one is judged before anything is asked of the database
+		if o.model, o.parameters, err = s.Catalogue.Resolve(sub.Request); err != nil {
+			return Generation{}, nil, err
+		}
+	}
+
+	var replay *idempotency.Record
+
+	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		if sub.IdempotencyKey != "" {
+			replay, err = idempotency.Begin(ctx, tx, sub.UserID, sub.IdempotencyKey, sub.Fingerprint)
+			if err != nil || replay != nil {
+				return err
+			}
+		}
+
+		if sub.Reference != nil {
+			if err := s.refer(ctx, tx, &o); err != nil {
+				return err
+			}
+		}
+
+		if err := s.accept(ctx, tx, o); err != nil {
+			return err
+		}
+
+		if sub.IdempotencyKey != "" {
+			record := idempotency.Record{ResourceID: o.id, Status: 202}
+
+			return idempotency.Finish(ctx, tx, sub.UserID, sub.IdempotencyKey, sub.Fingerprint, record)
+		}
+
+		return nil
+	})
+	if err != nil {
+		return Generation{}, nil, err
+	}
+
+	if replay != nil {
+		o.id = replay.ResourceID
+	}
+
+	g, err := s.Get(ctx, sub.UserID, o.id)
+
+	return g, replay, err
+}
+
+// accept writes the rows of a new generation.
+func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order) error {
+	user, err := s.db.UserEnsure(ctx, tx, o.UserID)
+	if err != nil {
+		return fmt.Errorf("find user %s: %w", o.UserID, err)
+	}
+
+	plan, ok := s.Plans.Find(user.Plan)
+	if !ok {
+		plan, _ = s.Plans.Find(catalogue.DefaultPlan)
+	}
+
+	waiting, err := s.db.TaskCountWaiting(ctx, tx, db.TaskCountWaitingParams{UserID: o.UserID, Provider: o.model.Provider})
+	if err != nil {
+		return fmt.Errorf("count waiting generations: %w", err)
+	}
+
+	if waiting >= int64(plan.QueueDepth) {
+		return ErrQueueFull
+	}
+
+	now := s.Now()
+	if err := s.insert(ctx, tx, o, now); err != nil {
+		return err
+	}
+
+	if err := s.insertImages(ctx, tx, o, user.Ref); err != nil {
+		return err
+	}
+
+	err = s.db.EventInsert(ctx, tx, db.EventInsertParams{TaskID: o.id, Sequence: 1, Status: string(StatusQueued), At: now})
+	if err != nil {
+		return fmt.Errorf("insert event: %w", err)
+	}
+
+	s.metrics.accepted.WithLabelValues(o.model.ID).Inc()
+	tx.AfterCommit(s.WantAdmission)
+
+	return nil
+}
+
+func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, now time.Time) error {
+	parameters, err := json.Marshal(o.parameters)
+	if err != nil {
+		return fmt.Errorf("encode parameters: %w", err)
+	}
+
+	row := db.TaskInsertParams{
+		ID: o.id, UserID: o.UserID, Provider: o.model.Provider, Model: o.model.ID, CatalogueHash: s.Catalogue.Hash,
+		Prompt: o.Prompt, Parameters: parameters, Metadata: o.Metadata, ReferenceKey: textOrNil(o.referenceKey),
+		SupportCode: newSupportCode(), CreatedAt: now, DeadlineAt: now.Add(o.deadline),
+	}
+
+	if len(row.Metadata) == 0 {
+		row.Metadata = json.RawMessage(`{}`)
+	}
+
+	if o.NegativePrompt != nil {
+		row.NegativePrompt = *o.NegativePrompt
+	}
+
+	if o.Reference != nil {
+		row.ReferenceUploadID = &o.Reference.UploadID
+	}
+
+	return wrap(s.db.TaskInsert(ctx, tx, row), "insert generation")
+}
+
+// insertImages commits the rows of the images to come, and with them the keys of their objects.
+func (s *Service) insertImages(ctx context.Context, tx pgx.Tx, o order, userRef string) error {
+	images := make([]db.ImageInsertParams, o.parameters.NumImages)
+	for i := range images {
+		base := fmt.Sprintf("u/%s/%s/%s", userRef, o.id, uuid.New())
+		images[i] = db.ImageInsertParams{
+			ID: uuid.New(), TaskID: o.id, Index: int16(i),
+			Key: base + "." + extension(o.parameters.OutputFormat), ThumbnailKey: base + ".thumb.jpg",
+		}
+	}
+
+	_, err := s.db.ImageInsert(ctx, tx, images)
+
+	return wrap(err, "insert images")
+}
+
+func (s *Service) deadline(sub Submission) (time.Duration, error) {
+	if sub.DeadlineSeconds == nil {
+		return s.Options.Deadline, nil
+	}
+
+	d := time.Duration(*sub.DeadlineSeconds) * time.Second
+	if d < 10*time.Second || d > s.Options.MaxDeadline {
+		detail := fmt.Sprintf("The deadline must be 10 to %d seconds.", int(s.Options.MaxDeadline.Seconds()))
+
+		return 0, catalogue.ErrInvalid.WithFields(fault.Field{Pointer: "#/deadline_seconds", Keyword: "maximum", Detail: detail})
+	}
+
+	return d, nil
+}
+
+// newSupportCode returns a code that a person can read out: no letters that look alike.
+func newSupportCode() string {
+	const alphabet = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+	b := make([]byte, 10)
+	_, _ = rand.Read(b) // never fails since Go 1.24
+
+	for i := range b {
+		b[i] = alphabet[int(b[i])%len(alphabet)]
+	}
+
+	return string(b[:5]) + "-" + string(b[5:])
+}
+
+func extension(format string) string {
+	if format == "jpeg" {
+		return "jpg"
+	}
+
+	return format
+}

@@ -1,0 +1,84 @@
+package generation_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/fault"
+	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/providers"
+)
+
+func TestReference(t *testing.T) {
+	t.Parallel()
+
+	upload := uuid.New()
+	with := func(s *generation.Submission) {
+		s.Reference = &catalogue.Reference{UploadID: upload, Strength: new(0.4)}
+	}
+
+	t.Run("ItsImageGoesByAShortLink", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		b.references[upload] = generation.Reference{Key: "u/x/uploads/1.png", Width: 900, Height: 1600}
+		g := b.start(t, with)
+		require.Equal(t, &upload, g.ReferenceID)
+		require.Equal(t, "fal-ai/z-image/turbo/image-to-image", b.provider.requests[0].Endpoint)
+
+		var in map[string]any
+		require.NoError(t, json.Unmarshal(b.provider.requests[0].Input, &in))
+		require.Equal(t, "https://bucket.example/u/x/uploads/1.png?for=11m0s", in["image_url"], "until the deadline and a little more")
+		require.InDelta(t, 0.4, in["strength"], 0)
+		require.Equal(t, map[string]any{"width": 768.0, "height": 1360.0}, in["image_size"], "the reference's shape")
+
+		b.provider.finish(t, 0)
+		b.pass(t, 30*time.Second)
+		require.Equal(t, generation.StatusSucceeded, b.get(t, g.ID).Status)
+		b.check(t)
+	})
+
+	t.Run("OneThatMayNotBeUsedIsAWrongField", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		b.references[upload] = fault.New(fault.Conflict, "upload_not_ready", "Wait.")
+		s := generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "z-image-turbo", Prompt: prompt("x")}, IdempotencyKey: "k", Fingerprint: []byte("f")}
+		with(&s)
+
+		_, _, err := b.Submit(t.Context(), s)
+
+		var f *fault.Error
+
+		require.ErrorAs(t, err, &f)
+		require.ErrorIs(t, err, catalogue.ErrInvalid)
+		require.Equal(t, []fault.Field{{Pointer: "#/reference/upload_id", Keyword: "upload_not_ready", Detail: "Wait."}}, f.Fields)
+
+		// The refusal has not burnt the key.
+		b.references[upload] = generation.Reference{Key: "k", Width: 512, Height: 512}
+		_, replay, err := b.Submit(t.Context(), s)
+		require.NoError(t, err)
+		require.Nil(t, replay)
+		b.check(t)
+	})
+
+	t.Run("OneThatTheProviderCannotReadIsSaid", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		b.references[upload] = generation.Reference{Key: "k", Width: 512, Height: 512}
+		refusal := &providers.Error{Class: providers.Rejected, Code: string(generation.FailureReference), Status: 422}
+		b.provider.failed["request-a"], b.provider.failed["request-b"] = refusal, refusal
+
+		g, plain := b.start(t, with), b.start(t)
+		b.pass(t, 30*time.Second)
+		require.Equal(t, generation.FailureReference, b.get(t, g.ID).FailureCode)
+		require.Equal(t, generation.FailureInvalidRequest, b.get(t, plain.ID).FailureCode, "without a reference it is about a size")
+		b.check(t)
+	})
+}

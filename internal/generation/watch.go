@@ -1,0 +1,118 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
+	"imagerun/internal/providers"
+	"imagerun/queue"
+)
+
+// Watches remembers for some seconds which generations somebody is looking at. It may forget:
+// that costs progress, never a result.
+type Watches interface {
+	// Watch remembers the ids and returns those that were not known.
+	Watch(ctx context.Context, ids ...uuid.UUID) ([]uuid.UUID, error)
+	// Watched reports whether anybody is looking.
+	Watched(ctx context.Context, id uuid.UUID) bool
+}
+
+// progressStep is the least progress that is news.
+const progressStep = 0.05
+
+// Watch says that the user is looking at these generations: while it is said again each ten
+// seconds, their progress is asked for often. It is what makes progress worth showing where the
+// result comes by callback and the provider would otherwise be asked once a minute.
+func (s *Service) Watch(ctx context.Context, userID uuid.UUID, ids ...uuid.UUID) error {
+	fresh, err := s.Watches.Watch(ctx, ids...)
+	if err != nil || len(fresh) == 0 {
+		return wrap(err, "watch generations")
+	}
+
+	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		attempts, err := s.db.AttemptWatched(ctx, tx, db.AttemptWatchedParams{TaskIds: fresh, UserID: userID})
+		if err != nil {
+			return fmt.Errorf("list watched attempts: %w", err)
+		}
+
+		kind := queue.CollectGeneration{}.Kind()
+		for _, id := range attempts {
+			if err := s.Queue.Wake(ctx, tx, kind, jobKey(kind, id)); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+}
+
+// looked records what the provider said of a request that is not over, when it is news.
+func (h collector) looked(ctx context.Context, seen db.AiTask, st providers.Status) error {
+	if !news(seen, st) {
+		return nil
+	}
+
+	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		t, err := h.lock(ctx, tx, seen.ID)
+		if err != nil {
+			return err
+		}
+
+		if t.status() != StatusRunning || !news(t.AiTask, st) {
+			return nil
+		}
+
+		if err := h.setProgress(ctx, tx, t.ID, st); err != nil {
+			return err
+		}
+
+		return h.change(ctx, tx, t, StatusRunning, "", nil)
+	})
+
+	return moot(err)
+}
+
+func (s *Service) setProgress(ctx context.Context, tx pgx.Tx, id uuid.UUID, st providers.Status) error {
+	set := db.TaskProgressParams{ID: id}
+
+	if st.QueuePosition != nil {
+		set.ProviderPosition = new(int32(*st.QueuePosition)) //nolint:gosec // a place in line
+	}
+
+	if st.Progress != nil {
+		set.Progress = new(float32(*st.Progress))
+	}
+
+	return wrap(s.db.TaskProgress(ctx, tx, set), "set progress of "+id.String())
+}
+
+// news reports whether the status says something that its user does not know. Progress only
+// rises: a provider that starts over has nothing to tell until it is further than before.
+func news(t db.AiTask, st providers.Status) bool {
+	switch {
+	case st.QueuePosition != nil:
+		return t.Progress == nil && (t.ProviderPosition == nil || int(*t.ProviderPosition) != *st.QueuePosition)
+	case st.Progress != nil:
+		return t.Progress == nil || *st.Progress >= float64(*t.Progress)+progressStep
+	default:
+		return t.ProviderPosition != nil && t.Progress == nil // it has started
+	}
+}
+
+// pause is the time to the next look.
+func (h collector) pause(ctx context.Context, a db.ProviderAttempt) time.Duration {
+	switch {
+	case a.CallbackAt != nil:
+		return time.Second // it has finished: the result is about to be there
+	case h.Options.CallbackURL == "" || h.Watches.Watched(ctx, a.TaskID):
+		return h.Options.PollEvery
+	default:
+		return h.Options.CollectEvery
+	}
+}

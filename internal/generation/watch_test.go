@@ -1,0 +1,82 @@
+package generation_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/generation"
+	"imagerun/internal/providers"
+)
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	g := b.start(t)
+
+	said := providers.Status{State: providers.StateQueued, QueuePosition: new(3)}
+	b.provider.poll = func() providers.Status { return said }
+	b.pass(t, 5*time.Second)
+	require.Equal(t, g.StatusSequence, b.get(t, g.ID).StatusSequence, "nobody looks, so nobody asks")
+
+	// A look of somebody else's is none.
+	require.NoError(t, b.Watch(t.Context(), uuid.New(), g.ID))
+	b.jobs.RunAll(t.Context())
+	require.Equal(t, g.StatusSequence, b.get(t, g.ID).StatusSequence)
+	b.watches.looking.Store(false)
+
+	require.NoError(t, b.Watch(t.Context(), b.user, g.ID))
+	b.jobs.RunAll(t.Context())
+	require.Equal(t, g.StatusSequence+1, b.get(t, g.ID).StatusSequence)
+
+	var seen []float64
+
+	for _, percent := range []float64{0, 0.01, 0.25, 0.27, 0.1, 0.75} {
+		said = providers.Status{State: providers.StateRunning, Progress: &percent}
+		b.pass(t, time.Second)
+
+		if p := b.get(t, g.ID).Progress; p != nil {
+			seen = append(seen, *p)
+		}
+	}
+
+	require.Equal(t, []float64{0, 0, 0.25, 0.25, 0.25, 0.75}, seen, "it only rises, and small steps are no news")
+	require.Equal(t, g.StatusSequence+4, b.get(t, g.ID).StatusSequence)
+
+	events, err := b.Events(t.Context(), b.user, g.ID, g.StatusSequence)
+	require.NoError(t, err)
+	require.Len(t, events, 4)
+
+	for _, e := range events {
+		require.Equal(t, generation.StatusRunning, e.Status)
+	}
+
+	b.provider.finish(t, 0)
+	b.pass(t, time.Second)
+	require.Equal(t, generation.StatusSucceeded, b.get(t, g.ID).Status)
+	require.Nil(t, b.get(t, g.ID).Progress)
+	b.check(t)
+}
+
+// A model that starts over has no progress until it says so.
+func TestWatch_ProgressOfAnEarlierAttemptIsForgotten(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	g := b.start(t)
+	b.watches.looking.Store(true)
+	b.provider.poll = func() providers.Status { return providers.Status{State: providers.StateRunning, Progress: new(0.5)} }
+	b.pass(t, 30*time.Second)
+	require.NotNil(t, b.get(t, g.ID).Progress)
+
+	b.provider.failed["request-a"] = errModel
+	b.pass(t, time.Second)
+	delete(b.provider.failed, "request-a")
+	b.provider.poll = func() providers.Status { return providers.Status{State: providers.StateRunning} }
+	b.pass(t, 20*time.Second)
+	require.Equal(t, generation.StatusRunning, b.get(t, g.ID).Status)
+	require.Nil(t, b.get(t, g.ID).Progress)
+}
