@@ -33,6 +33,7 @@ func kinds() queue.Kinds {
 	return queue.NewKinds(queue.Policy{
 		Args: noop{}, Queue: queueName, Attempts: 10, Timeout: time.Minute,
 		Backoff: queue.Backoff{First: time.Second, Max: time.Minute, Factor: 2},
+		Final:   []string{}, Snooze: time.Second,
 	})
 }
 

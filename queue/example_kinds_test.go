@@ -18,6 +18,7 @@ func ExampleNewKinds() {
 		Attempts: 10,
 		Timeout:  time.Minute,
 		Backoff:  queue.Backoff{First: 2 * time.Second, Max: time.Minute, Factor: 2},
+		Final:    []string{}, Snooze: time.Second,
 	})
 
 	p, ok := kinds.Policy("generation.send")

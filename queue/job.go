@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -21,12 +22,16 @@ type Job[T Args] struct {
 	Attempt     int // 1 for the first; snoozes and lost leases do not count
 	MaxAttempts int // of the kind's policy
 
-	fence Fence
+	fence  Fence
+	snooze time.Duration
 }
 
 // LastAttempt reports whether an error returned now would be the end of the job, so that a
 // handler can settle instead.
 func (j *Job[T]) LastAttempt() bool { return j.Attempt >= j.MaxAttempts }
+
+// Snooze asks for another run after the time that the kind's policy names, as [Snooze] does.
+func (j *Job[T]) Snooze() error { return Snooze(j.snooze) }
 
 // Complete ends the job in the handler's own transaction: whatever else tx does happens if and
 // only if the job is over. It returns [ErrStale] when another worker holds the job by now, or an

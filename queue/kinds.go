@@ -2,10 +2,8 @@ package queue
 
 import "time"
 
-// All returns the product's table of kinds: every field of every row is written out.
-//
-// Queues: "generation" is what somebody waits for; "vendor" tidies up at vendors and may take
-// days when one is down; "retention" is ours alone and never in a hurry.
+// All returns the product's table of kinds: every field of every row is written out. Where the
+// queues find workers is in [Groups].
 func All() Kinds {
 	return NewKinds(
 		Policy{
@@ -14,6 +12,8 @@ func All() Kinds {
 			Attempts: 10,
 			Timeout:  60 * time.Second,
 			Backoff:  Backoff{First: 2 * time.Second, Max: time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{"provider_rejected"},
+			Snooze:   10 * time.Second,
 		},
 		Policy{
 			Args:     CollectGeneration{},
@@ -21,6 +21,8 @@ func All() Kinds {
 			Attempts: 30,
 			Timeout:  90 * time.Second,
 			Backoff:  Backoff{First: 2 * time.Second, Max: time.Minute, Factor: 1.6, Jitter: 0.2},
+			Final:    []string{"provider_rejected"},
+			Snooze:   10 * time.Second,
 		},
 		Policy{
 			Args:     CancelAttempt{},
@@ -28,6 +30,8 @@ func All() Kinds {
 			Attempts: 50,
 			Timeout:  60 * time.Second,
 			Backoff:  Backoff{First: 5 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{"provider_rejected"},
+			Snooze:   5 * time.Second,
 		},
 		Policy{
 			Args:     EraseAttempt{},
@@ -35,13 +39,17 @@ func All() Kinds {
 			Attempts: 50,
 			Timeout:  60 * time.Second,
 			Backoff:  Backoff{First: 5 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{"provider_rejected"},
+			Snooze:   10 * time.Second,
 		},
 		Policy{
 			Args:     EraseGeneration{},
-			Queue:    "retention",
+			Queue:    "erasure",
 			Attempts: 50,
 			Timeout:  2 * time.Minute,
 			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{"provider_rejected"},
+			Snooze:   2 * time.Second,
 		},
 		Policy{
 			Args:     PurgeIdempotency{},
@@ -49,6 +57,8 @@ func All() Kinds {
 			Attempts: 20,
 			Timeout:  5 * time.Minute,
 			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{},
+			Snooze:   time.Minute,
 		},
 		Policy{
 			Args:     PurgeTombstones{},
@@ -56,6 +66,17 @@ func All() Kinds {
 			Attempts: 20,
 			Timeout:  5 * time.Minute,
 			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{},
+			Snooze:   time.Minute,
+		},
+		Policy{
+			Args:     PurgeJobAudit{},
+			Queue:    "retention",
+			Attempts: 20,
+			Timeout:  5 * time.Minute,
+			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{},
+			Snooze:   time.Minute,
 		},
 	)
 }

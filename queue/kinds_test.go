@@ -96,6 +96,7 @@ func TestNewKinds_Refuses(t *testing.T) {
 	fine := queue.Policy{
 		Args: fineArgs{}, Queue: "q", Attempts: 1, Timeout: time.Second,
 		Backoff: queue.Backoff{First: time.Second, Max: time.Second, Factor: 1},
+		Final:   []string{}, Snooze: time.Second,
 	}
 	require.NotPanics(t, func() { queue.NewKinds(fine) })
 
@@ -111,6 +112,11 @@ func TestNewKinds_Refuses(t *testing.T) {
 		"no attempts":          func(p *queue.Policy) { p.Attempts = 0 },
 		"no timeout":           func(p *queue.Policy) { p.Timeout = 500 * time.Millisecond },
 		"no backoff":           func(p *queue.Policy) { p.Backoff = queue.Backoff{} },
+		"no final errors":      func(p *queue.Policy) { p.Final = nil },
+		"final error in words": func(p *queue.Policy) { p.Final = []string{"it broke"} },
+		"final error twice":    func(p *queue.Policy) { p.Final = []string{"broken", "broken"} },
+		"no snooze":            func(p *queue.Policy) { p.Snooze = 0 },
+		"fraction of a second": func(p *queue.Policy) { p.Snooze = 1500 * time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +136,7 @@ func TestKinds_KnowsAliases(t *testing.T) {
 	kinds := queue.NewKinds(queue.Policy{
 		Args: fineArgs{}, Aliases: []string{"test.before"}, Queue: "q", Attempts: 3, Timeout: time.Second,
 		Backoff: queue.Backoff{First: time.Second, Max: time.Second, Factor: 1},
+		Final:   []string{}, Snooze: time.Second,
 	})
 
 	p, ok := kinds.Policy("test.before")

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -18,7 +19,7 @@ type Policy struct {
 	Args Args
 	// Aliases are names the kind had before: jobs staged under them still run.
 	Aliases []string
-	// Queue is where the kind waits. Queues share workers as the server's groups say.
+	// Queue is where the kind waits. Queues share workers as the table of groups says.
 	Queue string
 	// Attempts is how often the kind may fail before it is dead; at least 1.
 	Attempts int
@@ -26,6 +27,12 @@ type Policy struct {
 	Timeout time.Duration
 	// Backoff is the wait after a failure.
 	Backoff Backoff
+	// Final lists the codes of errors that end the job at once, as [Cancel] does: trying again would
+	// not help. What the codes are, the worker says. Empty but not nil: none.
+	Final []string
+	// Snooze is how long a job that only waits for something is left alone, where its handler knows
+	// no better ([Job.Snooze]); whole seconds, at least one.
+	Snooze time.Duration
 }
 
 // Backoff grows from First by Factor after each failure, up to Max, and is spread by Jitter.
@@ -57,8 +64,8 @@ type Enum interface {
 }
 
 var (
-	kindName  = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$`)
-	queueName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	kindName = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$`)
+	oneWord  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 )
 
 // NewKinds returns the table of the given policies. It panics on one that is incomplete or
@@ -118,7 +125,7 @@ func (p Policy) check() error {
 	b := p.Backoff
 
 	switch {
-	case !queueName.MatchString(p.Queue):
+	case !oneWord.MatchString(p.Queue):
 		return fmt.Errorf("queue %q is not a lower-case word", p.Queue)
 	case p.Attempts < 1:
 		return fmt.Errorf("attempts %d, need at least 1", p.Attempts)
@@ -126,6 +133,16 @@ func (p Policy) check() error {
 		return fmt.Errorf("timeout %s, need at least 1s", p.Timeout)
 	case b.First < time.Second || b.Max < b.First || b.Factor < 1 || b.Jitter < 0 || b.Jitter > 0.5:
 		return fmt.Errorf("backoff %+v, need 1s ≤ first ≤ max, factor ≥ 1, 0 ≤ jitter ≤ 0.5", b)
+	case p.Snooze < time.Second || p.Snooze%time.Second != 0:
+		return fmt.Errorf("snooze %s, need whole seconds, at least one", p.Snooze)
+	case p.Final == nil:
+		return errors.New("no final errors: an empty list says that there are none")
+	}
+
+	for i, code := range p.Final {
+		if !oneWord.MatchString(code) || slices.Contains(p.Final[:i], code) {
+			return fmt.Errorf("final error %q is not a code, or there twice", code)
+		}
 	}
 
 	return checkArgs(reflect.TypeOf(p.Args))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -21,6 +23,7 @@ type Claimed struct {
 	Args        []byte // JSON
 	Attempt     int
 	MaxAttempts int
+	Snooze      time.Duration // of the kind's policy
 	Fence       Fence
 }
 
@@ -44,14 +47,18 @@ func NewRegistry(kinds Kinds) *Registry {
 	return &Registry{kinds: kinds, workers: make(map[string]Worker)}
 }
 
-// Register makes h the handler of T's kind. It panics when the kind is not in the table or has
-// a handler already: both are mistakes of the program's wiring.
+// Register makes h the handler of T's kind. It panics when the kind is not in the table, has other
+// arguments there, or has a handler already: mistakes of the program's wiring.
 func Register[T Args](r *Registry, h Handler[T]) {
 	var zero T
 
 	p, ok := r.kinds.Policy(zero.Kind())
 	if !ok {
 		panic(fmt.Sprintf("kind %q is not in the table of kinds", zero.Kind()))
+	}
+
+	if reflect.TypeFor[T]() != reflect.TypeOf(p.Args) {
+		panic(fmt.Sprintf("kind %q has other arguments in the table of kinds", zero.Kind()))
 	}
 
 	for _, name := range append([]string{zero.Kind()}, p.Aliases...) {
@@ -76,7 +83,7 @@ func (r *Registry) Worker(kind string) (Worker, bool) {
 type worker[T Args] struct{ handler Handler[T] }
 
 func (w worker[T]) Work(ctx context.Context, c Claimed) error {
-	job := &Job[T]{ID: c.ID, Attempt: c.Attempt, MaxAttempts: c.MaxAttempts, fence: c.Fence}
+	job := &Job[T]{ID: c.ID, Attempt: c.Attempt, MaxAttempts: c.MaxAttempts, fence: c.Fence, snooze: c.Snooze}
 
 	// Unknown fields pass: a newer process may have staged this job.
 	if json.Unmarshal(c.Args, &job.Args) != nil {

@@ -15,6 +15,12 @@ import (
 
 func nothing[T queue.Args](context.Context, *queue.Job[T]) error { return nil }
 
+type otherCollect struct {
+	ID uuid.UUID `json:"id"`
+}
+
+func (otherCollect) Kind() string { return "generation.collect" }
+
 func TestRegister_Panics(t *testing.T) {
 	t.Parallel()
 
@@ -24,6 +30,9 @@ func TestRegister_Panics(t *testing.T) {
 	require.Panics(t, func() {
 		queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](nothing[queue.SubmitGeneration]))
 	}, "twice")
+	require.Panics(t, func() {
+		queue.Register(reg, queue.HandlerFunc[otherCollect](nothing[otherCollect]))
+	}, "whose golden payload is of another type")
 	require.Panics(t, func() { queue.Register(reg, queue.HandlerFunc[fineArgs](nothing[fineArgs])) }, "not in the table")
 }
 

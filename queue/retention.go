@@ -12,3 +12,9 @@ type PurgeTombstones struct{}
 
 // Kind implements [Args].
 func (PurgeTombstones) Kind() string { return "retention.purge_tombstones" }
+
+// PurgeJobAudit deletes the record of what operators did to jobs, a year after. A schedule stages it.
+type PurgeJobAudit struct{}
+
+// Kind implements [Args].
+func (PurgeJobAudit) Kind() string { return "retention.purge_job_audit" }

@@ -19,5 +19,12 @@ func Schedules() []Schedule {
 			CatchUp: 24 * time.Hour,
 			Overlap: Skip,
 		},
+		{
+			Name:    "retention.job_audit",
+			Spec:    "41 3 * * *",
+			Args:    func(time.Time) Args { return PurgeJobAudit{} },
+			CatchUp: 48 * time.Hour,
+			Overlap: Skip,
+		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/app"
 	"imagerun/internal/config"
 )
 
@@ -50,6 +51,12 @@ func configCheckCommand() *cobra.Command {
 			cfg, err := config.Load(config.Process(process), file, os.Environ())
 			if err != nil {
 				return fmt.Errorf("the configuration is not valid:\n%w", err)
+			}
+
+			if config.Process(process) == config.ProcessWorker {
+				if err := app.CheckQueues(cfg.Worker.Queues); err != nil {
+					return fmt.Errorf("the configuration is not valid:\n%w", err)
+				}
 			}
 
 			_, err = c.OutOrStdout().Write(cfg.Dump())

@@ -117,7 +117,13 @@ variable ` + config.Variable("postgres.url") + `. Required: ` + strings.Join(con
 	c.Flags().BoolVar(&withParent, "with-parent", false, "stop when standard input ends, so as not to outlive whoever started this")
 
 	if p.Name == config.ProcessWorker {
-		c.Flags().StringVar(&queues, "queues", "", `queue groups and their concurrency, as "generation=50,vendor=10"; over worker.queues`)
+		c.Long += `
+
+Queue groups, each with workers of its own, and the queues that share them:
+` + describeGroups() + `
+Where several queues wait, a queue of weight 4 has four jobs begun for one of weight 1.`
+		c.Example = "  worker --queues generation=50\n  worker --queues vendor=10,retention=4"
+		c.Flags().StringVar(&queues, "queues", "", `queue groups to serve and how many jobs of each run at once, as "generation=50,vendor=10"; over worker.queues`)
 	}
 
 	return c

@@ -62,14 +62,9 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	registry := queue.NewRegistry(queue.All())
-	service.Register(registry)
-	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
-
-	for _, p := range queue.All().Policies() {
-		if _, ok := registry.Worker(p.Args.Kind()); !ok {
-			return fmt.Errorf("kind %s has no handler", p.Args.Kind())
-		}
+	registry, err := b.handlers(service)
+	if err != nil {
+		return err
 	}
 
 	groups, err := groupsOf(cfg.Worker.Queues)
@@ -116,26 +111,20 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	return stopped(ctx, context.Cause(ctx))
 }
 
-// groupsOf makes a group of each queue that is served. People wait for the queue generation.
-func groupsOf(queues config.Queues) ([]asynqueue.Group, error) {
-	known := make(map[string]bool)
-	for _, name := range queue.All().Queues() {
-		known[name] = true
-	}
+// handlers registers the handler of every kind in the table.
+func (b *base) handlers(service *generation.Service) (*queue.Registry, error) {
+	registry := queue.NewRegistry(queue.All())
+	service.Register(registry)
+	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
+	queue.Register(registry, queue.HandlerFunc[queue.PurgeJobAudit](b.purgeAudit))
 
-	var groups []asynqueue.Group
-
-	for name, concurrency := range queues {
-		if !known[name] {
-			return nil, fmt.Errorf("worker.queues: there is no queue %q; there are %v", name, queue.All().Queues())
+	for _, p := range queue.All().Policies() {
+		if _, ok := registry.Worker(p.Args.Kind()); !ok {
+			return nil, fmt.Errorf("kind %s has no handler", p.Args.Kind())
 		}
-
-		groups = append(groups, asynqueue.Group{
-			Name: name, Queues: map[string]int{name: 1}, Concurrency: concurrency, Latency: name == "generation",
-		})
 	}
 
-	return groups, nil
+	return registry, nil
 }
 
 // purgeKeys forgets old idempotency records, a batch at a time.
@@ -148,6 +137,16 @@ func (b *base) purgeKeys(ctx context.Context, _ *queue.Job[queue.PurgeIdempotenc
 			return err
 		}
 	}
+}
+
+// purgeAudit forgets what operators did to jobs long ago.
+func (b *base) purgeAudit(ctx context.Context, _ *queue.Job[queue.PurgeJobAudit]) error {
+	n, err := b.admin.PurgeAudit(ctx)
+	if n > 0 {
+		b.log.InfoContext(ctx, "job audit purged", slog.Int64("rows", n))
+	}
+
+	return err
 }
 
 // codeOf names a handler's error for the job table, the dashboard and the metrics.

@@ -112,7 +112,7 @@ type Generation struct {
 
 // Worker is section worker.
 type Worker struct {
-	Queues   Queues        `key:"queues" default:"generation=50,vendor=10,retention=4" doc:"The queue groups this worker serves and how many jobs of each run at once."`
+	Queues   Queues        `key:"queues" default:"generation=50,vendor=10,retention=4" doc:"The queue groups this worker serves and how many jobs of each run at once. A group is one or several queues that share these; worker --help lists them with their weights. A group that no worker serves waits."`
 	SoftStop time.Duration `key:"soft_stop" default:"20s" doc:"When told to stop: how long running jobs may finish; then they are handed back."`
 	HardStop time.Duration `key:"hard_stop" default:"45s" doc:"When told to stop: the process ends after this whatever still runs. Longer than soft_stop, shorter than the platform's patience."`
 }

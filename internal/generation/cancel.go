@@ -97,7 +97,7 @@ func (h canceler) Handle(ctx context.Context, job *queue.Job[queue.CancelAttempt
 	case err != nil:
 		return err
 	case outcome == providers.CancelRequested:
-		return queue.Snooze(5 * time.Second)
+		return job.Snooze()
 	}
 
 	return h.close(ctx, job, a)

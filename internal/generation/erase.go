@@ -61,7 +61,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration
 	}
 
 	if len(open) > 0 {
-		return queue.Snooze(2 * time.Second) // their cancel jobs are on it
+		return job.Snooze() // their cancel jobs are on it
 	}
 
 	attempts, err := h.db.AttemptUnerased(ctx, h.Pool, id)

@@ -46,6 +46,7 @@ func kinds() queue.Kinds {
 	return queue.NewKinds(queue.Policy{
 		Args: probe{}, Queue: "tests", Attempts: 3, Timeout: 2 * time.Minute,
 		Backoff: queue.Backoff{First: time.Second, Max: time.Minute, Factor: 2},
+		Final:   []string{}, Snooze: time.Second,
 	})
 }
 

@@ -23,8 +23,10 @@ var (
 	ErrUnknown = errors.New("unknown")
 )
 
-// adminBatch is how many jobs one transaction of an operator's order changes.
-const adminBatch = 500
+const (
+	adminBatch = 500  // jobs that one transaction of an operator's order changes
+	auditBatch = 2000 // rows that one transaction purges
+)
 
 const (
 	statePushed = "pushed"
@@ -319,4 +321,20 @@ func infoOf(r db.AdminListRow) Info {
 	}
 
 	return i
+}
+
+// PurgeAudit deletes the record of what operators did once it is a year old, in bounded batches, and
+// returns how many rows. The database itself refuses to delete younger ones.
+func (a *Admin) PurgeAudit(ctx context.Context) (purged int64, err error) {
+	for {
+		n, err := a.q.db.AuditPurge(ctx, a.q.pool, auditBatch)
+		purged += n
+
+		switch {
+		case err != nil:
+			return purged, fmt.Errorf("purge audit: %w", err)
+		case n < auditBatch:
+			return purged, nil
+		}
+	}
 }

@@ -110,3 +110,6 @@ select queue from queue_pause order by queue;
 select kind, queue, (case when canceling then 'canceling' else state end)::text as state, count(*) as jobs,
        greatest(max(extract(epoch from clock_timestamp() - run_at)), 0)::float8 as late
 from job group by 1, 2, 3;
+
+-- name: AuditPurge :one
+select job_audit_purge(sqlc.arg(most));

@@ -267,3 +267,28 @@ queue_jobs{kind="test.probe",queue="tests",state="staged"} 2
 	require.Equal(t, "queue_oldest_job_seconds", families[1].GetName())
 	require.InDelta(t, 3600, families[1].GetMetric()[0].GetGauge().GetValue(), 60)
 }
+
+// TestAdmin_PurgeAudit deletes what is older than a year by the database's clock, and nothing else
+// can be deleted.
+func TestAdmin_PurgeAudit(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, durable.Timing{})
+	admin := durable.NewAdmin(b.queue)
+	b.exec(`insert into job_audit (at, operator, action, queue)
+		select clock_timestamp() - interval '1 year' - n * interval '1 minute', 'ada', 'pause', 'tests' from generate_series(1, 4500) as n`)
+	b.exec(`insert into job_audit (at, operator, action, queue)
+		select clock_timestamp() - interval '1 year' + interval '1 hour', 'eve', 'pause', 'tests'`)
+
+	n, err := admin.PurgeAudit(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 4500, n, "in several batches")
+
+	n, err = admin.PurgeAudit(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, n)
+
+	var left []string
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select array_agg(operator) from job_audit`).Scan(&left))
+	require.Equal(t, []string{"eve"}, left)
+}

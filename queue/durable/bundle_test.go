@@ -47,6 +47,7 @@ func kinds() queue.Kinds {
 	return queue.NewKinds(queue.Policy{
 		Args: probe{}, Aliases: []string{"test.probed"}, Queue: "tests", Attempts: attempts, Timeout: time.Second,
 		Backoff: queue.Backoff{First: 10 * time.Second, Max: time.Minute, Factor: 2},
+		Final:   []string{"hopeless"}, Snooze: 7 * time.Second,
 	})
 }
 

@@ -33,6 +33,7 @@ func tickQueue(pool *pgxpool.Pool) *durable.Queue {
 	return durable.New(pool, queue.NewKinds(queue.Policy{
 		Args: ticked{}, Queue: "tests", Attempts: 1, Timeout: time.Second,
 		Backoff: queue.Backoff{First: time.Second, Max: time.Second, Factor: 1},
+		Final:   []string{}, Snooze: time.Second,
 	}), durable.Options{})
 }
 

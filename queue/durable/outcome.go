@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -53,6 +54,7 @@ func (o *outcome) call(ctx context.Context, done chan<- error) {
 		Args:        o.args,
 		Attempt:     o.attempt,
 		MaxAttempts: o.policy.Attempts,
+		Snooze:      o.policy.Snooze,
 		Fence:       o.run,
 	})
 }
@@ -112,7 +114,7 @@ func (r *Runner) decide(ctx context.Context, o *outcome) (v Verdict, event strin
 		return r.bury(ctx, o)
 	case errors.Is(o.cause, queue.ErrStopping):
 		return r.handBack(ctx, o)
-	case o.attempt >= o.policy.Attempts:
+	case o.attempt >= o.policy.Attempts, slices.Contains(o.policy.Final, r.code(o)):
 		return r.bury(ctx, o)
 	default:
 		return r.fail(ctx, o, 1)

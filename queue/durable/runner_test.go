@@ -101,6 +101,11 @@ func TestRunner_Outcomes(t *testing.T) {
 			verdict: durable.Verdict{Do: durable.Again, After: time.Minute, Code: "snoozed"},
 			row:     row{State: "retrying", Epoch: 1, Attempt: attempts - 1, DueIn: 60},
 		},
+		"SnoozeAsThePolicySays": {
+			handle:  func(_ *bundle, job *queue.Job[probe]) error { return job.Snooze() },
+			verdict: durable.Verdict{Do: durable.Again, After: 7 * time.Second, Code: "snoozed"},
+			row:     row{State: "retrying", Epoch: 1, DueIn: 7},
+		},
 		"SnoozeForNothing": {
 			handle: func(*bundle, *queue.Job[probe]) error { return queue.Snooze(0) },
 			row:    row{State: "staged", Epoch: 2},
@@ -366,5 +371,34 @@ func TestParseName(t *testing.T) {
 	for _, bad := range []string{"", "x:1", uuid.NewString(), uuid.NewString() + ":", uuid.NewString() + ":99999999999"} {
 		_, _, err := durable.ParseName(bad)
 		require.Error(t, err, bad)
+	}
+}
+
+// TestRunner_FinalErrorsEndTheJob: a code that the policy names as final is a death with the hook.
+func TestRunner_FinalErrorsEndTheJob(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, durable.Timing{})
+	died := ""
+	h := &handler{
+		handle: func(context.Context, *queue.Job[probe]) error { return errHandler },
+		dead: func(_ context.Context, _ pgx.Tx, _ probe, code string) error {
+			died = code
+
+			return nil
+		},
+	}
+
+	for code, verdict := range map[string]durable.Verdict{
+		"hopeless": {Do: durable.Bury, Code: "hopeless"},
+		"hopeful":  {Do: durable.Again, After: 10 * time.Second, Code: "hopeful", Spent: true},
+	} {
+		reg := queue.NewRegistry(kinds())
+		queue.Register(reg, h)
+
+		died = ""
+		runner := durable.NewRunner(b.queue, reg, durable.RunnerOptions{Code: func(error) string { return code }})
+		require.Equal(t, verdict, runner.Work(t.Context(), b.stage()))
+		require.Equal(t, verdict.Do == durable.Bury, died == code)
 	}
 }

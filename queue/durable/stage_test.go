@@ -213,8 +213,7 @@ func TestWake(t *testing.T) {
 		require.Equal(t, "retrying", b.row(task).State)
 
 		wake(b, "k")
-		require.Equal(t, "staged", b.row(task).State)
-		require.LessOrEqual(t, b.row(task).DueIn, 0.0, "one that comes after the failure")
+		require.LessOrEqual(t, b.row(task).DueIn, 0.0, "one that comes after the failure does the same")
 	})
 
 	// The run that a wake brought about has seen what it was for; one that comes during that run

@@ -369,6 +369,17 @@ func (q *Queries) AuditOf(ctx context.Context, db DBTX, id uuid.UUID) ([]AuditOf
 	return items, nil
 }
 
+const auditPurge = `-- name: AuditPurge :one
+select job_audit_purge($1)
+`
+
+func (q *Queries) AuditPurge(ctx context.Context, db DBTX, most int32) (int64, error) {
+	row := db.QueryRow(ctx, auditPurge, most)
+	var job_audit_purge int64
+	err := row.Scan(&job_audit_purge)
+	return job_audit_purge, err
+}
+
 const jobCounts = `-- name: JobCounts :many
 select kind, queue, (case when canceling then 'canceling' else state end)::text as state, count(*) as jobs,
        greatest(max(extract(epoch from clock_timestamp() - run_at)), 0)::float8 as late
