@@ -2,7 +2,6 @@ package asynqueue
 
 import (
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -132,22 +131,3 @@ type shared struct{ client redis.UniversalClient }
 
 // MakeRedisClient implements asynq.RedisConnOpt.
 func (s shared) MakeRedisClient() any { return s.client }
-
-// logger passes on what asynq says. Its texts hold task names, queues and Redis's errors.
-type logger struct{ log *slog.Logger }
-
-func (l logger) Debug(args ...any) {
-	l.log.Debug("asynq said", slog.String("text", fmt.Sprint(args...)))
-}
-func (l logger) Info(args ...any) {
-	l.log.Debug("asynq said", slog.String("text", fmt.Sprint(args...)))
-}
-func (l logger) Warn(args ...any) {
-	l.log.Debug("asynq said", slog.String("text", fmt.Sprint(args...)))
-}
-func (l logger) Error(args ...any) {
-	l.log.Warn("asynq said", slog.String("text", fmt.Sprint(args...)))
-}
-func (l logger) Fatal(args ...any) {
-	l.log.Error("asynq said", slog.String("text", fmt.Sprint(args...)))
-}

@@ -43,9 +43,10 @@ type collector struct {
 	log    *slog.Logger
 	descs  descs
 
-	mu       sync.Mutex
-	weights  map[string]weight
-	complain time.Time // not before
+	seldom seldom
+
+	mu      sync.Mutex
+	weights map[string]weight
 }
 
 // weight is what a queue was found to take.
@@ -153,13 +154,9 @@ func (c *collector) collect(ctx context.Context, queue string, out chan<- promet
 	tell(c.descs.memory, prometheus.GaugeValue, bytes)
 }
 
-// warn says once a minute at most what kept a queue from being measured.
+// warn says, seldom, what kept a queue from being measured.
 func (c *collector) warn(ctx context.Context, queue string, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-
-	if now := time.Now(); now.After(c.complain) {
-		c.complain = now.Add(time.Minute)
-		c.log.WarnContext(ctx, "queue was not measured", slog.String("queue", queue), slog.Any("error", err))
+	if unsaid, ok := c.seldom.allow(); ok {
+		c.log.WarnContext(ctx, "queue was not measured", slog.String("queue", queue), slog.Any("error", err), slog.Int("unsaid", unsaid))
 	}
 }

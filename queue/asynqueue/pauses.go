@@ -20,6 +20,7 @@ type Pauses struct {
 	pusher *Pusher
 	admin  *durable.Admin
 	log    *slog.Logger
+	seldom seldom
 }
 
 // NewPauses returns what keeps asynq's pauses as admin has them.
@@ -61,7 +62,9 @@ func (p *Pauses) Run(ctx context.Context) error {
 
 	for {
 		if err := p.once(ctx); err != nil && ctx.Err() == nil {
-			p.log.WarnContext(ctx, "pauses were not applied", slog.Any("error", err))
+			if unsaid, ok := p.seldom.allow(); ok {
+				p.log.WarnContext(ctx, "pauses were not applied", slog.Any("error", err), slog.Int("unsaid", unsaid))
+			}
 		}
 
 		select {

@@ -147,7 +147,7 @@ func (s *Server) newServer(g Group, concurrency int) *asynq.Server {
 		DelayedTaskCheckInterval: time.Second,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
-		Logger:                   logger{s.log},
+		Logger:                   newLogger(s.log),
 		LogLevel:                 asynq.WarnLevel,
 		// Never reached: asynq would put tasks back while their handlers run.
 		ShutdownTimeout: s.o.ExitWithin + time.Minute,

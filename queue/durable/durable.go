@@ -150,6 +150,9 @@ type Queue struct {
 	db      *db.Queries
 	metrics *metrics
 
+	refusals   refusals
+	complaints complaints
+
 	pushes chan pushing // hints from commits, to be pushed off their path
 	marks  chan Task    // pushed, to be marked so
 }

@@ -3,7 +3,6 @@ package durable
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -43,9 +42,11 @@ func (q *Queue) Maintain(ctx context.Context) error {
 // engine was away, or its time has come near.
 func (q *Queue) relay(ctx context.Context) {
 	for ctx.Err() == nil {
+		refused := q.refusals.now()
+
 		pass, cancel := context.WithTimeout(ctx, passTimeout)
 		rows, err := q.db.JobRelay(pass, q.pool, db.JobRelayParams{
-			Ahead: q.timing.Ahead.Seconds(), Older: q.timing.RelayAfter.Seconds(), MaxRows: relayBatch,
+			Ahead: q.timing.Ahead.Seconds(), Older: q.timing.RelayAfter.Seconds(), Refused: refused, MaxRows: relayBatch,
 		})
 
 		cancel()
@@ -64,16 +65,14 @@ func (q *Queue) relay(ctx context.Context) {
 			}
 		}
 
-		// Less than all: the engine is unwell, and asking faster does not heal it.
-		if sent := q.pushAll(ctx, ps); sent < len(ps) || len(ps) < relayBatch {
-			return
-		}
-	}
-}
+		sent := q.pushAll(ctx, ps)
 
-// complain logs what a loop could not do, unless it is only being stopped.
-func (q *Queue) complain(ctx context.Context, what string, err error) {
-	if ctx.Err() == nil {
-		q.log.WarnContext(ctx, what, slog.Any("error", err)) //nolint:sloglint // each caller's text is constant
+		switch {
+		case sent == len(ps) && len(ps) < relayBatch:
+			return
+		case sent == 0 && len(q.refusals.now()) <= len(refused):
+			return // the engine is unwell, and asking faster does not heal it
+		default: // the jobs of other queues come behind those of one that was just found refused
+		}
 	}
 }

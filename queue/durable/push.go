@@ -80,7 +80,16 @@ func (q *Queue) push(ctx context.Context, p pushing) bool {
 	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
 	defer cancel()
 
-	if err := q.pusher.Push(ctx, p.Push); err != nil {
+	if !q.refusals.ask(p.Queue) {
+		q.metrics.count(p.Kind, p.Queue, eventPushFailed)
+
+		return false
+	}
+
+	err := q.pusher.Push(ctx, p.Push)
+	q.refusals.tell(p.Queue, err)
+
+	if err != nil {
 		q.log.DebugContext(ctx, "push failed, left to the relay", slog.String("job_id", p.ID.String()), slog.String("kind", p.Kind), slog.Any("error", err))
 		q.metrics.count(p.Kind, p.Queue, eventPushFailed)
 

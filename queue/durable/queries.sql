@@ -173,6 +173,7 @@ select id, kind, queue, epoch, run_at from job
 where state = 'staged'
   and run_at <= clock_timestamp() + sqlc.arg(ahead)::float8 * interval '1 second'
   and staged_at <= clock_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
+  and queue <> all(sqlc.arg(refused)::text[])
 order by run_at
 limit sqlc.arg(max_rows)
 for no key update skip locked;
@@ -213,6 +214,7 @@ returning job.id, job.kind, job.queue, job.epoch, job.state, job.run_at;
 -- name: JobOverdue :many
 select id, kind, queue, epoch from job
 where state in ('pushed', 'retrying') and run_at < clock_timestamp() - sqlc.arg(overdue)::float8 * interval '1 second'
+  and queue <> all(sqlc.arg(silent)::text[])
 order by run_at
 limit 1000;
 

@@ -31,15 +31,14 @@ func (r *rebuilder) pass(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, rebuildTimeout)
 	defer cancel()
 
-	// A queue that does not answer is no reason to leave the others.
-	marks, err := r.q.pusher.Beat(ctx, r.q.kinds.Queues())
-	if err != nil {
+	marks := ask(ctx, r.q.kinds.Queues(), r.q.pusher.Beat)
+	if err := marks.err(); err != nil {
 		r.q.complain(ctx, "the engine's marks were not read", err)
 	}
 
 	var lost []Mark
 
-	for _, m := range marks {
+	for _, m := range marks.all() {
 		if m.Whole && m.Count > r.seen[m.Queue] {
 			r.seen[m.Queue] = m.Count
 		} else {

@@ -2,7 +2,10 @@ package durable
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,27 +30,37 @@ func (r *reconciler) pass(ctx context.Context) {
 	look, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 
-	if err := r.abandoned(look); err != nil {
+	active := ask(look, r.q.kinds.Queues(), r.q.pusher.Active)
+	if err := active.err(); err != nil {
 		r.q.complain(ctx, "active tasks were not compared", err)
 	}
 
-	if err := r.overdue(look); err != nil {
+	if err := r.abandoned(look, active.all()); err != nil {
+		r.q.complain(ctx, "active tasks were not compared", err)
+	}
+
+	silent := active.silent()
+
+	if err := r.overdue(look, silent); err != nil {
 		r.q.complain(ctx, "overdue jobs were not compared", err)
 	}
 
-	if err := r.q.pusher.Tidy(look, r.q.kinds.Queues()); err != nil {
+	tidied := ask(look, except(r.q.kinds.Queues(), silent), func(ctx context.Context, queues []string) ([]struct{}, error) {
+		return nil, r.q.pusher.Tidy(ctx, queues)
+	})
+	if err := tidied.err(); err != nil {
 		r.q.complain(ctx, "dead tasks were not tidied", err)
 	}
 }
 
+// except returns those that are not among others.
+func except(queues, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(queues), func(q string) bool { return slices.Contains(others, q) })
+}
+
 // abandoned finds tasks that were active in two passes though their row is not running: the
 // engine's answer to the worker was lost, or the worker's answer to the engine.
-func (r *reconciler) abandoned(ctx context.Context) error {
-	tasks, err := r.q.pusher.Active(ctx, r.q.kinds.Queues())
-	if err != nil {
-		return err
-	}
-
+func (r *reconciler) abandoned(ctx context.Context, tasks []Task) error {
 	now := make(map[string]bool, len(tasks))
 
 	var twice []Task
@@ -97,9 +110,10 @@ func (r *reconciler) abandoned(ctx context.Context) error {
 }
 
 // overdue asks the engine about rows that should have been claimed by now. Most only wait for a
-// free worker; the oldest are asked first, and those come first anyway.
-func (r *reconciler) overdue(ctx context.Context) error {
-	rows, err := r.q.db.JobOverdue(ctx, r.q.pool, r.q.timing.Overdue.Seconds())
+// free worker; the oldest are asked first, and those come first anyway. Queues that are silent are
+// left for later.
+func (r *reconciler) overdue(ctx context.Context, silent []string) error {
+	rows, err := r.q.db.JobOverdue(ctx, r.q.pool, db.JobOverdueParams{Overdue: r.q.timing.Overdue.Seconds(), Silent: silent})
 	if err != nil {
 		return err
 	}
@@ -107,14 +121,14 @@ func (r *reconciler) overdue(ctx context.Context) error {
 	now := time.Now()
 	asked := make(map[string]time.Time, len(rows))
 
-	var ask []Task
+	var asks []Task
 
 	for _, row := range rows {
 		t := Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind}
 		at := r.asked[t.Name()]
 
 		if now.Sub(at) >= r.q.timing.AskAgain {
-			ask = append(ask, t)
+			asks = append(asks, t)
 			at = now
 		}
 
@@ -123,26 +137,38 @@ func (r *reconciler) overdue(ctx context.Context) error {
 
 	r.asked = asked
 
-	if len(ask) == 0 {
+	if len(asks) == 0 {
 		return nil
 	}
 
-	alive, err := r.q.pusher.Alive(ctx, ask)
+	gone, err := r.gone(ctx, asks)
 	if err != nil {
 		clear(r.asked)
-
-		return err
 	}
 
-	var gone []Task
+	return errors.Join(err, r.renew(ctx, gone))
+}
 
-	for i, t := range ask {
-		if !alive[i] {
-			gone = append(gone, t)
+// gone returns those tasks that the engine says it has no more.
+func (r *reconciler) gone(ctx context.Context, tasks []Task) (gone []Task, err error) {
+	byQueue := map[string][]Task{}
+	for _, t := range tasks {
+		byQueue[t.Queue] = append(byQueue[t.Queue], t)
+	}
+
+	found := ask(ctx, slices.Collect(maps.Keys(byQueue)), func(ctx context.Context, queues []string) (gone []Task, err error) {
+		alive, err := r.q.pusher.Alive(ctx, byQueue[queues[0]])
+
+		for i, t := range byQueue[queues[0]] {
+			if err == nil && !alive[i] {
+				gone = append(gone, t)
+			}
 		}
-	}
 
-	return r.renew(ctx, gone)
+		return gone, err
+	})
+
+	return found.all(), found.err()
 }
 
 // renew pushes jobs again under a new epoch. No lease was lost, so none is counted.

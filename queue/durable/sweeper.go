@@ -60,9 +60,13 @@ func (s *sweeper) pass(ctx context.Context) {
 			s.q.metrics.count(r.Kind, r.Queue, eventDead)
 			s.q.log.ErrorContext(ctx, "poison job was set aside", slog.String("job_id", r.ID.String()), slog.String("kind", r.Kind))
 
-			if err := s.q.pusher.Bury(ctx, t); err != nil {
+			one, cancel := context.WithTimeout(ctx, pushTimeout)
+
+			if err := s.q.pusher.Bury(one, t); err != nil {
 				s.q.complain(ctx, "poison task was not buried", err)
 			}
+
+			cancel()
 
 			continue
 		}

@@ -427,9 +427,15 @@ func (q *Queries) JobMark(ctx context.Context, db DBTX, arg JobMarkParams) error
 const jobOverdue = `-- name: JobOverdue :many
 select id, kind, queue, epoch from job
 where state in ('pushed', 'retrying') and run_at < clock_timestamp() - $1::float8 * interval '1 second'
+  and queue <> all($2::text[])
 order by run_at
 limit 1000
 `
+
+type JobOverdueParams struct {
+	Overdue float64
+	Silent  []string
+}
 
 type JobOverdueRow struct {
 	ID    uuid.UUID
@@ -438,8 +444,8 @@ type JobOverdueRow struct {
 	Epoch int32
 }
 
-func (q *Queries) JobOverdue(ctx context.Context, db DBTX, overdue float64) ([]JobOverdueRow, error) {
-	rows, err := db.Query(ctx, jobOverdue, overdue)
+func (q *Queries) JobOverdue(ctx context.Context, db DBTX, arg JobOverdueParams) ([]JobOverdueRow, error) {
+	rows, err := db.Query(ctx, jobOverdue, arg.Overdue, arg.Silent)
 	if err != nil {
 		return nil, err
 	}
@@ -512,14 +518,16 @@ select id, kind, queue, epoch, run_at from job
 where state = 'staged'
   and run_at <= clock_timestamp() + $1::float8 * interval '1 second'
   and staged_at <= clock_timestamp() - $2::float8 * interval '1 second'
+  and queue <> all($3::text[])
 order by run_at
-limit $3
+limit $4
 for no key update skip locked
 `
 
 type JobRelayParams struct {
 	Ahead   float64
 	Older   float64
+	Refused []string
 	MaxRows int32
 }
 
@@ -532,7 +540,12 @@ type JobRelayRow struct {
 }
 
 func (q *Queries) JobRelay(ctx context.Context, db DBTX, arg JobRelayParams) ([]JobRelayRow, error) {
-	rows, err := db.Query(ctx, jobRelay, arg.Ahead, arg.Older, arg.MaxRows)
+	rows, err := db.Query(ctx, jobRelay,
+		arg.Ahead,
+		arg.Older,
+		arg.Refused,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
