@@ -170,7 +170,14 @@ CREATE TABLE public.ai_task (
     admitted_at timestamp with time zone,
     finished_at timestamp with time zone,
     deleted_at timestamp with time zone,
+    reference_upload_id uuid,
+    reference_key text,
+    served_model text,
+    progress real,
+    provider_position integer,
     CONSTRAINT ai_task_check CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))),
+    CONSTRAINT ai_task_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
+    CONSTRAINT ai_task_provider_position_check CHECK ((provider_position >= 0)),
     CONSTRAINT ai_task_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'submitting'::text, 'running'::text, 'storing'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))
 );
 
@@ -195,6 +202,14 @@ COMMENT ON COLUMN public.ai_task.metadata IS 'erase: row with the task';
 COMMENT ON COLUMN public.ai_task.failure_code IS 'erase: row with the task';
 
 COMMENT ON COLUMN public.ai_task.support_code IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.reference_key IS 'erase: row with the task; the object is the upload''s';
+
+COMMENT ON COLUMN public.ai_task.served_model IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_task.progress IS 'What the provider last said, 0 to 1. Null: it said nothing.';
+
+COMMENT ON COLUMN public.ai_task.provider_position IS 'How many are before it at the provider. Null: it said nothing.';
 
 CREATE TABLE public.api_key (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -372,6 +387,19 @@ ALTER TABLE public.job_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.model_breaker (
+    model text NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    opened_at timestamp with time zone,
+    probed_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.model_breaker IS 'How a model has been doing. Opened: it is left alone, but for one probe each while.';
+
+COMMENT ON COLUMN public.model_breaker.model IS 'erase: a name from the catalogue; never';
+
+COMMENT ON COLUMN public.model_breaker.failures IS 'Failures in a row, over all workers.';
+
 CREATE TABLE public.provider_attempt (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     task_id uuid NOT NULL,
@@ -389,6 +417,7 @@ CREATE TABLE public.provider_attempt (
     callback_at timestamp with time zone,
     finished_at timestamp with time zone,
     erased_at timestamp with time zone,
+    model text,
     CONSTRAINT provider_attempt_state_check CHECK ((state = ANY (ARRAY['intent'::text, 'unknown'::text, 'submitted'::text, 'done'::text, 'abandoned'::text])))
 );
 
@@ -409,6 +438,8 @@ COMMENT ON COLUMN public.provider_attempt.cancel_url IS 'erase: row with the tas
 COMMENT ON COLUMN public.provider_attempt.callback IS 'erase: null when the attempt ends; row with the task';
 
 COMMENT ON COLUMN public.provider_attempt.error_code IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.provider_attempt.model IS 'erase: row with the task';
 
 CREATE TABLE public.queue_pause (
     queue text NOT NULL,
@@ -509,6 +540,9 @@ ALTER TABLE ONLY public.job_audit
 ALTER TABLE ONLY public.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.model_breaker
+    ADD CONSTRAINT model_breaker_pkey PRIMARY KEY (model);
+
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_pkey PRIMARY KEY (id);
 
@@ -535,6 +569,8 @@ CREATE INDEX ai_task_admitted_idx ON public.ai_task USING btree (provider, user_
 CREATE INDEX ai_task_deadline_idx ON public.ai_task USING btree (deadline_at) WHERE (finished_at IS NULL);
 
 CREATE INDEX ai_task_history_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
+
+CREATE INDEX ai_task_reference_idx ON public.ai_task USING btree (reference_upload_id) WHERE (reference_upload_id IS NOT NULL);
 
 CREATE INDEX ai_task_waiting_idx ON public.ai_task USING btree (provider, user_id, created_at, id) WHERE ((status = 'queued'::text) AND (admitted_at IS NULL));
 
@@ -641,6 +677,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_app;
 GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_app;
 
 GRANT USAGE ON SEQUENCE public.job_audit_id_seq TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_breaker TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_app;
 
