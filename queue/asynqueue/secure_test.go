@@ -77,7 +77,7 @@ func everything(t *testing.T, redisURL string) {
 	s := setup(t, redisURL, durable.Timing{})
 	require.NoError(t, asynqueue.Check(t.Context(), s.client))
 
-	s.background(s.queue.Maintain)
+	s.maintain()
 
 	cron, err := durable.NewCron(s.queue, queue.Schedule{
 		Name: "chore", Spec: "0 3 * * *", CatchUp: time.Hour, Args: func(time.Time) queue.Args { return probe{} },
