@@ -175,6 +175,8 @@ CREATE TABLE public.ai_task (
     served_model text,
     progress real,
     provider_position integer,
+    favourite_at timestamp with time zone,
+    remix_of uuid,
     CONSTRAINT ai_task_check CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))),
     CONSTRAINT ai_task_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT ai_task_provider_position_check CHECK ((provider_position >= 0)),
@@ -210,6 +212,8 @@ COMMENT ON COLUMN public.ai_task.served_model IS 'erase: row with the task';
 COMMENT ON COLUMN public.ai_task.progress IS 'What the provider last said, 0 to 1. Null: it said nothing.';
 
 COMMENT ON COLUMN public.ai_task.provider_position IS 'How many are before it at the provider. Null: it said nothing.';
+
+COMMENT ON COLUMN public.ai_task.remix_of IS 'The generation that this one took its request from; an id, which goes with the row.';
 
 CREATE TABLE public.api_key (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -260,26 +264,35 @@ CREATE TABLE public.generation_event (
     sequence bigint NOT NULL,
     status text NOT NULL,
     image_index smallint,
-    at timestamp with time zone DEFAULT now() NOT NULL
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    user_id uuid NOT NULL,
+    user_sequence bigint NOT NULL
 );
 
 COMMENT ON TABLE public.generation_event IS 'Every change of a generation that a watcher sees, by status_sequence.';
 
 COMMENT ON COLUMN public.generation_event.status IS 'erase: row with the task';
 
+COMMENT ON COLUMN public.generation_event.user_sequence IS 'Number among all events and deletions of the user.';
+
 CREATE TABLE public.generation_tombstone (
     task_id uuid NOT NULL,
     user_id uuid NOT NULL,
-    deleted_at timestamp with time zone DEFAULT now() NOT NULL
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
+    user_sequence bigint NOT NULL
 );
 
 COMMENT ON TABLE public.generation_tombstone IS 'A deleted generation, so that its owner gets 410 rather than 404 for a while. Holds nothing but ids.';
+
+COMMENT ON COLUMN public.generation_tombstone.user_sequence IS 'Number among all events and deletions of the user.';
 
 CREATE TABLE public.generation_user (
     user_id uuid NOT NULL,
     ref text DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text) NOT NULL,
     plan text DEFAULT 'free'::text NOT NULL,
-    last_admitted_at timestamp with time zone
+    last_admitted_at timestamp with time zone,
+    event_sequence bigint DEFAULT 0 NOT NULL,
+    event_floor bigint DEFAULT 0 NOT NULL
 );
 
 COMMENT ON TABLE public.generation_user IS 'What generation knows of a user: a random name for object keys and hints, the plan, and when they last got a turn.';
@@ -287,6 +300,10 @@ COMMENT ON TABLE public.generation_user IS 'What generation knows of a user: a r
 COMMENT ON COLUMN public.generation_user.ref IS 'erase: row with the account';
 
 COMMENT ON COLUMN public.generation_user.plan IS 'erase: row with the account';
+
+COMMENT ON COLUMN public.generation_user.event_sequence IS 'Number of the user''s last event. Raised under the row''s lock, so no number is seen before a smaller one.';
+
+COMMENT ON COLUMN public.generation_user.event_floor IS 'Up to here, deletions have been forgotten: whoever saw no more than that begins anew.';
 
 CREATE TABLE public.idempotency_record (
     user_id uuid NOT NULL,
@@ -522,8 +539,14 @@ ALTER TABLE ONLY public.auth_mail
 ALTER TABLE ONLY public.generation_event
     ADD CONSTRAINT generation_event_pkey PRIMARY KEY (task_id, sequence);
 
+ALTER TABLE ONLY public.generation_event
+    ADD CONSTRAINT generation_event_user_key UNIQUE (user_id, user_sequence);
+
 ALTER TABLE ONLY public.generation_tombstone
     ADD CONSTRAINT generation_tombstone_pkey PRIMARY KEY (task_id);
+
+ALTER TABLE ONLY public.generation_tombstone
+    ADD CONSTRAINT generation_tombstone_user_key UNIQUE (user_id, user_sequence);
 
 ALTER TABLE ONLY public.generation_user
     ADD CONSTRAINT generation_user_pkey PRIMARY KEY (user_id);
@@ -568,9 +591,15 @@ CREATE INDEX ai_task_admitted_idx ON public.ai_task USING btree (provider, user_
 
 CREATE INDEX ai_task_deadline_idx ON public.ai_task USING btree (deadline_at) WHERE (finished_at IS NULL);
 
+CREATE INDEX ai_task_favourite_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE ((favourite_at IS NOT NULL) AND (deleted_at IS NULL));
+
 CREATE INDEX ai_task_history_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 
+CREATE INDEX ai_task_measured_idx ON public.ai_task USING btree (model, finished_at DESC) WHERE ((admitted_at IS NOT NULL) AND (status = ANY (ARRAY['succeeded'::text, 'partial'::text])));
+
 CREATE INDEX ai_task_reference_idx ON public.ai_task USING btree (reference_upload_id) WHERE (reference_upload_id IS NOT NULL);
+
+CREATE INDEX ai_task_remix_idx ON public.ai_task USING btree (remix_of) WHERE (remix_of IS NOT NULL);
 
 CREATE INDEX ai_task_waiting_idx ON public.ai_task USING btree (provider, user_id, created_at, id) WHERE ((status = 'queued'::text) AND (admitted_at IS NULL));
 

@@ -116,15 +116,11 @@ func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order) error {
 		return err
 	}
 
-	err = s.db.EventInsert(ctx, tx, db.EventInsertParams{TaskID: o.id, Sequence: 1, Status: string(StatusQueued), At: now})
-	if err != nil {
-		return fmt.Errorf("insert event: %w", err)
-	}
-
 	s.metrics.accepted.WithLabelValues(o.model.ID).Inc()
 	tx.AfterCommit(s.WantAdmission)
+	tx.AfterCommit(func() { s.Hints.Hint(user.Ref, o.id, 1) })
 
-	return nil
+	return s.record(ctx, tx, db.EventInsertParams{TaskID: o.id, UserID: o.UserID, Sequence: 1, Status: string(StatusQueued), At: now})
 }
 
 func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, now time.Time) error {
@@ -136,7 +132,7 @@ func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, now time.Time)
 	row := db.TaskInsertParams{
 		ID: o.id, UserID: o.UserID, Provider: o.model.Provider, Model: o.model.ID, CatalogueHash: s.Catalogue.Hash,
 		Prompt: o.Prompt, Parameters: parameters, Metadata: o.Metadata, ReferenceKey: textOrNil(o.referenceKey),
-		SupportCode: newSupportCode(), CreatedAt: now, DeadlineAt: now.Add(o.deadline),
+		SupportCode: newSupportCode(), CreatedAt: now, DeadlineAt: now.Add(o.deadline), RemixOf: o.RemixOf,
 	}
 
 	if len(row.Metadata) == 0 {

@@ -99,9 +99,9 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 			return wrap(err, "choose who is next")
 		}
 
-		ids := make([]uuid.UUID, len(next))
+		ids, users := make([]uuid.UUID, len(next)), make([]uuid.UUID, len(next))
 		for i, t := range next {
-			ids[i] = t.ID
+			ids[i], users[i] = t.ID, t.UserID
 
 			if err := s.stage(ctx, tx, queue.SubmitGeneration{TaskID: t.ID}, t.ID, 0); err != nil {
 				return err
@@ -111,7 +111,11 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 		now := s.Now()
 		n = len(next)
 
-		return wrap(s.db.AdmissionMark(ctx, tx, db.AdmissionMarkParams{Ids: ids, At: &now}), "mark admitted")
+		if err := s.db.AdmissionMark(ctx, tx, db.AdmissionMarkParams{Ids: ids, At: &now}); err != nil {
+			return fmt.Errorf("mark admitted: %w", err)
+		}
+
+		return wrap(s.db.AdmissionServed(ctx, tx, db.AdmissionServedParams{UserIds: users, At: &now}), "mark users served")
 	})
 	if err != nil {
 		return 0, err

@@ -16,7 +16,7 @@ import (
 // Cancel ends the user's generation at once; telling the provider is a job. Canceling what was
 // canceled changes nothing. Errors: [ErrNotFound], [ErrDeleted], [ErrNotCancelable].
 func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation, error) {
-	if _, err := s.Get(ctx, userID, id); err != nil {
+	if _, err := s.visible(ctx, userID, id); err != nil {
 		return Generation{}, err
 	}
 
@@ -40,34 +40,6 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 	}
 
 	return s.Get(ctx, userID, id)
-}
-
-// Delete hides the user's generation at once, ending it first where it has not ended, and has
-// it erased everywhere. Deleting what was deleted is [ErrDeleted]; see also [ErrNotFound].
-func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
-	if _, err := s.Get(ctx, userID, id); err != nil {
-		return err
-	}
-
-	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-		t, err := s.lock(ctx, tx, id)
-		if notFound(err) {
-			return ErrDeleted // since the look above
-		} else if err != nil {
-			return err
-		}
-
-		if err := moot(s.end(ctx, tx, t, StatusCanceled, FailureCanceledByUser)); err != nil {
-			return err
-		}
-
-		now := s.Now()
-		if err := s.db.TaskMarkDeleted(ctx, tx, db.TaskMarkDeletedParams{ID: id, At: &now}); err != nil {
-			return fmt.Errorf("mark %s deleted: %w", id, err)
-		}
-
-		return s.stage(ctx, tx, queue.EraseGeneration{TaskID: id}, id, 0)
-	})
 }
 
 // canceler calls an attempt off at the provider and waits until nothing can come of it.

@@ -68,11 +68,11 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	t.StatusSequence++
 	t.AiTask.Status, t.FinishedAt = string(to), set.FinishedAt
 
-	err = s.db.EventInsert(ctx, tx, db.EventInsertParams{
-		TaskID: t.ID, Sequence: t.StatusSequence, Status: string(to), ImageIndex: image, At: now,
-	})
-	if err != nil {
-		return fmt.Errorf("insert event of %s: %w", t.ID, err)
+	event := db.EventInsertParams{
+		TaskID: t.ID, UserID: t.UserID, Sequence: t.StatusSequence, Status: string(to), ImageIndex: image, At: now,
+	}
+	if err := s.record(ctx, tx, event); err != nil {
+		return err
 	}
 
 	if to.Terminal() {
@@ -94,6 +94,17 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	})
 
 	return nil
+}
+
+// record writes an event, with its number among all of its user's. From here to the commit, other
+// changes of the same user wait.
+func (s *Service) record(ctx context.Context, tx pgx.Tx, e db.EventInsertParams) error {
+	n, err := s.db.EventInsert(ctx, tx, e)
+	if err == nil && n != 1 {
+		err = fmt.Errorf("user %s is not known", e.UserID)
+	}
+
+	return wrap(err, "insert event of "+e.TaskID.String())
 }
 
 // end moves a locked task to a terminal status that did not come from its provider: open

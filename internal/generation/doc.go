@@ -15,7 +15,11 @@
 //   - One function changes a status: [Service.change]. It holds the task's row lock, compares
 //     the sequence, and never leaves a terminal status. The status, its event and the jobs it
 //     causes are one transaction.
-//   - Locks are taken in one order: the task's row, then jobs' rows.
+//   - Locks are taken in one order: the task's row, then jobs' rows and its user's. Who holds a
+//     user's row, on which the changes of one user take turns, waits for no other task and, of
+//     users, only for one with a larger id.
+//   - Events are numbered per user without a gap in the order of their commits: a watcher who has
+//     seen a number has seen everything before it, or is told that it was deleted.
 //   - An attempt's row is committed before the provider is called: a call without a row cannot
 //     be. While an attempt's outcome is unknown no other attempt is made.
 //   - An image's row is committed before its objects are put, and the key is the row's: doing it

@@ -90,7 +90,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration
 	}
 
 	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
-		if err := h.db.TaskDelete(ctx, tx, db.TaskDeleteParams{ID: id, At: h.Now()}); err != nil {
+		if err := h.db.TaskDelete(ctx, tx, id); err != nil {
 			return fmt.Errorf("delete generation %s: %w", id, err)
 		}
 

@@ -78,6 +78,13 @@ type Generation struct {
 	ServedModel    string     // who made the images; empty until they come
 	Progress       *float64   // 0–1, as the provider says while it runs; nil: it says nothing
 	Images         []Image
+
+	Favourite bool
+	RemixOf   *uuid.UUID // the generation that it took its request from; it may be gone
+
+	ProviderPosition  *int       // requests that the provider has before it; nil: none, or it did not say
+	EstimatedStartAt  *time.Time // when it should get its turn; nil: it had it, or nothing is known
+	EstimatedFinishAt *time.Time // when it should end; nil: it has, it takes longer, or nothing is known
 }
 
 // Image is one image of a generation. Links are set only when it is stored.
@@ -120,12 +127,30 @@ type Event struct {
 	At         time.Time
 }
 
+// Change is one event among all of a user's, in their one order.
+type Change struct {
+	Number       int64 // rises by each event of the user's
+	GenerationID uuid.UUID
+	Deleted      bool // then nothing but At is known of it
+	Event
+
+	Generation *Generation // as it is now, beside the newest of its changes; else nil
+}
+
+// Overview is what a user has under way, as of one instant.
+type Overview struct {
+	Number      int64        // of the user's last event
+	Generations []Generation // those that have not ended, newest first
+	HasMore     bool         // there are older ones
+}
+
 // Submission is a request for images as it came in, before the catalogue has judged it.
 type Submission struct {
 	catalogue.Request
 
 	UserID          uuid.UUID
-	DeadlineSeconds *int // nil: the usual one
+	DeadlineSeconds *int       // nil: the usual one
+	RemixOf         *uuid.UUID // set by [Service.Remix]
 
 	IdempotencyKey string // empty: none
 	Fingerprint    []byte // SHA-256 of the request's meaning; with a key
@@ -135,6 +160,8 @@ type Submission struct {
 type Filter struct {
 	Statuses      []Status
 	Model         string
+	Favourite     bool      // only those
+	RemixOf       uuid.UUID // only what was made from it; zero: everything
 	CreatedAfter  *time.Time
 	CreatedBefore *time.Time
 	Limit         int       // 1–100

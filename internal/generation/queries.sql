@@ -9,13 +9,56 @@ where user_id = $1 and provider = $2 and status = 'queued' and admitted_at is nu
 
 -- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
-    support_code, created_at, deadline_at, reference_upload_id, reference_key)
+    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of)
 values (@id, @user_id, @provider, @model, @catalogue_hash, @prompt, sqlc.narg(negative_prompt), @parameters, @metadata,
-    @support_code, @created_at, @deadline_at, sqlc.narg(reference_upload_id), sqlc.narg(reference_key));
+    @support_code, @created_at, @deadline_at, sqlc.narg(reference_upload_id), sqlc.narg(reference_key),
+    sqlc.narg(remix_of));
 
--- name: EventInsert :exec
-insert into generation_event (task_id, sequence, status, image_index, at)
-values (@task_id, @sequence, @status, sqlc.narg(image_index), @at);
+-- name: UserAudience :one
+select ref from generation_user where user_id = $1;
+
+-- name: EventInsert :execrows
+-- The number among all events of the user comes from a counter and not from a sequence: its row is
+-- locked until the commit, so whoever sees a number has seen every smaller one.
+with counter as (
+    update generation_user set event_sequence = event_sequence + 1 where user_id = @user_id returning event_sequence
+)
+insert into generation_event (task_id, sequence, status, image_index, at, user_id, user_sequence)
+select @task_id, @sequence, @status, sqlc.narg(image_index), @at, @user_id, event_sequence from counter;
+
+-- name: TombstoneInsert :execrows
+with counter as (
+    update generation_user set event_sequence = event_sequence + 1 where user_id = @user_id returning event_sequence
+)
+insert into generation_tombstone (task_id, user_id, deleted_at, user_sequence)
+select @task_id, @user_id, @at, event_sequence from counter;
+
+-- name: UserEventState :one
+select event_sequence, event_floor from generation_user where user_id = $1;
+
+-- name: UserEventList :many
+-- Everything that happened to a user, in order; of what is deleted, that alone.
+select o.* from (
+    select e.user_sequence, e.task_id, e.sequence, e.status, e.image_index, e.at, false as deleted from generation_event e
+    where e.user_id = @user_id and e.user_sequence > @after
+        and not exists (select from generation_tombstone d where d.task_id = e.task_id)
+    union all
+    select d.user_sequence, d.task_id, 0, '', null, d.deleted_at, true from generation_tombstone d
+    where d.user_id = @user_id and d.user_sequence > @after
+) o order by o.user_sequence limit @most;
+
+-- name: TaskLive :many
+-- What of a user has not ended, newest first, and the number of the last event as of the same instant.
+select sqlc.embed(t), u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
+where t.user_id = @user_id and t.finished_at is null and t.deleted_at is null
+order by t.created_at desc, t.id desc limit @most;
+
+-- name: TaskMany :many
+select * from ai_task where id = any(@ids::uuid[]) and user_id = @user_id and deleted_at is null;
+
+-- name: TaskFavourite :execrows
+update ai_task set favourite_at = case when @favourite::boolean then coalesce(favourite_at, sqlc.arg(at)::timestamptz) end
+where id = @id and user_id = @user_id and deleted_at is null;
 
 -- name: ImageInsert :copyfrom
 insert into ai_image (id, task_id, index, key, thumbnail_key) values ($1, $2, $3, $4, $5);
@@ -49,17 +92,22 @@ select id from ai_task where deadline_at <= @now and finished_at is null
 order by deadline_at limit @most;
 
 -- name: TaskDelete :exec
-with task as (
-    delete from ai_task where id = @id returning id, user_id
-)
-insert into generation_tombstone (task_id, user_id, deleted_at)
-select id, user_id, @at from task;
+delete from ai_task where id = @id;
 
 -- name: TombstoneExists :one
 select exists (select from generation_tombstone where task_id = @id and user_id = @user_id);
 
 -- name: TombstonePurge :execrows
-delete from generation_tombstone where deleted_at < @before;
+-- Users are locked in the order of their ids, as by whoever else locks several.
+with gone as (
+    delete from generation_tombstone where deleted_at < @before returning user_id, user_sequence
+), floor as (
+    select user_id, max(user_sequence) as sequence from gone group by user_id
+), locked as (
+    select u.user_id from generation_user u join floor f on f.user_id = u.user_id order by u.user_id for no key update of u
+)
+update generation_user u set event_floor = greatest(u.event_floor, f.sequence)
+from floor f join locked l on l.user_id = f.user_id where u.user_id = f.user_id;
 
 -- name: AdmissionLock :exec
 select pg_advisory_xact_lock(hashtext('generation.admit'), hashtext(@provider::text));
@@ -92,22 +140,34 @@ select count(*) from ai_task
 where provider = @provider and admitted_at is not null and status in ('queued', 'submitting', 'running');
 
 -- name: AdmissionMark :exec
-with task as (
-    update ai_task set admitted_at = @at where id = any(@ids::uuid[]) returning user_id
-)
-update generation_user set last_admitted_at = @at where user_id in (select user_id from task);
+update ai_task set admitted_at = @at where id = any(@ids::uuid[]);
 
--- name: AdmissionPosition :one
--- How many waiting tasks get their turn before this one, in the order of AdmissionNext.
+-- name: AdmissionServed :exec
+-- After the tasks, because a change holds its task when it wants its user; in the order of their
+-- ids, as by whoever else locks several.
+with locked as (
+    select user_id from generation_user where user_id = any(@user_ids::uuid[]) order by user_id for no key update
+)
+update generation_user set last_admitted_at = @at where user_id in (select user_id from locked);
+
+-- name: AdmissionPositions :many
+-- How many waiting tasks get their turn before each of these, in the order of AdmissionNext, and
+-- how many of its own user are among them.
 with waiting as (
-    select t.id, row_number() over (order by t.turn, t.last_admitted_at nulls first, t.id) - 1 as ahead
+    select t.id, t.turn, row_number() over (order by t.turn, t.last_admitted_at nulls first, t.id) - 1 as ahead
     from (
         select t.id, u.last_admitted_at, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
         from ai_task t join generation_user u on u.user_id = t.user_id
         where t.provider = @provider and t.status = 'queued' and t.admitted_at is null
     ) t
 )
-select ahead::integer from waiting where id = @id;
+select id, ahead::integer as ahead, (turn - 1)::integer as own from waiting where id = any(@ids::uuid[]);
+
+-- name: AdmissionHeld :one
+-- How many slots are taken, of the provider and of a user, and the plan that says how many there are.
+select u.plan, (select count(*) from ai_task b where b.provider = @provider and b.admitted_at is not null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
+    (select count(*) from ai_task o where o.user_id = u.user_id and o.admitted_at is not null and o.finished_at is null)::integer as own
+from generation_user u where u.user_id = @user_id;
 
 -- name: ImageList :many
 select * from ai_image where task_id = any(@task_ids::uuid[]) order by task_id, index;

@@ -13,6 +13,7 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
+	"imagerun/internal/generation/estimate"
 	"imagerun/internal/picture"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
@@ -67,6 +68,7 @@ type Service struct {
 	breaker *accountBreaker
 	models  *modelBreakers
 	metrics *Metrics
+	took    *estimate.Estimator
 }
 
 // New returns a service. It dials nothing and starts nothing.
@@ -80,6 +82,7 @@ func New(d Deps) *Service {
 		breaker: &accountBreaker{now: d.Now},
 		models:  &modelBreakers{db: queries, pool: d.Pool, now: d.Now, log: d.Log, metrics: metrics},
 		metrics: metrics,
+		took:    estimate.New(d.Pool, d.Catalogue.IDs(), d.Now),
 	}
 }
 

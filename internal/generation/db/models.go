@@ -71,6 +71,9 @@ type AiTask struct {
 	Progress *float32
 	// How many are before it at the provider. Null: it said nothing.
 	ProviderPosition *int32
+	FavouriteAt      *time.Time
+	// The generation that this one took its request from; an id, which goes with the row.
+	RemixOf *uuid.UUID
 }
 
 // How a model has been doing. Opened: it is left alone, but for one probe each while.

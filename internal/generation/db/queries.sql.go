@@ -26,6 +26,31 @@ func (q *Queries) AdmissionBusy(ctx context.Context, db DBTX, provider string) (
 	return count, err
 }
 
+const admissionHeld = `-- name: AdmissionHeld :one
+select u.plan, (select count(*) from ai_task b where b.provider = $1 and b.admitted_at is not null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
+    (select count(*) from ai_task o where o.user_id = u.user_id and o.admitted_at is not null and o.finished_at is null)::integer as own
+from generation_user u where u.user_id = $2
+`
+
+type AdmissionHeldParams struct {
+	Provider string
+	UserID   uuid.UUID
+}
+
+type AdmissionHeldRow struct {
+	Plan     string
+	Provider int32
+	Own      int32
+}
+
+// How many slots are taken, of the provider and of a user, and the plan that says how many there are.
+func (q *Queries) AdmissionHeld(ctx context.Context, db DBTX, arg AdmissionHeldParams) (AdmissionHeldRow, error) {
+	row := db.QueryRow(ctx, admissionHeld, arg.Provider, arg.UserID)
+	var i AdmissionHeldRow
+	err := row.Scan(&i.Plan, &i.Provider, &i.Own)
+	return i, err
+}
+
 const admissionLock = `-- name: AdmissionLock :exec
 select pg_advisory_xact_lock(hashtext('generation.admit'), hashtext($1::text))
 `
@@ -36,10 +61,7 @@ func (q *Queries) AdmissionLock(ctx context.Context, db DBTX, provider string) e
 }
 
 const admissionMark = `-- name: AdmissionMark :exec
-with task as (
-    update ai_task set admitted_at = $1 where id = any($2::uuid[]) returning user_id
-)
-update generation_user set last_admitted_at = $1 where user_id in (select user_id from task)
+update ai_task set admitted_at = $1 where id = any($2::uuid[])
 `
 
 type AdmissionMarkParams struct {
@@ -114,29 +136,68 @@ func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextP
 	return items, nil
 }
 
-const admissionPosition = `-- name: AdmissionPosition :one
+const admissionPositions = `-- name: AdmissionPositions :many
 with waiting as (
-    select t.id, row_number() over (order by t.turn, t.last_admitted_at nulls first, t.id) - 1 as ahead
+    select t.id, t.turn, row_number() over (order by t.turn, t.last_admitted_at nulls first, t.id) - 1 as ahead
     from (
         select t.id, u.last_admitted_at, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
         from ai_task t join generation_user u on u.user_id = t.user_id
         where t.provider = $2 and t.status = 'queued' and t.admitted_at is null
     ) t
 )
-select ahead::integer from waiting where id = $1
+select id, ahead::integer as ahead, (turn - 1)::integer as own from waiting where id = any($1::uuid[])
 `
 
-type AdmissionPositionParams struct {
-	ID       uuid.UUID
+type AdmissionPositionsParams struct {
+	Ids      []uuid.UUID
 	Provider string
 }
 
-// How many waiting tasks get their turn before this one, in the order of AdmissionNext.
-func (q *Queries) AdmissionPosition(ctx context.Context, db DBTX, arg AdmissionPositionParams) (int32, error) {
-	row := db.QueryRow(ctx, admissionPosition, arg.ID, arg.Provider)
-	var ahead int32
-	err := row.Scan(&ahead)
-	return ahead, err
+type AdmissionPositionsRow struct {
+	ID    uuid.UUID
+	Ahead int32
+	Own   int32
+}
+
+// How many waiting tasks get their turn before each of these, in the order of AdmissionNext, and
+// how many of its own user are among them.
+func (q *Queries) AdmissionPositions(ctx context.Context, db DBTX, arg AdmissionPositionsParams) ([]AdmissionPositionsRow, error) {
+	rows, err := db.Query(ctx, admissionPositions, arg.Ids, arg.Provider)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AdmissionPositionsRow
+	for rows.Next() {
+		var i AdmissionPositionsRow
+		if err := rows.Scan(&i.ID, &i.Ahead, &i.Own); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const admissionServed = `-- name: AdmissionServed :exec
+with locked as (
+    select user_id from generation_user where user_id = any($2::uuid[]) order by user_id for no key update
+)
+update generation_user set last_admitted_at = $1 where user_id in (select user_id from locked)
+`
+
+type AdmissionServedParams struct {
+	At      *time.Time
+	UserIds []uuid.UUID
+}
+
+// After the tasks, because a change holds its task when it wants its user; in the order of their
+// ids, as by whoever else locks several.
+func (q *Queries) AdmissionServed(ctx context.Context, db DBTX, arg AdmissionServedParams) error {
+	_, err := db.Exec(ctx, admissionServed, arg.At, arg.UserIds)
+	return err
 }
 
 const attemptAbandon = `-- name: AttemptAbandon :execrows
@@ -592,9 +653,12 @@ func (q *Queries) BreakerProbe(ctx context.Context, db DBTX, arg BreakerProbePar
 	return result.RowsAffected(), nil
 }
 
-const eventInsert = `-- name: EventInsert :exec
-insert into generation_event (task_id, sequence, status, image_index, at)
-values ($1, $2, $3, $4, $5)
+const eventInsert = `-- name: EventInsert :execrows
+with counter as (
+    update generation_user set event_sequence = event_sequence + 1 where user_id = $6 returning event_sequence
+)
+insert into generation_event (task_id, sequence, status, image_index, at, user_id, user_sequence)
+select $1, $2, $3, $4, $5, $6, event_sequence from counter
 `
 
 type EventInsertParams struct {
@@ -603,17 +667,24 @@ type EventInsertParams struct {
 	Status     string
 	ImageIndex *int16
 	At         time.Time
+	UserID     uuid.UUID
 }
 
-func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParams) error {
-	_, err := db.Exec(ctx, eventInsert,
+// The number among all events of the user comes from a counter and not from a sequence: its row is
+// locked until the commit, so whoever sees a number has seen every smaller one.
+func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParams) (int64, error) {
+	result, err := db.Exec(ctx, eventInsert,
 		arg.TaskID,
 		arg.Sequence,
 		arg.Status,
 		arg.ImageIndex,
 		arg.At,
+		arg.UserID,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const eventList = `-- name: EventList :many
@@ -797,20 +868,11 @@ func (q *Queries) TaskCountWaiting(ctx context.Context, db DBTX, arg TaskCountWa
 }
 
 const taskDelete = `-- name: TaskDelete :exec
-with task as (
-    delete from ai_task where id = $2 returning id, user_id
-)
-insert into generation_tombstone (task_id, user_id, deleted_at)
-select id, user_id, $1 from task
+delete from ai_task where id = $1
 `
 
-type TaskDeleteParams struct {
-	At time.Time
-	ID uuid.UUID
-}
-
-func (q *Queries) TaskDelete(ctx context.Context, db DBTX, arg TaskDeleteParams) error {
-	_, err := db.Exec(ctx, taskDelete, arg.At, arg.ID)
+func (q *Queries) TaskDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, taskDelete, id)
 	return err
 }
 
@@ -844,8 +906,33 @@ func (q *Queries) TaskDue(ctx context.Context, db DBTX, arg TaskDueParams) ([]uu
 	return items, nil
 }
 
+const taskFavourite = `-- name: TaskFavourite :execrows
+update ai_task set favourite_at = case when $1::boolean then coalesce(favourite_at, $2::timestamptz) end
+where id = $3 and user_id = $4 and deleted_at is null
+`
+
+type TaskFavouriteParams struct {
+	Favourite bool
+	At        time.Time
+	ID        uuid.UUID
+	UserID    uuid.UUID
+}
+
+func (q *Queries) TaskFavourite(ctx context.Context, db DBTX, arg TaskFavouriteParams) (int64, error) {
+	result, err := db.Exec(ctx, taskFavourite,
+		arg.Favourite,
+		arg.At,
+		arg.ID,
+		arg.UserID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const taskGet = `-- name: TaskGet :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 and t.user_id = $2
 `
 
@@ -887,6 +974,8 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 		&i.AiTask.ServedModel,
 		&i.AiTask.Progress,
 		&i.AiTask.ProviderPosition,
+		&i.AiTask.FavouriteAt,
+		&i.AiTask.RemixOf,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -895,9 +984,10 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 
 const taskInsert = `-- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
-    support_code, created_at, deadline_at, reference_upload_id, reference_key)
+    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, $14)
+    $10, $11, $12, $13, $14,
+    $15)
 `
 
 type TaskInsertParams struct {
@@ -915,6 +1005,7 @@ type TaskInsertParams struct {
 	DeadlineAt        time.Time
 	ReferenceUploadID *uuid.UUID
 	ReferenceKey      *string
+	RemixOf           *uuid.UUID
 }
 
 func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams) error {
@@ -933,12 +1024,77 @@ func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams)
 		arg.DeadlineAt,
 		arg.ReferenceUploadID,
 		arg.ReferenceKey,
+		arg.RemixOf,
 	)
 	return err
 }
 
+const taskLive = `-- name: TaskLive :many
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
+where t.user_id = $1 and t.finished_at is null and t.deleted_at is null
+order by t.created_at desc, t.id desc limit $2
+`
+
+type TaskLiveParams struct {
+	UserID uuid.UUID
+	Most   int32
+}
+
+type TaskLiveRow struct {
+	AiTask        AiTask
+	EventSequence int64
+}
+
+// What of a user has not ended, newest first, and the number of the last event as of the same instant.
+func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]TaskLiveRow, error) {
+	rows, err := db.Query(ctx, taskLive, arg.UserID, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TaskLiveRow
+	for rows.Next() {
+		var i TaskLiveRow
+		if err := rows.Scan(
+			&i.AiTask.ID,
+			&i.AiTask.UserID,
+			&i.AiTask.Provider,
+			&i.AiTask.Status,
+			&i.AiTask.StatusSequence,
+			&i.AiTask.Model,
+			&i.AiTask.CatalogueHash,
+			&i.AiTask.Prompt,
+			&i.AiTask.NegativePrompt,
+			&i.AiTask.Parameters,
+			&i.AiTask.Metadata,
+			&i.AiTask.FailureCode,
+			&i.AiTask.SupportCode,
+			&i.AiTask.CreatedAt,
+			&i.AiTask.DeadlineAt,
+			&i.AiTask.AdmittedAt,
+			&i.AiTask.FinishedAt,
+			&i.AiTask.DeletedAt,
+			&i.AiTask.ReferenceUploadID,
+			&i.AiTask.ReferenceKey,
+			&i.AiTask.ServedModel,
+			&i.AiTask.Progress,
+			&i.AiTask.ProviderPosition,
+			&i.AiTask.FavouriteAt,
+			&i.AiTask.RemixOf,
+			&i.EventSequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const taskLock = `-- name: TaskLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t
 `
 
@@ -976,10 +1132,67 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 		&i.AiTask.ServedModel,
 		&i.AiTask.Progress,
 		&i.AiTask.ProviderPosition,
+		&i.AiTask.FavouriteAt,
+		&i.AiTask.RemixOf,
 		&i.Ref,
 		&i.Plan,
 	)
 	return i, err
+}
+
+const taskMany = `-- name: TaskMany :many
+select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
+`
+
+type TaskManyParams struct {
+	Ids    []uuid.UUID
+	UserID uuid.UUID
+}
+
+func (q *Queries) TaskMany(ctx context.Context, db DBTX, arg TaskManyParams) ([]AiTask, error) {
+	rows, err := db.Query(ctx, taskMany, arg.Ids, arg.UserID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AiTask
+	for rows.Next() {
+		var i AiTask
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.Provider,
+			&i.Status,
+			&i.StatusSequence,
+			&i.Model,
+			&i.CatalogueHash,
+			&i.Prompt,
+			&i.NegativePrompt,
+			&i.Parameters,
+			&i.Metadata,
+			&i.FailureCode,
+			&i.SupportCode,
+			&i.CreatedAt,
+			&i.DeadlineAt,
+			&i.AdmittedAt,
+			&i.FinishedAt,
+			&i.DeletedAt,
+			&i.ReferenceUploadID,
+			&i.ReferenceKey,
+			&i.ServedModel,
+			&i.Progress,
+			&i.ProviderPosition,
+			&i.FavouriteAt,
+			&i.RemixOf,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const taskMarkDeleted = `-- name: TaskMarkDeleted :exec
@@ -997,7 +1210,7 @@ func (q *Queries) TaskMarkDeleted(ctx context.Context, db DBTX, arg TaskMarkDele
 }
 
 const taskPeek = `-- name: TaskPeek :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1
 `
 
@@ -1035,6 +1248,8 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 		&i.AiTask.ServedModel,
 		&i.AiTask.Progress,
 		&i.AiTask.ProviderPosition,
+		&i.AiTask.FavouriteAt,
+		&i.AiTask.RemixOf,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1115,16 +1330,58 @@ func (q *Queries) TombstoneExists(ctx context.Context, db DBTX, arg TombstoneExi
 	return exists, err
 }
 
-const tombstonePurge = `-- name: TombstonePurge :execrows
-delete from generation_tombstone where deleted_at < $1
+const tombstoneInsert = `-- name: TombstoneInsert :execrows
+with counter as (
+    update generation_user set event_sequence = event_sequence + 1 where user_id = $2 returning event_sequence
+)
+insert into generation_tombstone (task_id, user_id, deleted_at, user_sequence)
+select $1, $2, $3, event_sequence from counter
 `
 
+type TombstoneInsertParams struct {
+	TaskID uuid.UUID
+	UserID uuid.UUID
+	At     time.Time
+}
+
+func (q *Queries) TombstoneInsert(ctx context.Context, db DBTX, arg TombstoneInsertParams) (int64, error) {
+	result, err := db.Exec(ctx, tombstoneInsert, arg.TaskID, arg.UserID, arg.At)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const tombstonePurge = `-- name: TombstonePurge :execrows
+with gone as (
+    delete from generation_tombstone where deleted_at < $1 returning user_id, user_sequence
+), floor as (
+    select user_id, max(user_sequence) as sequence from gone group by user_id
+), locked as (
+    select u.user_id from generation_user u join floor f on f.user_id = u.user_id order by u.user_id for no key update of u
+)
+update generation_user u set event_floor = greatest(u.event_floor, f.sequence)
+from floor f join locked l on l.user_id = f.user_id where u.user_id = f.user_id
+`
+
+// Users are locked in the order of their ids, as by whoever else locks several.
 func (q *Queries) TombstonePurge(ctx context.Context, db DBTX, before time.Time) (int64, error) {
 	result, err := db.Exec(ctx, tombstonePurge, before)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const userAudience = `-- name: UserAudience :one
+select ref from generation_user where user_id = $1
+`
+
+func (q *Queries) UserAudience(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
+	row := db.QueryRow(ctx, userAudience, userID)
+	var ref string
+	err := row.Scan(&ref)
+	return ref, err
 }
 
 const userEnsure = `-- name: UserEnsure :one
@@ -1142,5 +1399,77 @@ func (q *Queries) UserEnsure(ctx context.Context, db DBTX, userID uuid.UUID) (Us
 	row := db.QueryRow(ctx, userEnsure, userID)
 	var i UserEnsureRow
 	err := row.Scan(&i.Ref, &i.Plan)
+	return i, err
+}
+
+const userEventList = `-- name: UserEventList :many
+select o.user_sequence, o.task_id, o.sequence, o.status, o.image_index, o.at, o.deleted from (
+    select e.user_sequence, e.task_id, e.sequence, e.status, e.image_index, e.at, false as deleted from generation_event e
+    where e.user_id = $1 and e.user_sequence > $2
+        and not exists (select from generation_tombstone d where d.task_id = e.task_id)
+    union all
+    select d.user_sequence, d.task_id, 0, '', null, d.deleted_at, true from generation_tombstone d
+    where d.user_id = $1 and d.user_sequence > $2
+) o order by o.user_sequence limit $3
+`
+
+type UserEventListParams struct {
+	UserID uuid.UUID
+	After  int64
+	Most   int32
+}
+
+type UserEventListRow struct {
+	UserSequence int64
+	TaskID       uuid.UUID
+	Sequence     int64
+	Status       string
+	ImageIndex   *int16
+	At           time.Time
+	Deleted      bool
+}
+
+// Everything that happened to a user, in order; of what is deleted, that alone.
+func (q *Queries) UserEventList(ctx context.Context, db DBTX, arg UserEventListParams) ([]UserEventListRow, error) {
+	rows, err := db.Query(ctx, userEventList, arg.UserID, arg.After, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UserEventListRow
+	for rows.Next() {
+		var i UserEventListRow
+		if err := rows.Scan(
+			&i.UserSequence,
+			&i.TaskID,
+			&i.Sequence,
+			&i.Status,
+			&i.ImageIndex,
+			&i.At,
+			&i.Deleted,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const userEventState = `-- name: UserEventState :one
+select event_sequence, event_floor from generation_user where user_id = $1
+`
+
+type UserEventStateRow struct {
+	EventSequence int64
+	EventFloor    int64
+}
+
+func (q *Queries) UserEventState(ctx context.Context, db DBTX, userID uuid.UUID) (UserEventStateRow, error) {
+	row := db.QueryRow(ctx, userEventState, userID)
+	var i UserEventStateRow
+	err := row.Scan(&i.EventSequence, &i.EventFloor)
 	return i, err
 }

@@ -1,0 +1,160 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/db"
+	"imagerun/internal/generation/estimate"
+)
+
+// assemble turns rows of one user into generations: parameters, images with links, place in the
+// queue, estimates.
+func (s *Service) assemble(ctx context.Context, tasks []db.AiTask) ([]Generation, error) {
+	out := make([]Generation, len(tasks))
+	at := make(map[uuid.UUID]*Generation, len(tasks))
+	ids := make([]uuid.UUID, len(tasks))
+
+	for i, t := range tasks {
+		p, err := parametersOf(t)
+		if err != nil {
+			return nil, err
+		}
+
+		out[i] = Generation{
+			ID: t.ID, UserID: t.UserID, Status: Status(t.Status), StatusSequence: t.StatusSequence,
+			Model: t.Model, Prompt: t.Prompt, NegativePrompt: t.NegativePrompt, Parameters: p, Metadata: t.Metadata,
+			FailureCode: FailureCode(orEmpty(t.FailureCode)), SupportCode: t.SupportCode,
+			CreatedAt: t.CreatedAt, DeadlineAt: t.DeadlineAt, AdmittedAt: t.AdmittedAt, FinishedAt: t.FinishedAt,
+			Favourite: t.FavouriteAt != nil, RemixOf: t.RemixOf, ReferenceID: t.ReferenceUploadID, ServedModel: orEmpty(t.ServedModel),
+		}
+		out[i].provided(t)
+		at[t.ID], ids[i] = &out[i], t.ID
+	}
+
+	if err := s.foretell(ctx, tasks, at); err != nil {
+		return nil, err
+	}
+
+	rows, err := s.db.ImageList(ctx, s.Pool, ids)
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+
+	for _, r := range rows {
+		img, err := s.image(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+
+		g := at[r.TaskID]
+		g.Images = append(g.Images, img)
+	}
+
+	return out, nil
+}
+
+// provided fills in what the provider says of a generation that it has.
+func (g *Generation) provided(t db.AiTask) {
+	if g.Status != StatusRunning {
+		return
+	}
+
+	if t.Progress != nil {
+		g.Progress = new(float64(*t.Progress))
+	} else if t.ProviderPosition != nil { // it has not begun
+		g.ProviderPosition = new(int(*t.ProviderPosition))
+	}
+}
+
+// foretell fills in what is known of the times to come: places in the queue, starts, ends.
+func (s *Service) foretell(ctx context.Context, tasks []db.AiTask, at map[uuid.UUID]*Generation) error {
+	waiting := make(map[string][]uuid.UUID) // by provider
+	live := false
+
+	for _, t := range tasks {
+		live = live || t.FinishedAt == nil
+
+		if Status(t.Status) == StatusQueued && t.AdmittedAt == nil {
+			waiting[t.Provider] = append(waiting[t.Provider], t.ID)
+		}
+	}
+
+	if !live {
+		return nil
+	}
+
+	typical, err := s.took.Typical(ctx)
+	if err != nil {
+		return err
+	}
+
+	for provider, ids := range waiting {
+		held, err := s.db.AdmissionHeld(ctx, s.Pool, db.AdmissionHeldParams{Provider: provider, UserID: tasks[0].UserID})
+		if err != nil {
+			return fmt.Errorf("count slots: %w", err)
+		}
+
+		rows, err := s.db.AdmissionPositions(ctx, s.Pool, db.AdmissionPositionsParams{Provider: provider, Ids: ids})
+		if err != nil {
+			return fmt.Errorf("read queue positions: %w", err)
+		}
+
+		for _, r := range rows { // who was admitted in the meantime has none
+			g := at[r.ID]
+			g.QueuePosition = new(int(r.Ahead))
+
+			if took, known := typical[g.Model]; known {
+				line := estimate.Line{
+					Ahead: int(r.Ahead), Busy: int(held.Provider), Slots: s.Options.Slots,
+					OwnAhead: int(r.Own), OwnBusy: int(held.Own), OwnSlots: s.slotsOf(held.Plan),
+				}
+				start := line.Start(s.Now(), took)
+				g.EstimatedStartAt, g.EstimatedFinishAt = &start, new(start.Add(took))
+			}
+		}
+	}
+
+	for _, g := range at {
+		took, known := typical[g.Model]
+		if known && g.AdmittedAt != nil && g.FinishedAt == nil && g.AdmittedAt.Add(took).After(s.Now()) {
+			g.EstimatedFinishAt = new(g.AdmittedAt.Add(took))
+		}
+	}
+
+	return nil
+}
+
+// slotsOf is how many generations of a user may be in progress. Who is on a plan that is no more
+// has the default one's.
+func (s *Service) slotsOf(plan string) int {
+	p, ok := s.Plans.Find(plan)
+	if !ok {
+		p, _ = s.Plans.Find(catalogue.DefaultPlan)
+	}
+
+	return p.Slots
+}
+
+func (s *Service) image(ctx context.Context, r db.AiImage) (Image, error) {
+	img := Image{ID: r.ID, Index: int(r.Index), Status: ImageStatus(r.Status)}
+	if img.Status != ImageStored {
+		return img, nil
+	}
+
+	img.Width, img.Height, img.Bytes, img.ContentType = int(*r.Width), int(*r.Height), *r.Bytes, *r.ContentType
+
+	var err error
+	if img.URL, img.ExpiresAt, err = s.Bucket.SignGet(ctx, r.Key); err != nil {
+		return Image{}, fmt.Errorf("sign link of image %s: %w", r.ID, err)
+	}
+
+	if img.ThumbnailURL, _, err = s.Bucket.SignGet(ctx, r.ThumbnailKey); err != nil {
+		return Image{}, fmt.Errorf("sign link of thumbnail %s: %w", r.ID, err)
+	}
+
+	return img, nil
+}

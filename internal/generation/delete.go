@@ -1,0 +1,90 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
+	"imagerun/queue"
+)
+
+// Delete hides the user's generation at once, ending it first where it has not ended, and has
+// it erased everywhere. Deleting what was deleted is [ErrDeleted]; see also [ErrNotFound].
+func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
+	if _, err := s.visible(ctx, userID, id); err != nil {
+		return err
+	}
+
+	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		t, err := s.lock(ctx, tx, id)
+		if notFound(err) || (err == nil && t.DeletedAt != nil) {
+			return ErrDeleted // since the look above
+		} else if err != nil {
+			return err
+		}
+
+		return s.remove(ctx, tx, t)
+	})
+}
+
+// remove deletes a locked task. Of what was deleted nothing but ids is remembered, so that its
+// owner's devices learn that it is gone.
+func (s *Service) remove(ctx context.Context, tx *postgres.Tx, t *task) error {
+	if err := moot(s.end(ctx, tx, t, StatusCanceled, FailureCanceledByUser)); err != nil {
+		return err
+	}
+
+	now := s.Now()
+	if err := s.db.TaskMarkDeleted(ctx, tx, db.TaskMarkDeletedParams{ID: t.ID, At: &now}); err != nil {
+		return fmt.Errorf("mark %s deleted: %w", t.ID, err)
+	}
+
+	n, err := s.db.TombstoneInsert(ctx, tx, db.TombstoneInsertParams{TaskID: t.ID, UserID: t.UserID, At: now})
+	if err == nil && n != 1 {
+		err = fmt.Errorf("user %s is not known", t.UserID)
+	}
+
+	if err != nil {
+		return fmt.Errorf("insert tombstone of %s: %w", t.ID, err)
+	}
+
+	tx.AfterCommit(func() { s.Hints.Hint(t.ref, t.ID, t.StatusSequence) })
+
+	return s.stage(ctx, tx, queue.EraseGeneration{TaskID: t.ID}, t.ID, 0)
+}
+
+// Deletion is what became of one of many to delete.
+type Deletion string
+
+// The ways that a deletion ends.
+const (
+	DeletionDone     Deletion = "deleted"
+	DeletionAlready  Deletion = "already_deleted"
+	DeletionNotFound Deletion = "not_found" // there is no such generation of the user's
+)
+
+// DeleteMany deletes each of the user's generations as [Service.Delete] does, in a transaction of
+// its own, and returns what became of each. After an error some are deleted; doing it again is
+// harmless.
+func (s *Service) DeleteMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) ([]Deletion, error) {
+	done := make([]Deletion, len(ids))
+
+	for i, id := range ids {
+		switch err := s.Delete(ctx, userID, id); {
+		case err == nil:
+			done[i] = DeletionDone
+		case errors.Is(err, ErrDeleted):
+			done[i] = DeletionAlready
+		case errors.Is(err, ErrNotFound):
+			done[i] = DeletionNotFound
+		default:
+			return nil, err
+		}
+	}
+
+	return done, nil
+}

@@ -1,0 +1,101 @@
+// Package estimate says when a generation will begin and end, from how long the latest ones took.
+// Where too few were measured it says nothing: an estimate is true or absent.
+package estimate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"imagerun/internal/clock"
+)
+
+const (
+	enough = 5                // measured generations of a model, or nothing is said of it
+	most   = 100              // the latest of each model
+	recent = 24 * time.Hour   // what is older tells nothing of now
+	fresh  = 10 * time.Second // how long one measurement serves
+	step   = 10 * time.Second // a start is rounded up to it, so that it does not change with every look
+)
+
+// Estimator measures. Safe for concurrent use.
+type Estimator struct {
+	pool   *pgxpool.Pool
+	models []string
+	now    clock.Now
+
+	mu      sync.Mutex
+	until   time.Time                // guarded by mu; when typical must be measured again
+	typical map[string]time.Duration // guarded by mu; never changed once it is here
+}
+
+// New returns an estimator for the models of these ids. It asks for nothing yet.
+func New(pool *pgxpool.Pool, models []string, now clock.Now) *Estimator {
+	return &Estimator{pool: pool, models: models, now: now}
+}
+
+// Typical returns the median time from turn to finish of each model that enough is known of.
+func (e *Estimator) Typical(ctx context.Context) (map[string]time.Duration, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	now := e.now()
+	if now.Before(e.until) {
+		return e.typical, nil
+	}
+
+	rows, err := e.pool.Query(ctx, `
+		select m.id, percentile_cont(0.5) within group (order by extract(epoch from t.finished_at - t.admitted_at))
+		from unnest($1::text[]) m (id) cross join lateral (
+			select finished_at, admitted_at from ai_task
+			where model = m.id and admitted_at is not null and status in ('succeeded', 'partial') and finished_at > $2
+			order by finished_at desc limit $3
+		) t
+		group by m.id having count(*) >= $4`, e.models, now.Add(-recent), most, enough)
+	if err != nil {
+		return nil, fmt.Errorf("measure models: %w", err)
+	}
+
+	var (
+		typical = make(map[string]time.Duration)
+		id      string
+		seconds float64
+	)
+
+	_, err = pgx.ForEachRow(rows, []any{&id, &seconds}, func() error {
+		typical[id] = time.Duration(seconds * float64(time.Second))
+
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("measure models: %w", err)
+	}
+
+	e.typical, e.until = typical, now.Add(fresh)
+
+	return typical, nil
+}
+
+// Line is where a generation waits: for a slot of its provider and for one of its user's.
+type Line struct {
+	Ahead, Busy, Slots          int // before it in all, slots taken, slots there are
+	OwnAhead, OwnBusy, OwnSlots int // the same of its own user
+}
+
+// Start is when a generation in the line gets its turn, where each takes typical: slots become
+// free at the rate at which generations end, and it needs one of both kinds.
+func (l Line) Start(now time.Time, typical time.Duration) time.Time {
+	wait := max(turns(l.Ahead, l.Busy, l.Slots, typical), turns(l.OwnAhead, l.OwnBusy, l.OwnSlots, typical))
+
+	return now.Add(wait).Truncate(step).Add(step)
+}
+
+func turns(ahead, busy, slots int, typical time.Duration) time.Duration {
+	must := max(0, ahead+1-max(0, slots-busy)) // this many have to end first
+
+	return time.Duration(must) * typical / time.Duration(max(1, slots))
+}

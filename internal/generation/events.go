@@ -1,0 +1,148 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/db"
+)
+
+const (
+	liveMost   = 100 // generations of an overview
+	changeMost = 200 // changes in one look
+	// behindMost is how many events one may have missed. Who missed more had better begin anew.
+	behindMost = 2000
+)
+
+// Events returns the changes of the user's generation after a sequence, oldest first. Errors as
+// of [Service.Get].
+func (s *Service) Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]Event, error) {
+	if _, err := s.visible(ctx, userID, id); err != nil {
+		return nil, err
+	}
+
+	rows, err := s.db.EventList(ctx, s.Pool, db.EventListParams{TaskID: id, After: after})
+	if err != nil {
+		return nil, fmt.Errorf("list events of %s: %w", id, err)
+	}
+
+	events := make([]Event, len(rows))
+	for i, r := range rows {
+		events[i] = eventOf(r.Sequence, r.Status, r.ImageIndex, r.At)
+	}
+
+	return events, nil
+}
+
+func eventOf(sequence int64, status string, image *int16, at time.Time) Event {
+	e := Event{Sequence: sequence, Status: Status(status), At: at}
+	if image != nil {
+		e.ImageIndex = new(int(*image))
+	}
+
+	return e
+}
+
+// Audience returns the random name under which hints of all of a user's generations go out.
+func (s *Service) Audience(ctx context.Context, userID uuid.UUID) (uuid.UUID, error) {
+	ref, err := s.db.UserAudience(ctx, s.Pool, userID)
+	if notFound(err) { // they look before they ask for anything
+		var user db.UserEnsureRow
+
+		user, err = s.db.UserEnsure(ctx, s.Pool, userID)
+		ref = user.Ref
+	}
+
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("find user %s: %w", userID, err)
+	}
+
+	id, err := uuid.Parse(ref)
+
+	return id, wrap(err, "read name of user "+userID.String())
+}
+
+// Overview returns what the user has under way. Changes after its number are all that is missing
+// from it.
+func (s *Service) Overview(ctx context.Context, userID uuid.UUID) (Overview, error) {
+	// First, so that what is accepted between the two looks is a change that follows.
+	state, err := s.db.UserEventState(ctx, s.Pool, userID)
+	if err != nil && !notFound(err) {
+		return Overview{}, fmt.Errorf("read last event of user %s: %w", userID, err)
+	}
+
+	rows, err := s.db.TaskLive(ctx, s.Pool, db.TaskLiveParams{UserID: userID, Most: liveMost + 1})
+	if err != nil {
+		return Overview{}, fmt.Errorf("list what user %s has under way: %w", userID, err)
+	}
+
+	o := Overview{Number: state.EventSequence, HasMore: len(rows) > liveMost}
+	tasks := make([]db.AiTask, min(len(rows), liveMost))
+
+	for i := range tasks {
+		o.Number, tasks[i] = rows[i].EventSequence, rows[i].AiTask
+	}
+
+	o.Generations, err = s.assemble(ctx, tasks)
+
+	return o, err
+}
+
+// Resumable reports whether [Service.Changes] has everything after an event, and not too much.
+func (s *Service) Resumable(ctx context.Context, userID uuid.UUID, after int64) (bool, error) {
+	state, err := s.db.UserEventState(ctx, s.Pool, userID)
+	if notFound(err) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("read last event of user %s: %w", userID, err)
+	}
+
+	return after >= state.EventFloor && after <= state.EventSequence && state.EventSequence-after <= behindMost, nil
+}
+
+// Changes returns what happened to all of the user's generations after an event, oldest first.
+// There may be more than it returns. What was deleted is one change, whatever it was before.
+func (s *Service) Changes(ctx context.Context, userID uuid.UUID, after int64) ([]Change, error) {
+	rows, err := s.db.UserEventList(ctx, s.Pool, db.UserEventListParams{UserID: userID, After: after, Most: changeMost})
+	if err != nil {
+		return nil, fmt.Errorf("list events of user %s: %w", userID, err)
+	}
+
+	changes := make([]Change, len(rows))
+	newest := make(map[uuid.UUID]int) // index of each generation's last change
+
+	for i, r := range rows {
+		changes[i] = Change{
+			Number: r.UserSequence, GenerationID: r.TaskID, Deleted: r.Deleted, Event: eventOf(r.Sequence, r.Status, r.ImageIndex, r.At),
+		}
+		newest[r.TaskID] = i
+	}
+
+	if len(rows) == 0 {
+		return changes, nil
+	}
+
+	tasks, err := s.db.TaskMany(ctx, s.Pool, db.TaskManyParams{UserID: userID, Ids: slices.Collect(maps.Keys(newest))})
+	if err != nil {
+		return nil, fmt.Errorf("read generations of user %s: %w", userID, err)
+	}
+
+	generations, err := s.assemble(ctx, tasks)
+	if err != nil {
+		return nil, err
+	}
+
+	for _, g := range generations {
+		c := &changes[newest[g.ID]]
+		if c.Sequence == g.StatusSequence { // else it has changed since: the next look has it
+			c.Generation = &g
+		}
+	}
+
+	return changes, nil
+}
