@@ -12,6 +12,8 @@ var (
 	ErrDeleted         = fault.New(fault.Gone, "deleted", "This generation was deleted.")
 	ErrNotCancelable   = fault.New(fault.Conflict, "not_cancelable", "This generation has already finished, so there is nothing to cancel.")
 	ErrQueueFull       = fault.New(fault.RateLimited, "queue_full", "Your queue is full. Wait for some of your generations to finish, or cancel some.").WithRetryAfter(10 * time.Second)
+	ErrAlbumTooLarge   = fault.New(fault.Invalid, "download_too_large", "That is too much for one download: at most 200 pictures and 1 GiB together. Download them in parts.")
+	ErrAlbumEmpty      = fault.New(fault.NotFound, "nothing_to_download", "None of these generations is yours and has a picture.")
 	ErrCallbackUnknown = fault.New(fault.NotFound, "not_found", "This callback belongs to no attempt of ours.")
 )
 
