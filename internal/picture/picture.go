@@ -1,11 +1,3 @@
-// Package picture decides whether bytes that came from outside are an image, and makes its
-// thumbnail.
-//
-// Nothing but the bytes is believed: not the sender's content type, not its width and height.
-// An image is a PNG, a JPEG or a WebP by its first bytes, small enough by its header (looked at
-// before any pixel is decoded, because a few kilobytes can claim gigabytes), and decodable to
-// its end. What is stored is exactly what came, metadata included: fal's outputs carry no
-// personal metadata, and some carry marks of their origin that must stay.
 package picture
 
 import (
@@ -18,6 +10,7 @@ import (
 	"image/png"
 
 	"golang.org/x/image/webp"
+	"golang.org/x/sync/semaphore"
 
 	"imagerun/internal/fault"
 )
@@ -31,6 +24,9 @@ var (
 	ErrFormat  = errors.New("the first bytes are not those of a png, jpeg or webp")
 	ErrTooBig  = errors.New("more bytes or pixels than allowed")
 	ErrDamaged = errors.New("damaged or incomplete")
+	// ErrAnimated is about animated WebP, of which no decoder of ours makes a picture. An animated
+	// PNG is the still picture that it begins with.
+	ErrAnimated = errors.New("not a still picture")
 )
 
 // Format is one of the formats that are stored.
@@ -57,10 +53,19 @@ func (f Format) Extension() string {
 
 // Limits bound what is decoded. Zero values take the default.
 type Limits struct {
-	MaxBytes  int // of the file; zero: 32 MiB
-	MaxPixels int // width × height; zero: 20 million, 80 MB decoded
-	MaxSide   int // of the longer side; zero: 8192
+	MaxBytes  int   // of the file; zero: 32 MiB
+	MaxPixels int   // width × height; zero: [MaxPixels]
+	MaxSide   int   // of the longer side; zero: [MaxSide]
+	MaxMemory int64 // that all pictures of an opener take at once, and so what one may; zero: 144 MiB
 }
+
+const (
+	// MaxPixels is width × height of the largest picture, unless limits say otherwise: what a phone's
+	// camera makes.
+	MaxPixels = 25_000_000
+	// MaxSide is its longer side.
+	MaxSide = 8192
+)
 
 func (l Limits) orDefaults() Limits {
 	if l.MaxBytes == 0 {
@@ -68,11 +73,15 @@ func (l Limits) orDefaults() Limits {
 	}
 
 	if l.MaxPixels == 0 {
-		l.MaxPixels = 20_000_000
+		l.MaxPixels = MaxPixels
 	}
 
 	if l.MaxSide == 0 {
-		l.MaxSide = 8192
+		l.MaxSide = MaxSide
+	}
+
+	if l.MaxMemory == 0 {
+		l.MaxMemory = 144 << 20
 	}
 
 	return l
@@ -85,11 +94,12 @@ type Info struct {
 	Height int
 }
 
-// Opener opens pictures, a bounded number at once: each takes up to 4 bytes a pixel and one
-// core. It is safe for concurrent use.
+// Opener opens pictures: a bounded number at once, because each takes a core, and as many as
+// their memory allows. It is safe for concurrent use.
 type Opener struct {
 	limits Limits
 	slots  chan struct{}
+	memory *semaphore.Weighted // bytes
 }
 
 // NewOpener returns an Opener of at most atOnce pictures at a time; zero: 2.
@@ -98,7 +108,9 @@ func NewOpener(limits Limits, atOnce int) *Opener {
 		atOnce = 2
 	}
 
-	return &Opener{limits: limits.orDefaults(), slots: make(chan struct{}, atOnce)}
+	limits = limits.orDefaults()
+
+	return &Opener{limits: limits, slots: make(chan struct{}, atOnce), memory: semaphore.NewWeighted(limits.MaxMemory)}
 }
 
 // Open proves that b is an image and makes its thumbnail, from one decoding: a JPEG of at most
@@ -111,21 +123,17 @@ func (o *Opener) Open(ctx context.Context, b []byte) (Info, []byte, error) {
 		return Info{}, nil, err
 	}
 
-	select {
-	case o.slots <- struct{}{}:
-		defer func() { <-o.slots }()
-	case <-ctx.Done():
-		return Info{}, nil, fmt.Errorf("wait for a turn to decode: %w", ctx.Err())
-	}
+	w := weigh(info, b)
 
-	img, err := decode(info.Format, b)
+	free, err := o.take(ctx, w.decode+thumbnailMemory(info), w.worst)
 	if err != nil {
 		return Info{}, nil, err
 	}
+	defer free()
 
-	// The limits were applied to the header: the pixels must agree with it.
-	if size := img.Bounds().Size(); size.X != info.Width || size.Y != info.Height {
-		return Info{}, nil, ErrNotPicture.WithCause(ErrDamaged)
+	img, err := o.decode(info, b)
+	if err != nil {
+		return Info{}, nil, err
 	}
 
 	thumb, err := thumbnail(img)
@@ -134,6 +142,48 @@ func (o *Opener) Open(ctx context.Context, b []byte) (Info, []byte, error) {
 	}
 
 	return info, thumb, nil
+}
+
+// take waits for a turn with so many bytes of memory, or for all of it if it may be more in the
+// worst case. The function it returns gives both back.
+func (o *Opener) take(ctx context.Context, memory, worst int64) (func(), error) {
+	if memory > o.limits.MaxMemory || memory+worst > o.limits.MaxMemory*3/2 {
+		return nil, ErrNotPicture.WithCause(ErrTooBig)
+	}
+
+	memory = min(memory+worst, o.limits.MaxMemory)
+
+	select {
+	case o.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a turn to decode: %w", ctx.Err())
+	}
+
+	if err := o.memory.Acquire(ctx, memory); err != nil {
+		<-o.slots
+
+		return nil, fmt.Errorf("wait for memory to decode: %w", err)
+	}
+
+	return func() {
+		o.memory.Release(memory)
+		<-o.slots
+	}, nil
+}
+
+// decode reads every pixel of what was inspected.
+func (o *Opener) decode(info Info, b []byte) (image.Image, error) {
+	img, err := decode(info.Format, b)
+	if err != nil {
+		return nil, err
+	}
+
+	// The limits were applied to the header: the pixels must agree with it.
+	if size := img.Bounds().Size(); size.X != info.Width || size.Y != info.Height {
+		return nil, ErrNotPicture.WithCause(ErrDamaged)
+	}
+
+	return img, nil
 }
 
 // Inspect looks at the beginning of b alone: it refuses what is not an image or is too large,
@@ -145,9 +195,13 @@ func Inspect(b []byte, limits Limits) (Info, error) {
 		return Info{}, ErrNotPicture.WithCause(ErrTooBig)
 	}
 
-	format, ok := sniff(b)
+	format, ok := Sniff(b)
 	if !ok {
 		return Info{}, ErrNotPicture.WithCause(ErrFormat)
+	}
+
+	if err := tricks(format, b); err != nil {
+		return Info{}, ErrNotPicture.WithCause(err)
 	}
 
 	cfg, err := decodeConfig(format, b)
@@ -167,8 +221,9 @@ func Inspect(b []byte, limits Limits) (Info, error) {
 	return Info{Format: format, Width: cfg.Width, Height: cfg.Height}, nil
 }
 
-// sniff tells the format by the first bytes (https://mimesniff.spec.whatwg.org, §6.1).
-func sniff(b []byte) (Format, bool) {
+// Sniff tells the format by the first bytes (https://mimesniff.spec.whatwg.org, §6.1). What
+// follows them may be anything.
+func Sniff(b []byte) (Format, bool) {
 	switch {
 	case bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
 		return PNG, true
@@ -181,7 +236,9 @@ func sniff(b []byte) (Format, bool) {
 	}
 }
 
-func decodeConfig(f Format, b []byte) (image.Config, error) {
+func decodeConfig(f Format, b []byte) (cfg image.Config, err error) {
+	defer survive(&err)
+
 	switch f {
 	case PNG:
 		return png.DecodeConfig(bytes.NewReader(b))
@@ -192,15 +249,17 @@ func decodeConfig(f Format, b []byte) (image.Config, error) {
 	}
 }
 
+// survive makes an error of a panic. The bytes are hostile, and the decoders are many thousand
+// lines: a panic of theirs is one bad picture, not the end of a worker.
+func survive(err *error) {
+	if r := recover(); r != nil {
+		*err = ErrNotPicture.WithCause(fmt.Errorf("%w: the decoder gave up", ErrDamaged))
+	}
+}
+
 // decode reads every pixel: a picture that was cut off fails here.
 func decode(f Format, b []byte) (img image.Image, err error) {
-	// The bytes are hostile, and the decoders are many thousand lines: a panic of theirs is one
-	// bad picture, not the end of a worker.
-	defer func() {
-		if r := recover(); r != nil {
-			img, err = nil, ErrNotPicture.WithCause(fmt.Errorf("%w: the decoder gave up", ErrDamaged))
-		}
-	}()
+	defer survive(&err)
 
 	switch f {
 	case PNG:

@@ -38,6 +38,12 @@ func thumbnail(img image.Image) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// thumbnailMemory is what the kernel takes: four floats for each pixel as wide as the thumbnail
+// and as high as the picture.
+func thumbnailMemory(info Info) int64 {
+	return 32 * int64(fit(image.Pt(info.Width, info.Height), ThumbnailSide).X) * int64(info.Height)
+}
+
 // fit returns size shrunk so that its longer side is at most limit and its shorter at least 1.
 func fit(size image.Point, limit int) image.Point {
 	longer := max(size.X, size.Y)

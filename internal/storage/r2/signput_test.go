@@ -71,7 +71,10 @@ func TestBucket_SignPut(t *testing.T) {
 		require.Equal(t, http.StatusOK, status)
 	})
 
-	t.Run("WhatIsRefused", func(t *testing.T) { refusesPuts(t, b, terms, body) })
+	t.Run("WhatIsRefused", func(t *testing.T) {
+		t.Parallel()
+		refusesPuts(t, b, terms, body)
+	})
 
 	t.Run("WritesAndNothingElse", func(t *testing.T) {
 		t.Parallel()

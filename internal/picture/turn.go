@@ -1,0 +1,187 @@
+package picture
+
+import "image"
+
+// turn is an EXIF orientation: where the first row and the first column of the stored picture are
+// in the one that is seen (CIPA DC-008, §4.6.5.1.6).
+type turn int
+
+const (
+	upright     turn = 1
+	mirrored    turn = 2 // row top, column right
+	halfTurn    turn = 3 // bottom, right
+	flipped     turn = 4 // bottom, left
+	transposed  turn = 5 // left, top
+	quarterTurn turn = 6 // right, top: to be turned clockwise
+	transversed turn = 7 // right, bottom
+	backTurn    turn = 8 // left, bottom: to be turned counter-clockwise
+)
+
+// swaps reports whether width and height change places.
+func (t turn) swaps() bool { return t >= transposed }
+
+// from returns where the pixel seen at x, y of a picture of w by h, as stored, is.
+func (t turn) from(x, y, w, h int) (sx, sy int) {
+	switch t {
+	case mirrored:
+		return w - 1 - x, y
+	case halfTurn:
+		return w - 1 - x, h - 1 - y
+	case flipped:
+		return x, h - 1 - y
+	case transposed:
+		return y, x
+	case quarterTurn:
+		return y, h - 1 - x
+	case transversed:
+		return w - 1 - y, h - 1 - x
+	case backTurn:
+		return w - 1 - y, x
+	default:
+		return x, y
+	}
+}
+
+// plane is a picture of samples of size bytes each.
+type plane struct {
+	pix           []byte
+	stride        int
+	width, height int
+	size          int
+}
+
+// turned returns the plane as it is seen.
+func (p plane) turned(t turn) plane {
+	out := plane{width: p.width, height: p.height, size: p.size}
+	if t.swaps() {
+		out.width, out.height = p.height, p.width
+	}
+
+	out.stride = out.width * out.size
+	out.pix = make([]byte, out.stride*out.height)
+
+	for y := range out.height {
+		for x := range out.width {
+			sx, sy := t.from(x, y, p.width, p.height)
+			copy(out.pix[y*out.stride+x*out.size:][:out.size], p.pix[sy*p.stride+sx*p.size:])
+		}
+	}
+
+	return out
+}
+
+// oriented returns the picture as it is seen, of the same kind.
+func oriented(img image.Image, t turn) image.Image {
+	if t == upright {
+		return img
+	}
+
+	// Decoders give images that begin at the origin of their memory.
+	single := func(pix []byte, stride, size int) (plane, image.Rectangle) {
+		p := plane{pix, stride, img.Bounds().Dx(), img.Bounds().Dy(), size}.turned(t)
+
+		return p, image.Rect(0, 0, p.width, p.height)
+	}
+
+	switch img := img.(type) {
+	case *image.Gray:
+		p, r := single(img.Pix, img.Stride, 1)
+
+		return &image.Gray{Pix: p.pix, Stride: p.stride, Rect: r}
+	case *image.Paletted:
+		p, r := single(img.Pix, img.Stride, 1)
+
+		return &image.Paletted{Pix: p.pix, Stride: p.stride, Rect: r, Palette: img.Palette}
+	case *image.RGBA:
+		p, r := single(img.Pix, img.Stride, 4)
+
+		return &image.RGBA{Pix: p.pix, Stride: p.stride, Rect: r}
+	case *image.NRGBA:
+		p, r := single(img.Pix, img.Stride, 4)
+
+		return &image.NRGBA{Pix: p.pix, Stride: p.stride, Rect: r}
+	case *image.CMYK:
+		p, r := single(img.Pix, img.Stride, 4)
+
+		return &image.CMYK{Pix: p.pix, Stride: p.stride, Rect: r}
+	case *image.YCbCr:
+		return orientedYCbCr(img, t)
+	default:
+		return img // plain leaves no other kind
+	}
+}
+
+// orientedYCbCr turns each plane. Where two pixels share a colour and their number is odd, the
+// colours may move by half a pixel, as much as subsampling itself moves them.
+func orientedYCbCr(img *image.YCbCr, t turn) image.Image {
+	ratio, ok := img.SubsampleRatio, true
+	if t.swaps() {
+		ratio, ok = swapped(ratio)
+	}
+
+	if !ok { // four pixels in a row share a colour: there is no kind for four in a column
+		img = spread(img)
+		ratio = img.SubsampleRatio
+	}
+
+	size := img.Rect.Size()
+	cw, ch := chroma(size, img.SubsampleRatio)
+	luma := plane{img.Y, img.YStride, size.X, size.Y, 1}.turned(t)
+	cb := plane{img.Cb, img.CStride, cw, ch, 1}.turned(t)
+	cr := plane{img.Cr, img.CStride, cw, ch, 1}.turned(t)
+
+	return &image.YCbCr{
+		Y: luma.pix, Cb: cb.pix, Cr: cr.pix, YStride: luma.stride, CStride: cb.stride,
+		SubsampleRatio: ratio, Rect: image.Rect(0, 0, luma.width, luma.height),
+	}
+}
+
+func swapped(r image.YCbCrSubsampleRatio) (image.YCbCrSubsampleRatio, bool) {
+	switch r {
+	case image.YCbCrSubsampleRatio422:
+		return image.YCbCrSubsampleRatio440, true
+	case image.YCbCrSubsampleRatio440:
+		return image.YCbCrSubsampleRatio422, true
+	case image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410:
+		return r, false
+	default:
+		return r, true
+	}
+}
+
+// chroma is the size of the colour planes that belong to a picture's size.
+func chroma(size image.Point, r image.YCbCrSubsampleRatio) (w, h int) {
+	across, down := 1, 1
+
+	switch r {
+	case image.YCbCrSubsampleRatio422:
+		across = 2
+	case image.YCbCrSubsampleRatio420:
+		across, down = 2, 2
+	case image.YCbCrSubsampleRatio440:
+		down = 2
+	case image.YCbCrSubsampleRatio411:
+		across = 4
+	case image.YCbCrSubsampleRatio410:
+		across, down = 4, 2
+	default:
+	}
+
+	return (size.X + across - 1) / across, (size.Y + down - 1) / down
+}
+
+// spread gives each pixel a colour of its own.
+func spread(img *image.YCbCr) *image.YCbCr {
+	out := image.NewYCbCr(image.Rectangle{Max: img.Rect.Size()}, image.YCbCrSubsampleRatio444)
+
+	for y := range out.Rect.Max.Y {
+		copy(out.Y[y*out.YStride:][:out.YStride], img.Y[y*img.YStride:])
+
+		for x := range out.Rect.Max.X {
+			from, to := img.COffset(x+img.Rect.Min.X, y+img.Rect.Min.Y), y*out.CStride+x
+			out.Cb[to], out.Cr[to] = img.Cb[from], img.Cr[from]
+		}
+	}
+
+	return out
+}
