@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -63,7 +64,36 @@ func (l *losing) DialHook(next redis.DialHook) redis.DialHook {
 }
 
 func (l *losing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if !slices.ContainsFunc(cmds, l.meant) {
+			return next(ctx, cmds)
+		}
+
+		if l.after {
+			if err := next(ctx, cmds); err != nil { // a script that is not loaded
+				return err
+			}
+		}
+
+		if l.left.Add(-1) < 0 {
+			if l.after {
+				return nil
+			}
+
+			return next(ctx, cmds)
+		}
+
+		if l.resend {
+			return next(ctx, cmds)
+		}
+
+		err := errors.New("broken pipe")
+		for _, cmd := range cmds {
+			cmd.SetErr(err)
+		}
+
+		return err
+	}
 }
 
 func (l *losing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {

@@ -25,7 +25,7 @@ type Pusher struct {
 
 // NewPusher returns a pusher over client, which stays the caller's to close.
 func NewPusher(client redis.UniversalClient) *Pusher {
-	return &Pusher{client: client, asynq: asynq.NewClientFromRedisClient(client)}
+	return &Pusher{client: client, asynq: asynq.NewClientFromRedisClient(&pipe{UniversalClient: listless{client}})}
 }
 
 // Push implements [durable.Pusher].

@@ -17,10 +17,14 @@ import (
 )
 
 const (
-	quickPoll   = 10 * time.Millisecond  // of latency groups: starts within 4 ms, 250 commands a second
-	slowPoll    = 100 * time.Millisecond // of all others
-	maxQueues   = 6                      // per server: each poll asks one after the other
-	askRedis    = time.Second            // between looks at a Redis that does not answer
+	// A server that no push wakes looks for tasks all the same: an announcement may be lost, and
+	// what was retried or paused has none.
+	quickPause = 50 * time.Millisecond  // of latency groups
+	slowPause  = 200 * time.Millisecond // of all others
+
+	fetchMost   = 100         // tasks in one reply
+	maxQueues   = 6           // per server: each look asks one after the other
+	askRedis    = time.Second // between looks at a Redis that does not answer
 	checkWithin = 5 * time.Second
 )
 
@@ -39,7 +43,7 @@ type Group struct {
 	Name        string
 	Queues      map[string]int // name → weight against the others of this group, at least 1
 	Concurrency int            // jobs at once, at least 1
-	Latency     bool           // somebody waits for these: two servers that look every 10 ms
+	Latency     bool           // somebody waits for these: two servers, which look sooner when a wake-up was lost
 }
 
 // ServerOptions say what a worker does.
@@ -56,6 +60,7 @@ type ServerOptions struct {
 // Server runs a worker: it takes tasks from asynq and gives them to the runner.
 type Server struct {
 	client  redis.UniversalClient
+	pipe    *pipe // of all asynq servers
 	runner  *durable.Runner
 	o       ServerOptions
 	log     *slog.Logger
@@ -63,10 +68,11 @@ type Server struct {
 	ready   atomic.Bool
 }
 
-// member is one asynq server and what it calls.
+// member is one asynq server, what it calls, and through what it asks for tasks.
 type member struct {
 	server  *asynq.Server
 	handler asynq.Handler
+	fetcher *fetcher
 }
 
 // NewServer returns a worker that has not started yet.
@@ -83,7 +89,7 @@ func NewServer(client redis.UniversalClient, runner *durable.Runner, o ServerOpt
 		o.ExitWithin = 60 * time.Second
 	}
 
-	s := &Server{client: client, runner: runner, o: o, log: o.Log}
+	s := &Server{client: client, pipe: &pipe{UniversalClient: client}, runner: runner, o: o, log: o.Log}
 
 	for _, g := range o.Groups {
 		if err := g.check(); err != nil {
@@ -120,39 +126,40 @@ func (g Group) check() error {
 // add makes the asynq servers of a group. They share the group's slots: after a stall of Redis
 // asynq gives slots away while their handlers still run.
 func (s *Server) add(g Group) {
-	h := handler{runner: s.runner, slots: make(chan struct{}, g.Concurrency)}
+	slots := make(chan struct{}, g.Concurrency)
 
 	if !g.Latency || g.Concurrency == 1 {
-		s.servers = append(s.servers, member{s.newServer(g, g.Concurrency), h})
+		s.servers = append(s.servers, s.newMember(g, g.Concurrency, slots))
 
 		return
 	}
 
 	s.servers = append(s.servers,
-		member{s.newServer(g, (g.Concurrency+1)/2), h},
-		member{s.newServer(g, g.Concurrency/2), h},
+		s.newMember(g, (g.Concurrency+1)/2, slots),
+		s.newMember(g, g.Concurrency/2, slots),
 	)
 }
 
-func (s *Server) newServer(g Group, concurrency int) *asynq.Server {
-	poll := slowPoll
-	if g.Latency {
-		poll = quickPoll
-	}
+func (s *Server) newMember(g Group, concurrency int, slots chan struct{}) member {
+	f := newFetcher(s.client, s.pipe, g, concurrency)
 
-	return asynq.NewServerFromRedisClient(s.client, asynq.Config{
-		Concurrency:              concurrency,
-		Queues:                   g.Queues,
-		TaskCheckInterval:        poll,
-		DelayedTaskCheckInterval: time.Second,
-		RetryDelayFunc:           retryDelay,
-		IsFailure:                isFailure,
-		Logger:                   newLogger(s.log),
-		LogLevel:                 asynq.WarnLevel,
-		// Never reached: asynq would put tasks back while their handlers run.
-		ShutdownTimeout: s.o.ExitWithin + time.Minute,
-		JanitorInterval: time.Hour, // nothing of ours is retained
-	})
+	return member{
+		server: asynq.NewServerFromRedisClient(f, asynq.Config{
+			Concurrency:              concurrency,
+			Queues:                   g.Queues,
+			TaskCheckInterval:        time.Microsecond, // the fetcher waits instead
+			DelayedTaskCheckInterval: time.Second,
+			RetryDelayFunc:           retryDelay,
+			IsFailure:                isFailure,
+			Logger:                   newLogger(s.log),
+			LogLevel:                 asynq.WarnLevel,
+			// Never reached: asynq would put tasks back while their handlers run.
+			ShutdownTimeout: s.o.ExitWithin + time.Minute,
+			JanitorInterval: time.Hour, // nothing of ours is retained
+		}),
+		handler: handler{runner: s.runner, slots: slots, fetcher: f},
+		fetcher: f,
+	}
 }
 
 // Ready reports whether the worker takes jobs: it has found Redis and is not stopping.
@@ -180,8 +187,11 @@ func (s *Server) Run(ctx context.Context) error {
 	defer beating.Wait()
 	defer stop()
 
+	beating.Go(func() { wakeUp(beats, s.client, s.servers) })
+
 	for i, m := range s.servers {
 		if err := m.server.Start(m.handler); err != nil {
+			s.quit(ctx, s.servers[:i])
 			shutdown(s.servers[:i])
 
 			return fmt.Errorf("start asynq: %w", err)
@@ -211,7 +221,7 @@ func (s *Server) stop(ctx context.Context) error {
 	go func() {
 		defer close(stopped)
 
-		parallel(s.servers, (*asynq.Server).Stop)
+		s.quit(ctx, s.servers)
 	}()
 
 	// With Redis hanging, asynq stops late; the jobs in hand do not wait for that.
@@ -250,13 +260,26 @@ func (s *Server) stop(ctx context.Context) error {
 	return nil
 }
 
-func shutdown(servers []member) { parallel(servers, (*asynq.Server).Shutdown) }
+// quit has the servers take no further task, and gives back what they have not begun.
+func (s *Server) quit(ctx context.Context, servers []member) {
+	parallel(servers, func(m member) {
+		close(m.fetcher.quit)
+		m.server.Stop()
 
-func parallel(servers []member, do func(*asynq.Server)) {
+		// Else the reconciler finds the tasks.
+		if err := m.fetcher.giveBack(ctx); err != nil {
+			s.log.WarnContext(ctx, "tasks were not given back", slog.Any("error", err))
+		}
+	})
+}
+
+func shutdown(servers []member) { parallel(servers, func(m member) { m.server.Shutdown() }) }
+
+func parallel(servers []member, do func(member)) {
 	var wg sync.WaitGroup
 
 	for _, m := range servers {
-		wg.Go(func() { do(m.server) })
+		wg.Go(func() { do(m) })
 	}
 
 	wg.Wait()
@@ -292,12 +315,15 @@ func (s *Server) awaitRedis(ctx context.Context) error {
 // handler gives asynq's tasks to the runner. There is no mux: asynq's matches kinds by prefix,
 // and the runner's registry matches exactly.
 type handler struct {
-	runner *durable.Runner
-	slots  chan struct{}
+	runner  *durable.Runner
+	slots   chan struct{}
+	fetcher *fetcher
 }
 
 // ProcessTask implements asynq.Handler.
 func (h handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
+	defer h.fetcher.returned()
+
 	name, _ := asynq.GetTaskID(ctx)
 	queue, _ := asynq.GetQueueName(ctx)
 

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	pushers     = 8               // pushes under way at once, in each of background and relay
+	pushers     = 64              // pushes under way at once, in each of background and relay
 	pushTimeout = 2 * time.Second // of one push
 	markBatch   = 500
 )

@@ -1,0 +1,118 @@
+package asynqueue
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	pipeMost    = 200             // scripts in one round trip
+	pipeLines   = 2               // round trips under way at once
+	pipeTimeout = 5 * time.Second // of one
+)
+
+// pipe is a client that sends the scripts of many callers in one round trip: what is asked for
+// while others are under way goes together, so the first goes at once. It also announces what
+// scripts push to asynq's queues, once for each queue and round trip.
+type pipe struct {
+	redis.UniversalClient
+
+	mu     sync.Mutex
+	flying int
+	calls  []*scripted
+}
+
+// scripted is one call of a script.
+type scripted struct {
+	sha1 string
+	keys []string
+	args []any
+	cmd  *redis.Cmd
+	done chan struct{}
+}
+
+// EvalSha implements redis.Scripter. A caller whose ctx ends does not hear what became of it.
+func (p *pipe) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+	c := &scripted{sha1: sha1, keys: keys, args: args, done: make(chan struct{})}
+
+	p.mu.Lock()
+	p.calls = append(p.calls, c)
+
+	if p.flying < pipeLines {
+		p.flying++
+
+		go p.work(context.WithoutCancel(ctx))
+	}
+
+	p.mu.Unlock()
+
+	select {
+	case <-c.done:
+		return c.cmd
+	case <-ctx.Done():
+		cmd := redis.NewCmd(ctx)
+		cmd.SetErr(ctx.Err())
+
+		return cmd
+	}
+}
+
+// work sends what was asked for until nothing is left.
+func (p *pipe) work(ctx context.Context) {
+	for {
+		p.mu.Lock()
+
+		n := min(len(p.calls), pipeMost)
+		if n == 0 {
+			p.flying--
+			p.mu.Unlock()
+
+			return
+		}
+
+		batch := p.calls[:n:n]
+		p.calls = p.calls[n:]
+		p.mu.Unlock()
+
+		p.send(ctx, batch)
+	}
+}
+
+func (p *pipe) send(ctx context.Context, batch []*scripted) {
+	ctx, cancel := context.WithTimeout(ctx, pipeTimeout)
+	defer cancel()
+
+	line := p.Pipeline()
+	pushed := map[string]bool{}
+
+	for _, c := range batch {
+		c.cmd = line.EvalSha(ctx, c.sha1, c.keys, c.args...)
+
+		if pushes(c.keys) {
+			pushed[queueOf(c.keys[1])] = true
+		}
+	}
+
+	for queue := range pushed {
+		announce := redis.NewIntCmd(ctx, "publish", wakeChannel(queue), "")
+		announce.SetFirstKeyPos(1) // else it goes to another node of a cluster
+		_ = line.Process(ctx, announce)
+	}
+
+	// Each command has its own error. Who is not woken looks for tasks all the same.
+	_, _ = line.Exec(ctx)
+
+	for _, c := range batch {
+		close(c.done)
+	}
+}
+
+// pushes recognises the script by which asynq's clients push a task that is due: its keys are the
+// task and the pending list.
+func pushes(keys []string) bool {
+	return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") && strings.Contains(keys[0], ":t:")
+}
