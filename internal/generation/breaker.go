@@ -7,8 +7,12 @@ import (
 	"imagerun/internal/clock"
 )
 
-// accountPause is how long submits wait after the provider refused our account.
-const accountPause = 30 * time.Second
+// How long submits wait after the provider refused our account: longer each time in a row, since
+// a gateway may refuse once what it takes a second later.
+const (
+	accountPauseMin = time.Second
+	accountPauseMax = 30 * time.Second
+)
 
 // accountBreaker keeps submits from a provider that refuses our key or finds our balance empty:
 // that is our trouble, never a user's. Each process has its own; that costs one refused call a
@@ -17,7 +21,8 @@ type accountBreaker struct {
 	now clock.Now
 
 	mu    sync.Mutex
-	until time.Time // guarded by mu
+	until time.Time     // guarded by mu
+	pause time.Duration // guarded by mu; the last one
 }
 
 // wait returns how long it is open still; zero: closed.
@@ -33,9 +38,12 @@ func (b *accountBreaker) trip() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 
-	b.until = b.now().Add(accountPause)
+	if now := b.now(); !b.until.After(now) { // those that were under way at a refusal are no news
+		b.pause = min(max(2*b.pause, accountPauseMin), accountPauseMax)
+		b.until = now.Add(b.pause)
+	}
 
-	return accountPause
+	return b.pause
 }
 
 // reset closes it.
@@ -43,5 +51,5 @@ func (b *accountBreaker) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 
-	b.until = time.Time{}
+	b.until, b.pause = time.Time{}, 0
 }
