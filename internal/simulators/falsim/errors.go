@@ -25,7 +25,7 @@ func modelErrors() []modelErrorKind {
 		{"no_media_generated", refused, "No media was generated.", "prompt", nil, false},
 		{"image_too_small", refused, "Image too small", "image_url", map[string]any{"min_height": 64, "min_width": 64}, false},
 		{"image_too_large", refused, "Image too large", "image_url", map[string]any{"max_height": 4096, "max_width": 4096}, false},
-		{"image_load_error", refused, "Failed to load the image.", "image_url", nil, false},
+		{"image_load_error", refused, loadText, "image_url", nil, false},
 		{"file_download_error", refused, downloadText, "image_url", nil, false},
 		{"face_detection_error", refused, "Could not detect a face in the image.", "image_url", nil, false},
 		{"file_too_large", refused, "File too large", "image_url", map[string]any{"max_size": maxReference}, false},
@@ -48,6 +48,7 @@ func modelErrors() []modelErrorKind {
 
 const (
 	policyText   = "The content could not be processed because it contained material flagged by a content checker."
+	loadText     = "Failed to load the image."
 	downloadText = "Failed to download the file. Please check if the URL is accessible and try again."
 )
 

@@ -28,7 +28,7 @@ type Options struct {
 	// gives new accounts 2 and rises to 40 with what was spent.)
 	Slots int
 	// AllowPrivateCallbacks lets webhooks go to private and loopback addresses and to plain
-	// http; fal drops such targets.
+	// http, and reference images come from there; fal drops such targets.
 	AllowPrivateCallbacks bool
 	// BaseURL is how the simulator names itself in the URLs it returns. Empty: from the Host of
 	// the request that submitted.
@@ -50,7 +50,9 @@ type Sim struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	hooks  *http.Client
-	posts  sync.WaitGroup // webhooks under way
+
+	references *http.Client
+	posts      sync.WaitGroup // webhooks under way
 
 	mu       sync.Mutex // guards all below
 	rng      *rand.Rand
@@ -62,18 +64,21 @@ type Sim struct {
 	queue    []*request // waiting for a slot, by turn
 	running  int
 	files    map[string]file
-	events   eventHeap
-	timer    *time.Timer
-	count    counters
-	log      []Received
-	logged   map[string]int // entries of the log by route
-	rules    []*rule
-	ruleID   int
-	hooked   []*delivery
-	waiting  []*delivery // due, but too many are under way
-	decks    map[string]*deck
-	bomb     bombs
-	posting  int
+	uploads  map[string]*upload // by path
+
+	uploadOrder []*upload // by age
+	events      eventHeap
+	timer       *time.Timer
+	count       counters
+	log         []Received
+	logged      map[string]int // entries of the log by route
+	rules       []*rule
+	ruleID      int
+	hooked      []*delivery
+	waiting     []*delivery // due, but too many are under way
+	decks       map[string]*deck
+	bomb        bombs
+	posting     int
 }
 
 // New makes a simulator. It serves nothing and starts nothing by itself.
@@ -100,12 +105,14 @@ func New(o Options) *Sim {
 
 	s := &Sim{opts: o, now: o.Now, bomb: newBombs()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	outside := &http.Transport{
+		MaxIdleConnsPerHost: maxPosts,
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, Control: s.refusePrivate}).DialContext,
+	}
+	s.references = &http.Client{Transport: outside, Timeout: referenceTimeout}
 	s.hooks = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			MaxIdleConnsPerHost: maxPosts,
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, Control: s.refusePrivate}).DialContext,
-		},
+		Transport:     outside,
 	}
 	s.rng = rand.New(rand.NewPCG(o.Seed, 0xfa1)) //nolint:gosec // a simulator
 	s.keys = []ed25519.PrivateKey{s.newKey()}
@@ -120,7 +127,7 @@ func (s *Sim) begin() {
 	s.knobs = s.opts.Knobs
 	s.knobs.start(s.opts)
 	s.requests = map[string]*request{}
-	s.files = map[string]file{}
+	s.files, s.uploads, s.uploadOrder = map[string]file{}, map[string]*upload{}, nil
 	s.order, s.queue, s.events, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil, nil
 	s.running = 0
 	s.count = counters{Stats: Stats{Disturbed: map[string]int64{}}}
@@ -179,6 +186,11 @@ func (s *Sim) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/account/billing", s.on(RouteBilling, s.platform(s.serveBilling)))
 	mux.HandleFunc("GET /v1/meta", s.on(RouteMeta, s.serveMeta))
 	mux.HandleFunc("GET /files/b/{store}/{name}", s.on(RouteMedia, s.serveFile))
+	mux.HandleFunc("POST /rest/storage/upload/initiate", s.on(RouteUpload, s.serveInitiate(false)))
+	mux.HandleFunc("POST /rest/storage/upload/initiate-multipart", s.on(RouteUpload, s.serveInitiate(true)))
+	mux.HandleFunc("PUT /files/upload/{store}/{name}", s.on(RoutePut, s.servePut))
+	mux.HandleFunc("PUT /files/multipart/{store}/{name}/{part}", s.on(RoutePut, s.servePart))
+	mux.HandleFunc("POST /files/multipart/{store}/{name}/complete", s.on(RoutePut, s.serveComplete))
 	mux.HandleFunc("/trap/", s.on(RouteTrap, s.serveTrap))
 
 	return mux

@@ -193,3 +193,16 @@ func (b *bundle) images(accepted map[string]any) []string {
 
 	return links
 }
+
+// await waits for what takes real time, such as the download of a reference.
+func (b *bundle) await(accepted map[string]any) (s reply) {
+	b.t.Helper()
+
+	require.Eventually(b.t, func() bool {
+		s = b.do("GET", link(accepted, "status_url"), "")
+
+		return s.status == http.StatusOK
+	}, 10*time.Second, time.Millisecond)
+
+	return s
+}

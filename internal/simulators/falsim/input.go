@@ -1,14 +1,9 @@
 package falsim
 
 import (
-	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"image"
-	_ "image/jpeg" // reference images given as data URIs
-	_ "image/png"
 	"math"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +14,10 @@ type input struct {
 	prompt    string
 	negative  string
 	reference string // image_url
-	width     int
+	strength  float64
+	tint      *tint // of the reference, when it has been looked at; nil: none
+	size      any   // image_size as it was given
+	width     int   // with a reference: when it has been looked at
 	height    int
 	images    int
 	seed      int64
@@ -38,17 +36,12 @@ type problem struct {
 	Input any            `json:"input,omitempty"`
 }
 
-// maxReference is what fal reads of a reference image, in bytes.
-const maxReference = 50 << 20
-
-func referenceFormats() []string { return []string{"jpeg", "png", "webp", "gif"} }
-
 // maxPixels bounds a picture: falsim has no use for bigger ones, and painting is not free.
 const maxPixels = 4096 * 4096
 
 // read validates the body against the model. Fields that the model does not know are ignored.
 func (m *model) read(body map[string]any, seed int64) (input, []problem) {
-	in := input{images: 1, seed: seed, format: m.format, safety: true}
+	in := input{images: 1, seed: seed, format: m.format, safety: true, strength: m.strength}
 
 	var problems []problem
 
@@ -75,20 +68,32 @@ func (m *model) read(body map[string]any, seed int64) (input, []problem) {
 		return in, problems
 	}
 
-	in.width, in.height = m.size(body["image_size"], in.reference)
+	if m.sizes != nil {
+		in.size = body["image_size"]
+	}
 
-	switch word := strings.ToLower(in.prompt); {
-	case in.width*in.height > maxPixels:
-		problems = append(problems, falProblem("image_too_large", "Image too large", "image_size", nil, map[string]any{"max_height": 4096, "max_width": 4096}))
-	case strings.Contains(word, "forbidden"):
-		problems = append(problems, falProblem("content_policy_violation",
-			policyText, "prompt", in.prompt, map[string]any{}))
-	case m.image && !reachable(in.reference):
-		problems = append(problems, falProblem("file_download_error",
-			downloadText, "image_url", in.reference, nil))
+	if !m.image {
+		in.width, in.height = m.size(in.size, image.Point{})
+	}
+
+	if strings.Contains(strings.ToLower(in.prompt), "forbidden") {
+		problems = append(problems, falProblem("content_policy_violation", policyText, "prompt", in.prompt, map[string]any{}))
+	} else if p := tooLarge(in); p != nil {
+		problems = append(problems, *p)
 	}
 
 	return in, problems
+}
+
+// tooLarge refuses a picture that falsim does not paint.
+func tooLarge(in input) *problem {
+	if in.width*in.height <= maxPixels {
+		return nil
+	}
+
+	p := falProblem("image_too_large", "Image too large", "image_size", nil, map[string]any{"max_height": 4096, "max_width": 4096})
+
+	return &p
 }
 
 func (in *input) take(name string, v any) {
@@ -99,6 +104,8 @@ func (in *input) take(name string, v any) {
 		in.negative, _ = v.(string)
 	case "image_url":
 		in.reference, _ = v.(string)
+	case "strength":
+		in.strength = number(v)
 	case "num_images":
 		in.images = int(number(v))
 	case "seed":
@@ -199,7 +206,7 @@ func (m *model) knowsSize(v any) bool {
 }
 
 // size works out width and height; a model that edits an image keeps the image's.
-func (m *model) size(v any, reference string) (width, height int) {
+func (m *model) size(v any, reference image.Point) (width, height int) {
 	switch v := v.(type) {
 	case string:
 		if v != autoSize {
@@ -217,44 +224,11 @@ func (m *model) size(v any, reference string) (width, height int) {
 		return side("width"), side("height")
 	}
 
-	if !m.image {
-		return presets[defaultSize][0], presets[defaultSize][1]
+	if m.image {
+		return reference.X, reference.Y
 	}
 
-	if c, ok := dataImage(reference); ok {
-		return c.Width, c.Height
-	}
-
-	return 1024, 1024
-}
-
-// reachable says whether fal could have downloaded the reference. Nothing is downloaded here.
-func reachable(ref string) bool {
-	if strings.HasPrefix(ref, "data:") {
-		_, ok := dataImage(ref)
-
-		return ok
-	}
-
-	u, err := url.Parse(ref)
-
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && !strings.Contains(u.Path, "missing")
-}
-
-func dataImage(ref string) (image.Config, bool) {
-	_, data, ok := strings.Cut(ref, ";base64,")
-	if !ok {
-		return image.Config{}, false
-	}
-
-	raw, err := base64.StdEncoding.DecodeString(data)
-	if err != nil {
-		return image.Config{}, false
-	}
-
-	c, _, err := image.DecodeConfig(bytes.NewReader(raw))
-
-	return c, err == nil
+	return presets[defaultSize][0], presets[defaultSize][1]
 }
 
 // number reads a JSON number; anything else is not a number.

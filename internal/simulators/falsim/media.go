@@ -5,6 +5,8 @@ import (
 	"strconv"
 )
 
+const cacheLong = "public, max-age=5184000, immutable"
+
 // serveFile is the file host: no key, a long cache life, 404 once erased or expired. The
 // picture is painted now, and never before somebody wants it.
 func (s *Sim) serveFile(w http.ResponseWriter, r *http.Request, _ []byte) {
@@ -18,13 +20,17 @@ func (s *Sim) serveMedia(w http.ResponseWriter, r *http.Request, fault string) {
 	ok = ok && !f.gone(s.now())
 	s.mu.Unlock()
 
+	if !ok && s.serveUpload(w, r.PathValue("store")+"/"+r.PathValue("name")) {
+		return
+	}
+
 	if !ok {
 		http.Error(w, "404 page not found", http.StatusNotFound)
 
 		return
 	}
 
-	w.Header().Set("Cache-Control", "public, max-age=5184000, immutable")
+	w.Header().Set("Cache-Control", cacheLong)
 	w.Header().Set("Content-Type", contentType(f.format))
 
 	if p, poisoned := poisons()[fault]; poisoned {

@@ -11,7 +11,8 @@ type model struct {
 	image     bool    // takes image_url
 	sizes     []string
 	fields    []field
-	format    string // default output_format
+	strength  float64 // default
+	format    string  // default output_format
 }
 
 // kind is the type of an input field.
@@ -69,6 +70,10 @@ func models() map[string]*model {
 	}
 	size := field{name: "image_size", kind: isSize}
 	expand := field{name: "enable_prompt_expansion", kind: isBool}
+	qwen := []field{
+		steps(2, 250), guidance(0),
+		{name: "negative_prompt", kind: isString}, {name: "loras", kind: isList}, {name: "use_turbo", kind: isBool},
+	}
 
 	return map[string]*model{
 		"fal-ai/z-image/turbo": {
@@ -76,7 +81,7 @@ func models() map[string]*model {
 			fields: shared(all, size, steps(1, 8), expand),
 		},
 		"fal-ai/z-image/turbo/image-to-image": {
-			price: 0.005, format: "png", sizes: append(slices.Clip(sizes), autoSize), image: true,
+			price: 0.005, format: "png", sizes: append(slices.Clip(sizes), autoSize), image: true, strength: 0.6,
 			fields: shared(all, image, size, steps(1, 8), strength(0), expand),
 		},
 		"fal-ai/flux/schnell": {
@@ -88,13 +93,16 @@ func models() map[string]*model {
 			fields: shared(jpegPNG, size, steps(1, 50), guidance(1)),
 		},
 		"fal-ai/flux/dev/image-to-image": {
-			price: 0.025, roundUp: true, format: "jpeg", image: true,
+			price: 0.025, roundUp: true, format: "jpeg", image: true, strength: 0.95,
 			fields: shared(jpegPNG, image, steps(10, 50), guidance(1), strength(0.01)),
 		},
 		"fal-ai/qwen-image": {
 			price: 0.02, format: "png", sizes: sizes,
-			fields: shared(jpegPNG, size, steps(2, 250), guidance(0),
-				field{name: "negative_prompt", kind: isString}, field{name: "loras", kind: isList}, field{name: "use_turbo", kind: isBool}),
+			fields: shared(jpegPNG, append(slices.Clip(qwen), size)...),
+		},
+		"fal-ai/qwen-image/image-to-image": {
+			price: 0.02, format: "png", sizes: sizes, image: true, strength: 0.6,
+			fields: shared(jpegPNG, append(slices.Clip(qwen), size, image, strength(0))...),
 		},
 	}
 }

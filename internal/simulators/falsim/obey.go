@@ -12,7 +12,7 @@ type handler func(w http.ResponseWriter, r *http.Request, body []byte)
 // on counts and records a call, and serves it as the rules say.
 func (s *Sim) on(route string, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 32<<20))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
 			return // the caller went away
 		}

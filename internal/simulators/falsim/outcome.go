@@ -70,6 +70,13 @@ func (s *Sim) decide(r *request) outcome {
 		return modelError(http.StatusInternalServerError, p.Type, map[string]any{"detail": []problem{p}}, true)
 	}
 
+	if r.tries >= fallbackAfter && !r.noFall {
+		o := s.succeed(r, n, "")
+		o.header["X-Fal-Served-From"] = "falsim-fallback"
+
+		return o
+	}
+
 	name, end := s.endingFor(n)
 	if end.fail != nil {
 		return end.fail()
@@ -103,10 +110,7 @@ func (s *Sim) succeed(r *request, n int64, ending string) outcome {
 
 	for i := range count {
 		f := file{
-			request: r, format: in.format, pic: picture{
-				subject: in.prompt + "\x00" + in.negative + "\x00" + in.reference, caption: in.prompt,
-				seed: in.seed + int64(i), width: in.width, height: in.height, black: nsfw,
-			},
+			request: r, format: in.format, pic: in.picture(i, nsfw),
 		}
 		img := imageFile{URL: s.keep(r, f, i)}
 
@@ -133,6 +137,14 @@ func (s *Sim) succeed(r *request, n int64, ending string) outcome {
 	}
 }
 
+// picture is the ith picture of a request.
+func (in input) picture(i int, black bool) picture {
+	return picture{
+		subject: in.prompt + "\x00" + in.negative, caption: in.prompt, tint: in.tint,
+		seed: in.seed + int64(i), width: in.width, height: in.height, black: black,
+	}
+}
+
 // keep names a file and remembers how to paint it. The caller holds mu.
 func (s *Sim) keep(r *request, f file, i int) string {
 	if r.input.syncMode {
@@ -155,7 +167,10 @@ func (s *Sim) publish(r *request) {
 	}
 
 	r.outcome.header["X-Fal-Request-Id"] = r.id
-	r.outcome.header["X-Fal-Served-From"] = "falsim"
+
+	if r.outcome.header["X-Fal-Served-From"] == "" {
+		r.outcome.header["X-Fal-Served-From"] = "falsim"
+	}
 }
 
 // read returns the result's body; images of sync mode are painted into it now.
@@ -170,12 +185,7 @@ func (r *request) read() []byte {
 	}
 
 	for i := range res.Images {
-		pic := picture{
-			subject: r.input.prompt + "\x00" + r.input.negative + "\x00" + r.input.reference, caption: r.input.prompt,
-			seed: r.input.seed + int64(i), width: r.input.width, height: r.input.height, black: res.NSFW[i],
-		}
-
-		data, err := pic.encode(r.input.format)
+		data, err := r.input.picture(i, res.NSFW[i]).encode(r.input.format)
 		if err != nil {
 			return r.outcome.body
 		}

@@ -23,6 +23,7 @@ type picture struct {
 	width   int // pixels
 	height  int // pixels
 	black   bool
+	tint    *tint // colours of a reference; nil: none
 }
 
 // The palette: 160 shades of sky, six layers of land with 14 shades each, and four for the rest.
@@ -48,7 +49,7 @@ func (p picture) paint() *image.Paletted {
 	sum := sha256.Sum256([]byte(p.subject + "\x00" + strconv.FormatInt(p.seed, 10)))
 	rng := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:]))) //nolint:gosec // a picture, not a secret
 
-	img.Palette = palette(rng)
+	img.Palette = palette(rng, p.tint)
 
 	switch rng.IntN(6) {
 	case 0:
@@ -64,14 +65,21 @@ func (p picture) paint() *image.Paletted {
 	return img
 }
 
-// palette picks three related hues for the sky and a darker family for the land.
-func palette(rng *rand.Rand) color.Palette {
+// palette picks three related hues for the sky, which a reference tints, and a darker family for the land.
+func palette(rng *rand.Rand, tint *tint) color.Palette {
 	hue := rng.Float64()
 	stops := []color.RGBA{
 		hsv(hue, 0.75, 0.30),
 		hsv(hue+0.06+0.08*rng.Float64(), 0.65, 0.75),
 		hsv(hue+0.15+0.15*rng.Float64(), 0.45, 0.98),
 	}
+
+	if tint != nil {
+		for i := range stops {
+			stops[i] = mix(tint.colours[i], stops[i], tint.strength)
+		}
+	}
+
 	pal := make(color.Palette, 0, 256)
 
 	for i := range skyShades {

@@ -122,6 +122,8 @@ func TestQueue_ReportsBadInputThroughTheResult(t *testing.T) {
 		"SideTooLong":      {"fal-ai/qwen-image", `{"prompt":"x","image_size":{"width":14143,"height":1}}`, "enum"},
 		"WrongType":        {"fal-ai/flux/dev", `{"prompt":7}`, "string_type"},
 		"NotAnInteger":     {"fal-ai/flux/dev", `{"prompt":"x","seed":1.5}`, "int_parsing"},
+		"StrengthTooLow":   {"fal-ai/flux/dev/image-to-image", `{"prompt":"x","image_url":"https://a.example/x.png","strength":0}`, "greater_than_equal"},
+		"StrengthTooHigh":  {"fal-ai/qwen-image/image-to-image", `{"prompt":"x","image_url":"https://a.example/x.png","strength":1.01}`, "less_than_equal"},
 		"NoReference":      {"fal-ai/z-image/turbo/image-to-image", `{"prompt":"x"}`, "missing"},
 		"BrokenReference":  {"fal-ai/z-image/turbo/image-to-image", `{"prompt":"x","image_url":"ftp://a.example/x.png"}`, "file_download_error"},
 		"ForbiddenContent": {"fal-ai/flux/dev", `{"prompt":"a forbidden thing"}`, "content_policy_violation"},
@@ -131,9 +133,7 @@ func TestQueue_ReportsBadInputThroughTheResult(t *testing.T) {
 
 			b := setup(t, falsim.Options{})
 			accepted := b.submit(c.endpoint, c.body)
-
-			s := b.do("GET", link(accepted, "status_url"), "")
-			require.Equal(t, http.StatusOK, s.status)
+			s := b.await(accepted)
 			require.Equal(t, "COMPLETED", s.body["status"])
 			require.Equal(t, c.kind, s.body["error_type"])
 
@@ -159,17 +159,21 @@ func TestQueue_ReportsBadInputThroughTheResult(t *testing.T) {
 func TestQueue_AcceptsWhatTheModelsAccept(t *testing.T) {
 	t.Parallel()
 
+	photo := serveBytes(t, encodePNG(t, 64, 48))
+
 	for endpoint, body := range map[string]string{
 		"fal-ai/z-image/turbo":                `{"prompt":"x","num_inference_steps":8,"output_format":"webp","image_size":{"width":640,"height":360},"unknown":1}`,
-		"fal-ai/z-image/turbo/image-to-image": `{"prompt":"x","image_url":"https://a.example/x.png","image_size":"auto","strength":0}`,
+		"fal-ai/z-image/turbo/image-to-image": `{"prompt":"x","image_url":"` + photo + `","image_size":"auto","strength":0}`,
 		"fal-ai/flux/schnell":                 `{"prompt":"x","num_inference_steps":12,"guidance_scale":20}`,
 		"fal-ai/flux/dev":                     `{"prompt":"x","image_size":"square","num_images":4,"seed":9007199254740993}`,
-		"fal-ai/flux/dev/image-to-image":      `{"prompt":"x","image_url":"https://a.example/x.png","strength":0.01}`,
+		"fal-ai/flux/dev/image-to-image":      `{"prompt":"x","image_url":"` + photo + `","strength":0.01}`,
 		"fal-ai/qwen-image":                   `{"prompt":"x","negative_prompt":" ","use_turbo":true,"loras":[]}`,
+		"fal-ai/qwen-image/image-to-image":    `{"prompt":"x","image_url":"` + photo + `","strength":1,"image_size":"square"}`,
 	} {
-		b := setup(t, falsim.Options{Duration: time.Second})
+		b := setup(t, falsim.Options{Duration: time.Second, AllowPrivateCallbacks: true})
 		accepted := b.submit(endpoint, body)
 		b.clock.Move(time.Second)
+		b.await(accepted)
 
 		r := b.do("GET", link(accepted, "response_url"), "")
 		require.Equal(t, http.StatusOK, r.status, string(r.raw))
@@ -295,4 +299,76 @@ func TestQueue_StreamsTheStatus(t *testing.T) {
 	events := bytes.Split(bytes.TrimSpace(r.raw), []byte("\n\n"))
 	require.Contains(t, string(events[len(events)-1]), `"status":"COMPLETED"`)
 	require.True(t, bytes.HasPrefix(events[0], []byte("data: {")))
+}
+
+func TestQueue_TriesAgainByItself(t *testing.T) {
+	t.Parallel()
+
+	for name, c := range map[string]struct {
+		ending  string
+		header  []string
+		status  int
+		retried int64
+		from    string
+	}{
+		"FallsBackAfterFive":   {"runner_disconnected", nil, http.StatusOK, 5, "falsim-fallback"},
+		"NoFallback":           {"runner_disconnected", []string{"X-App-Fal-Disable-Fallback", "true"}, http.StatusServiceUnavailable, 9, "falsim"},
+		"NoRetry":              {"startup_timeout", []string{"X-Fal-No-Retry", "1"}, http.StatusGatewayTimeout, 0, "falsim"},
+		"NotFor500":            {"runner_server_error", nil, http.StatusInternalServerError, 0, "falsim"},
+		"NotForAnInputProblem": {"image_load_error", nil, http.StatusUnprocessableEntity, 0, "falsim"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t, falsim.Options{Duration: time.Second, AllowPrivateCallbacks: true, Knobs: falsim.Knobs{Ending: c.ending}})
+			hook, posts := receiver(t)
+			accepted := b.submit("fal-ai/flux/dev"+hook, `{"prompt":"x"}`, c.header...)
+
+			for range c.retried + 1 {
+				require.Equal(t, http.StatusAccepted, b.do("GET", link(accepted, "status_url"), "").status)
+				b.clock.Move(time.Second)
+			}
+
+			b.await(accepted)
+
+			r := b.do("GET", link(accepted, "response_url"), "")
+			require.Equal(t, c.status, r.status)
+			require.Equal(t, c.from, r.header.Get("X-Fal-Served-From"))
+			require.Equal(t, c.retried, b.sim.Stats().Retried)
+
+			var body map[string]any
+			require.NoError(t, json.Unmarshal(next(t, posts).body, &body))
+			require.Equal(t, accepted["request_id"], body["request_id"])
+			require.Equal(t, c.retried == 0, body["gateway_request_id"] == body["request_id"])
+		})
+	}
+}
+
+func TestQueue_ServesLowPriorityLast(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, falsim.Options{Duration: time.Second, Slots: 1})
+	b.submit("fal-ai/flux/dev", `{"prompt":"x"}`)
+
+	low := b.submit("fal-ai/flux/dev", `{"prompt":"x"}`, "X-Fal-Queue-Priority", "low")
+	require.InDelta(t, 0, low["queue_position"], 0)
+
+	normal := b.submit("fal-ai/flux/dev", `{"prompt":"x"}`, "X-Fal-Queue-Priority", "normal")
+	require.InDelta(t, 0, normal["queue_position"], 0)
+	require.InDelta(t, 1, b.do("GET", link(low, "status_url"), "").body["queue_position"], 0)
+}
+
+func TestQueue_ChecksTags(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, falsim.Options{})
+
+	for tags, want := range map[string]int{
+		"attempt=0192-ab, b.c_d=": http.StatusOK, "a=" + strings.Repeat("x", 256): http.StatusOK,
+		"novalue": http.StatusBadRequest, "Upper=x": http.StatusBadRequest, "=x": http.StatusBadRequest, "fal.a=x": http.StatusBadRequest,
+		"a=" + strings.Repeat("x", 257): http.StatusBadRequest, strings.Repeat("a", 65) + "=x": http.StatusBadRequest,
+		strings.Repeat("a=b,", 10) + "c=d": http.StatusBadRequest,
+	} {
+		require.Equal(t, want, b.do("POST", "/queue/fal-ai/flux/dev", `{"prompt":"x"}`, "X-Fal-Tags", tags).status, tags)
+	}
 }

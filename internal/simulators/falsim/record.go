@@ -48,6 +48,8 @@ type Stats struct {
 	Finds    int64 `json:"finds"`
 	Erases   int64 `json:"erases"`
 	Media    int64 `json:"media"`
+	Uploads  int64 `json:"uploads"` // initiated
+	Puts     int64 `json:"puts"`    // files and parts sent, and completions
 	JWKS     int64 `json:"jwks"`
 	Trapped  int64 `json:"trapped"` // calls that followed a redirect or a false link of the mix
 	Other    int64 `json:"other"`
@@ -56,6 +58,7 @@ type Stats struct {
 	Running   int   `json:"running"` // now
 	Finished  int64 `json:"finished"`
 	Cancelled int64 `json:"cancelled"`
+	Retried   int64 `json:"retried"` // by fal itself
 	Erased    int64 `json:"erased"`
 	Files     int   `json:"files"` // now, erased and expired ones included
 
@@ -75,7 +78,7 @@ func (c *counters) route(route string) {
 	n := map[string]*int64{
 		RouteSubmit: &c.Submits, RouteStatus: &c.Statuses, RouteStream: &c.Streams, RouteResult: &c.Results,
 		RouteCancel: &c.Cancels, RouteFind: &c.Finds, RouteErase: &c.Erases, RouteMedia: &c.Media, RouteJWKS: &c.JWKS,
-		RouteTrap: &c.Trapped,
+		RouteTrap: &c.Trapped, RouteUpload: &c.Uploads, RoutePut: &c.Puts,
 	}[route]
 	if n == nil {
 		n = &c.Other
@@ -125,8 +128,11 @@ func (s *Sim) record(route string, r *http.Request, body []byte, rule *rule) int
 	entry := Received{
 		N:  s.count.calls,
 		At: s.now(), Route: route, Method: r.Method, URL: r.URL.String(), Header: header,
-		Body: string(body[:min(len(body), maxLogBody)]),
 	}
+	if route != RoutePut {
+		entry.Body = string(body[:min(len(body), maxLogBody)])
+	}
+
 	if rule != nil {
 		entry.Rule, entry.Disturbance = rule.ID, rule.name
 	}

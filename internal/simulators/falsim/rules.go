@@ -21,7 +21,9 @@ const (
 	RouteMeta    = "meta"
 	RouteJWKS    = "jwks"
 	RouteMedia   = "media"
-	RouteTrap    = "trap" // where the mix's redirects and false links lead: nobody should come
+	RouteUpload  = "upload" // initiate
+	RoutePut     = "put"    // send a file, a part, complete
+	RouteTrap    = "trap"   // where the mix's redirects and false links lead: nobody should come
 )
 
 // callRoutes are the routes that rules and the mix can spoil.
@@ -29,6 +31,7 @@ func callRoutes() []string {
 	return []string{
 		RouteSubmit, RouteStatus, RouteStream, RouteResult, RouteCancel, RouteFind, RouteErase,
 		RoutePricing, RouteBilling, RouteMeta, RouteJWKS, RouteMedia,
+		RouteUpload, RoutePut,
 	}
 }
 

@@ -2,6 +2,8 @@ package falsim
 
 import (
 	"container/heap"
+	"net/http"
+	"slices"
 	"time"
 )
 
@@ -24,6 +26,11 @@ type request struct {
 	input     input
 	problems  []problem // what the model will refuse
 	webhook   string
+	gateway   string // id of the present attempt inside fal
+	tries     int    // attempts that failed and were repeated
+	noRetry   bool
+	noFall    bool // no fallback to another endpoint
+	low       bool // priority
 	storeIO   bool
 	keepFiles time.Duration // 0: for ever
 	duration  time.Duration
@@ -109,13 +116,60 @@ func (s *Sim) startAll(t time.Time) {
 		s.running++
 		r.phase, r.started = running, later(t, r.submitted)
 
-		end := r.started.Add(r.duration)
-		if len(r.problems) > 0 || r.model == nil {
-			end = r.started // refused before any work
+		switch end := r.started.Add(r.duration); {
+		case len(r.problems) > 0 || r.model == nil: // refused before any work
+			end = r.started
+			s.at(end, func() { s.conclude(r, end) })
+		case r.model.image && r.input.tint == nil && s.ctx.Err() == nil:
+			s.posts.Go(func() { s.refer(r) })
+		default:
+			s.at(end, func() { s.conclude(r, end) })
 		}
-
-		s.at(end, func() { s.finish(r, end, s.decide(r)) })
 	}
+}
+
+// conclude ends an attempt to run a request: for good, or fal tries once more.
+func (s *Sim) conclude(r *request, t time.Time) {
+	if r.phase != running {
+		return
+	}
+
+	o := s.decide(r)
+	if s.triesAgain(r, o) {
+		s.running--
+		r.phase, r.tries, r.gateway = queued, r.tries+1, s.newID()
+		s.enqueue(r)
+		s.count.Retried++
+
+		return
+	}
+
+	s.finish(r, t, o)
+}
+
+const (
+	maxAttempts   = 10
+	fallbackAfter = 5
+)
+
+// triesAgain follows fal's rule: 503, 504 and lost runners up to 10 attempts, nothing else, and
+// not if the caller said no. After 5 another endpoint of the same kind takes over, which here
+// always succeeds. https://fal.ai/docs (queue reliability, read 2026-11)
+func (s *Sim) triesAgain(r *request, o outcome) bool {
+	return !r.noRetry && !r.cancelled && r.tries+1 < maxAttempts &&
+		(o.status == http.StatusServiceUnavailable || o.status == http.StatusGatewayTimeout)
+}
+
+// enqueue puts a request at the end of its part of the queue: low priority comes last.
+func (s *Sim) enqueue(r *request) {
+	at := len(s.queue)
+	if !r.low {
+		if i := slices.IndexFunc(s.queue, func(q *request) bool { return q.low }); i >= 0 {
+			at = i
+		}
+	}
+
+	s.queue = slices.Insert(s.queue, at, r)
 }
 
 // finish ends a request with an outcome, once.

@@ -89,7 +89,7 @@ func (s *Sim) lose(d *delivery) {
 
 // notice is the webhook's body.
 func (r *request) notice() []byte {
-	n := map[string]any{"request_id": r.id, "gateway_request_id": r.id, "status": "OK"}
+	n := map[string]any{"request_id": r.id, "gateway_request_id": r.gateway, "status": "OK"}
 
 	if payload := r.read(); json.Valid(payload) {
 		n["payload"] = json.RawMessage(payload)

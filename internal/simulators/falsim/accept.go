@@ -1,0 +1,170 @@
+package falsim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (s *Sim) submit(parts []string) handler {
+	return func(w http.ResponseWriter, r *http.Request, body []byte) {
+		endpoint := strings.Join(parts, "/")
+		app := strings.Join(parts[:min(2, len(parts))], "/")
+
+		switch {
+		case r.Method != http.MethodPost:
+			answer(w, http.StatusMethodNotAllowed, map[string]any{"detail": "Method Not Allowed"})
+
+			return
+		case !s.authorized(w, r, app):
+			return
+		case s.Knobs().ExhaustedBalance:
+			answer(w, http.StatusForbidden, map[string]any{"detail": lockedText})
+
+			return
+		case !knownApp(app):
+			answer(w, http.StatusNotFound, map[string]any{"detail": fmt.Sprintf("Application %q not found", parts[min(1, len(parts)-1)])})
+
+			return
+		}
+
+		decoder := json.NewDecoder(bytes.NewReader(body))
+		decoder.UseNumber()
+
+		var object map[string]any
+		if err := decoder.Decode(&object); err != nil {
+			answer(w, http.StatusBadRequest, map[string]any{"detail": "Request body is not valid JSON"})
+
+			return
+		}
+
+		s.accept(w, r, endpoint, app, object)
+	}
+}
+
+// accept puts a request into the queue. What is wrong with its input comes out later, through
+// the result, as on the live queue.
+func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.advance()
+
+	if limit, err := strconv.Atoi(r.URL.Query().Get("fal_max_queue_length")); err == nil && len(s.queue) > limit {
+		w.Header().Set("X-Fal-Needs-Retry", "1")
+		answer(w, http.StatusTooManyRequests, map[string]any{"detail": "Queue is full", "error_type": "queue_full"})
+
+		return
+	}
+
+	if !tagged(r.Header.Get("X-Fal-Tags")) {
+		answer(w, http.StatusBadRequest, map[string]any{"detail": "Invalid X-Fal-Tags header"})
+
+		return
+	}
+
+	req := &request{
+		id: s.newID(), endpoint: endpoint, app: app, base: s.base(r), model: models()[endpoint],
+		webhook: r.URL.Query().Get("fal_webhook"),
+		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.now(),
+		noRetry: yes(r.Header.Get("X-Fal-No-Retry")), noFall: yes(r.Header.Get("X-App-Fal-Disable-Fallback")),
+		low:       r.Header.Get("X-Fal-Queue-Priority") == "low",
+		keepFiles: lifetime(r.Header.Get("X-Fal-Object-Lifecycle-Preference")),
+		duration:  millis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.rng.Float64()-1)))),
+	}
+	seed := s.rng.Int64N(1 << 31)
+
+	if req.model != nil {
+		req.input, req.problems = req.model.read(body, seed)
+	}
+
+	req.gateway = req.id
+	s.requests[req.id] = req
+	s.order = append(s.order, req)
+	s.enqueue(req)
+	s.count.Accepted++
+	s.forget()
+	s.limitStart(req, r.Header)
+
+	answered := s.describe(req, false)
+	answered["queue_position"] = s.position(req)
+
+	if req.webhook != "" {
+		answered["gateway_request_id"] = req.id
+	}
+
+	if s.knobs.QueueMS > 0 {
+		s.at(req.submitted.Add(millis(s.knobs.QueueMS)), func() {}) // to look at the queue then
+	}
+
+	s.advance()
+	answered["status"] = "IN_QUEUE" // as fal answers, even if a slot was free
+	answer(w, http.StatusOK, answered)
+}
+
+// tagged checks tags as they are documented: up to 10 of "key=value", keys of 64 and values of
+// 256 characters, 1,024 in all, none of fal's own. What fal does with others is not; here they
+// are a bad request. https://fal.ai/docs (common parameters, read 2026-11)
+func tagged(header string) bool {
+	if header == "" {
+		return true
+	}
+
+	pairs := strings.Split(header, ",")
+	fits := len(pairs) <= 10 && len(header) <= 1024
+
+	for _, pair := range pairs {
+		key, value, found := strings.Cut(strings.TrimSpace(pair), "=")
+		fits = fits && found && key != "" && len(key) <= 64 && len(value) <= 256 && !strings.HasPrefix(key, "fal.") &&
+			strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+	}
+
+	return fits
+}
+
+// lifetime reads an object lifecycle header. Zero: for ever.
+func lifetime(header string) time.Duration {
+	var lifecycle struct {
+		Seconds *float64 `json:"expiration_duration_seconds"`
+	}
+	if json.Unmarshal([]byte(header), &lifecycle) != nil || lifecycle.Seconds == nil {
+		return 0
+	}
+
+	return time.Duration(*lifecycle.Seconds * float64(time.Second))
+}
+
+func yes(header string) bool { return header == "1" || header == "true" || header == "yes" }
+
+// limitStart ends a request that has not started within its own limit. The newer name wins.
+func (s *Sim) limitStart(req *request, h http.Header) {
+	limit := h.Get("X-Fal-Request-Start-Timeout")
+	if limit == "" {
+		limit = h.Get("X-Fal-Request-Timeout")
+	}
+
+	if seconds, err := strconv.ParseFloat(limit, 64); err == nil && seconds > 0.1 {
+		end := req.submitted.Add(time.Duration(seconds * float64(time.Second)))
+
+		s.at(end, func() {
+			if req.phase == queued {
+				s.dequeue(req)
+				s.finish(req, end, notStarted())
+			}
+		})
+	}
+}
+
+func knownApp(app string) bool {
+	for id := range models() {
+		if strings.HasPrefix(id+"/", app+"/") && strings.Contains(app, "/") {
+			return true
+		}
+	}
+
+	return false
+}

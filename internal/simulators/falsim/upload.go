@@ -1,0 +1,214 @@
+package falsim
+
+import (
+	"crypto/md5" //nolint:gosec // an etag is no secret
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxBody    = 100 << 20 // bytes of a call; the SDK splits files above 90 MiB
+	maxUploads = 512 << 20 // bytes kept of all uploads together; the oldest go first
+	maxParts   = 10_000
+)
+
+// upload is a file that somebody sent, or is about to send.
+type upload struct {
+	path        string // store and name
+	token       string // who has it may send
+	contentType string
+	data        []byte // nil: not there yet
+	parts       map[int][]byte
+	keep        time.Duration // 0: for ever
+	sent        time.Time
+}
+
+func (u *upload) size() int {
+	n := len(u.data)
+	for _, p := range u.parts {
+		n += len(p)
+	}
+
+	return n
+}
+
+// serveInitiate gives an address to send a file to, and the one where it will be. The first
+// needs no key: it is a secret itself. The shapes are those that fal's JavaScript client
+// reads (@fal-ai/client 1.10, storage.js).
+func (s *Sim) serveInitiate(parts bool) handler {
+	return func(w http.ResponseWriter, r *http.Request, body []byte) {
+		if !s.authorized(w, r, "storage") {
+			return
+		}
+
+		var in struct {
+			ContentType string `json:"content_type"`
+			FileName    string `json:"file_name"`
+		}
+		if err := json.Unmarshal(body, &in); err != nil || in.FileName == "" || r.URL.Query().Get("storage_type") != "fal-cdn-v3" {
+			answer(w, http.StatusUnprocessableEntity, map[string]any{"detail": []problem{{Loc: []any{"body", "file_name"}, Msg: "Field required", Type: "missing"}}})
+
+			return
+		}
+
+		if in.ContentType == "" {
+			in.ContentType = "application/octet-stream"
+		}
+
+		s.mu.Lock()
+		defer s.mu.Unlock()
+
+		id := strings.ReplaceAll(s.newID(), "-", "")
+		u := &upload{
+			path: id[:8] + "/" + id[8:28] + "_" + path.Base(path.Clean("/"+in.FileName)), token: s.newID(),
+			contentType: in.ContentType, keep: lifetime(r.Header.Get("X-Fal-Object-Lifecycle")),
+		}
+
+		s.uploads[u.path] = u
+		s.uploadOrder = append(s.uploadOrder, u)
+
+		kind := "upload"
+		if parts {
+			kind, u.parts = "multipart", map[int][]byte{}
+		}
+
+		base := s.base(r)
+		answer(w, http.StatusOK, map[string]any{
+			"upload_url": base + "/files/" + kind + "/" + u.path + "?token=" + u.token,
+			"file_url":   base + "/files/b/" + u.path,
+		})
+	}
+}
+
+// sendable finds the upload that a call may add to. The caller holds mu.
+func (s *Sim) sendable(w http.ResponseWriter, r *http.Request, parts bool) *upload {
+	u := s.uploads[r.PathValue("store")+"/"+r.PathValue("name")]
+
+	switch {
+	case u == nil || u.data != nil || parts != (u.parts != nil):
+		answer(w, http.StatusNotFound, map[string]any{"detail": "Upload not found"})
+	case r.URL.Query().Get("token") != u.token:
+		answer(w, http.StatusForbidden, map[string]any{"detail": "Invalid upload token"})
+	default:
+		return u
+	}
+
+	return nil
+}
+
+func (s *Sim) servePut(w http.ResponseWriter, r *http.Request, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if u := s.sendable(w, r, false); u != nil {
+		if t := r.Header.Get("Content-Type"); t != "" {
+			u.contentType = t
+		}
+
+		s.store(u, body)
+		answer(w, http.StatusOK, map[string]any{"access_url": s.base(r) + "/files/b/" + u.path})
+	}
+}
+
+func (s *Sim) servePart(w http.ResponseWriter, r *http.Request, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	u := s.sendable(w, r, true)
+	if u == nil {
+		return
+	}
+
+	n, err := strconv.Atoi(r.PathValue("part"))
+	if err != nil || n < 1 || n > maxParts || u.size()+len(body) > maxUploads {
+		answer(w, http.StatusBadRequest, map[string]any{"detail": "Invalid part"})
+
+		return
+	}
+
+	u.parts[n] = body
+	answer(w, http.StatusOK, map[string]any{"partNumber": n, "etag": etag(body)})
+}
+
+// serveComplete puts the parts together if they are the ones that came in.
+func (s *Sim) serveComplete(w http.ResponseWriter, r *http.Request, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	u := s.sendable(w, r, true)
+	if u == nil {
+		return
+	}
+
+	var in struct {
+		Parts []struct {
+			Number int    `json:"partNumber"`
+			ETag   string `json:"etag"`
+		} `json:"parts"`
+	}
+
+	whole := []byte{}
+	fits := json.Unmarshal(body, &in) == nil && len(in.Parts) == len(u.parts) && len(in.Parts) > 0
+
+	for i, p := range in.Parts {
+		data, known := u.parts[p.Number]
+		fits = fits && known && p.Number == i+1 && p.ETag == etag(data)
+		whole = append(whole, data...)
+	}
+
+	if !fits {
+		answer(w, http.StatusBadRequest, map[string]any{"detail": "The parts do not fit"})
+
+		return
+	}
+
+	u.parts = nil
+	s.store(u, whole)
+	answer(w, http.StatusOK, map[string]any{})
+}
+
+// store keeps an upload and forgets the oldest ones beyond the bound. The caller holds mu.
+func (s *Sim) store(u *upload, data []byte) {
+	u.data, u.sent = data, s.now()
+
+	total := 0
+	for _, u := range s.uploadOrder {
+		total += u.size()
+	}
+
+	for total > maxUploads {
+		old := s.uploadOrder[0]
+		total -= old.size()
+		s.uploadOrder = s.uploadOrder[1:]
+		delete(s.uploads, old.path)
+	}
+}
+
+// serveUpload serves a file that was sent. It reports whether there is one.
+func (s *Sim) serveUpload(w http.ResponseWriter, at string) bool {
+	s.mu.Lock()
+	u := s.uploads[at]
+	gone := u == nil || u.data == nil || u.keep > 0 && s.now().After(u.sent.Add(u.keep))
+	s.mu.Unlock()
+
+	if gone {
+		return false
+	}
+
+	w.Header().Set("Cache-Control", cacheLong)
+	w.Header().Set("Content-Type", u.contentType)
+	send(w, u.data)
+
+	return true
+}
+
+func etag(data []byte) string {
+	sum := md5.Sum(data) //nolint:gosec // an etag is no secret
+
+	return `"` + hex.EncodeToString(sum[:]) + `"`
+}
