@@ -128,14 +128,16 @@ CREATE TABLE public.ai_image (
     task_id uuid NOT NULL,
     index smallint NOT NULL,
     status text DEFAULT 'pending'::text NOT NULL,
-    key text NOT NULL,
-    thumbnail_key text NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    thumbnail_key text NOT NULL COLLATE pg_catalog."C",
     content_type text,
     width integer,
     height integer,
     bytes bigint,
     sha256 bytea,
     stored_at timestamp with time zone,
+    lost_at timestamp with time zone,
+    thumbnail_lost_at timestamp with time zone,
     CONSTRAINT ai_image_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'stored'::text, 'blocked'::text, 'failed'::text])))
 );
 
@@ -150,6 +152,10 @@ COMMENT ON COLUMN public.ai_image.thumbnail_key IS 'erase: row with the task, af
 COMMENT ON COLUMN public.ai_image.content_type IS 'erase: row with the task';
 
 COMMENT ON COLUMN public.ai_image.sha256 IS 'erase: row with the task';
+
+COMMENT ON COLUMN public.ai_image.lost_at IS 'When a sweep found the object of a stored image gone. Null: never, or it came back.';
+
+COMMENT ON COLUMN public.ai_image.thumbnail_lost_at IS 'The same for the thumbnail.';
 
 CREATE TABLE public.ai_task (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -417,6 +423,20 @@ COMMENT ON COLUMN public.model_breaker.model IS 'erase: a name from the catalogu
 
 COMMENT ON COLUMN public.model_breaker.failures IS 'Failures in a row, over all workers.';
 
+CREATE TABLE public.object_sweep (
+    id uuid NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    cursor text,
+    report jsonb NOT NULL
+);
+
+COMMENT ON TABLE public.object_sweep IS 'One comparison of the bucket with the rows that own its objects, and how far it has come.';
+
+COMMENT ON COLUMN public.object_sweep.cursor IS 'erase: null when the sweep ends; row with the next night that is 90 days later. The key up to which it has come: ids alone.';
+
+COMMENT ON COLUMN public.object_sweep.report IS 'erase: holds no personal value; row after 90 days. Counts alone.';
+
 CREATE TABLE public.provider_attempt (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     task_id uuid NOT NULL,
@@ -566,6 +586,9 @@ ALTER TABLE ONLY public.job
 ALTER TABLE ONLY public.model_breaker
     ADD CONSTRAINT model_breaker_pkey PRIMARY KEY (model);
 
+ALTER TABLE ONLY public.object_sweep
+    ADD CONSTRAINT object_sweep_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_pkey PRIMARY KEY (id);
 
@@ -624,6 +647,8 @@ CREATE INDEX job_lease_idx ON public.job USING btree (lease_until) WHERE (state 
 CREATE INDEX job_staged_idx ON public.job USING btree (run_at) WHERE (state = 'staged'::text);
 
 CREATE INDEX job_waiting_idx ON public.job USING btree (run_at) WHERE (state = ANY (ARRAY['pushed'::text, 'retrying'::text]));
+
+CREATE INDEX object_sweep_finished_idx ON public.object_sweep USING btree (finished_at);
 
 ALTER TABLE ONLY auth.account
     ADD CONSTRAINT "account_userId_fkey" FOREIGN KEY ("userId") REFERENCES auth."user"(id) ON DELETE CASCADE;
@@ -708,6 +733,8 @@ GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_app;
 GRANT USAGE ON SEQUENCE public.job_audit_id_seq TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_breaker TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.object_sweep TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_app;
 

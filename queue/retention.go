@@ -18,3 +18,10 @@ type PurgeJobAudit struct{}
 
 // Kind implements [Args].
 func (PurgeJobAudit) Kind() string { return "retention.purge_job_audit" }
+
+// SweepObjects compares the bucket with the rows that own its objects: what nothing wants goes,
+// what is gone is reported. A schedule stages it.
+type SweepObjects struct{}
+
+// Kind implements [Args].
+func (SweepObjects) Kind() string { return "retention.sweep_objects" }

@@ -26,5 +26,12 @@ func Schedules() []Schedule {
 			CatchUp: 48 * time.Hour,
 			Overlap: Skip,
 		},
+		{
+			Name:    "retention.objects",
+			Spec:    "23 4 * * *",
+			Args:    func(time.Time) Args { return SweepObjects{} },
+			CatchUp: 20 * time.Hour,
+			Overlap: Skip,
+		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"imagerun/internal/config"
+	"imagerun/internal/storage/sweep"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
@@ -41,7 +42,8 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 		return err
 	}
 
-	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log), b.queue.TableCollector())
+	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log), b.queue.TableCollector(),
+		sweep.Collector(b.pool, log))
 
 	ctx, breaks := context.WithCancelCause(ctx)
 	defer breaks(nil)

@@ -13,6 +13,7 @@ import (
 	"imagerun/internal/picture"
 	"imagerun/internal/providers"
 	"imagerun/internal/providers/fal"
+	"imagerun/internal/storage/sweep"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
@@ -62,7 +63,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	registry, err := b.handlers(service)
+	registry, err := b.handlers(service, bucket)
 	if err != nil {
 		return err
 	}
@@ -112,11 +113,12 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 }
 
 // handlers registers the handler of every kind in the table.
-func (b *base) handlers(service *generation.Service) (*queue.Registry, error) {
+func (b *base) handlers(service *generation.Service, bucket sweep.Bucket) (*queue.Registry, error) {
 	registry := queue.NewRegistry(queue.All())
 	service.Register(registry)
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeJobAudit](b.purgeAudit))
+	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket), Pool: b.pool, Log: b.log}))
 
 	for _, p := range queue.All().Policies() {
 		if _, ok := registry.Worker(p.Args.Kind()); !ok {
@@ -153,6 +155,10 @@ func (b *base) purgeAudit(ctx context.Context, _ *queue.Job[queue.PurgeJobAudit]
 func codeOf(err error) string {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		return "provider_" + string(e.Class)
+	}
+
+	if errors.Is(err, sweep.ErrImplausible) {
+		return "sweep_implausible"
 	}
 
 	return "error"

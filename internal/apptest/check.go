@@ -7,7 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"imagerun/internal/storage"
+	"imagerun/internal/app"
+	"imagerun/internal/storage/sweep"
 )
 
 // Quiet waits until no job is live, and then compares what asynq counts with what Postgres holds.
@@ -86,32 +87,19 @@ func (p *Product) CheckCounts(t testing.TB) {
 	require.NotEmpty(t, shown, "the dashboard shows no queue")
 }
 
-// CheckObjects demands that the bucket holds exactly the objects of the stored images.
+// CheckObjects sweeps the bucket as the nightly job does, without a grace, and demands that every
+// object has its row and every row its object.
 func (p *Product) CheckObjects(t testing.TB) {
 	t.Helper()
 
-	rows, err := p.Pool.Query(t.Context(), `select key from ai_image where status = 'stored'
-		union all select thumbnail_key from ai_image where status = 'stored'`)
-	require.NoError(t, err)
+	var (
+		r     sweep.Report
+		found []sweep.Finding
+	)
 
-	want := []string{}
-
-	for rows.Next() {
-		var key string
-
-		require.NoError(t, rows.Scan(&key))
-		want = append(want, key)
-	}
-
-	require.NoError(t, rows.Err())
-
-	got := []string{}
-
-	err = p.Bucket.List(t.Context(), "", func(o storage.Object) bool {
-		got = append(got, o.Key)
-
-		return true
-	})
-	require.NoError(t, err)
-	require.ElementsMatch(t, want, got)
+	o := sweep.Options{DryRun: true, Each: func(f sweep.Finding) { found = append(found, f) }}
+	require.NoError(t, app.NewSweeper(p.Pool, p.Bucket).Run(t.Context(), o, &r, nil))
+	require.True(t, r.Clean(), "%+v\n%+v", r, found)
+	require.GreaterOrEqual(t, r.Objects, int64(p.Count(t, `select 2 * count(*) from ai_image where status = 'stored'`)),
+		"the sweep saw every stored image")
 }

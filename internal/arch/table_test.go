@@ -50,6 +50,7 @@ var rows = []row{
 	{"internal/providers", foundation, "providers says what a model provider is; clients are below it"},
 	{"internal/providers/...", list([]string{"internal/providers"}, foundation), "a provider's client knows its parent and the foundation"},
 	{"internal/storage", foundation, "storage says what a bucket is; clients are below it"},
+	{"internal/storage/sweep/...", list([]string{"internal/storage"}, jobs, foundation), "a sweep knows what a bucket is; the tables come to it as sources"},
 	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
 	{"internal/idempotency", foundation, "idempotency knows nothing of what is made once"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},

@@ -141,6 +141,10 @@ func (s *Service) slotsOf(plan string) int {
 
 func (s *Service) image(ctx context.Context, r db.AiImage) (Image, error) {
 	img := Image{ID: r.ID, Index: int(r.Index), Status: ImageStatus(r.Status)}
+	if img.Status == ImageStored && r.LostAt != nil {
+		img.Status = ImageLost
+	}
+
 	if img.Status != ImageStored {
 		return img, nil
 	}
@@ -150,6 +154,10 @@ func (s *Service) image(ctx context.Context, r db.AiImage) (Image, error) {
 	var err error
 	if img.URL, img.ExpiresAt, err = s.Bucket.SignGet(ctx, r.Key); err != nil {
 		return Image{}, fmt.Errorf("sign link of image %s: %w", r.ID, err)
+	}
+
+	if r.ThumbnailLostAt != nil {
+		return img, nil
 	}
 
 	if img.ThumbnailURL, _, err = s.Bucket.SignGet(ctx, r.ThumbnailKey); err != nil {

@@ -54,6 +54,7 @@ const (
 	ImageStored  ImageStatus = "stored"
 	ImageBlocked ImageStatus = "blocked" // the safety checker blacked it out; nothing is kept
 	ImageFailed  ImageStatus = "failed"  // the provider did not deliver it, or not as an image
+	ImageLost    ImageStatus = "lost"    // it was stored, and a sweep found it gone; only ever shown, the row stays stored
 )
 
 // Generation is one request for images and what became of it.

@@ -90,6 +90,7 @@ const (
 const (
 	ImageStatusBlocked ImageStatus = "blocked"
 	ImageStatusFailed  ImageStatus = "failed"
+	ImageStatusLost    ImageStatus = "lost"
 	ImageStatusPending ImageStatus = "pending"
 	ImageStatusStored  ImageStatus = "stored"
 )
@@ -351,10 +352,10 @@ type Image struct {
 	Index  int         `json:"index"`
 	Object ImageObject `json:"object"`
 
-	// Status `blocked`: the safety checker refused it, and nothing was kept.
+	// Status `blocked`: the safety checker refused it, and nothing was kept. `lost`: it was stored, and our store no longer has it; write to support, we are sorry.
 	Status ImageStatus `json:"status"`
 
-	// ThumbnailURL The same, for a JPEG of at most 512 pixels.
+	// ThumbnailURL The same, for a JPEG of at most 512 pixels. Null, too, if only that was lost.
 	ThumbnailURL *string `json:"thumbnail_url"`
 
 	// URL Link to the image, valid without further credentials until `expires_at`. Get the generation again for a fresh one.
@@ -367,7 +368,7 @@ type Image struct {
 // ImageObject defines model for Image.Object.
 type ImageObject string
 
-// ImageStatus `blocked`: the safety checker refused it, and nothing was kept.
+// ImageStatus `blocked`: the safety checker refused it, and nothing was kept. `lost`: it was stored, and our store no longer has it; write to support, we are sorry.
 type ImageStatus string
 
 // Model defines model for Model.

@@ -95,8 +95,12 @@ func renderImage(img generation.Image) Image {
 	out.ContentType = &img.ContentType
 
 	if img.URL != "" {
-		out.URL, out.ThumbnailURL = &img.URL, &img.ThumbnailURL
+		out.URL = &img.URL
 		out.ExpiresAt = new(img.ExpiresAt.UTC())
+	}
+
+	if img.ThumbnailURL != "" {
+		out.ThumbnailURL = &img.ThumbnailURL
 	}
 
 	return out

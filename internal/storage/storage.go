@@ -17,6 +17,26 @@ import (
 // ErrNotFound answers for a key that holds no object.
 var ErrNotFound = fault.New(fault.NotFound, "object_not_found", "There is no such object.")
 
+// NotDeletedError is what a Delete returns that left objects behind. Its text names no key.
+type NotDeletedError struct {
+	Keys  []string // those that are still there, as far as is known; deleting them again is harmless
+	Cause error    // what the store said of the first
+}
+
+// Error says what the store said.
+func (e *NotDeletedError) Error() string { return e.Cause.Error() }
+
+// Unwrap returns what the store said.
+func (e *NotDeletedError) Unwrap() error { return e.Cause }
+
+// Multipart is an upload in parts that was begun and neither completed nor called off. What was
+// sent of it takes room and is in no listing of objects.
+type Multipart struct {
+	Key      string
+	UploadID string
+	BegunAt  time.Time
+}
+
 // Object is what the bucket knows of one object.
 type Object struct {
 	Key         string
@@ -41,7 +61,8 @@ type Bucket interface {
 	// Get opens what is stored under key, or answers [ErrNotFound]. It is read as it comes, never held
 	// whole; a reading that fails says so. The caller closes it.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
-	// Delete removes the keys; absent ones are no error. On nil all are gone.
+	// Delete removes the keys; absent ones are no error. On nil all are gone, else the error is a
+	// [*NotDeletedError].
 	Delete(ctx context.Context, keys ...string) error
 	// List calls yield for every object under prefix, in key order, until it returns false.
 	List(ctx context.Context, prefix string, yield func(Object) bool) error

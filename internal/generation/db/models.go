@@ -30,6 +30,10 @@ type AiImage struct {
 	// erase: row with the task
 	Sha256   []byte
 	StoredAt *time.Time
+	// When a sweep found the object of a stored image gone. Null: never, or it came back.
+	LostAt *time.Time
+	// The same for the thumbnail.
+	ThumbnailLostAt *time.Time
 }
 
 // One generation, by the name that the privacy policy gives it.

@@ -747,7 +747,7 @@ type ImageInsertParams struct {
 }
 
 const imageList = `-- name: ImageList :many
-select id, task_id, index, status, key, thumbnail_key, content_type, width, height, bytes, sha256, stored_at from ai_image where task_id = any($1::uuid[]) order by task_id, index
+select id, task_id, index, status, key, thumbnail_key, content_type, width, height, bytes, sha256, stored_at, lost_at, thumbnail_lost_at from ai_image where task_id = any($1::uuid[]) order by task_id, index
 `
 
 func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) ([]AiImage, error) {
@@ -772,6 +772,8 @@ func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) (
 			&i.Bytes,
 			&i.Sha256,
 			&i.StoredAt,
+			&i.LostAt,
+			&i.ThumbnailLostAt,
 		); err != nil {
 			return nil, err
 		}

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"imagerun/internal/storage"
 )
 
 // batch is how many objects one call deletes. S3 allows 1,000, but R2 has answered larger
@@ -18,18 +20,29 @@ const batch = 500
 // Delete implements [storage.Bucket]. Every batch is tried, whatever became of the ones before
 // it, so that one bad key keeps nothing else alive; the first error is returned.
 func (b *Bucket) Delete(ctx context.Context, keys ...string) error {
-	var first error
+	var (
+		left  []string
+		first error
+	)
 
 	for some := range slices.Chunk(keys, batch) {
-		if err := b.deleteBatch(ctx, some); err != nil && first == nil {
+		still, err := b.deleteBatch(ctx, some)
+		left = append(left, still...)
+
+		if first == nil {
 			first = err
 		}
 	}
 
-	return first
+	if first != nil {
+		return &storage.NotDeletedError{Keys: left, Cause: first}
+	}
+
+	return nil
 }
 
-func (b *Bucket) deleteBatch(ctx context.Context, keys []string) error {
+// deleteBatch returns the keys that may still be there. Nobody knows after a failed call.
+func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (left []string, err error) {
 	objects := make([]types.ObjectIdentifier, len(keys))
 	for i, key := range keys {
 		objects[i] = types.ObjectIdentifier{Key: aws.String(key)}
@@ -48,35 +61,40 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) error {
 		// The SDK signs the list with a CRC32 header alone, which R2 has not always understood.
 		return b.deleteEach(ctx, keys)
 	case err != nil:
-		return wrap("delete objects", err)
+		return keys, wrap("delete objects", err)
 	}
 
 	// The answer is 200 even if single objects could not be deleted.
-	left, code := 0, ""
+	code := ""
 
 	for _, e := range out.Errors {
 		if c := aws.ToString(e.Code); c != "NoSuchKey" {
-			left, code = left+1, c
+			left, code = append(left, aws.ToString(e.Key)), c
 		}
 	}
 
-	if left > 0 {
-		return &Error{Op: fmt.Sprintf("delete objects: %d of %d", left, len(keys)), Code: code}
+	if len(left) > 0 {
+		return left, &Error{Op: fmt.Sprintf("delete objects: %d of %d", len(left), len(keys)), Code: code}
 	}
 
-	return nil
+	return nil, nil
 }
 
-func (b *Bucket) deleteEach(ctx context.Context, keys []string) error {
-	var first error
-
+func (b *Bucket) deleteEach(ctx context.Context, keys []string) (left []string, first error) {
 	for _, key := range keys {
-		if err := b.deleteOne(ctx, key); err != nil && first == nil {
+		err := b.deleteOne(ctx, key)
+		if err == nil {
+			continue
+		}
+
+		left = append(left, key)
+
+		if first == nil {
 			first = err
 		}
 	}
 
-	return first
+	return left, first
 }
 
 func (b *Bucket) deleteOne(ctx context.Context, key string) error {

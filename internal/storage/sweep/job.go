@@ -1,0 +1,189 @@
+package sweep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"imagerun/internal/postgres"
+	"imagerun/internal/storage/sweep/db"
+	"imagerun/queue"
+)
+
+// remembered is how long the report of a sweep is kept.
+const remembered = 90 * 24 * time.Hour
+
+// Deps are what the handler of the nightly sweep works with. All but the last two are required.
+type Deps struct {
+	Sweeper *Sweeper
+	Pool    *pgxpool.Pool
+	Log     *slog.Logger
+	Slice   time.Duration // how long one run of the job takes before it lets others have its place; zero: 1 min
+	Options Options       // zero: the usual ones
+}
+
+// Handler works the nightly sweep: a slice at a time, each page written down as soon as it is
+// done, so that whoever goes on goes on from there.
+type Handler struct {
+	d  Deps
+	db *db.Queries
+}
+
+// NewHandler returns the handler of [queue.SweepObjects].
+func NewHandler(d Deps) *Handler {
+	if d.Slice <= 0 {
+		d.Slice = time.Minute
+	}
+
+	if d.Options.Grace <= 0 {
+		d.Options.Grace = DefaultGrace
+	}
+
+	h := &Handler{d: d, db: db.New()}
+	h.d.Options.Each = h.log
+
+	return h
+}
+
+// Handle implements [queue.Handler].
+func (h *Handler) Handle(ctx context.Context, job *queue.Job[queue.SweepObjects]) error {
+	now := h.d.Sweeper.now()
+	r := Report{StartedAt: now}
+
+	after, err := h.begin(ctx, job.ID, &r)
+	if err != nil {
+		return err
+	}
+
+	// A page at least, however late it is: else it would never come to an end.
+	for more, end := true, now.Add(h.d.Slice); more; {
+		if after, more, err = h.d.Sweeper.Step(ctx, h.d.Options, after, &r); errors.Is(err, ErrImplausible) {
+			return queue.Cancel(err) // trying again would not help: an operator looks
+		} else if err != nil {
+			return err
+		}
+
+		err = h.write(ctx, r, func(tx *postgres.Tx, report []byte) error {
+			if err := job.Hold(ctx, tx); err != nil {
+				return err
+			}
+
+			return h.db.SweepReached(ctx, tx, db.SweepReachedParams{ID: job.ID, Cursor: after, Report: report})
+		})
+		if err != nil {
+			return fmt.Errorf("write how far the sweep came: %w", err)
+		}
+
+		if more && h.d.Sweeper.now().After(end) {
+			return queue.Snooze(0) // others may want the place
+		}
+	}
+
+	if err := h.d.Sweeper.Leftovers(ctx, h.d.Options, &r); err != nil {
+		return err
+	}
+
+	end := h.d.Sweeper.now()
+	r.FinishedAt = &end
+
+	err = h.write(ctx, r, func(tx *postgres.Tx, report []byte) error {
+		err := h.db.SweepFinish(ctx, tx, db.SweepFinishParams{ID: job.ID, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Report: report})
+		if err != nil {
+			return err
+		}
+
+		if err := h.db.SweepForget(ctx, tx, end.Add(-remembered)); err != nil {
+			return err
+		}
+
+		return job.Complete(ctx, tx)
+	})
+	if err != nil {
+		return fmt.Errorf("write that the sweep ended: %w", err)
+	}
+
+	h.d.Log.Info("objects were swept", slog.Any("report", r))
+
+	return nil
+}
+
+// begin reads how far an earlier run of this job came: not at all, the first time.
+func (h *Handler) begin(ctx context.Context, id uuid.UUID, r *Report) (after string, err error) {
+	report, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("encode report: %w", err)
+	}
+
+	row, err := h.db.SweepBegin(ctx, h.d.Pool, db.SweepBeginParams{ID: id, StartedAt: r.StartedAt, Report: report})
+	if err != nil {
+		return "", fmt.Errorf("begin sweep: %w", err)
+	}
+
+	if err := json.Unmarshal(row.Report, r); err != nil {
+		return "", fmt.Errorf("decode report: %w", err)
+	}
+
+	return row.Cursor, nil
+}
+
+func (h *Handler) write(ctx context.Context, r Report, fn func(tx *postgres.Tx, report []byte) error) error {
+	report, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+
+	return postgres.InTx(ctx, h.d.Pool, func(tx *postgres.Tx) error { return fn(tx, report) })
+}
+
+// log writes what an operator may have to look for; the rest is counted.
+func (h *Handler) log(f Finding) {
+	if f.What == Lost {
+		h.d.Log.Error("stored object is gone", slog.String("table", f.Source), slog.Any("row_id", f.ID))
+	}
+}
+
+// Keep writes the report of a sweep that an operator made, so that the metrics show it. A dry
+// run is not kept.
+func Keep(ctx context.Context, pool *pgxpool.Pool, r Report) error {
+	if r.DryRun || r.FinishedAt == nil {
+		return nil
+	}
+
+	report, err := json.Marshal(r)
+	if err == nil {
+		err = db.New().SweepFinish(ctx, pool, db.SweepFinishParams{
+			ID: uuid.New(), StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Report: report,
+		})
+	}
+
+	if err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+
+	return nil
+}
+
+// Last returns the report of the last sweep that came to its end; false: there was none yet.
+func Last(ctx context.Context, pool *pgxpool.Pool) (r Report, ok bool, err error) {
+	row, err := db.New().SweepLast(ctx, pool)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, false, nil
+	}
+
+	if err == nil {
+		err = json.Unmarshal(row, &r)
+	}
+
+	if err != nil {
+		return r, false, fmt.Errorf("read the last report: %w", err)
+	}
+
+	return r, true, nil
+}
