@@ -19,6 +19,10 @@ import (
 // unreadablePause is the least time to the next look at a provider that could not be asked.
 const unreadablePause = 2 * time.Second
 
+// resultLifetime is the least time that the provider keeps a result (fal docs, Queue API: 6
+// minutes from 10 KB on): an answer that there is none, sooner than that, is a gateway's.
+const resultLifetime = 6 * time.Minute
+
 // collector follows one attempt until its images are stored.
 type collector struct{ *Service }
 
@@ -56,9 +60,9 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 		h.metrics.accountBlocked.Set(1)
 
 		return queue.Snooze(h.breaker.trip())
-	case providers.ClassOf(err) == providers.Rejected || providers.ClassOf(err) == providers.Gone:
+	case providers.ClassOf(err) == providers.Rejected || providers.ClassOf(err) == providers.Gone && h.mayBeGone(a):
 		return h.rejected(ctx, job, a, err)
-	case providers.ClassOf(err) == providers.Transient || providers.ClassOf(err) == providers.Busy:
+	case isProviders(err):
 		// Not to be able to look is no failure of the generation: its deadline is the limit.
 		h.Log.Debug("provider could not be asked", slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
@@ -66,6 +70,11 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 	default:
 		return err
 	}
+}
+
+// mayBeGone reports whether the result of an attempt can have expired by now.
+func (h collector) mayBeGone(a db.ProviderAttempt) bool {
+	return a.SentAt == nil || h.Now().Sub(*a.SentAt) >= resultLifetime
 }
 
 // result gets the outcome: from the provider, or where that has expired from the callback.

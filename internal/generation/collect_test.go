@@ -82,6 +82,8 @@ func TestCollectJob(t *testing.T) {
 		g := b.start(t)
 		b.provider.failed["request-a"] = &providers.Error{Class: providers.Gone, Status: 404}
 		b.pass(t, 30*time.Second)
+		require.Equal(t, generation.StatusRunning, b.get(t, g.ID).Status, "nothing expires so soon")
+		b.pass(t, 6*time.Minute)
 		require.Equal(t, generation.FailureResultExpired, b.get(t, g.ID).FailureCode)
 		b.check(t)
 	})

@@ -217,7 +217,7 @@ func TestPartial(t *testing.T) {
 		b := setup(t)
 		g := stuck(t, b)
 		b.provider.failed["request-a"] = &providers.Error{Class: providers.Gone, Status: 404}
-		b.pass(t, 10*time.Second)
+		b.pass(t, 6*time.Minute)
 
 		require.Equal(t, generation.StatusPartial, b.get(t, g.ID).Status)
 		require.Empty(t, b.jobs.Pending())

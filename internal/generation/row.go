@@ -36,6 +36,13 @@ func modelOf(t db.AiTask, a db.ProviderAttempt) string {
 	return t.Model
 }
 
+// isProviders tells what a provider did from what befell us.
+func isProviders(err error) bool {
+	_, ok := errors.AsType[*providers.Error](err)
+
+	return ok
+}
+
 // codeOf is the failure code that a provider's error carries; nil has none.
 func codeOf(err error) string {
 	if err == nil {
