@@ -5,6 +5,7 @@ package devtest
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strconv"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"imagerun/internal/devstack"
 	"imagerun/internal/postgres"
@@ -33,13 +35,38 @@ var (
 	buckets   atomic.Int64
 )
 
-// Main runs the tests of a package and ends the servers they used. Without it the servers end
-// too, but leave their folder behind for a later run to remove.
+// patience is how long goroutines may take to end once the tests and the servers have.
+const patience = 10 * time.Second
+
+// Main runs the tests of a package, ends the servers they used, and fails the package when a
+// goroutine is left behind. Without it the servers end too, but leave their folder behind for a
+// later run to remove.
 func Main(m *testing.M) {
 	code := m.Run()
 
 	servers.Stop()
+
+	// After a failure, what is left says nothing new.
+	if code == 0 {
+		if err := leaks(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+
+			code = 1
+		}
+	}
+
 	os.Exit(code)
+}
+
+// leaks describes the goroutines that are still there when patience is at its end.
+func leaks() (err error) {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if err = goleak.Find(); err == nil { // takes a second or so to find any
+			break
+		}
+	}
+
+	return err
 }
 
 // Postgres returns a pool on a fresh, migrated database, connected as the application's role.
