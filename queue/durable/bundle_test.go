@@ -17,8 +17,6 @@ import (
 	"imagerun/queue/durable"
 )
 
-func TestMain(m *testing.M) { devtest.Main(m) }
-
 // probe is the kind that these tests work: its handler is whatever the test says.
 type probe struct {
 	ID uuid.UUID `json:"id"`
