@@ -15,6 +15,7 @@ import (
 
 	"imagerun/internal/config"
 	"imagerun/internal/telemetry"
+	"imagerun/queue/asynqueue"
 )
 
 // Process is one of the programs.
@@ -62,6 +63,8 @@ func Main(p Process) int {
 		if err != nil {
 			return err
 		}
+
+		asynqueue.LogTo(log)
 
 		err = p.Run(ctx, cfg, log, func(a Addrs) {
 			log.Info("process started", slog.String("public_addr", a.Public), slog.String("private_addr", a.Private))

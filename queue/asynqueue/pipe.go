@@ -11,19 +11,25 @@ import (
 
 const (
 	pipeMost    = 200             // scripts in one round trip
-	pipeLines   = 2               // round trips under way at once
+	pipeLines   = 2               // round trips under way at once, for each queue
 	pipeTimeout = 5 * time.Second // of one
 )
 
 // pipe is a client that sends the scripts of many callers in one round trip: what is asked for
-// while others are under way goes together, so the first goes at once. It also announces what
-// scripts push to asynq's queues, once for each queue and round trip.
+// while others are under way goes together, so the first goes at once. Each queue has lines of its
+// own: in a cluster one may be on a node that does not answer. It also announces what scripts push
+// to asynq's queues, once for each round trip.
 type pipe struct {
 	redis.UniversalClient
 
-	mu     sync.Mutex
+	mu    sync.Mutex
+	lines map[string]*lines // by queue
+}
+
+// lines are the round trips of one queue.
+type lines struct {
 	flying int
-	calls  []*scripted
+	calls  []*scripted // not yet sent
 }
 
 // scripted is one call of a script.
@@ -40,12 +46,14 @@ func (p *pipe) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 	c := &scripted{sha1: sha1, keys: keys, args: args, done: make(chan struct{})}
 
 	p.mu.Lock()
-	p.calls = append(p.calls, c)
 
-	if p.flying < pipeLines {
-		p.flying++
+	l := p.of(keys)
+	l.calls = append(l.calls, c)
 
-		go p.work(context.WithoutCancel(ctx))
+	if l.flying < pipeLines {
+		l.flying++
+
+		go p.work(context.WithoutCancel(ctx), l)
 	}
 
 	p.mu.Unlock()
@@ -61,21 +69,39 @@ func (p *pipe) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 	}
 }
 
+// of returns the lines for a script with these keys. Callers hold mu.
+func (p *pipe) of(keys []string) *lines {
+	queue := ""
+	if len(keys) > 0 {
+		queue = queueOf(keys[0])
+	}
+
+	if p.lines == nil {
+		p.lines = map[string]*lines{}
+	}
+
+	if p.lines[queue] == nil {
+		p.lines[queue] = &lines{}
+	}
+
+	return p.lines[queue]
+}
+
 // work sends what was asked for until nothing is left.
-func (p *pipe) work(ctx context.Context) {
+func (p *pipe) work(ctx context.Context, l *lines) {
 	for {
 		p.mu.Lock()
 
-		n := min(len(p.calls), pipeMost)
+		n := min(len(l.calls), pipeMost)
 		if n == 0 {
-			p.flying--
+			l.flying--
 			p.mu.Unlock()
 
 			return
 		}
 
-		batch := p.calls[:n:n]
-		p.calls = p.calls[n:]
+		batch := l.calls[:n:n]
+		l.calls = l.calls[n:]
 		p.mu.Unlock()
 
 		p.send(ctx, batch)
