@@ -508,6 +508,59 @@ COMMENT ON COLUMN public.schedule.last_job IS 'The job of the latest tick, which
 
 COMMENT ON COLUMN public.schedule.fired_at IS 'When that job was staged.';
 
+CREATE TABLE public.upload (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    promised_type text NOT NULL,
+    promised_bytes bigint NOT NULL,
+    promised_sha256 bytea,
+    raw_key text NOT NULL,
+    key text,
+    content_type text,
+    width integer,
+    height integer,
+    bytes bigint,
+    sha256 bytea,
+    reason text,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    raw_deleted_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    CONSTRAINT upload_check CHECK (((ended_at IS NOT NULL) = (status = ANY (ARRAY['ready'::text, 'rejected'::text])))),
+    CONSTRAINT upload_check1 CHECK (((reason IS NOT NULL) = (status = 'rejected'::text))),
+    CONSTRAINT upload_check2 CHECK (((key IS NULL) = (sha256 IS NULL))),
+    CONSTRAINT upload_check3 CHECK (((status <> 'ready'::text) OR (key IS NOT NULL))),
+    CONSTRAINT upload_promised_bytes_check CHECK ((promised_bytes > 0)),
+    CONSTRAINT upload_promised_sha256_check CHECK ((length(promised_sha256) = 32)),
+    CONSTRAINT upload_promised_type_check CHECK ((promised_type = ANY (ARRAY['image/png'::text, 'image/jpeg'::text, 'image/webp'::text]))),
+    CONSTRAINT upload_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'inspecting'::text, 'ready'::text, 'rejected'::text])))
+);
+
+COMMENT ON TABLE public.upload IS 'One picture that a user brings to start from. The row is committed before either of its objects is put.';
+
+COMMENT ON COLUMN public.upload.status IS 'erase: row with the upload';
+
+COMMENT ON COLUMN public.upload.promised_type IS 'erase: row with the upload';
+
+COMMENT ON COLUMN public.upload.promised_sha256 IS 'erase: row with the upload';
+
+COMMENT ON COLUMN public.upload.raw_key IS 'erase: row with the upload, after the object';
+
+COMMENT ON COLUMN public.upload.key IS 'erase: row with the upload, after the object';
+
+COMMENT ON COLUMN public.upload.content_type IS 'erase: row with the upload';
+
+COMMENT ON COLUMN public.upload.sha256 IS 'erase: row with the upload';
+
+COMMENT ON COLUMN public.upload.reason IS 'erase: row with the upload';
+
+COMMENT ON COLUMN public.upload.expires_at IS 'Until then what was promised may be put and completed.';
+
+COMMENT ON COLUMN public.upload.raw_deleted_at IS 'When what was put was deleted for the last time: nobody can put it again.';
+
 ALTER TABLE ONLY auth.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
@@ -604,6 +657,15 @@ ALTER TABLE ONLY public.queue_pause
 ALTER TABLE ONLY public.schedule
     ADD CONSTRAINT schedule_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.upload
+    ADD CONSTRAINT upload_key_key UNIQUE (key);
+
+ALTER TABLE ONLY public.upload
+    ADD CONSTRAINT upload_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.upload
+    ADD CONSTRAINT upload_raw_key_key UNIQUE (raw_key);
+
 CREATE INDEX "account_userId_idx" ON auth.account USING btree ("userId");
 
 CREATE INDEX "session_userId_idx" ON auth.session USING btree ("userId");
@@ -650,6 +712,14 @@ CREATE INDEX job_waiting_idx ON public.job USING btree (run_at) WHERE (state = A
 
 CREATE INDEX object_sweep_finished_idx ON public.object_sweep USING btree (finished_at);
 
+CREATE INDEX upload_deleted_idx ON public.upload USING btree (id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX upload_ended_idx ON public.upload USING btree (ended_at) WHERE ((deleted_at IS NULL) AND (ended_at IS NOT NULL));
+
+CREATE INDEX upload_expired_idx ON public.upload USING btree (expires_at) WHERE (raw_deleted_at IS NULL);
+
+CREATE INDEX upload_user_idx ON public.upload USING btree (user_id) WHERE (deleted_at IS NULL);
+
 ALTER TABLE ONLY auth.account
     ADD CONSTRAINT "account_userId_fkey" FOREIGN KEY ("userId") REFERENCES auth."user"(id) ON DELETE CASCADE;
 
@@ -667,6 +737,9 @@ ALTER TABLE ONLY public.generation_event
 
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.ai_task(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.upload
+    ADD CONSTRAINT upload_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.generation_user(user_id);
 
 GRANT USAGE ON SCHEMA auth TO imagerun_app;
 GRANT USAGE ON SCHEMA auth TO imagerun_auth;
@@ -741,6 +814,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_a
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedule TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.upload TO imagerun_app;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE imagerun_owner IN SCHEMA public GRANT USAGE ON SEQUENCES  TO imagerun_app;
 

@@ -13,6 +13,13 @@ func Schedules() []Schedule {
 			Overlap: Skip,
 		},
 		{
+			Name:    "retention.uploads",
+			Spec:    "@every 10m",
+			Args:    func(time.Time) Args { return PurgeUploads{} },
+			CatchUp: time.Hour,
+			Overlap: Skip,
+		},
+		{
 			Name:    "retention.tombstones",
 			Spec:    "17 * * * *",
 			Args:    func(time.Time) Args { return PurgeTombstones{} },

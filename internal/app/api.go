@@ -51,7 +51,12 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 
 	bucket := b.bucket()
 
-	service, err := b.generations(func(d *generation.Deps) { d.Bucket = bucket })
+	uploads := b.uploads(bucket, nil)
+
+	service, err := b.generations(func(d *generation.Deps) {
+		d.Bucket = bucket
+		d.References = references{uploads}
+	})
 	if err != nil {
 		return err
 	}

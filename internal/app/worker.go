@@ -14,6 +14,7 @@ import (
 	"imagerun/internal/providers"
 	"imagerun/internal/providers/fal"
 	"imagerun/internal/storage/sweep"
+	"imagerun/internal/upload"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
@@ -51,10 +52,13 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 
 	f := cfg.Fal
 	bucket := b.bucket()
+	pictures := picture.NewOpener(picture.Limits{}, 0) // one for all, since its memory is the process's
+	uploads := b.uploads(bucket, pictures)
 
 	service, err := b.generations(func(d *generation.Deps) {
 		d.Bucket = bucket
-		d.Pictures = picture.NewOpener(picture.Limits{}, 0)
+		d.Pictures = pictures
+		d.References = references{uploads}
 		d.Provider = fal.New(fal.Options{
 			Key: f.Key, QueueURL: f.QueueURL, APIURL: f.APIURL, MediaHosts: f.MediaHosts, AllowPrivateMedia: f.AllowPrivateMedia,
 		})
@@ -63,7 +67,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	registry, err := b.handlers(service, bucket)
+	registry, err := b.handlers(service, uploads)
 	if err != nil {
 		return err
 	}
@@ -113,12 +117,13 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 }
 
 // handlers registers the handler of every kind in the table.
-func (b *base) handlers(service *generation.Service, bucket sweep.Bucket) (*queue.Registry, error) {
+func (b *base) handlers(service *generation.Service, uploads *upload.Service) (*queue.Registry, error) {
 	registry := queue.NewRegistry(queue.All())
 	service.Register(registry)
+	uploads.Register(registry)
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeJobAudit](b.purgeAudit))
-	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket), Pool: b.pool, Log: b.log}))
+	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, b.store), Pool: b.pool, Log: b.log}))
 
 	for _, p := range queue.All().Policies() {
 		if _, ok := registry.Worker(p.Args.Kind()); !ok {

@@ -29,6 +29,7 @@ type Config struct {
 	Fal        Fal         `key:"fal" doc:"fal.ai, which makes the images."`
 	Storage    Storage     `key:"storage" doc:"The private bucket for images: Cloudflare R2, or another store that speaks S3."`
 	Generation Generation  `key:"generation" doc:"The life of a generation."`
+	Upload     Upload      `key:"upload" doc:"Pictures that users bring to start from."`
 	Worker     Worker      `key:"worker" doc:"The job runners of the worker process."`
 }
 
@@ -108,6 +109,14 @@ type Generation struct {
 	OutputLifetime        time.Duration `key:"output_lifetime" default:"1h" doc:"How long fal is asked to keep images, in case it cannot be told to delete them."`
 	CataloguePath         string        `key:"catalogue_path" doc:"A JSON file of models in place of the built-in one."`
 	PlansPath             string        `key:"plans_path" doc:"A JSON file of plans in place of the built-in one."`
+}
+
+// Upload is section upload.
+type Upload struct {
+	MaxBytes   int           `key:"max_bytes" default:"20971520" doc:"The largest file, in bytes. At most 33554432."`
+	MaxOpen    int           `key:"max_open" default:"50" doc:"The most uploads of one user that no generation has used."`
+	LinkLife   time.Duration `key:"link_life" default:"15m" doc:"How long the link for sending a file works. At most 24h."`
+	KeepUnused time.Duration `key:"keep_unused" default:"24h" doc:"How long an upload is kept that no generation uses."`
 }
 
 // Worker is section worker.

@@ -166,6 +166,14 @@ func (c Config) validateTimes(p *faults) {
 		p.add("generation.deadline", "must not be longer than generation.max_deadline")
 	}
 
+	if c.Upload.LinkLife > 24*time.Hour {
+		p.add("upload.link_life", "must be at most 24h: until it ends, whoever has the link may send a file")
+	}
+
+	if c.Upload.MaxBytes > 32<<20 {
+		p.add("upload.max_bytes", "must be at most 33554432 (32 MiB): no larger file is looked at")
+	}
+
 	if c.Worker.SoftStop >= c.Worker.HardStop {
 		p.add("worker.hard_stop", "must be longer than worker.soft_stop")
 	}

@@ -1,0 +1,38 @@
+package app
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/generation"
+	"imagerun/internal/picture"
+	"imagerun/internal/storage"
+	"imagerun/internal/upload"
+)
+
+// uploads builds the domain; a process that runs no jobs has no pictures.
+func (b *base) uploads(bucket storage.Bucket, pictures *picture.Opener) *upload.Service {
+	u := b.cfg.Upload
+	s := upload.New(upload.Deps{
+		Pool: b.pool, Queue: b.queue, Bucket: bucket, Pictures: pictures, Hints: b.hints, Log: b.log, Now: clock.System,
+		Options: upload.Options{
+			MaxBytes: int64(u.MaxBytes), MaxOpen: u.MaxOpen, LinkLife: u.LinkLife, KeepUnused: u.KeepUnused,
+		},
+	})
+	b.registry.MustRegister(s.Collectors()...)
+
+	return s
+}
+
+// references shows uploads to generations.
+type references struct{ *upload.Service }
+
+// Reference implements [generation.References].
+func (r references) Reference(ctx context.Context, tx pgx.Tx, userID, uploadID uuid.UUID) (generation.Reference, error) {
+	ref, err := r.Service.Reference(ctx, tx, userID, uploadID)
+
+	return generation.Reference{Key: ref.Key, Width: ref.Width, Height: ref.Height}, err
+}

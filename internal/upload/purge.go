@@ -1,0 +1,150 @@
+package upload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/postgres"
+	"imagerun/internal/upload/db"
+	"imagerun/queue"
+)
+
+const (
+	// lastPut is how long a request that began just before its link ended may take to arrive.
+	lastPut = time.Hour
+	// batch is how many uploads one transaction of the purge takes.
+	batch = 500
+)
+
+// eraser deletes an upload that was marked deleted.
+type eraser struct{ *Service }
+
+// Handle deletes objects first and the row last; every step may be repeated. As long as somebody
+// may put the file again, the row stays, so that what is put is not without one.
+func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseUpload]) error {
+	id := job.Args.UploadID
+
+	row, err := h.db.UploadFind(ctx, h.Pool, id)
+
+	switch {
+	case notFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read upload %s: %w", id, err)
+	}
+
+	u := row.Upload
+	if Status(u.Status) == StatusInspecting {
+		return job.Snooze() // it may put an object yet
+	}
+
+	keys := []string{u.RawKey}
+	if u.Key != nil {
+		keys = append(keys, *u.Key)
+	}
+
+	if err := h.Bucket.Delete(ctx, keys...); err != nil {
+		return fmt.Errorf("delete objects of upload %s: %w", id, err)
+	}
+
+	if h.Now().Before(u.ExpiresAt.Add(lastPut)) {
+		return nil // the purge has it done again when the link has ended
+	}
+
+	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		if err := h.db.UploadDelete(ctx, tx, id); err != nil {
+			return fmt.Errorf("delete upload %s: %w", id, err)
+		}
+
+		return job.Complete(ctx, tx)
+	})
+}
+
+// purger finds what nobody needs any more.
+type purger struct{ *Service }
+
+// Handle takes a batch at a time until there is none.
+func (h purger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeUploads]) error {
+	for _, step := range []func(context.Context) (int, error){h.unneeded, h.putAgain} {
+		for n := batch; n == batch; {
+			var err error
+			if n, err = step(ctx); err != nil {
+				return err
+			}
+		}
+	}
+
+	return h.left(ctx)
+}
+
+// left stages the erasure of what is still here although it was deleted: somebody could have put
+// it again then, or its job died.
+func (h purger) left(ctx context.Context) error {
+	for after, n := uuid.Nil, batch; n == batch; {
+		err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+			ids, err := h.db.UploadLeft(ctx, tx, db.UploadLeftParams{After: after, PutBefore: h.Now().Add(-lastPut), Most: batch})
+			if err != nil {
+				return fmt.Errorf("find deleted uploads: %w", err)
+			}
+
+			if n = len(ids); n > 0 {
+				after = ids[n-1]
+			}
+
+			return h.erase(ctx, tx, ids)
+		})
+		if err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// unneeded marks uploads deleted and stages their erasure.
+func (h purger) unneeded(ctx context.Context) (n int, err error) {
+	now := h.Now()
+	unused := now.Add(-h.Options.KeepUnused)
+
+	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		ids, err := h.db.UploadMarkUnneeded(ctx, tx, db.UploadMarkUnneededParams{
+			At: &now, PutBefore: now.Add(-lastPut), UnusedBefore: &unused, Most: batch,
+		})
+		if err != nil {
+			return fmt.Errorf("find unneeded uploads: %w", err)
+		}
+
+		n = len(ids)
+		tx.AfterCommit(func() { h.metrics.purged.Add(float64(n)) })
+
+		return h.erase(ctx, tx, ids)
+	})
+
+	return n, err
+}
+
+// putAgain deletes for the last time what may have been put behind the inspection.
+func (h purger) putAgain(ctx context.Context) (int, error) {
+	now := h.Now()
+
+	rows, err := h.db.UploadRawDue(ctx, h.Pool, db.UploadRawDueParams{PutBefore: now.Add(-lastPut), Most: batch})
+	if err != nil || len(rows) == 0 {
+		return 0, wrap(err, "find raw objects")
+	}
+
+	ids, keys := make([]uuid.UUID, len(rows)), make([]string, len(rows))
+	for i, r := range rows {
+		ids[i], keys[i] = r.ID, r.RawKey
+	}
+
+	if err := h.Bucket.Delete(ctx, keys...); err != nil {
+		return 0, fmt.Errorf("delete raw objects: %w", err)
+	}
+
+	err = h.db.UploadRawDeleted(ctx, h.Pool, db.UploadRawDeletedParams{Ids: ids, At: &now})
+
+	return len(rows), wrap(err, "mark raw objects deleted")
+}

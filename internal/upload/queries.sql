@@ -1,0 +1,82 @@
+-- name: UserEnsure :one
+-- The random name that keys begin with. Holding the row makes creations of one user wait for each other.
+insert into generation_user (user_id) values (@user_id)
+on conflict (user_id) do update set user_id = excluded.user_id
+returning ref;
+
+-- name: UploadCountOpen :one
+-- What a user has that no generation has used: all of it is storage that somebody could fill for nothing.
+select count(*) from upload
+where user_id = @user_id and deleted_at is null and last_used_at is null
+    and (status in ('inspecting', 'ready') or (status = 'pending' and expires_at > @now));
+
+-- name: UploadInsert :exec
+insert into upload (id, user_id, promised_type, promised_bytes, promised_sha256, raw_key, created_at, expires_at)
+values (@id, @user_id, @promised_type, @promised_bytes, @promised_sha256, @raw_key, @created_at, @expires_at);
+
+-- name: UploadGet :one
+select sqlc.embed(u), exists (select from ai_task t where t.reference_upload_id = u.id) as used
+from upload u where u.id = @id and u.user_id = @user_id and u.deleted_at is null;
+
+-- name: UploadLockOwned :one
+select * from upload where id = @id and user_id = @user_id and deleted_at is null for update;
+
+-- name: UploadFind :one
+select sqlc.embed(u), g.ref from upload u join generation_user g on g.user_id = u.user_id where u.id = @id;
+
+-- name: UploadLock :one
+select * from upload where id = @id for update;
+
+-- name: UploadInspecting :exec
+update upload set status = 'inspecting' where id = @id and status = 'pending';
+
+-- name: UploadMeasured :exec
+-- The key is here before its object is.
+update upload set key = @key, content_type = @content_type, width = @width, height = @height, bytes = @bytes, sha256 = @sha256
+where id = @id and status = 'inspecting';
+
+-- name: UploadReady :exec
+update upload set status = 'ready', ended_at = @at where id = @id and status = 'inspecting';
+
+-- name: UploadRejected :exec
+update upload set status = 'rejected', reason = @reason, ended_at = @at where id = @id and status = 'inspecting';
+
+-- name: UploadUsed :exec
+update upload set last_used_at = @at where id = @id;
+
+-- name: UploadMarkDeleted :exec
+update upload set deleted_at = @at where id = @id and deleted_at is null;
+
+-- name: UploadMarkDeletedOfUser :many
+update upload set deleted_at = @at where user_id = @user_id and deleted_at is null returning id;
+
+-- name: UploadDelete :exec
+delete from upload where id = @id and deleted_at is not null;
+
+-- name: UploadMarkUnneeded :many
+-- What was never finished, what was refused, and what no generation uses. One that is being
+-- referred to at this moment is locked, and will have been used just now.
+update upload set deleted_at = @at where id in (
+    select u.id from upload u
+    where u.deleted_at is null and (
+        (u.status = 'pending' and u.expires_at < @put_before)
+        or (u.status = 'rejected' and u.ended_at < @unused_before)
+        or (u.status = 'ready' and u.ended_at < @unused_before and coalesce(u.last_used_at < @unused_before, true)
+            and not exists (select from ai_task t where t.reference_upload_id = u.id)))
+    order by u.created_at limit @most
+    for update of u skip locked)
+returning id;
+
+-- name: UploadLeft :many
+select id from upload
+where deleted_at is not null and expires_at < @put_before and id > @after
+order by id limit @most;
+
+-- name: UploadRawDue :many
+-- The link for putting has ended, and with it the last request that can have begun before that.
+select id, raw_key from upload
+where raw_deleted_at is null and deleted_at is null and status in ('ready', 'rejected') and expires_at < @put_before
+order by expires_at limit @most;
+
+-- name: UploadRawDeleted :exec
+update upload set raw_deleted_at = @at where id = any (@ids::uuid[]);

@@ -1,0 +1,59 @@
+package upload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/upload/db"
+)
+
+// Reference is a picture that a generation may start from.
+type Reference struct {
+	ID            uuid.UUID
+	Width, Height int    // pixels
+	Key           string // of the object; see [Service.Link]
+}
+
+// Reference returns one of the user's uploads for use by a generation that tx makes, and notes
+// the use. The row stays locked until tx ends, so no purge comes between. Errors: [ErrNotFound],
+// [ErrExpired], [ErrNotReady], [ErrRejected].
+func (s *Service) Reference(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID) (Reference, error) {
+	u, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
+
+	switch {
+	case notFound(err):
+		return Reference{}, ErrNotFound
+	case err != nil:
+		return Reference{}, fmt.Errorf("lock upload %s: %w", id, err)
+	}
+
+	switch s.status(u) {
+	case StatusReady:
+	case StatusRejected:
+		return Reference{}, ErrRejected
+	case StatusExpired:
+		return Reference{}, ErrExpired
+	case StatusPending, StatusInspecting:
+		return Reference{}, ErrNotReady
+	}
+
+	now := s.Now()
+	if err := s.db.UploadUsed(ctx, tx, db.UploadUsedParams{ID: id, At: &now}); err != nil {
+		return Reference{}, fmt.Errorf("note use of upload %s: %w", id, err)
+	}
+
+	return Reference{ID: id, Width: int(*u.Width), Height: int(*u.Height), Key: *u.Key}, nil
+}
+
+// Link returns a link by which anybody can read a reference's object for at least ttl, and not
+// much longer. It is a secret.
+func (s *Service) Link(ctx context.Context, key string, ttl time.Duration) (string, error) {
+	// A second is lost to the precision of signatures.
+	url, _, err := s.Bucket.SignGetFor(ctx, key, ttl+time.Second)
+
+	return url, wrap(err, "sign link of a reference")
+}

@@ -1,0 +1,335 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/fault"
+	"imagerun/internal/picture"
+	"imagerun/internal/postgres"
+	"imagerun/internal/storage"
+	"imagerun/internal/upload/db"
+	"imagerun/queue"
+	"imagerun/queue/durable"
+)
+
+// Deps are what a [Service] works with. All are required, except where said.
+type Deps struct {
+	Pool     *pgxpool.Pool
+	Queue    *durable.Queue
+	Bucket   storage.Bucket
+	Pictures *picture.Opener // nil in a process that runs no jobs
+	Hints    Hinter
+	Log      *slog.Logger
+	Now      clock.Now
+	Options  Options
+}
+
+// Options are the settings; section uploads of the configuration documents them for operators.
+type Options struct {
+	MaxBytes   int64         // of a file
+	MaxOpen    int           // of one user's, not counting what generations use
+	LinkLife   time.Duration // from creation until the file must have arrived and been completed
+	KeepUnused time.Duration // from the end of the inspection, or from the last use
+}
+
+// Hinter tells watchers that an upload changed. Hints may be lost; Hint never blocks.
+type Hinter interface {
+	Hint(userRef string, id uuid.UUID, sequence int64)
+}
+
+// Service is the verbs of uploads. Safe for concurrent use.
+type Service struct {
+	Deps
+
+	db      *db.Queries
+	metrics *Metrics
+	reading chan struct{} // files in memory at once
+}
+
+// New returns a service. It dials nothing and starts nothing.
+func New(d Deps) *Service {
+	return &Service{Deps: d, db: db.New(), metrics: newMetrics(), reading: make(chan struct{}, readingAtOnce)}
+}
+
+// Promise is what a user says of a file before sending it.
+type Promise struct {
+	ContentType string // image/png, image/jpeg or image/webp
+	Bytes       int64
+	SHA256      []byte // 32 bytes, or none: then whatever arrives is it
+}
+
+// Ticket is how to send the file.
+type Ticket struct {
+	URL       string // a secret until it expires
+	ExpiresAt time.Time
+	Limits    Limits
+}
+
+// Limits are what a file may have.
+type Limits struct {
+	MaxBytes  int64
+	MaxPixels int // width × height
+	MaxSide   int
+}
+
+// Limits returns what a file may have.
+func (s *Service) Limits() Limits {
+	return Limits{MaxBytes: s.Options.MaxBytes, MaxPixels: picture.MaxPixels, MaxSide: picture.MaxSide}
+}
+
+// Create makes room for a file. Errors: [ErrInvalid], [ErrTooMany].
+func (s *Service) Create(ctx context.Context, userID uuid.UUID, p Promise) (Upload, Ticket, error) {
+	if p.Bytes > s.Options.MaxBytes {
+		return Upload{}, Ticket{}, ErrInvalid.WithFields(fault.Field{
+			Pointer: "#/bytes", Keyword: "maximum", Detail: fmt.Sprintf("Send a file of at most %d bytes.", s.Options.MaxBytes),
+		})
+	}
+
+	// Times that the row and the link share have the precision of the coarser one.
+	now := s.Now().UTC().Truncate(time.Second)
+	row := db.UploadInsertParams{
+		ID: uuid.New(), UserID: userID, PromisedType: p.ContentType, PromisedBytes: p.Bytes, PromisedSha256: p.SHA256,
+		CreatedAt: now, ExpiresAt: now.Add(s.Options.LinkLife),
+	}
+
+	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		ref, err := s.db.UserEnsure(ctx, tx, userID)
+		if err != nil {
+			return fmt.Errorf("find user %s: %w", userID, err)
+		}
+
+		open, err := s.db.UploadCountOpen(ctx, tx, db.UploadCountOpenParams{UserID: userID, Now: now})
+		if err != nil {
+			return fmt.Errorf("count uploads of %s: %w", userID, err)
+		}
+
+		if open >= int64(s.Options.MaxOpen) {
+			return ErrTooMany
+		}
+
+		row.RawKey = newKey(ref, "raw")
+
+		return wrap(s.db.UploadInsert(ctx, tx, row), "insert upload")
+	})
+	if err != nil {
+		return Upload{}, Ticket{}, err
+	}
+
+	url, expires, err := s.Bucket.SignPut(ctx, row.RawKey, storage.Put{ContentType: p.ContentType, Size: p.Bytes, Lifetime: row.ExpiresAt.Sub(now)})
+	if err != nil {
+		return Upload{}, Ticket{}, fmt.Errorf("sign link of upload %s: %w", row.ID, err)
+	}
+
+	u := Upload{
+		ID: row.ID, Status: StatusPending, ContentType: p.ContentType, Bytes: p.Bytes, CreatedAt: now, ExpiresAt: row.ExpiresAt,
+	}
+
+	return u, Ticket{URL: url, ExpiresAt: expires, Limits: s.Limits()}, nil
+}
+
+// Get returns one. Errors: [ErrNotFound].
+func (s *Service) Get(ctx context.Context, userID, id uuid.UUID) (Upload, error) {
+	row, err := s.db.UploadGet(ctx, s.Pool, db.UploadGetParams{ID: id, UserID: userID})
+
+	switch {
+	case notFound(err):
+		return Upload{}, ErrNotFound
+	case err != nil:
+		return Upload{}, fmt.Errorf("read upload %s: %w", id, err)
+	}
+
+	return s.read(row), nil
+}
+
+func (s *Service) read(r db.UploadGetRow) Upload {
+	row := r.Upload
+	u := Upload{
+		ID: row.ID, Status: s.status(row), ContentType: row.PromisedType, Bytes: row.PromisedBytes, CreatedAt: row.CreatedAt,
+	}
+
+	switch u.Status {
+	case StatusPending, StatusExpired:
+		u.ExpiresAt = row.ExpiresAt
+	case StatusReady:
+		u.ContentType, u.Bytes, u.Width, u.Height = *row.ContentType, *row.Bytes, int(*row.Width), int(*row.Height)
+
+		if !r.Used {
+			u.ExpiresAt = latest(*row.EndedAt, row.LastUsedAt).Add(s.Options.KeepUnused)
+		}
+	case StatusRejected:
+		u.Reason, u.ExpiresAt = Reason(*row.Reason), row.EndedAt.Add(s.Options.KeepUnused)
+	case StatusInspecting:
+	}
+
+	return u
+}
+
+func (s *Service) status(row db.Upload) Status {
+	if Status(row.Status) == StatusPending && !s.Now().Before(row.ExpiresAt) {
+		return StatusExpired
+	}
+
+	return Status(row.Status)
+}
+
+// Complete says that the file has been put: if it is the one that was promised, its inspection
+// begins. Doing it again changes nothing. Errors: [ErrNotFound], [ErrExpired], [ErrNotReceived],
+// [ErrMismatch].
+func (s *Service) Complete(ctx context.Context, userID, id uuid.UUID) (Upload, error) {
+	row, err := s.db.UploadGet(ctx, s.Pool, db.UploadGetParams{ID: id, UserID: userID})
+
+	switch {
+	case notFound(err):
+		return Upload{}, ErrNotFound
+	case err != nil:
+		return Upload{}, fmt.Errorf("read upload %s: %w", id, err)
+	}
+
+	switch s.status(row.Upload) {
+	case StatusPending:
+	case StatusExpired:
+		return Upload{}, ErrExpired
+	default:
+		return s.read(row), nil
+	}
+
+	if err := s.arrived(ctx, row.Upload); err != nil {
+		return Upload{}, err
+	}
+
+	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		u, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
+
+		switch {
+		case notFound(err):
+			return ErrNotFound // deleted meanwhile
+		case err != nil:
+			return fmt.Errorf("lock upload %s: %w", id, err)
+		case Status(u.Status) != StatusPending:
+			return nil // somebody else completed it meanwhile
+		}
+
+		if err := s.db.UploadInspecting(ctx, tx, id); err != nil {
+			return fmt.Errorf("begin inspection of %s: %w", id, err)
+		}
+
+		return s.stage(ctx, tx, queue.InspectUpload{UploadID: id}, id)
+	})
+	if err != nil {
+		return Upload{}, err
+	}
+
+	return s.Get(ctx, userID, id)
+}
+
+// arrived compares what the bucket has with what was promised. The signature of the link bound
+// both, so a difference says that the store does not keep to it.
+func (s *Service) arrived(ctx context.Context, u db.Upload) error {
+	o, err := s.Bucket.Head(ctx, u.RawKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		return ErrNotReceived
+	} else if err != nil {
+		return fmt.Errorf("look for the file of %s: %w", u.ID, err)
+	}
+
+	var wrong []fault.Field
+
+	if o.Size != u.PromisedBytes {
+		wrong = append(wrong, fault.Field{Pointer: "#/bytes", Keyword: "const", Detail: "The file that arrived has another length."})
+	}
+
+	if o.ContentType != u.PromisedType {
+		wrong = append(wrong, fault.Field{Pointer: "#/content_type", Keyword: "const", Detail: "The file arrived with another Content-Type."})
+	}
+
+	if wrong != nil {
+		return ErrMismatch.WithFields(wrong...)
+	}
+
+	return nil
+}
+
+// Delete removes an upload: at once for its owner, from storage shortly after. Generations made
+// from it stay. Errors: [ErrNotFound].
+func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
+	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		_, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
+
+		switch {
+		case notFound(err):
+			return ErrNotFound
+		case err != nil:
+			return fmt.Errorf("lock upload %s: %w", id, err)
+		}
+
+		now := s.Now()
+		if err := s.db.UploadMarkDeleted(ctx, tx, db.UploadMarkDeletedParams{ID: id, At: &now}); err != nil {
+			return fmt.Errorf("mark upload %s deleted: %w", id, err)
+		}
+
+		return s.stage(ctx, tx, queue.EraseUpload{UploadID: id}, id)
+	})
+}
+
+// DeleteAll removes every upload of a user, as part of closing an account, and returns how many
+// there were.
+func (s *Service) DeleteAll(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (int, error) {
+	now := s.Now()
+
+	ids, err := s.db.UploadMarkDeletedOfUser(ctx, tx, db.UploadMarkDeletedOfUserParams{UserID: userID, At: &now})
+	if err != nil {
+		return 0, fmt.Errorf("mark uploads of %s deleted: %w", userID, err)
+	}
+
+	return len(ids), s.erase(ctx, tx, ids)
+}
+
+// erase stages the erasure of uploads that are marked deleted.
+func (s *Service) erase(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	for _, id := range ids {
+		if err := s.stage(ctx, tx, queue.EraseUpload{UploadID: id}, id); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// stage stages the one job of its kind for an upload.
+func (s *Service) stage(ctx context.Context, tx pgx.Tx, args queue.Args, id uuid.UUID) error {
+	_, err := s.Queue.Stage(ctx, tx, args, durable.Key(args.Kind()+":"+id.String()))
+
+	return wrap(err, "stage "+args.Kind())
+}
+
+// newKey returns a key that nobody can guess. It is not the upload's id, which its owner knows.
+func newKey(ref, extension string) string {
+	return fmt.Sprintf("u/%s/uploads/%s.%s", ref, uuid.New(), extension)
+}
+
+func latest(a time.Time, b *time.Time) time.Time {
+	if b != nil && b.After(a) {
+		return *b
+	}
+
+	return a
+}
+
+func notFound(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
+
+func wrap(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+
+	return fmt.Errorf("%s: %w", what, err)
+}
