@@ -24,20 +24,19 @@ const (
 	ProcessScheduler Process = "scheduler"
 	ProcessMigrate   Process = "migrate"
 	ProcessOperator  Process = "operator" // the commands that look at jobs and change them
+	ProcessSweep     Process = "sweep"    // the command that compares the bucket with the database
 )
 
 // Processes lists every process.
 func Processes() []Process {
-	return []Process{ProcessAPI, ProcessWorker, ProcessScheduler, ProcessMigrate, ProcessOperator}
+	return []Process{ProcessAPI, ProcessWorker, ProcessScheduler, ProcessMigrate, ProcessOperator, ProcessSweep}
 }
 
 // Needs lists the keys that process cannot start without.
 func Needs(process Process) []string {
 	base := []string{"postgres.url", "redis.url", "ops.user", "ops.password"}
-	images := []string{
-		"storage.endpoint", "storage.access_key", "storage.secret_key", "storage.bucket",
-		"generation.callback_secret",
-	}
+	store := []string{"storage.endpoint", "storage.access_key", "storage.secret_key", "storage.bucket"}
+	images := append(slices.Clone(store), "generation.callback_secret")
 
 	switch process {
 	case ProcessAPI:
@@ -50,6 +49,8 @@ func Needs(process Process) []string {
 		return []string{"postgres.owner_url"}
 	case ProcessOperator:
 		return []string{"postgres.url"}
+	case ProcessSweep:
+		return append([]string{"postgres.url"}, store...)
 	default:
 		return nil
 	}

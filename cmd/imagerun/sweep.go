@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"imagerun/internal/app"
+	"imagerun/internal/clock"
+	"imagerun/internal/config"
+	"imagerun/internal/postgres"
+	"imagerun/internal/storage/r2"
+	"imagerun/internal/storage/sweep"
+)
+
+// errUnsettled ends the command with 1 although nothing went wrong: a person has to look.
+var errUnsettled = errors.New("not everything is in order: see the report")
+
+// tellEvery is how often a long sweep says how far it is.
+const tellEvery = 2 * time.Second
+
+func generationsCommand(environ []string) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "generations",
+		Short: "Look after what generations leave in the bucket",
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(sweepCommand(environ))
+
+	return c
+}
+
+// sweepFlags are those of the sweep.
+type sweepFlags struct {
+	file                      string
+	dryRun, json, list, force bool
+	grace                     time.Duration
+}
+
+func sweepCommand(environ []string) *cobra.Command {
+	var f sweepFlags
+
+	c := &cobra.Command{
+		Use:   "sweep",
+		Short: "Compare the bucket with the database, in both directions",
+		Long: `Walks the bucket and the tables that own its objects, side by side. Workers do the same each
+night; this does it now, and may run while they do.
+
+  orphan    an object that no row wants: left by a worker that died, say. It is deleted, unless
+            it is younger than --grace (then it is "young": something may be about to want it)
+  lost      a row whose object is gone. Nobody can bring it back from here: the row is marked, so
+            that its owner sees "lost" instead of a dead link. See docs/operations.md
+  back      a row that was marked and whose object is there again: the mark goes
+  foreign   an object under a key that we never make: left alone. It does not belong here
+  leftover  an upload in parts that was begun a day ago and never ended: called off
+
+Each object is looked at twice before anything is done. If far more is wrong than right, nothing
+is done: the bucket and the database hardly belong together. --force goes on all the same, and
+--dry-run counts everything first.
+
+It needs ` + strings.Join(config.Needs(config.ProcessSweep), ", ") + `.
+It ends with 0 when everything is in order, by now or already; with 1 when something is left for
+a person to look at (in a dry run: when anything would be changed), or when it could not end.`,
+		Example: `  imagerun generations sweep --dry-run --list
+  imagerun generations sweep --grace 72h --json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.grace < 0 {
+				return errors.New("--grace must not be negative")
+			}
+
+			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), environ)
+		},
+	}
+	c.Flags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing: only say what is there")
+	c.Flags().BoolVar(&f.json, "json", false, "answer in JSON, for programs")
+	c.Flags().BoolVar(&f.list, "list", false, "name each finding on standard error, as it is found")
+	c.Flags().BoolVar(&f.force, "force", false, "go on even if far more is wrong than right")
+	c.Flags().DurationVar(&f.grace, "grace", sweep.DefaultGrace, "how old an orphan must be to be deleted: 90m, 24h")
+
+	return c
+}
+
+func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ []string) error {
+	cfg, err := config.Load(config.ProcessSweep, f.file, environ)
+	if err != nil {
+		return fmt.Errorf("the configuration is not valid:\n%w", err)
+	}
+
+	pool, err := postgres.Open(ctx, postgres.Options{
+		URL: cfg.Postgres.URL.Reveal(), AppName: "imagerun-sweep", MaxConns: 2, StatementTimeout: cfg.Postgres.StatementTimeout,
+	})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	s := cfg.Storage
+	bucket := r2.New(r2.Options{
+		Endpoint: s.Endpoint, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Bucket: s.Bucket, Now: clock.System,
+	})
+
+	o := sweep.Options{Grace: f.grace, DryRun: f.dryRun, Force: f.force}
+	if f.list {
+		o.Each = func(v sweep.Finding) { printFinding(progress, v) }
+	}
+
+	r := sweep.Report{StartedAt: clock.System(), DryRun: f.dryRun}
+	told := time.Now()
+
+	runErr := app.NewSweeper(pool, bucket).Run(ctx, o, &r, func(r sweep.Report) error {
+		if time.Since(told) > tellEvery {
+			told = time.Now()
+
+			fmt.Fprintf(progress, "%d objects and %d records so far: %d orphans, %d lost\n", r.Objects, r.Records, r.Orphans, r.Lost)
+		}
+
+		return nil
+	})
+	if runErr == nil {
+		end := clock.System()
+		r.FinishedAt = &end
+		runErr = sweep.Keep(ctx, pool, r)
+	}
+
+	// What was done before it broke off is worth knowing, too.
+	if err := f.print(out, r); err != nil {
+		return err
+	}
+
+	if runErr != nil {
+		return fmt.Errorf("the sweep did not come to its end: %w", runErr)
+	}
+
+	if !r.Settled() {
+		return errUnsettled
+	}
+
+	return nil
+}
+
+func (f *sweepFlags) print(w io.Writer, r sweep.Report) error {
+	if f.json {
+		return printJSON(w, r)
+	}
+
+	done, off := "deleted", "called off"
+	if r.DryRun {
+		done, off = "would be deleted", "would be called off"
+		r.Deleted, r.DeletedBytes, r.Aborted = r.Orphans, r.OrphanBytes, r.Leftovers
+	}
+
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range []struct {
+		n    int64
+		text string
+	}{
+		{r.Objects, "objects in the bucket"},
+		{r.Records, "keys in the database"},
+		{r.Orphans, fmt.Sprintf("orphans: %d %s (%d bytes)", r.Deleted, done, r.DeletedBytes)},
+		{r.NotDeleted, "of those that the store did not delete"},
+		{r.Young, fmt.Sprintf("young: without a row, but not older than %s", f.grace)},
+		{r.Foreign, "foreign: under keys that we never make"},
+		{r.Lost, "lost: a row whose object is gone"},
+		{r.Back, "back: lost before, and there again"},
+		{r.Leftovers, fmt.Sprintf("leftovers: uploads in parts, %d %s", r.Aborted, off)},
+	} {
+		fmt.Fprintf(t, "%d\t  %s\n", row.n, row.text)
+	}
+
+	if err := t.Flush(); err != nil {
+		return err
+	}
+
+	end := "in order"
+
+	switch {
+	case r.FinishedAt == nil:
+		end = "broken off"
+	case r.DryRun && !r.Clean():
+		end = "a dry run: nothing was changed"
+	case !r.Settled():
+		end = "something is left to look at"
+	}
+
+	_, err := fmt.Fprintln(w, end)
+
+	return err
+}
+
+func printFinding(w io.Writer, f sweep.Finding) {
+	fmt.Fprintf(w, "%-8s  %s", f.What, f.Key)
+
+	if f.Source != "" {
+		fmt.Fprintf(w, "  %s %s", f.Source, f.ID)
+	}
+
+	if f.Age > 0 {
+		fmt.Fprintf(w, "  %s old, %d bytes", f.Age.Round(time.Second), f.Size)
+	}
+
+	fmt.Fprintln(w)
+}
