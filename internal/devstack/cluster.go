@@ -73,7 +73,8 @@ func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOption
 		}
 	}
 
-	if err := c.eachSays(ctx, "cluster_state:ok", "cluster_known_nodes:"+strconv.Itoa(nodes)); err != nil {
+	if err := c.eachSays(ctx, "cluster_state:ok", "cluster_known_nodes:"+strconv.Itoa(nodes),
+		"cluster_slots_assigned:"+strconv.Itoa(clusterSlots)); err != nil {
 		return c, err
 	}
 
@@ -107,6 +108,7 @@ func (c *Cluster) add(ctx context.Context) error {
 
 	args := []string{
 		"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "2000",
+		"--cluster-announce-ip", "127.0.0.1", // else a node has none until another has told it
 		"--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0",
 	}
 	if c.security != nil {
