@@ -1,0 +1,235 @@
+package deploy_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"imagerun/internal/telemetry"
+	"imagerun/queue"
+	"imagerun/queue/asynqueue"
+	"imagerun/queue/durable"
+)
+
+// exported returns what the processes export about themselves and about jobs: the series by name,
+// and every label by name.
+func exported(t *testing.T) (series, labels map[string]bool) {
+	t.Helper()
+
+	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/none") // does not dial
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+
+	client, err := asynqueue.Connect("redis://127.0.0.1:1", 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+
+	q := durable.New(pool, queue.All(), durable.Options{})
+	collectors := append(q.Collectors(), q.TableCollector(),
+		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)))
+
+	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true}
+
+	described := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
+	descs := make(chan *prometheus.Desc)
+
+	go func() {
+		defer close(descs)
+
+		for _, c := range collectors {
+			c.Describe(descs)
+		}
+	}()
+
+	for d := range descs {
+		m := described.FindStringSubmatch(d.String())
+		require.NotNil(t, m, d)
+
+		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
+			series[m[1]+suffix] = true
+		}
+
+		for label := range strings.SplitSeq(m[2], ",") {
+			labels[label] = true
+		}
+	}
+
+	families, err := telemetry.NewRegistry("test", "test").Gather()
+	require.NoError(t, err)
+
+	for _, f := range families {
+		series[f.GetName()] = true
+	}
+
+	return series, labels
+}
+
+// rules returns the alarms of the rule file: their names with their expressions and runbooks.
+func rules(t *testing.T) map[string]struct{ Expr, Runbook string } {
+	t.Helper()
+
+	text, err := os.ReadFile("prometheus/rules.yaml")
+	require.NoError(t, err)
+
+	var file struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr string
+				Annotations map[string]string
+			}
+		}
+	}
+
+	require.NoError(t, yaml.Unmarshal(text, &file))
+
+	all := map[string]struct{ Expr, Runbook string }{}
+
+	for _, g := range file.Groups {
+		for _, r := range g.Rules {
+			all[r.Alert] = struct{ Expr, Runbook string }{r.Expr, r.Annotations["runbook"]}
+		}
+	}
+
+	require.NotEmpty(t, all)
+
+	return all
+}
+
+// expressions returns what the panels and alarms ask for, by their names.
+func expressions(t *testing.T) map[string]string {
+	t.Helper()
+
+	text, err := os.ReadFile("grafana/jobs.json")
+	require.NoError(t, err)
+
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+
+	require.NoError(t, json.Unmarshal(text, &dashboard))
+
+	all := map[string]string{}
+
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			all["panel "+p.Title+" "+target.Expr] = target.Expr
+		}
+	}
+
+	require.Greater(t, len(all), 20)
+
+	for name, r := range rules(t) {
+		all["alarm "+name] = r.Expr
+	}
+
+	return all
+}
+
+var (
+	quoted   = regexp.MustCompile(`"[^"]*"`)
+	named    = regexp.MustCompile(`\b(queue|asynq|imagerun|go|process)_[a-z0-9_]+\b`)
+	matchers = regexp.MustCompile(`([a-z_]+)(=~|!=|!~|=)"`)
+	grouped  = regexp.MustCompile(`\b(?:by|on) \(([^)]*)\)`)
+	events   = regexp.MustCompile(`event="([a-z_]+)"`)
+)
+
+// TestMetrics_NamedAreExported: a panel or an alarm on a name that nobody exports is silent for ever.
+func TestMetrics_NamedAreExported(t *testing.T) {
+	t.Parallel()
+
+	series, labels := exported(t)
+	seen := map[string]bool{}
+
+	docs, err := os.ReadFile("../docs/operations.md")
+	require.NoError(t, err)
+
+	for name, expr := range expressions(t) {
+		metrics := named.FindAllString(quoted.ReplaceAllString(expr, `""`), -1)
+		require.NotEmpty(t, metrics, name)
+
+		for _, m := range metrics {
+			require.Contains(t, series, m, name)
+			seen[strings.TrimSuffix(m, "_bucket")] = true
+		}
+
+		for _, m := range matchers.FindAllStringSubmatch(expr, -1) {
+			require.Contains(t, labels, m[1], name)
+		}
+
+		for _, m := range grouped.FindAllStringSubmatch(expr, -1) {
+			for label := range strings.SplitSeq(m[1], ",") {
+				require.Contains(t, labels, strings.TrimSpace(label), name)
+			}
+		}
+
+		for _, m := range events.FindAllStringSubmatch(expr, -1) {
+			require.Contains(t, string(docs), "`"+m[1]+"`", name)
+		}
+	}
+
+	// And the other way: nothing about jobs is exported that no panel shows.
+	for m := range series {
+		if (strings.HasPrefix(m, "queue_") || strings.HasPrefix(m, "asynq_")) && !regexp.MustCompile(`_(bucket|sum|count)$`).MatchString(m) {
+			require.Contains(t, seen, m, "no panel shows it")
+		}
+	}
+}
+
+// TestRules_HaveARunbook: whoever is woken finds what to do.
+func TestRules_HaveARunbook(t *testing.T) {
+	t.Parallel()
+
+	docs, err := os.ReadFile("../docs/operations.md")
+	require.NoError(t, err)
+
+	for name, r := range rules(t) {
+		require.Equal(t, "docs/operations.md#"+strings.ToLower(name), r.Runbook)
+		require.Regexp(t, `(?m)^### `+name+`\n\n\S`, string(docs))
+	}
+
+	for _, heading := range regexp.MustCompile(`(?m)^### (Imagerun\w+)$`).FindAllStringSubmatch(string(docs), -1) {
+		require.Contains(t, rules(t), heading[1])
+	}
+}
+
+// TestRules_Promtool has Prometheus itself read the rules, where its tool is installed; the
+// expressions are balanced and name known functions everywhere.
+func TestRules_Promtool(t *testing.T) {
+	t.Parallel()
+
+	for name, expr := range expressions(t) {
+		bare := quoted.ReplaceAllString(expr, `""`)
+		for _, pair := range []string{"()", "{}", "[]"} {
+			require.Equal(t, strings.Count(bare, pair[:1]), strings.Count(bare, pair[1:]), name)
+		}
+
+		for _, call := range regexp.MustCompile(`\b([a-z_]+)\(`).FindAllStringSubmatch(bare, -1) {
+			require.True(t, slices.Contains([]string{"rate", "increase", "sum", "max", "absent", "histogram_quantile"}, call[1]), "%s: %s", name, call[1])
+		}
+	}
+
+	tool, err := exec.LookPath("promtool")
+	if err != nil {
+		return
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+
+	out, err := exec.CommandContext(ctx, tool, "check", "rules", "prometheus/rules.yaml").CombinedOutput()
+	require.NoError(t, err, string(out))
+}
