@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .imagerun/bin
 # A checkout that belongs to somebody else must build too.
 export GOFLAGS := -buildvcs=false
+# Where there is a browser, the tests that need one are built too.
+BROWSER = $(if $(shell scripts/browser.sh),-tags browser)
 # What the processes say of themselves. Evaluated only where it is used.
 VERSION = $(shell git describe --tags --always --dirty=+ 2>/dev/null || echo dev)
 
@@ -16,9 +18,10 @@ demo: deps build ## run the whole product here; ONCE=1 ends after the first imag
 	@exec $(BIN)/imagerun demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: deps ## prove the product against real Postgres, Redis, S3 and Better Auth
-	go vet ./...
-	go test -timeout 12m ./...
+test: deps ## prove the product against real Postgres, Redis, S3, Better Auth and a browser
+	@scripts/browser.sh install >/dev/null
+	go vet -tags browser ./...
+	go test -timeout 12m $(BROWSER) ./...
 
 ##@ Development
 
