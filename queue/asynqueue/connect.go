@@ -50,10 +50,25 @@ func Connect(rawURL string, poolSize int) (redis.UniversalClient, error) {
 	o.PoolTimeout = 4 * time.Second
 	o.ContextTimeoutEnabled = true // else a deadline of 50 ms waits for ReadTimeout
 
-	c := redis.NewUniversalClient(o)
+	c := newClient(o)
 	c.AddHook(&dequeueHook{})
 
 	return c, nil
+}
+
+// reloadEvery is how soon a client hears that another node of a cluster has taken over. A master
+// that is dead cannot say so itself, and go-redis would ask the others once a minute.
+const reloadEvery = 2 * time.Second
+
+func newClient(o *redis.UniversalOptions) redis.UniversalClient {
+	if !o.IsClusterMode {
+		return redis.NewUniversalClient(o)
+	}
+
+	cluster := o.Cluster()
+	cluster.ClusterStateReloadInterval = reloadEvery
+
+	return redis.NewClusterClient(cluster)
 }
 
 // Check reports whether Redis answers, lets us in, is at least 6.2 (asynq archives with ZRANGE

@@ -46,6 +46,22 @@ func TestTopology(t *testing.T) {
 			return node.Restart(ctx, false)
 		})
 	})
+
+	t.Run("ClusterFailover", func(t *testing.T) {
+		t.Parallel()
+
+		c := devtest.OwnCluster(t, devstack.ClusterOptions{Replicas: true})
+		underLoad(t, c.URL, func(ctx context.Context) error {
+			node, err := c.Node(ctx, "asynq:{tests}:pending")
+			if err != nil {
+				return err
+			}
+
+			node.Kill() // its replica takes over, and nobody brings it back
+
+			return nil
+		})
+	})
 }
 
 // underLoad has disaster happen while jobs are accepted and worked.
