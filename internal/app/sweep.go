@@ -6,12 +6,13 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/generation"
 	"imagerun/internal/storage/sweep"
+	"imagerun/internal/upload"
 )
 
 // NewSweeper returns what compares the bucket with every table that owns objects. A table that
 // comes to own some is a line here: until it is, its objects are foreign, and left alone.
 func NewSweeper(pool *pgxpool.Pool, bucket sweep.Bucket) *sweep.Sweeper {
 	return sweep.New(bucket, clock.System,
-		generation.NewObjects(pool, clock.System),
+		generation.NewObjects(pool, clock.System), upload.NewObjects(pool),
 	)
 }
