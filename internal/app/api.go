@@ -21,6 +21,7 @@ import (
 	"imagerun/internal/httpapi"
 	"imagerun/internal/ops"
 	"imagerun/internal/providers/fal"
+	"imagerun/internal/upload"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
@@ -65,7 +66,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	keys := apikey.New(b.pool, apikey.Options{Now: clock.System, Log: log})
 	closing := make(chan struct{})
 
-	handler, err := b.public(service, changes, keys, closing)
+	handler, err := b.public(service, uploads, changes, keys, closing)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 }
 
 // public builds the handler of the public listener.
-func (b *base) public(service *generation.Service, changes *hints.Subscriber, keys *apikey.Keys, closing <-chan struct{}) (http.Handler, error) {
+func (b *base) public(service *generation.Service, uploads *upload.Service, changes *hints.Subscriber, keys *apikey.Keys, closing <-chan struct{}) (http.Handler, error) {
 	upstream, err := url.Parse(b.cfg.Auth.URL)
 	if err != nil {
 		return nil, errors.New("auth.url is not an address")
@@ -126,7 +127,7 @@ func (b *base) public(service *generation.Service, changes *hints.Subscriber, ke
 	b.registry.MustRegister(metrics.Collectors()...)
 
 	return httpapi.New(httpapi.Deps{
-		Generations: service, Changes: changes, APIKeys: keys,
+		Generations: service, Changes: changes, APIKeys: keys, Uploads: uploads,
 		Authenticator: auth.NewAuthenticator(sessions, keys, b.cfg.Auth.CookieName),
 		AuthService: proxy.New(proxy.Options{
 			Upstream: upstream,

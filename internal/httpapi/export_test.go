@@ -6,6 +6,7 @@ import (
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/upload"
 )
 
 // For the tests in httpapi_test.
@@ -44,6 +45,7 @@ func Faults() []*fault.Error {
 		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
 		errHeader, errQuery, errStreams, errPanic, errAbandoned,
 		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
+		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,
 		generation.ErrNotFound, generation.ErrDeleted, generation.ErrNotCancelable, generation.ErrQueueFull, generation.ErrCallbackUnknown,
 	}
 }

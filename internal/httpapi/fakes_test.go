@@ -23,6 +23,7 @@ import (
 	"imagerun/internal/idempotency"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
+	"imagerun/internal/upload"
 )
 
 // fakes are the services behind the edge. A function that a test has not set must not be called.
@@ -42,6 +43,10 @@ type fakes struct {
 	keys     func(userID uuid.UUID) ([]apikey.Key, error)
 	revoke   func(userID, id uuid.UUID) error
 	verify   func(header http.Header, body []byte) (providers.Callback, error)
+	room     func(userID uuid.UUID, p upload.Promise) (upload.Upload, upload.Ticket, error)
+	upload   func(userID, id uuid.UUID) (upload.Upload, error)
+	finish   func(userID, id uuid.UUID) (upload.Upload, error)
+	discard  func(userID, id uuid.UUID) error
 	receive  func(token string, cb providers.Callback) error
 
 	hints chan struct{}
@@ -126,6 +131,33 @@ func (f *fakes) ReceiveCallback(_ context.Context, token string, cb providers.Ca
 
 func (f *fakes) Subscribe(uuid.UUID) (<-chan struct{}, func()) { return f.hints, func() {} }
 
+// uploads is the same fakes as the service of uploads.
+type uploads struct{ *fakes }
+
+func (u uploads) Create(_ context.Context, userID uuid.UUID, p upload.Promise) (upload.Upload, upload.Ticket, error) {
+	u.note("CreateUpload", u.room != nil)
+
+	return u.room(userID, p)
+}
+
+func (u uploads) Get(_ context.Context, userID, id uuid.UUID) (upload.Upload, error) {
+	u.note("GetUpload", u.upload != nil)
+
+	return u.upload(userID, id)
+}
+
+func (u uploads) Complete(_ context.Context, userID, id uuid.UUID) (upload.Upload, error) {
+	u.note("Complete", u.finish != nil)
+
+	return u.finish(userID, id)
+}
+
+func (u uploads) Delete(_ context.Context, userID, id uuid.UUID) error {
+	u.note("DeleteUpload", u.discard != nil)
+
+	return u.discard(userID, id)
+}
+
 // keyring is the same fakes as the service of API keys, whose List has another shape.
 type keyring struct{ *fakes }
 
@@ -206,6 +238,7 @@ func setup(t *testing.T) *bundle {
 		Generations:   b.fakes,
 		Changes:       b.fakes,
 		APIKeys:       keyring{b.fakes},
+		Uploads:       uploads{b.fakes},
 		Authenticator: authenticatorFunc(authenticate),
 		AuthService: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-From", "auth")

@@ -8,6 +8,7 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
 	"imagerun/internal/generation"
+	"imagerun/internal/upload"
 )
 
 // owned returns the caller and the id in the path. An id of another form is one that is not there.
@@ -19,11 +20,14 @@ func owned(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err 
 
 	id, ok := parseID(prefix, text)
 	if !ok {
-		if prefix == prefixKey {
+		switch prefix {
+		case prefixKey:
 			return uuid.Nil, uuid.Nil, apikey.ErrNotFound
+		case prefixUpload:
+			return uuid.Nil, uuid.Nil, upload.ErrNotFound
+		default:
+			return uuid.Nil, uuid.Nil, generation.ErrNotFound
 		}
-
-		return uuid.Nil, uuid.Nil, generation.ErrNotFound
 	}
 
 	return p.UserID, id, nil

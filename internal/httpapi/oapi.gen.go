@@ -105,6 +105,11 @@ const (
 	ModelListObjectList ModelListObject = "list"
 )
 
+// Defines values for NewUploadMethod.
+const (
+	PUT NewUploadMethod = "PUT"
+)
+
 // Defines values for ParametersOutputFormat.
 const (
 	ParametersOutputFormatJpeg ParametersOutputFormat = "jpeg"
@@ -119,10 +124,43 @@ const (
 	ParametersQualityStandard ParametersQuality = "standard"
 )
 
+// Defines values for RejectionCode.
+const (
+	Animated         RejectionCode = "animated"
+	ChecksumMismatch RejectionCode = "checksum_mismatch"
+	Damaged          RejectionCode = "damaged"
+	InspectionFailed RejectionCode = "inspection_failed"
+	NotAPicture      RejectionCode = "not_a_picture"
+	NotReceived      RejectionCode = "not_received"
+	TooLarge         RejectionCode = "too_large"
+	TypeMismatch     RejectionCode = "type_mismatch"
+)
+
 // Defines values for Scope.
 const (
 	GenerationsRead  Scope = "generations:read"
 	GenerationsWrite Scope = "generations:write"
+)
+
+// Defines values for UploadObject.
+const (
+	UploadObjectUpload UploadObject = "upload"
+)
+
+// Defines values for UploadStatus.
+const (
+	UploadStatusExpired    UploadStatus = "expired"
+	UploadStatusInspecting UploadStatus = "inspecting"
+	UploadStatusPending    UploadStatus = "pending"
+	UploadStatusReady      UploadStatus = "ready"
+	UploadStatusRejected   UploadStatus = "rejected"
+)
+
+// Defines values for UploadType.
+const (
+	ImageJpeg UploadType = "image/jpeg"
+	ImagePng  UploadType = "image/png"
+	ImageWebp UploadType = "image/webp"
 )
 
 // APIKey defines model for APIKey.
@@ -436,6 +474,24 @@ type NewAPIKey struct {
 	Secret string `json:"secret"`
 }
 
+// NewUpload defines model for NewUpload.
+type NewUpload struct {
+	// ExpiresAt When the link ends; complete before that.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Headers Send these as they are. Every client adds the length itself.
+	Headers map[string]string `json:"headers"`
+	Limits  UploadLimits      `json:"limits"`
+	Method  NewUploadMethod   `json:"method"`
+	Upload  Upload            `json:"upload"`
+
+	// URL Where to send the file. Whoever has it can: treat it as a password.
+	URL string `json:"url"`
+}
+
+// NewUploadMethod defines model for NewUpload.Method.
+type NewUploadMethod string
+
 // Parameters What was asked for, with every default filled in.
 type Parameters struct {
 	// AspectRatio Null when width and height, or the reference, decided the size.
@@ -529,6 +585,17 @@ type QueueState struct {
 	Position int `json:"position"`
 }
 
+// Rejection defines model for Rejection.
+type Rejection struct {
+	Code RejectionCode `json:"code"`
+
+	// Message What is wrong with the file and what to do.
+	Message string `json:"message"`
+}
+
+// RejectionCode defines model for Rejection.Code.
+type RejectionCode string
+
 // Scope defines model for Scope.
 type Scope string
 
@@ -545,8 +612,72 @@ type Sides struct {
 	MultipleOf int `json:"multiple_of"`
 }
 
+// Upload defines model for Upload.
+type Upload struct {
+	// Bytes Likewise.
+	Bytes int64 `json:"bytes"`
+
+	// ContentType As announced; of the picture that is kept once it is ready.
+	ContentType UploadType `json:"content_type"`
+	CreatedAt   time.Time  `json:"created_at"`
+
+	// ExpiresAt When it is deleted by itself: a pending one unless it is completed, a ready one unless a generation uses it. Null
+	// while it is looked at, and as long as there are generations made from it.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// Height Pixels; null until it is ready.
+	Height *int `json:"height"`
+
+	// ID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
+	ID     UploadID     `json:"id"`
+	Object UploadObject `json:"object"`
+
+	// Rejection Why it was rejected; null otherwise.
+	Rejection *Rejection `json:"rejection"`
+
+	// Status `pending` (send the file, then complete) → `inspecting` → `ready` (generate from it) or `rejected`. A pending one that
+	// was not completed in time is `expired`.
+	Status UploadStatus `json:"status"`
+
+	// Width Pixels; null until it is ready.
+	Width *int `json:"width"`
+}
+
+// UploadObject defines model for Upload.Object.
+type UploadObject string
+
+// UploadStatus `pending` (send the file, then complete) → `inspecting` → `ready` (generate from it) or `rejected`. A pending one that
+// was not completed in time is `expired`.
+type UploadStatus string
+
 // UploadID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
 type UploadID = string
+
+// UploadLimits defines model for UploadLimits.
+type UploadLimits struct {
+	MaxBytes int64 `json:"max_bytes"`
+
+	// MaxPixels Width times height.
+	MaxPixels int `json:"max_pixels"`
+
+	// MaxSide Of the longer side, in pixels.
+	MaxSide int `json:"max_side"`
+}
+
+// UploadRequest defines model for UploadRequest.
+type UploadRequest struct {
+	// Bytes Length of the file. At most 20 MiB unless this installation says otherwise; see `limits`.
+	Bytes int64 `json:"bytes"`
+
+	// ContentType What the file is. It is looked at, not believed.
+	ContentType UploadType `json:"content_type"`
+
+	// Sha256 SHA-256 of the file in hexadecimal, if you want it compared with what arrives.
+	Sha256 *string `json:"sha256,omitempty"`
+}
+
+// UploadType defines model for UploadType.
+type UploadType string
 
 // UsedReference defines model for UsedReference.
 type UsedReference struct {
@@ -567,6 +698,9 @@ type IfNoneMatch = string
 
 // Prefer defines model for Prefer.
 type Prefer = string
+
+// UploadPath defines model for UploadPath.
+type UploadPath = string
 
 // ListGenerationsParams defines parameters for ListGenerations.
 type ListGenerationsParams struct {
@@ -614,11 +748,21 @@ type GetGenerationParams struct {
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
+// CompleteUploadParams defines parameters for CompleteUpload.
+type CompleteUploadParams struct {
+	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (60 at most); `respond-async` answers at
+	// once, which is the default (RFC 7240). What cannot be honoured is ignored; see `Preference-Applied`.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyRequest
 
 // SubmitGenerationJSONRequestBody defines body for SubmitGeneration for application/json ContentType.
 type SubmitGenerationJSONRequestBody = GenerationRequest
+
+// CreateUploadJSONRequestBody defines body for CreateUpload for application/json ContentType.
+type CreateUploadJSONRequestBody = UploadRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -649,6 +793,18 @@ type ServerInterface interface {
 	// ListModels List the models
 	// (GET /v1/models)
 	ListModels(w http.ResponseWriter, r *http.Request)
+	// CreateUpload Announce a picture
+	// (POST /v1/uploads)
+	CreateUpload(w http.ResponseWriter, r *http.Request)
+	// DeleteUpload Delete an upload
+	// (DELETE /v1/uploads/{id})
+	DeleteUpload(w http.ResponseWriter, r *http.Request, id UploadPath)
+	// GetUpload Get an upload
+	// (GET /v1/uploads/{id})
+	GetUpload(w http.ResponseWriter, r *http.Request, id UploadPath)
+	// CompleteUpload Complete an upload
+	// (POST /v1/uploads/{id}/complete)
+	CompleteUpload(w http.ResponseWriter, r *http.Request, id UploadPath, params CompleteUploadParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1020,6 +1176,122 @@ func (siw *ServerInterfaceWrapper) ListModels(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// CreateUpload operation middleware
+func (siw *ServerInterfaceWrapper) CreateUpload(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateUpload(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteUpload operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUpload(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UploadPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteUpload(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetUpload operation middleware
+func (siw *ServerInterfaceWrapper) GetUpload(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UploadPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetUpload(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CompleteUpload operation middleware
+func (siw *ServerInterfaceWrapper) CompleteUpload(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id UploadPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteUploadParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CompleteUpload(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -1146,6 +1418,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/generations/{id}", wrapper.GetGeneration)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/{id}/cancel", wrapper.CancelGeneration)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/models", wrapper.ListModels)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/uploads", wrapper.CreateUpload)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/uploads/{id}", wrapper.DeleteUpload)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/uploads/{id}", wrapper.GetUpload)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/uploads/{id}/complete", wrapper.CompleteUpload)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/api_keys", wrapper.ListAPIKeys)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/api_keys", wrapper.CreateAPIKey)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/api_keys/{id}", wrapper.RevokeAPIKey)
@@ -1663,6 +1939,233 @@ func (response ListModelsdefaultApplicationProblemPlusJSONResponse) VisitListMod
 	return err
 }
 
+type CreateUploadRequestObject struct {
+	Body *CreateUploadJSONRequestBody
+}
+
+type CreateUploadResponseObject interface {
+	VisitCreateUploadResponse(w http.ResponseWriter) error
+}
+
+type CreateUpload201ResponseHeaders struct {
+	Location *string
+}
+
+type CreateUpload201JSONResponse struct {
+	Body    NewUpload
+	Headers CreateUpload201ResponseHeaders
+}
+
+func (response CreateUpload201JSONResponse) VisitCreateUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUploaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CreateUploaddefaultApplicationProblemPlusJSONResponse) VisitCreateUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUploadRequestObject struct {
+	ID UploadPath `json:"id"`
+}
+
+type DeleteUploadResponseObject interface {
+	VisitDeleteUploadResponse(w http.ResponseWriter) error
+}
+
+type DeleteUpload204Response struct {
+}
+
+func (response DeleteUpload204Response) VisitDeleteUploadResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteUploaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteUploaddefaultApplicationProblemPlusJSONResponse) VisitDeleteUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUploadRequestObject struct {
+	ID UploadPath `json:"id"`
+}
+
+type GetUploadResponseObject interface {
+	VisitGetUploadResponse(w http.ResponseWriter) error
+}
+
+type GetUpload200JSONResponse Upload
+
+func (response GetUpload200JSONResponse) VisitGetUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUploaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetUploaddefaultApplicationProblemPlusJSONResponse) VisitGetUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteUploadRequestObject struct {
+	ID     UploadPath `json:"id"`
+	Params CompleteUploadParams
+}
+
+type CompleteUploadResponseObject interface {
+	VisitCompleteUploadResponse(w http.ResponseWriter) error
+}
+
+type CompleteUpload200ResponseHeaders struct {
+	PreferenceApplied *string
+}
+
+type CompleteUpload200JSONResponse struct {
+	Body    Upload
+	Headers CompleteUpload200ResponseHeaders
+}
+
+func (response CompleteUpload200JSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.PreferenceApplied != nil {
+		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteUpload202ResponseHeaders struct {
+	Location          *string
+	PreferenceApplied *string
+}
+
+type CompleteUpload202JSONResponse struct {
+	Body    Upload
+	Headers CompleteUpload202ResponseHeaders
+}
+
+func (response CompleteUpload202JSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.PreferenceApplied != nil {
+		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteUploaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response CompleteUploaddefaultApplicationProblemPlusJSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAPIKeys List your API keys
@@ -1692,6 +2195,18 @@ type StrictServerInterface interface {
 	// ListModels List the models
 	// (GET /v1/models)
 	ListModels(ctx context.Context, request ListModelsRequestObject) (ListModelsResponseObject, error)
+	// CreateUpload Announce a picture
+	// (POST /v1/uploads)
+	CreateUpload(ctx context.Context, request CreateUploadRequestObject) (CreateUploadResponseObject, error)
+	// DeleteUpload Delete an upload
+	// (DELETE /v1/uploads/{id})
+	DeleteUpload(ctx context.Context, request DeleteUploadRequestObject) (DeleteUploadResponseObject, error)
+	// GetUpload Get an upload
+	// (GET /v1/uploads/{id})
+	GetUpload(ctx context.Context, request GetUploadRequestObject) (GetUploadResponseObject, error)
+	// CompleteUpload Complete an upload
+	// (POST /v1/uploads/{id}/complete)
+	CompleteUpload(ctx context.Context, request CompleteUploadRequestObject) (CompleteUploadResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -1969,6 +2484,116 @@ func (sh *strictHandler) ListModels(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListModelsResponseObject); ok {
 		if err := validResponse.VisitListModelsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateUpload operation middleware
+func (sh *strictHandler) CreateUpload(w http.ResponseWriter, r *http.Request) {
+	var request CreateUploadRequestObject
+
+	var body CreateUploadJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUpload(ctx, request.(CreateUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUpload")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateUploadResponseObject); ok {
+		if err := validResponse.VisitCreateUploadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteUpload operation middleware
+func (sh *strictHandler) DeleteUpload(w http.ResponseWriter, r *http.Request, id UploadPath) {
+	var request DeleteUploadRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUpload(ctx, request.(DeleteUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUpload")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteUploadResponseObject); ok {
+		if err := validResponse.VisitDeleteUploadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUpload operation middleware
+func (sh *strictHandler) GetUpload(w http.ResponseWriter, r *http.Request, id UploadPath) {
+	var request GetUploadRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUpload(ctx, request.(GetUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUpload")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetUploadResponseObject); ok {
+		if err := validResponse.VisitGetUploadResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CompleteUpload operation middleware
+func (sh *strictHandler) CompleteUpload(w http.ResponseWriter, r *http.Request, id UploadPath, params CompleteUploadParams) {
+	var request CompleteUploadRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteUpload(ctx, request.(CompleteUploadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteUpload")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CompleteUploadResponseObject); ok {
+		if err := validResponse.VisitCompleteUploadResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -13,6 +13,7 @@ type Deps struct {
 	Generations Generations
 	Changes     Changes
 	APIKeys     APIKeys
+	Uploads     Uploads
 
 	Authenticator    Authenticator
 	AuthService      http.Handler // answers /api/auth/*: an allow-list in front of the auth service
@@ -72,6 +73,10 @@ func (s *server) routes() []route {
 		{"POST /v1/generations/{id}/cancel", write, api.CancelGeneration},
 		{"GET /v1/generations/{id}/events", read, s.streamEvents},
 		{"GET /v1/models", read, api.ListModels},
+		{"POST /v1/uploads", write, api.CreateUpload},
+		{"GET /v1/uploads/{id}", read, api.GetUpload},
+		{"DELETE /v1/uploads/{id}", write, api.DeleteUpload},
+		{"POST /v1/uploads/{id}/complete", write, api.CompleteUpload},
 		{"POST /v1/api_keys", keys, api.CreateAPIKey},
 		{"GET /v1/api_keys", keys, api.ListAPIKeys},
 		{"DELETE /v1/api_keys/{id}", keys, api.RevokeAPIKey},

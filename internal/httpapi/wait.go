@@ -83,7 +83,31 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 	}
 	defer release()
 
-	hint, stop := s.Changes.Subscribe(g.ID)
+	if g.Status.Terminal() {
+		return g, applied(limit), nil
+	}
+
+	err := s.look(ctx, g.ID, limit, func() (bool, error) {
+		next, err := s.Generations.Get(ctx, userID, g.ID)
+		if err == nil {
+			g = next
+		}
+
+		return g.Status.Terminal(), err
+	})
+	if err != nil {
+		return g, nil, err
+	}
+
+	return g, applied(limit), nil
+}
+
+func applied(limit time.Duration) *string { return new("wait=" + strconv.Itoa(int(limit.Seconds()))) }
+
+// look asks until the answer is yes or limit is over: at once, at each hint about id, and now and
+// then because hints may be lost.
+func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, ended func() (bool, error)) error {
+	hint, stop := s.Changes.Subscribe(id)
 	defer stop()
 
 	end := time.NewTimer(limit)
@@ -92,31 +116,22 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 
-	applied := new("wait=" + strconv.Itoa(int(limit.Seconds())))
-
-	for over := g.Status.Terminal(); !over; over = over || g.Status.Terminal() {
-		next, err := s.Generations.Get(ctx, userID, g.ID)
-		if err != nil {
-			return g, nil, err
-		}
-
-		if g = next; g.Status.Terminal() {
-			break
+	for last := false; ; {
+		if done, err := ended(); done || last || err != nil {
+			return err
 		}
 
 		select {
 		case <-hint:
 		case <-tick.C:
 		case <-end.C:
-			over = true
+			last = true
 		case <-s.Closing:
-			over = true
+			return nil
 		case <-ctx.Done():
-			return g, nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
-
-	return g, applied, nil
 }
 
 // patient lets a reply take as long as d although the server's own timeouts are shorter. What it

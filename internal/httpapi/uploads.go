@@ -1,0 +1,180 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/auth"
+	"imagerun/internal/upload"
+)
+
+// shortWait is how long completing an upload waits for its inspection unless it is told otherwise:
+// most take less.
+const shortWait = 2 * time.Second
+
+// Uploads is the domain behind /v1/uploads. Every method looks only at what userID owns: another's
+// id answers upload.ErrNotFound.
+type Uploads interface {
+	// Create makes room for a file and says how to send it.
+	Create(ctx context.Context, userID uuid.UUID, p upload.Promise) (upload.Upload, upload.Ticket, error)
+	// Get returns one.
+	Get(ctx context.Context, userID, id uuid.UUID) (upload.Upload, error)
+	// Complete begins the inspection of a file that has arrived. Doing it again changes nothing.
+	Complete(ctx context.Context, userID, id uuid.UUID) (upload.Upload, error)
+	// Delete removes one.
+	Delete(ctx context.Context, userID, id uuid.UUID) error
+}
+
+// CreateUpload implements the contract's operation.
+func (s *server) CreateUpload(ctx context.Context, r CreateUploadRequestObject) (CreateUploadResponseObject, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	promise := upload.Promise{ContentType: string(r.Body.ContentType), Bytes: r.Body.Bytes}
+
+	if r.Body.Sha256 != nil {
+		if promise.SHA256, err = hex.DecodeString(*r.Body.Sha256); err != nil {
+			return nil, fmt.Errorf("decode what the contract has checked: %w", err)
+		}
+	}
+
+	u, ticket, err := s.Uploads.Create(ctx, p.UserID, promise)
+	if err != nil {
+		return nil, err
+	}
+
+	return CreateUpload201JSONResponse{
+		Body: NewUpload{
+			Upload: renderUpload(u), URL: ticket.URL, Method: PUT, ExpiresAt: ticket.ExpiresAt.UTC(),
+			Headers: map[string]string{"Content-Type": promise.ContentType},
+			Limits: UploadLimits{
+				MaxBytes: ticket.Limits.MaxBytes, MaxPixels: ticket.Limits.MaxPixels, MaxSide: ticket.Limits.MaxSide,
+			},
+		},
+		Headers: CreateUpload201ResponseHeaders{Location: new(uploadLocation(u.ID))},
+	}, nil
+}
+
+// GetUpload implements the contract's operation.
+func (s *server) GetUpload(ctx context.Context, r GetUploadRequestObject) (GetUploadResponseObject, error) {
+	userID, id, err := owned(ctx, prefixUpload, r.ID)
+	if err != nil {
+		return nil, err
+	}
+
+	u, err := s.Uploads.Get(ctx, userID, id)
+	if err != nil {
+		return nil, err
+	}
+
+	return GetUpload200JSONResponse(renderUpload(u)), nil
+}
+
+// DeleteUpload implements the contract's operation.
+func (s *server) DeleteUpload(ctx context.Context, r DeleteUploadRequestObject) (DeleteUploadResponseObject, error) {
+	userID, id, err := owned(ctx, prefixUpload, r.ID)
+	if err != nil {
+		return nil, err
+	}
+
+	if err := s.Uploads.Delete(ctx, userID, id); err != nil {
+		return nil, err
+	}
+
+	return DeleteUpload204Response{}, nil
+}
+
+// CompleteUpload implements the contract's operation.
+func (s *server) CompleteUpload(ctx context.Context, r CompleteUploadRequestObject) (CompleteUploadResponseObject, error) {
+	userID, id, err := owned(ctx, prefixUpload, r.ID)
+	if err != nil {
+		return nil, err
+	}
+
+	u, err := s.Uploads.Complete(ctx, userID, id)
+	if err != nil {
+		return nil, err
+	}
+
+	u, preference, err := s.awaitUpload(ctx, userID, u, r.Params.Prefer)
+	if err != nil {
+		return nil, err
+	}
+
+	if u.Status.Ended() {
+		return CompleteUpload200JSONResponse{
+			Body: renderUpload(u), Headers: CompleteUpload200ResponseHeaders{PreferenceApplied: preference},
+		}, nil
+	}
+
+	return CompleteUpload202JSONResponse{
+		Body: renderUpload(u), Headers: CompleteUpload202ResponseHeaders{Location: new(uploadLocation(u.ID)), PreferenceApplied: preference},
+	}, nil
+}
+
+// awaitUpload holds u back until it was inspected or the caller's patience ends, as await does.
+func (s *server) awaitUpload(ctx context.Context, userID uuid.UUID, u upload.Upload, prefer *string) (upload.Upload, *string, error) {
+	limit, preference := shortWait, (*string)(nil)
+
+	if prefer != nil {
+		if said, ok := preferredWait(*prefer); ok {
+			limit, preference = said, applied(said)
+		} else if prefersAsync(*prefer) {
+			return u, new("respond-async"), nil
+		}
+	}
+
+	if u.Status.Ended() {
+		return u, preference, nil
+	}
+
+	release, ok := s.open.take(userID)
+	if !ok {
+		return u, nil, nil
+	}
+	defer release()
+
+	err := s.look(ctx, u.ID, limit, func() (bool, error) {
+		next, err := s.Uploads.Get(ctx, userID, u.ID)
+		if err == nil {
+			u = next
+		}
+
+		return u.Status.Ended(), err
+	})
+
+	return u, preference, err
+}
+
+func renderUpload(u upload.Upload) Upload {
+	out := Upload{
+		ID:          formatID(prefixUpload, u.ID),
+		Object:      UploadObjectUpload,
+		Status:      UploadStatus(u.Status),
+		ContentType: UploadType(u.ContentType),
+		Bytes:       u.Bytes,
+		CreatedAt:   u.CreatedAt.UTC(),
+	}
+
+	if u.Width > 0 {
+		out.Width, out.Height = &u.Width, &u.Height
+	}
+
+	if u.Reason != "" {
+		out.Rejection = &Rejection{Code: RejectionCode(u.Reason), Message: u.Reason.Text()}
+	}
+
+	if !u.ExpiresAt.IsZero() {
+		out.ExpiresAt = new(u.ExpiresAt.UTC())
+	}
+
+	return out
+}
+
+func uploadLocation(id uuid.UUID) string { return "/v1/uploads/" + formatID(prefixUpload, id) }
