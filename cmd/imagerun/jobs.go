@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
 	"strings"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -23,7 +20,7 @@ type jobsFlags struct {
 	environ            []string
 	file, operator     string
 	kind, queue, state string
-	olderThan          time.Duration
+	olderThan          ageFlag
 	limit              int
 	json, dryRun, all  bool
 }
@@ -39,7 +36,25 @@ A job that failed for the last time, or that lost three workers in a row, is dea
 until somebody retries or removes it here or on the dashboard.
 
 These commands need postgres.url (` + config.Variable("postgres.url") + `) and nothing else; Redis may be away.
-What they change is written to the table job_audit with the name of whoever did it.`,
+What they change is written to the table job_audit with the name of whoever did it.
+
+States: staged (to be told to Redis), pushed (waits for a worker), running, retrying (waits for its
+time after a failure or a snooze), canceling (ends as soon as a worker comes to it), dead.`,
+		Example: `  imagerun jobs list --state dead
+  imagerun jobs retry --state dead --kind generation.collect --dry-run`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+
+			c.SuggestionsMinimumDistance = 2
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				return fmt.Errorf("there is no command %q: did you mean %s?", args[0], near[0])
+			}
+
+			return fmt.Errorf("there is no command %q: `imagerun jobs --help` lists them", args[0])
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
 	c.AddCommand(jobsListCommand(&f), jobsShowCommand(&f), jobsRetryCommand(&f), jobsCancelCommand(&f),
@@ -56,7 +71,12 @@ func jobsListCommand(f *jobsFlags) *cobra.Command {
   imagerun jobs list --kind generation.submit --older-than 10m --json`,
 		Args: cobra.NoArgs,
 		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, _ []string) error {
-			jobs, err := admin.List(ctx, f.filter(nil))
+			filter, err := f.filter(nil)
+			if err != nil {
+				return err
+			}
+
+			jobs, err := admin.List(ctx, filter)
 			if err != nil {
 				return err
 			}
@@ -74,7 +94,9 @@ func jobsShowCommand(f *jobsFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show <id>",
 		Short: "Show a job, and what operators did to it",
-		Args:  cobra.ExactArgs(1),
+		Example: `  imagerun jobs show 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
+  imagerun jobs show 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11:3 --json    # as the dashboard names it`,
+		Args: one("the id of a job"),
 		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
 			ids, err := parseIDs(args)
 			if err != nil {
@@ -103,8 +125,9 @@ func jobsRetryCommand(f *jobsFlags) *cobra.Command {
 		Use:   "retry [id…]",
 		Short: "Have dead jobs begin anew with all their attempts, and waiting ones run now",
 		Long: `Has dead jobs begin anew with all their attempts. A job that waits for its time (--state
-retrying, or its id) runs now and keeps what it has spent. Jobs that run are left alone, and so
-is a dead one while another job of its kind and key lives.
+retrying, or its id) runs now and keeps what it has spent; one that is canceling lives on. Jobs
+that run or are about to are left alone, and so is a dead one while another job of its kind and
+key lives.
 
 Choose by ids or by flags; without --state, flags choose among the dead.`,
 		Example: `  imagerun jobs retry --kind generation.collect --older-than 1h --dry-run
@@ -115,7 +138,7 @@ Choose by ids or by flags; without --state, flags choose among the dead.`,
 				f.state = "dead"
 			}
 
-			return f.order(ctx, c, args, "retried", admin.Retry)
+			return f.order(ctx, c, admin, args, "retried", admin.Retry)
 		}),
 	}
 	f.changing(c)
@@ -127,17 +150,20 @@ func jobsCancelCommand(f *jobsFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cancel [id…]",
 		Short: "End live jobs, and remove dead ones",
-		Long: `A live job is dead from now on, with the code "canceled": it can still be retried. A running
-one is told to stop within seconds, and whatever its worker still writes is refused. A dead job is
-removed for good.
+		Long: `A live job's handler never begins again, and what one that runs still writes is refused. A worker
+declares the job dead, with the code "canceled", and does in the same transaction what its kind
+owes to a death, such as failing the generation: at once if the job waits, within seconds if it
+runs. While no worker comes (none is there, or the queue is paused) its state is "canceling".
+Afterwards it is dead: it can be retried, or canceled once more.
 
-The kind's own tidying-up does not run here: a deadline of its domain settles what it was about.
+A dead job is removed for good.
 
 Choose by ids or by flags.`,
 		Example: `  imagerun jobs cancel 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
-  imagerun jobs cancel --state dead --older-than 720h --dry-run`,
+  imagerun jobs cancel --kind generation.erase_attempt --state retrying --dry-run
+  imagerun jobs cancel --state dead --older-than 30d`,
 		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
-			return f.order(ctx, c, args, "canceled", admin.Cancel)
+			return f.order(ctx, c, admin, args, "canceled", admin.Cancel)
 		}),
 	}
 	f.changing(c)
@@ -149,11 +175,15 @@ func jobsPauseCommand(f *jobsFlags, paused bool) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pause <queue>",
 		Short: "Begin no further job of a queue; schedulers apply it within seconds",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("a queue: " + strings.Join(queue.All().Queues(), ", ")),
+		Long: `Jobs of a paused queue are kept, and those that run go on. A job that is canceled meanwhile ends
+when the queue is resumed.`,
+		Example: "  imagerun jobs pause vendor\n  imagerun jobs resume vendor",
 	}
 
 	done := "paused"
 	if !paused {
+		c.Long, c.Example = "", "  imagerun jobs resume vendor"
 		c.Use, c.Short, done = "resume <queue>", "Work a paused queue again; schedulers apply it within seconds", "resumed"
 	}
 
@@ -171,43 +201,8 @@ func jobsPauseCommand(f *jobsFlags, paused bool) *cobra.Command {
 	return c
 }
 
-func (f *jobsFlags) choosing(c *cobra.Command, limit int) {
-	c.Flags().StringVar(&f.kind, "kind", "", "of this kind, such as generation.submit")
-	c.Flags().StringVar(&f.queue, "queue", "", "of this queue: "+strings.Join(queue.All().Queues(), ", "))
-	c.Flags().StringVar(&f.state, "state", "", "in this state: staged, pushed, running, retrying or dead")
-	c.Flags().DurationVar(&f.olderThan, "older-than", 0, "dead for at least this long, or staged so long ago if alive: 90m, 24h")
-	c.Flags().IntVar(&f.limit, "limit", limit, "at most so many; 0: all")
-}
-
-func (f *jobsFlags) changing(c *cobra.Command) {
-	f.choosing(c, 0)
-	f.asJSON(c)
-	f.by(c)
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say how many jobs are meant")
-	c.Flags().BoolVar(&f.all, "all", false, "without any other choice: yes, all of them")
-}
-
-func (f *jobsFlags) asJSON(c *cobra.Command) {
-	c.Flags().BoolVar(&f.json, "json", false, "answer in JSON, for programs")
-}
-
-func (f *jobsFlags) by(c *cobra.Command) {
-	who := "unknown"
-	if u, err := user.Current(); err == nil {
-		who = u.Username
-	}
-
-	c.Flags().StringVar(&f.operator, "by", who, "who does this, for the audit")
-}
-
-func (f *jobsFlags) filter(ids []uuid.UUID) durable.Filter {
-	return durable.Filter{
-		IDs: ids, Kind: f.kind, Queue: f.queue, State: f.state, OlderThan: f.olderThan, Limit: f.limit,
-	}
-}
-
 // order carries out what was asked for, if it was asked for plainly enough.
-func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, args []string, done string,
+func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string, done string,
 	do func(context.Context, durable.Order) (durable.Result, error),
 ) error {
 	ids, err := parseIDs(args)
@@ -215,18 +210,33 @@ func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, args []string, 
 		return err
 	}
 
-	chosen := len(ids) > 0 || f.all || f.dryRun || f.olderThan > 0
-	for _, name := range []string{"kind", "queue", "state", "limit"} {
-		chosen = chosen || c.Flags().Changed(name)
+	if err := f.chosen(c, ids); err != nil {
+		return err
 	}
 
-	if !chosen {
-		return errors.New("which jobs? Give ids, --kind, --queue, --state, --older-than or --limit; or --all")
+	filter, err := f.filter(ids)
+	if err != nil {
+		return err
 	}
 
-	res, err := do(ctx, durable.Order{Filter: f.filter(ids), Operator: f.operator, DryRun: f.dryRun})
+	if f.dryRun && !f.json {
+		jobs, err := admin.List(ctx, filter)
+		if err != nil {
+			return err
+		}
+
+		if err := printJobs(c.OutOrStdout(), jobs, false, 0); err != nil {
+			return err
+		}
+	}
+
+	res, err := do(ctx, durable.Order{Filter: filter, Operator: f.operator, DryRun: f.dryRun})
 	if printErr := printResult(c.OutOrStdout(), res, done, f.dryRun, f.json); printErr != nil {
 		return printErr
+	}
+
+	if err == nil && res.Matched < len(ids) && filter.Limit == 0 {
+		return fmt.Errorf("%d of the %d ids: %w, or not as the other flags say", len(ids)-res.Matched, len(ids), durable.ErrNotFound)
 	}
 
 	return err
@@ -238,6 +248,17 @@ func (f *jobsFlags) run(fn func(context.Context, *cobra.Command, *durable.Admin,
 		return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
 			return fn(c.Context(), c, durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{})), args)
 		})
+	}
+}
+
+// one asks for exactly one argument.
+func one(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s takes one argument, %s", c.CommandPath(), what)
+		}
+
+		return nil
 	}
 }
 
@@ -256,22 +277,4 @@ func (f *jobsFlags) connected(ctx context.Context, fn func(*pgxpool.Pool) error)
 	defer pool.Close()
 
 	return fn(pool)
-}
-
-func parseIDs(args []string) ([]uuid.UUID, error) {
-	ids := make([]uuid.UUID, len(args))
-
-	for i, arg := range args {
-		// The dashboard shows a job's task, which is its id and a number.
-		text, _, _ := strings.Cut(arg, ":")
-
-		id, err := uuid.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not the id of a job", arg)
-		}
-
-		ids[i] = id
-	}
-
-	return ids, nil
 }

@@ -78,12 +78,17 @@ func printResult(w io.Writer, res durable.Result, done string, dry, asJSON bool)
 	}
 
 	if dry {
-		_, err := fmt.Fprintf(w, "%d jobs would be looked at; nothing was changed\n", res.Matched)
+		_, err := fmt.Fprintf(w, "%d jobs are meant; nothing was changed\n", res.Matched)
 
 		return err
 	}
 
-	_, err := fmt.Fprintf(w, "%d of %d jobs were %s\n", len(res.Changed), res.Matched, done)
+	note := ""
+	if res.Waiting > 0 {
+		note = fmt.Sprintf("; %d of these end when a worker comes to them, and are canceling until then", res.Waiting)
+	}
+
+	_, err := fmt.Fprintf(w, "%d of %d jobs were %s%s\n", len(res.Changed), res.Matched, done, note)
 
 	return err
 }

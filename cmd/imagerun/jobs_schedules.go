@@ -18,7 +18,10 @@ func jobsSchedulesCommand(f *jobsFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "schedules",
 		Short: "List the schedules with their last and next runs",
-		Args:  cobra.NoArgs,
+		Long: `A schedule stages a job at each tick of its clock, in UTC, whichever schedulers run. A next run in
+the past means that none does.`,
+		Example: "  imagerun jobs schedules\n  imagerun jobs schedules --json",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
 				return printSchedules(c.Context(), c.OutOrStdout(), pool, f.json)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -78,7 +79,8 @@ func TestJobs(t *testing.T) {
 
 	out, err = run("retry", "--kind", "generation.collect", "--dry-run")
 	require.NoError(t, err)
-	require.Contains(t, out, "3 jobs would be looked at; nothing was changed")
+	require.Contains(t, out, "3 jobs are meant; nothing was changed")
+	require.Contains(t, out, collect[1].String(), "and which")
 
 	out, err = run("retry", "--kind", "generation.collect", "--limit", "2", "--by", "ada")
 	require.NoError(t, err)
@@ -160,17 +162,76 @@ func TestJobs_RefusesSlips(t *testing.T) {
 	t.Parallel()
 
 	_, run := operator(t)
+	id := uuid.NewString()
 
-	for _, args := range [][]string{
-		{"list", "--kind", "generation.colect"},
-		{"list", "--state", "died"},
-		{"cancel", "--queue", "vendors"},
-		{"pause", "vendors"},
-		{"show", "12"},
-		{"retry", "--state", "dead", "--by", ""},
+	for args, want := range map[string]string{
+		"lst":                              `there is no command "lst": did you mean list?`,
+		"forget":                           `there is no command "forget": `,
+		"list all":                         "unknown command",
+		"list --kind generation.colect":    `--kind: there is no "generation.colect"; there are generation.submit, generation.collect`,
+		"list --state died":                "there are staged, pushed, running, retrying, canceling, dead",
+		"list --limit -1":                  "--limit: must not be negative",
+		"list --older-than 5":              "such as 90m, 24h or 7d",
+		"list --older-than -5m":            "such as 90m, 24h or 7d",
+		"list --older-then 5m":             "unknown flag: --older-then",
+		"cancel --queue vendors":           "there are erasure, generation",
+		"cancel":                           "which jobs?",
+		"cancel --all " + id:               "ids or --all",
+		"cancel " + id:                     "1 of the 1 ids: there is no such job",
+		"pause vendors":                    `unknown queue "vendors"`,
+		"pause":                            "takes one argument, a queue: erasure",
+		"show":                             "takes one argument, the id of a job",
+		"show 12":                          `"12" is not the id of a job`,
+		"show " + id:                       "there is no such job",
+		"retry --state dead --by=":         "unknown operator",
+		"schedules generation.submit":      "unknown command",
+		"retry --kind generation.submit x": `"x" is not the id of a job`,
 	} {
-		_, err := run(args...)
-		require.Error(t, err, "%v", args)
+		_, err := run(strings.Fields(args)...)
+		require.ErrorContains(t, err, want, "%v", args)
+	}
+}
+
+func TestJobs_Cancel(t *testing.T) {
+	t.Parallel()
+
+	pool, run := operator(t)
+
+	var id uuid.UUID
+	require.NoError(t, pool.QueryRow(t.Context(), `insert into job (kind, queue, args, created_at)
+		values ('generation.submit', 'generation', '{}', now() - interval '8 days') returning id`).Scan(&id))
+
+	out, err := run("cancel", "--older-than", "7d", "--by", "ada")
+	require.NoError(t, err)
+	require.Equal(t, "1 of 1 jobs were canceled; 1 of these end when a worker comes to them, and are canceling until then\n", out)
+
+	out, err = run("list", "--state", "canceling")
+	require.NoError(t, err)
+	require.Contains(t, out, id.String())
+
+	out, err = run("show", id.String())
+	require.NoError(t, err)
+	require.Regexp(t, `state +canceling`, out)
+	require.Contains(t, out, "cancel by ada, with 1 in all")
+
+	out, err = run("cancel", id.String(), "--json")
+	require.NoError(t, err)
+	require.JSONEq(t, `{"matched": 1, "changed": [], "waiting": 0}`, out)
+
+	out, err = run("retry", id.String())
+	require.NoError(t, err)
+	require.Equal(t, "1 of 1 jobs were retried\n", out)
+}
+
+func TestJobs_Help(t *testing.T) {
+	t.Parallel()
+
+	_, run := operator(t)
+
+	for _, name := range []string{"list", "show", "retry", "cancel", "pause", "resume", "schedules"} {
+		out, err := run(name, "--help")
+		require.NoError(t, err)
+		require.Contains(t, out, "Examples:\n  imagerun jobs "+name, name)
 	}
 }
 

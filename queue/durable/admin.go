@@ -46,12 +46,17 @@ type Admin struct{ q *Queue }
 // NewAdmin returns the operators' side of q. It needs no handlers: what needs one is a worker's.
 func NewAdmin(q *Queue) *Admin { return &Admin{q: q} }
 
+// States lists what [Filter].State may be, in the order of a job's life.
+func States() []string {
+	return []string{stateStaged, statePushed, stateRunning, stateRetrying, stateCanceling, stateDead}
+}
+
 // Filter chooses jobs. Its zero value means every job; each field that is set narrows.
 type Filter struct {
 	IDs       []uuid.UUID
 	Kind      string
 	Queue     string
-	State     string        // staged, pushed, running, retrying, canceling or dead
+	State     string        // one of States; empty: any
 	OlderThan time.Duration // since its death for a dead job, else since it was staged first
 	Limit     int           // the most jobs; zero: all
 }
@@ -289,12 +294,11 @@ func (a *Admin) check(f Filter) error {
 		}
 	}
 
-	switch f.State {
-	case "", stateStaged, statePushed, stateRunning, stateRetrying, stateCanceling, stateDead:
-		return nil
-	default:
+	if f.State != "" && !slices.Contains(States(), f.State) {
 		return fmt.Errorf("%w state %q", ErrUnknown, f.State)
 	}
+
+	return nil
 }
 
 func idsOf(jobs []Info) []uuid.UUID {
