@@ -13,10 +13,12 @@
 //   - A lease is how long a claim lasts without a heartbeat. Who lost it can write nothing more.
 //   - An attempt is spent by a failure, and by nothing else. To snooze is to ask for another run
 //     later without one; to wake is to have a job that waits run now.
+//   - To cancel a job is to have the next worker that comes to it declare it dead: an operator does.
 //   - A dead job failed for the last time, was given up by its handler, took three workers down or
 //     was canceled by an operator. It is kept until an operator retries or removes it.
 //   - The epoch names a push: a task in Redis is called id:epoch, and an older one is a duplicate.
 //   - A key makes a job the only live one of its kind with that key.
+//   - A [Group] is queues that share workers, by weight.
 //   - A [Schedule] stages a job at each tick of a clock.
 //
 // # States
@@ -26,8 +28,8 @@
 //	staged ──────→ pushed ──────────→ running ──────────────────────→ (row gone)
 //	  ↑                               │  │  │                             ↑
 //	  ├─ lease lost, handed back ─────┘  │  └─ Cancel, last failure, ─→ dead
-//	  │                                  │     third lease lost         │  (an operator
-//	  │                    Snooze, error │                              │   removes it)
+//	  │                                  │     third lease lost,        │  (an operator
+//	  │                    Snooze, error │     an operator's cancel     │   removes it)
 //	  ├─ woken ─── retrying ←────────────┘                              │
 //	  │                └─ claim when due → running                      │
 //	  └─ an operator retries ───────────────────────────────────────────┘
