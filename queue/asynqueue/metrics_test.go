@@ -111,7 +111,10 @@ asynq_tasks_processed_total{queue="tests"} 12
 	require.Zero(t, found["asynq_queue_memory_usage_approx_bytes other"])
 	require.Zero(t, found["asynq_queue_latency_seconds other"])
 
-	// What asynq itself says, which weighs more of the tasks.
+	// What asynq itself says, which weighs more of the tasks, of a queue that it has heard of.
+	_, err := s.pusher.Beat(t.Context(), []string{"tests"})
+	require.NoError(t, err)
+
 	info, err := asynq.NewInspectorFromRedisClient(s.client).GetQueueInfo("tests")
 	require.NoError(t, err)
 	require.Equal(t, 41, info.Size)
