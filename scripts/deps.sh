@@ -20,7 +20,7 @@ trap 'say "this did not work: $BASH_COMMAND"' ERR
 
 # Everything that is built, fetched or kept goes into .imagerun.
 mkdir -p .imagerun 2>/dev/null || true
-for folder in .imagerun .imagerun/bin .imagerun/state auth; do
+for folder in .imagerun .imagerun/bin .imagerun/state auth internal/simulators/falsim/sdktest; do
 	if [ "$folder" = .imagerun ] || [ -e "$folder" ]; then
 		[ -w "$folder" ] || die "$root/$folder is not writable for $(id -un): use a clone of your own, or chown -R it to yourself"
 	fi
@@ -151,9 +151,12 @@ command -v go >/dev/null || die "Go 1.26 or newer is needed: see https://go.dev/
 
 scripts/tool.sh versitygw
 
-# The auth service's packages, again when its lock file has changed.
-if [ -f auth/package-lock.json ] && ! cmp -s auth/package-lock.json auth/node_modules/.installed-lock.json; then
-	say "npm ci in auth/"
-	(cd auth && npm ci --no-audit --no-fund --loglevel=error >&2)
-	cp auth/package-lock.json auth/node_modules/.installed-lock.json
-fi
+# npm's packages, again when the lock file has changed: of the auth service, and of the test that
+# runs fal's own client.
+for folder in auth internal/simulators/falsim/sdktest; do
+	if [ -f "$folder/package-lock.json" ] && ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"; then
+		say "npm ci in $folder/"
+		(cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2)
+		cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
+	fi
+done

@@ -36,7 +36,8 @@ func (s *Sim) look(req *request, r *http.Request) (map[string]any, int) {
 	return s.describe(req, logs == "1" || logs == "true"), status
 }
 
-// serveStream sends the status whenever it changes, until the request is over.
+// serveStream sends the status whenever it changes, until the request is over. Each event has
+// the log lines that the ones before had not: fal's JavaScript client adds them up.
 func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) {
 	if req == nil {
 		answer(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
@@ -48,18 +49,25 @@ func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) 
 
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("X-Fal-Request-Id", req.id)
 
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 
 	out := http.NewResponseController(w)
-	sent, at := "", time.Now()
+	sent, lines, at := "", 0, time.Now()
 
 	for {
 		d, status := s.look(req, r)
-		if text := string(encode(d)); text != sent {
-			sent, at = text, time.Now()
-			_, _ = fmt.Fprintf(w, "data: %s\n\n", text)
+		all, _ := d["logs"].([]map[string]any)
+
+		if state := fmt.Sprint(d["status"], d["queue_position"], len(all)); state != sent {
+			if d["logs"] != nil {
+				d["logs"] = all[lines:]
+			}
+
+			sent, lines, at = state, len(all), time.Now()
+			_, _ = fmt.Fprintf(w, "data: %s\n\n", encode(d))
 		} else if time.Since(at) > keepAlive {
 			at = time.Now()
 			_, _ = fmt.Fprint(w, ": keep-alive\n\n")
