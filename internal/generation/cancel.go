@@ -46,7 +46,7 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 type canceler struct{ *Service }
 
 // Handle asks the provider to stop. A request that was running may still finish, so it is asked
-// until it has, and then what it made is deleted there.
+// until it has, or until nothing can come of it any more; then what it made is deleted there.
 func (h canceler) Handle(ctx context.Context, job *queue.Job[queue.CancelAttempt]) error {
 	a, err := h.db.AttemptGet(ctx, h.Pool, job.Args.AttemptID)
 	if notFound(err) || (err == nil && a.FinishedAt != nil) {
@@ -68,7 +68,7 @@ func (h canceler) Handle(ctx context.Context, job *queue.Job[queue.CancelAttempt
 	switch {
 	case err != nil:
 		return err
-	case outcome == providers.CancelRequested:
+	case outcome == providers.CancelRequested && h.Now().Before(h.forgottenAt(a)):
 		return job.Snooze()
 	}
 
@@ -98,7 +98,7 @@ func (h canceler) identify(ctx context.Context, a *db.ProviderAttempt) (known bo
 		err = h.db.AttemptSubmitted(ctx, h.Pool, db.AttemptSubmittedParams{ID: a.ID, RequestID: &request, At: &now})
 
 		return true, wrap(err, "identify attempt "+a.ID.String())
-	case running:
+	case running && h.Now().Before(h.forgottenAt(*a)):
 		return false, queue.Snooze(5 * time.Second)
 	}
 

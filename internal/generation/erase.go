@@ -3,17 +3,26 @@ package generation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
+	"imagerun/internal/providers"
 	"imagerun/queue"
 )
 
 // TombstoneLifetime is how long the owner of a deleted generation gets 410 rather than 404.
 const TombstoneLifetime = 30 * 24 * time.Hour
+
+const (
+	// cancelPatience is how long an erasure waits for its cancel jobs without a word.
+	cancelPatience = time.Hour
+	// longestRun is more than any model takes from its start to its end.
+	longestRun = time.Hour
+)
 
 // attemptEraser deletes what the provider keeps of an attempt that is over.
 type attemptEraser struct{ *Service }
@@ -60,8 +69,8 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration
 		return fmt.Errorf("list open attempts of %s: %w", id, err)
 	}
 
-	if len(open) > 0 {
-		return job.Snooze() // their cancel jobs are on it
+	if err := h.callOff(ctx, job, open); err != nil {
+		return err
 	}
 
 	attempts, err := h.db.AttemptUnerased(ctx, h.Pool, id)
@@ -96,6 +105,68 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration
 
 		return job.Complete(ctx, tx)
 	})
+}
+
+// callOff returns nil when no attempt is open any more. That is the work of cancel jobs, which are
+// waited for; but one of them may have died, and an erasure that was promised must not wait for
+// ever. After an hour each failure here begins them anew, and enough failures make this job dead,
+// for an operator to see. What is so old that the provider has nothing of it any more is let go.
+func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneration], open []uuid.UUID) error {
+	var left []uuid.UUID
+
+	for _, id := range open {
+		a, err := h.db.AttemptGet(ctx, h.Pool, id)
+		if err != nil {
+			return fmt.Errorf("read attempt %s: %w", id, err)
+		}
+
+		if h.Now().Before(h.forgottenAt(a)) {
+			left = append(left, id)
+
+			continue
+		}
+
+		h.Log.Warn("attempt was never called off", slog.Any("attempt_id", id), slog.Any("generation_id", a.TaskID))
+
+		if err := h.endAttempt(ctx, h.Pool, id, "abandoned", &providers.Error{Class: providers.Unknown, Code: "cancel_lost"}); err != nil {
+			return err
+		}
+	}
+
+	if len(left) == 0 {
+		return nil
+	}
+
+	row, err := h.db.TaskPeek(ctx, h.Pool, job.Args.TaskID)
+	if err != nil {
+		return fmt.Errorf("read generation %s: %w", job.Args.TaskID, err)
+	}
+
+	if deleted := row.AiTask.DeletedAt; deleted == nil || h.Now().Before(deleted.Add(cancelPatience)) {
+		return job.Snooze()
+	}
+
+	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		for _, id := range left {
+			if err := h.stage(ctx, tx, queue.CancelAttempt{AttemptID: id}, id, 0); err != nil {
+				return err
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+
+	return fmt.Errorf("attempts of %s are still open: %d", job.Args.TaskID, len(left))
+}
+
+// forgottenAt is when the provider has nothing of an attempt any more, whatever became of it: what
+// has not begun by the longest deadline it drops, and what it made it keeps no longer than it was
+// asked to.
+func (s *Service) forgottenAt(a db.ProviderAttempt) time.Time {
+	return a.CreatedAt.Add(s.Options.MaxDeadline + s.Options.OutputLifetime + longestRun)
 }
 
 // tombstonePurger forgets old tombstones.

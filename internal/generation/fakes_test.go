@@ -41,6 +41,7 @@ type fakeProvider struct {
 	reply    func() error                  // after acceptance
 	download func(url string) ([]byte, error)
 	find     func() error
+	window   [2]time.Time            // of the last search
 	poll     func() providers.Status // of a request that is not done
 	cancel   func() (providers.CancelOutcome, error)
 	erase    func() error
@@ -182,9 +183,11 @@ func (p *fakeProvider) Cancel(_ context.Context, k providers.Ticket) (providers.
 	return providers.CancelRemoved, nil
 }
 
-func (p *fakeProvider) Find(context.Context, string, time.Time, time.Time) ([]providers.Found, error) {
+func (p *fakeProvider) Find(_ context.Context, _ string, from, to time.Time) ([]providers.Found, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+
+	p.window = [2]time.Time{from, to}
 
 	if p.find != nil {
 		if err := p.find(); err != nil {

@@ -10,8 +10,12 @@ import (
 	"imagerun/queue"
 )
 
-// A search looks a little before the attempt, for clocks that differ.
-const clockSkew = 10 * time.Second
+const (
+	// clockSkew is how much further a search looks to both sides, for clocks that differ.
+	clockSkew = 10 * time.Second
+	// longestSubmit is more than a submit job takes from its attempt's row to the end of its call.
+	longestSubmit = 2 * time.Minute
+)
 
 // resolve finds out what became of a submit whose outcome is unknown. First a callback may tell
 // which request it was; then the provider is asked; only when it knows of no such request is
@@ -51,7 +55,14 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 // may choose it, and so may another whose request is looked for at the same time. It also reports
 // whether an unclaimed request is still running, so that nothing can be said of it yet.
 func (s *Service) find(ctx context.Context, t db.AiTask, a db.ProviderAttempt) (requestID string, running bool, err error) {
-	found, err := s.Provider.Find(ctx, a.Endpoint, a.CreatedAt.Add(-clockSkew), s.Now().Add(clockSkew))
+	// The call was made right after the row, so what was sent much later is another's: on a busy day
+	// a window up to now would hold more than the provider is willing to list.
+	end := a.CreatedAt.Add(max(s.Options.UnknownWait, longestSubmit))
+	if now := s.Now(); now.Before(end) {
+		end = now
+	}
+
+	found, err := s.Provider.Find(ctx, a.Endpoint, a.CreatedAt.Add(-clockSkew), end.Add(clockSkew))
 	s.metrics.call("find", err)
 
 	if err != nil {

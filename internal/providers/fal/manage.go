@@ -11,8 +11,8 @@ import (
 	"imagerun/internal/providers"
 )
 
-// maxPages bounds Find: 1,000 requests.
-const maxPages = 10
+// maxPages bounds Find: 10,000 requests. Its callers ask for windows of a few minutes.
+const maxPages = 100
 
 var errTooMany = errors.New("window holds too many requests")
 
@@ -84,8 +84,13 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 			found = append(found, f)
 		}
 
-		if !page.HasMore || page.NextCursor == nil {
+		if !page.HasMore {
 			return found, nil
+		}
+
+		// More without a way to it, or the way back to where we are.
+		if page.NextCursor == nil || *page.NextCursor == "" || *page.NextCursor == query.Get("cursor") {
+			return nil, fail(providers.Transient, codeProvider, re.status, errNonsense)
 		}
 
 		query.Set("cursor", *page.NextCursor)
