@@ -52,6 +52,7 @@ var rows = []row{
 	{"internal/storage", foundation, "storage says what a bucket is; clients are below it"},
 	{"internal/storage/sweep/...", list([]string{"internal/storage"}, jobs, foundation), "a sweep knows what a bucket is; the tables come to it as sources"},
 	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
+	{"internal/support", foundation, "support finds what a user names; what it shows is the domain's"},
 	{"internal/idempotency", foundation, "idempotency knows nothing of what is made once"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/storage"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
@@ -62,8 +63,8 @@ var rows = []row{
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
 
 	{"internal/httpapi/...", list([]string{
-		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/generation", "internal/generation/catalogue", "internal/generation/hints",
-		"internal/idempotency", "internal/providers", "internal/storage", "internal/upload",
+		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/generation", "internal/generation/archive", "internal/generation/catalogue", "internal/generation/hints",
+		"internal/idempotency", "internal/providers", "internal/storage", "internal/support", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth"}, foundation), "ops shows what app registers with it"},
 

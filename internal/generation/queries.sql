@@ -53,6 +53,9 @@ select sqlc.embed(t), u.event_sequence from ai_task t join generation_user u on 
 where t.user_id = @user_id and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit @most;
 
+-- name: TaskRunning :many
+select id from ai_task where user_id = $1 and status = 'running' order by created_at desc limit 100;
+
 -- name: TaskMany :many
 select * from ai_task where id = any(@ids::uuid[]) and user_id = @user_id and deleted_at is null;
 

@@ -26,10 +26,17 @@ type Watches interface {
 // progressStep is the least progress that is news.
 const progressStep = 0.05
 
-// Watch says that the user is looking at these generations: while it is said again each ten
-// seconds, their progress is asked for often. It is what makes progress worth showing where the
+// Watch says that the user is looking at these generations, or without any at all of theirs that
+// run: while it is said again each ten seconds, their progress is asked for often. It is what makes progress worth showing where the
 // result comes by callback and the provider would otherwise be asked once a minute.
 func (s *Service) Watch(ctx context.Context, userID uuid.UUID, ids ...uuid.UUID) error {
+	if len(ids) == 0 {
+		var err error
+		if ids, err = s.db.TaskRunning(ctx, s.Pool, userID); err != nil || len(ids) == 0 {
+			return wrap(err, "list what runs")
+		}
+	}
+
 	fresh, err := s.Watches.Watch(ctx, ids...)
 	if err != nil || len(fresh) == 0 {
 		return wrap(err, "watch generations")

@@ -9,6 +9,7 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
 	"imagerun/internal/redact"
+	"imagerun/internal/support"
 )
 
 // APIKeys is the domain behind /v1/api_keys. Every method looks only at what userID owns.
@@ -85,6 +86,8 @@ func renderKey(k apikey.Key) APIKey {
 		CreatedAt:  k.CreatedAt.UTC(),
 		ExpiresAt:  utc(k.ExpiresAt),
 		LastUsedAt: utc(k.LastUsedAt),
+
+		SupportCode: support.Code(k.ID),
 	}
 	for i, scope := range k.Scopes {
 		out.Scopes[i] = Scope(scope)

@@ -79,9 +79,10 @@ type operation struct {
 }
 
 type param struct {
-	schema *jsonschema.Schema
-	kind   string // type of the value, or of the items
-	list   bool   // may be repeated
+	schema   *jsonschema.Schema
+	required bool
+	kind     string // type of the value, or of the items
+	list     bool   // may be repeated
 }
 
 // operation returns the part of the contract for a route, or nil when it is not in the contract.
@@ -107,7 +108,7 @@ func (c *contract) operation(pattern string) *operation {
 		}
 
 		schema := p.Value.Schema.Value
-		q := param{schema: c.schema(append(at, "parameters", strconv.Itoa(i), "schema")...), list: schema.Type.Is("array")}
+		q := param{required: p.Value.Required, schema: c.schema(append(at, "parameters", strconv.Itoa(i), "schema")...), list: schema.Type.Is("array")}
 
 		if q.list {
 			schema = schema.Items.Value
@@ -167,6 +168,12 @@ func (op *operation) checkQuery(r *http.Request) error {
 
 	var fields []fault.Field
 
+	for _, name := range slices.Sorted(maps.Keys(op.params)) {
+		if op.params[name].required && !query.Has(name) {
+			fields = append(fields, fault.Field{Pointer: inQuery + name, Keyword: "required", Detail: "This parameter is required. Add it."})
+		}
+	}
+
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		p, known := op.params[name]
 
@@ -199,6 +206,10 @@ func (p param) value(texts []string) any {
 			if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 				return n
 			}
+		}
+
+		if p.kind == "boolean" && (text == "true" || text == "false") {
+			return text == "true"
 		}
 
 		return text

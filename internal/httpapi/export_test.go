@@ -47,5 +47,6 @@ func Faults() []*fault.Error {
 		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
 		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,
 		generation.ErrNotFound, generation.ErrDeleted, generation.ErrNotCancelable, generation.ErrQueueFull, generation.ErrCallbackUnknown,
+		generation.ErrAlbumTooLarge, generation.ErrAlbumEmpty,
 	}
 }

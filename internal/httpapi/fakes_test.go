@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -49,10 +50,20 @@ type fakes struct {
 	discard  func(userID, id uuid.UUID) error
 	receive  func(token string, cb providers.Callback) error
 
+	remix     func(id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Generation, *idempotency.Record, error)
+	favourite func(userID, id uuid.UUID, favourite bool) (generation.Generation, error)
+	removeAll func(userID uuid.UUID, ids []uuid.UUID) ([]generation.Deletion, error)
+	album     func(userID uuid.UUID, ids []uuid.UUID) (generation.Album, error)
+	open      func(p generation.Picture) (io.ReadCloser, error)
+	overview  func(userID uuid.UUID) (generation.Overview, error)
+	resumable func(userID uuid.UUID, after int64) (bool, error)
+	changes   func(userID uuid.UUID, after int64) ([]generation.Change, error)
+
 	hints chan struct{}
 
-	mu     sync.Mutex
-	called []string // guarded by mu
+	mu      sync.Mutex
+	called  []string                  // guarded by mu
+	watched map[time.Time][]uuid.UUID // guarded by mu
 }
 
 func (f *fakes) note(name string, set bool) {
@@ -110,6 +121,69 @@ func (f *fakes) Events(_ context.Context, userID, id uuid.UUID, after int64) ([]
 }
 
 func (f *fakes) Degraded(context.Context) (map[string]time.Time, error) { return f.degraded, nil }
+
+func (f *fakes) Remix(_ context.Context, id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Generation, *idempotency.Record, error) {
+	f.note("Remix", f.remix != nil)
+
+	return f.remix(id, s, sameSeed)
+}
+
+func (f *fakes) SetFavourite(_ context.Context, userID, id uuid.UUID, favourite bool) (generation.Generation, error) {
+	f.note("SetFavourite", f.favourite != nil)
+
+	return f.favourite(userID, id, favourite)
+}
+
+func (f *fakes) DeleteMany(_ context.Context, userID uuid.UUID, ids []uuid.UUID) ([]generation.Deletion, error) {
+	f.note("DeleteMany", f.removeAll != nil)
+
+	return f.removeAll(userID, ids)
+}
+
+func (f *fakes) Album(_ context.Context, userID uuid.UUID, ids []uuid.UUID) (generation.Album, error) {
+	f.note("Album", f.album != nil)
+
+	return f.album(userID, ids)
+}
+
+func (f *fakes) OpenPicture(_ context.Context, p generation.Picture) (io.ReadCloser, error) {
+	f.note("OpenPicture", f.open != nil)
+
+	return f.open(p)
+}
+
+func (f *fakes) Audience(_ context.Context, userID uuid.UUID) (uuid.UUID, error) { return userID, nil }
+
+func (f *fakes) Overview(_ context.Context, userID uuid.UUID) (generation.Overview, error) {
+	f.note("Overview", f.overview != nil)
+
+	return f.overview(userID)
+}
+
+func (f *fakes) Resumable(_ context.Context, userID uuid.UUID, after int64) (bool, error) {
+	f.note("Resumable", f.resumable != nil)
+
+	return f.resumable(userID, after)
+}
+
+func (f *fakes) Changes(_ context.Context, userID uuid.UUID, after int64) ([]generation.Change, error) {
+	f.note("Changes", f.changes != nil)
+
+	return f.changes(userID, after)
+}
+
+func (f *fakes) Watch(_ context.Context, _ uuid.UUID, ids ...uuid.UUID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if f.watched == nil {
+		f.watched = map[time.Time][]uuid.UUID{}
+	}
+
+	f.watched[time.Now()] = ids
+
+	return context.DeadlineExceeded // which costs progress, and nothing else
+}
 
 func (f *fakes) Models() []catalogue.Model {
 	f.note("Models", f.models != nil)

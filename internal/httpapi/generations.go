@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 // Generations is the domain behind /v1/generations. Every method looks only at what userID owns:
 // another's id answers generation.ErrNotFound.
 type Generations interface {
+	Events
+
 	// Submit accepts a request. With an idempotency key that was used before for the same
 	// request, it returns that generation and its record instead.
 	Submit(ctx context.Context, s generation.Submission) (generation.Generation, *idempotency.Record, error)
@@ -31,8 +34,16 @@ type Generations interface {
 	Cancel(ctx context.Context, userID, id uuid.UUID) (generation.Generation, error)
 	// Delete removes one; doing it again answers generation.ErrDeleted.
 	Delete(ctx context.Context, userID, id uuid.UUID) error
-	// Events returns the changes with a sequence greater than after, in order.
-	Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]generation.Event, error)
+	// Remix submits one again, but for what s says otherwise; as Submit.
+	Remix(ctx context.Context, id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Generation, *idempotency.Record, error)
+	// SetFavourite marks one, or unmarks it.
+	SetFavourite(ctx context.Context, userID, id uuid.UUID, favourite bool) (generation.Generation, error)
+	// DeleteMany is Delete for each.
+	DeleteMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) ([]generation.Deletion, error)
+	// Album collects the pictures of many, for OpenPicture to read.
+	Album(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) (generation.Album, error)
+	// OpenPicture reads a picture of an album.
+	OpenPicture(ctx context.Context, p generation.Picture) (io.ReadCloser, error)
 	// Degraded returns the models that keep failing and since when.
 	Degraded(ctx context.Context) (map[string]time.Time, error)
 	// Models is the catalogue.
@@ -46,53 +57,59 @@ func (s *server) SubmitGeneration(ctx context.Context, r SubmitGenerationRequest
 		return nil, err
 	}
 
-	submission, err := submission(p.UserID, r)
+	sub, err := submission(p.UserID, *r.Body)
+	if err == nil {
+		err = once(&sub, r.Params.IdempotencyKey, "POST /v1/generations", r.Body)
+	}
+
 	if err != nil {
 		return nil, err
 	}
 
-	g, replayed, err := s.Generations.Submit(ctx, submission)
+	g, replayed, err := s.Generations.Submit(ctx, sub)
 	if err != nil {
 		return nil, err
 	}
 
-	g, applied, err := s.await(ctx, p.UserID, g, r.Params.Prefer)
-	if err != nil {
-		return nil, err
-	}
-
-	if replayed != nil {
-		out := SubmitGeneration202JSONResponse{Body: renderGeneration(g)}
-		out.Headers = SubmitGeneration202ResponseHeaders{
-			ETag: new(etag(g)), Location: new(location(g.ID)), PreferenceApplied: applied, IdempotentReplayed: new("true"),
-		}
-
-		return replay{out, replayed.Status}, nil
-	}
-
-	if applied != nil && g.Status.Terminal() {
-		return SubmitGeneration201JSONResponse{
-			Body:    renderGeneration(g),
-			Headers: SubmitGeneration201ResponseHeaders{ETag: new(etag(g)), Location: new(location(g.ID)), PreferenceApplied: applied},
-		}, nil
-	}
-
-	return SubmitGeneration202JSONResponse{
-		Body:    renderGeneration(g),
-		Headers: SubmitGeneration202ResponseHeaders{ETag: new(etag(g)), Location: new(location(g.ID)), PreferenceApplied: applied},
-	}, nil
+	return s.accepted(ctx, g, replayed, r.Params.Prefer)
 }
 
-// replay answers with the status of the first answer, whatever it was.
-type replay struct {
+// accepted answers with a generation that was accepted, now or when the same was sent before.
+func (s *server) accepted(ctx context.Context, g generation.Generation, replayed *idempotency.Record, prefer *string) (*accepted, error) {
+	g, applied, err := s.await(ctx, g.UserID, g, prefer)
+	if err != nil {
+		return nil, err
+	}
+
+	out := &accepted{status: http.StatusAccepted}
+	out.Body = renderGeneration(g)
+	out.Headers = SubmitGeneration202ResponseHeaders{ETag: new(etag(g)), Location: new(location(g.ID)), PreferenceApplied: applied}
+
+	switch {
+	case replayed != nil:
+		out.status, out.Headers.IdempotentReplayed = replayed.Status, new("true") // whatever it was
+	case applied != nil && g.Status.Terminal():
+		out.status = http.StatusCreated
+	}
+
+	return out, nil
+}
+
+// accepted is the answer to every way to submit.
+type accepted struct {
 	SubmitGeneration202JSONResponse
 
 	status int
 }
 
 // VisitSubmitGenerationResponse implements the generated interface.
-func (r replay) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
-	return r.SubmitGeneration202JSONResponse.VisitSubmitGenerationResponse(statusWriter{w, r.status})
+func (a *accepted) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
+	return a.SubmitGeneration202JSONResponse.VisitSubmitGenerationResponse(statusWriter{w, a.status})
+}
+
+// VisitRemixGenerationResponse implements the generated interface.
+func (a *accepted) VisitRemixGenerationResponse(w http.ResponseWriter) error {
+	return a.VisitSubmitGenerationResponse(w)
 }
 
 type statusWriter struct {
@@ -104,8 +121,7 @@ type statusWriter struct {
 func (w statusWriter) WriteHeader(int) { w.ResponseWriter.WriteHeader(w.status) }
 
 // submission reads the request; what it means is the domain's to judge.
-func submission(userID uuid.UUID, r SubmitGenerationRequestObject) (generation.Submission, error) {
-	b := r.Body
+func submission(userID uuid.UUID, b GenerationRequest) (generation.Submission, error) {
 	s := generation.Submission{
 		UserID:          userID,
 		DeadlineSeconds: b.DeadlineSeconds,
@@ -146,26 +162,31 @@ func submission(userID uuid.UUID, r SubmitGenerationRequestObject) (generation.S
 		s.Metadata = m
 	}
 
-	if r.Params.IdempotencyKey == nil {
-		return s, nil
+	return s, nil
+}
+
+// once makes a submission one that is accepted once for its key, if it has one.
+func once(s *generation.Submission, header *string, route string, body any) error {
+	if header == nil {
+		return nil
 	}
 
-	key, ok := idempotencyKey(*r.Params.IdempotencyKey)
+	key, ok := idempotencyKey(*header)
 	if !ok {
-		return s, errHeader.WithFields(fault.Field{
+		return errHeader.WithFields(fault.Field{
 			Pointer: inHeader + "Idempotency-Key", Keyword: "format",
 			Detail: "Send 1 to 255 visible ASCII characters, in double quotes or without. A fresh UUID is best.",
 		})
 	}
 
-	sum, err := fingerprint("POST /v1/generations", b)
+	sum, err := fingerprint(route, body)
 	if err != nil {
-		return s, err
+		return err
 	}
 
 	s.IdempotencyKey, s.Fingerprint = key, sum
 
-	return s, nil
+	return nil
 }
 
 // ListGenerations implements the contract's operation.
@@ -213,6 +234,10 @@ func filter(q ListGenerationsParams) (generation.Filter, error) {
 		f.Model = *q.Model
 	}
 
+	if q.Favourite != nil {
+		f.Favourite = *q.Favourite
+	}
+
 	if q.Limit != nil {
 		f.Limit = *q.Limit
 	}
@@ -224,6 +249,10 @@ func filter(q ListGenerationsParams) (generation.Filter, error) {
 	}
 
 	// The contract has checked their form.
+	if q.RemixOf != nil {
+		f.RemixOf, _ = parseID(prefixGeneration, *q.RemixOf)
+	}
+
 	if q.StartingAfter != nil {
 		f.StartingAfter, _ = parseID(prefixGeneration, *q.StartingAfter)
 	}

@@ -38,9 +38,36 @@ const (
 	N916 AspectRatio = "9:16"
 )
 
+// Defines values for DeletionResult.
+const (
+	AlreadyDeleted DeletionResult = "already_deleted"
+	Deleted        DeletionResult = "deleted"
+	NotFound       DeletionResult = "not_found"
+)
+
+// Defines values for DeletionListObject.
+const (
+	DeletionListObjectList DeletionListObject = "list"
+)
+
+// Defines values for DownloadManifestObject.
+const (
+	Download DownloadManifestObject = "download"
+)
+
+// Defines values for EventSnapshotObject.
+const (
+	EventSnapshotObjectEventSnapshot EventSnapshotObject = "event_snapshot"
+)
+
 // Defines values for GenerationObject.
 const (
 	GenerationObjectGeneration GenerationObject = "generation"
+)
+
+// Defines values for GenerationDeletionObject.
+const (
+	GenerationDeletionObjectGenerationDeletion GenerationDeletionObject = "generation.deletion"
 )
 
 // Defines values for GenerationEventObject.
@@ -177,6 +204,9 @@ type APIKey struct {
 	// Prefix The start of the key, to recognise it by.
 	Prefix string  `json:"prefix"`
 	Scopes []Scope `json:"scopes"`
+
+	// SupportCode Short name of this key for talking to support.
+	SupportCode string `json:"support_code"`
 }
 
 // APIKeyObject defines model for APIKey.Object.
@@ -209,6 +239,86 @@ type APIKeyRequest struct {
 // AspectRatio defines model for AspectRatio.
 type AspectRatio string
 
+// DeleteRequest defines model for DeleteRequest.
+type DeleteRequest struct {
+	Ids []GenerationID `json:"ids"`
+}
+
+// Deletion defines model for Deletion.
+type Deletion struct {
+	// ID Examples: gen_0197f2a8c4d27b53a1f09e6d58c3b214
+	ID GenerationID `json:"id"`
+
+	// Result `not_found`: it is not there, or somebody else's.
+	Result DeletionResult `json:"result"`
+}
+
+// DeletionResult `not_found`: it is not there, or somebody else's.
+type DeletionResult string
+
+// DeletionList defines model for DeletionList.
+type DeletionList struct {
+	Data   []Deletion         `json:"data"`
+	Object DeletionListObject `json:"object"`
+}
+
+// DeletionListObject defines model for DeletionList.Object.
+type DeletionListObject string
+
+// DownloadManifest The file manifest.json of a download.
+type DownloadManifest struct {
+	CreatedAt   time.Time              `json:"created_at"`
+	Generations []DownloadedGeneration `json:"generations"`
+
+	// LeftOut What is not yours, or was deleted.
+	LeftOut []GenerationID         `json:"left_out"`
+	Object  DownloadManifestObject `json:"object"`
+}
+
+// DownloadManifestObject defines model for DownloadManifest.Object.
+type DownloadManifestObject string
+
+// DownloadedFile defines model for DownloadedFile.
+type DownloadedFile struct {
+	// Index Of the image in its generation.
+	Index int `json:"index"`
+
+	// Name In this zip.
+	Name string `json:"name"`
+
+	// Whole False when the image could not be read, or not to its end. Download it again.
+	Whole bool `json:"whole"`
+}
+
+// DownloadedGeneration defines model for DownloadedGeneration.
+type DownloadedGeneration struct {
+	CreatedAt time.Time        `json:"created_at"`
+	Files     []DownloadedFile `json:"files"`
+
+	// ID Examples: gen_0197f2a8c4d27b53a1f09e6d58c3b214
+	ID       GenerationID      `json:"id"`
+	Metadata map[string]string `json:"metadata"`
+	Model    string            `json:"model"`
+
+	// Parameters What was asked for, with every default filled in.
+	Parameters  Parameters `json:"parameters"`
+	Prompt      string     `json:"prompt"`
+	SupportCode string     `json:"support_code"`
+}
+
+// EventSnapshot What is under way, as sent at the beginning of the stream of all events.
+type EventSnapshot struct {
+	// Generations Those that have not ended, newest first, at most 100.
+	Generations []Generation `json:"generations"`
+
+	// HasMore Whether there are older ones. List them.
+	HasMore bool                `json:"has_more"`
+	Object  EventSnapshotObject `json:"object"`
+}
+
+// EventSnapshotObject defines model for EventSnapshot.Object.
+type EventSnapshotObject string
+
 // Failure defines model for Failure.
 type Failure struct {
 	// Code From a closed list; see the error reference.
@@ -227,8 +337,13 @@ type Generation struct {
 	AutoRefundAt time.Time `json:"auto_refund_at"`
 	CreatedAt    time.Time `json:"created_at"`
 
+	// EstimatedFinishAt When it should end, from how long the model's latest generations took; null when it has ended, when it takes longer,
+	// and when too little was measured.
+	EstimatedFinishAt *time.Time `json:"estimated_finish_at"`
+
 	// Failure Why there is no image; null otherwise.
-	Failure *Failure `json:"failure"`
+	Failure   *Failure `json:"failure"`
+	Favourite bool     `json:"favourite"`
 
 	// FinishedAt Null until it ends.
 	FinishedAt *time.Time `json:"finished_at"`
@@ -254,6 +369,9 @@ type Generation struct {
 	// Queue Where it stands in line; null when it is not waiting.
 	Queue *QueueState `json:"queue"`
 
+	// RemixOf The generation that this one took its request from, which may be deleted; null when there is none.
+	RemixOf *string `json:"remix_of"`
+
 	// ServedModel The model that made the images, which is another one only where `fallback_models` allowed it; null until then.
 	ServedModel *string `json:"served_model"`
 
@@ -270,6 +388,18 @@ type Generation struct {
 
 // GenerationObject defines model for Generation.Object.
 type GenerationObject string
+
+// GenerationDeletion A generation is gone, as sent in the stream of all events.
+type GenerationDeletion struct {
+	At time.Time `json:"at"`
+
+	// GenerationID Examples: gen_0197f2a8c4d27b53a1f09e6d58c3b214
+	GenerationID GenerationID             `json:"generation_id"`
+	Object       GenerationDeletionObject `json:"object"`
+}
+
+// GenerationDeletionObject defines model for GenerationDeletion.Object.
+type GenerationDeletionObject string
 
 // GenerationEvent One change, as sent in the event stream.
 type GenerationEvent struct {
@@ -581,7 +711,10 @@ type Quality struct {
 
 // QueueState defines model for QueueState.
 type QueueState struct {
-	// Position Generations that get their turn before this one.
+	// EstimatedStartAt When it should get its turn, from measured times; null when too little was measured.
+	EstimatedStartAt *time.Time `json:"estimated_start_at"`
+
+	// Position Generations that get their turn before this one. Once `status` is `running`, requests that the model serves before it.
 	Position int `json:"position"`
 }
 
@@ -595,6 +728,9 @@ type Rejection struct {
 
 // RejectionCode defines model for Rejection.Code.
 type RejectionCode string
+
+// RemixRequest What is to be different. Fields as in GenerationRequest, none required.
+type RemixRequest = remixBody
 
 // Scope defines model for Scope.
 type Scope string
@@ -710,6 +846,12 @@ type ListGenerationsParams struct {
 	// Model Only this model.
 	Model *string `form:"model,omitempty" json:"model,omitempty"`
 
+	// Favourite `true`: only favourites.
+	Favourite *bool `form:"favourite,omitempty" json:"favourite,omitempty"`
+
+	// RemixOf Only remixes of this generation, which may be deleted.
+	RemixOf *GenerationID `form:"remix_of,omitempty" json:"remix_of,omitempty"`
+
 	// CreatedAfter Only generations created later than this.
 	CreatedAfter *time.Time `form:"created_after,omitempty" json:"created_after,omitempty"`
 
@@ -748,6 +890,18 @@ type GetGenerationParams struct {
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
+// RemixGenerationParams defines parameters for RemixGeneration.
+type RemixGenerationParams struct {
+	// IdempotencyKey Your name for this request: 1 to 255 visible ASCII characters, quoted or bare; a fresh UUID is best. Remembered
+	// for 24 hours. A repeat answers with the first status and `Idempotent-Replayed: true`; the same key with another
+	// body is `422 idempotency_mismatch`; while the first is being handled, `409 idempotency_in_flight`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (60 at most); `respond-async` answers at
+	// once, which is the default (RFC 7240). What cannot be honoured is ignored; see `Preference-Applied`.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
 // CompleteUploadParams defines parameters for CompleteUpload.
 type CompleteUploadParams struct {
 	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (60 at most); `respond-async` answers at
@@ -760,6 +914,12 @@ type CreateAPIKeyJSONRequestBody = APIKeyRequest
 
 // SubmitGenerationJSONRequestBody defines body for SubmitGeneration for application/json ContentType.
 type SubmitGenerationJSONRequestBody = GenerationRequest
+
+// DeleteGenerationsJSONRequestBody defines body for DeleteGenerations for application/json ContentType.
+type DeleteGenerationsJSONRequestBody = DeleteRequest
+
+// RemixGenerationJSONRequestBody defines body for RemixGeneration for application/json ContentType.
+type RemixGenerationJSONRequestBody = RemixRequest
 
 // CreateUploadJSONRequestBody defines body for CreateUpload for application/json ContentType.
 type CreateUploadJSONRequestBody = UploadRequest
@@ -781,6 +941,9 @@ type ServerInterface interface {
 	// SubmitGeneration Submit a prompt
 	// (POST /v1/generations)
 	SubmitGeneration(w http.ResponseWriter, r *http.Request, params SubmitGenerationParams)
+	// DeleteGenerations Delete many generations
+	// (POST /v1/generations/delete)
+	DeleteGenerations(w http.ResponseWriter, r *http.Request)
 	// DeleteGeneration Delete a generation
 	// (DELETE /v1/generations/{id})
 	DeleteGeneration(w http.ResponseWriter, r *http.Request, id GenerationPath)
@@ -790,6 +953,15 @@ type ServerInterface interface {
 	// CancelGeneration Cancel a generation
 	// (POST /v1/generations/{id}/cancel)
 	CancelGeneration(w http.ResponseWriter, r *http.Request, id GenerationPath)
+	// RemoveFavourite Make it no favourite
+	// (DELETE /v1/generations/{id}/favourite)
+	RemoveFavourite(w http.ResponseWriter, r *http.Request, id GenerationPath)
+	// AddFavourite Make it a favourite
+	// (PUT /v1/generations/{id}/favourite)
+	AddFavourite(w http.ResponseWriter, r *http.Request, id GenerationPath)
+	// RemixGeneration Ask for it again, a little differently
+	// (POST /v1/generations/{id}/remix)
+	RemixGeneration(w http.ResponseWriter, r *http.Request, id GenerationPath, params RemixGenerationParams)
 	// ListModels List the models
 	// (GET /v1/models)
 	ListModels(w http.ResponseWriter, r *http.Request)
@@ -901,6 +1073,32 @@ func (siw *ServerInterfaceWrapper) ListGenerations(w http.ResponseWriter, r *htt
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "model"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "model", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "favourite" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "favourite", r.URL.Query(), &params.Favourite, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "favourite"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "favourite", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "remix_of" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "remix_of", r.URL.Query(), &params.RemixOf, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "remix_of"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "remix_of", Err: err})
 		}
 		return
 	}
@@ -1041,6 +1239,20 @@ func (siw *ServerInterfaceWrapper) SubmitGeneration(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// DeleteGenerations operation middleware
+func (siw *ServerInterfaceWrapper) DeleteGenerations(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteGenerations(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DeleteGeneration operation middleware
 func (siw *ServerInterfaceWrapper) DeleteGeneration(w http.ResponseWriter, r *http.Request) {
 
@@ -1153,6 +1365,127 @@ func (siw *ServerInterfaceWrapper) CancelGeneration(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CancelGeneration(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveFavourite operation middleware
+func (siw *ServerInterfaceWrapper) RemoveFavourite(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id GenerationPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveFavourite(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AddFavourite operation middleware
+func (siw *ServerInterfaceWrapper) AddFavourite(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id GenerationPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AddFavourite(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemixGeneration operation middleware
+func (siw *ServerInterfaceWrapper) RemixGeneration(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id GenerationPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemixGenerationParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Prefer" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Prefer")]; found {
+		var Prefer Prefer
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Prefer", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Prefer", valueList[0], &Prefer, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Prefer", Err: err})
+			return
+		}
+
+		params.Prefer = &Prefer
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemixGeneration(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1417,6 +1750,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/generations/{id}", wrapper.DeleteGeneration)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/generations/{id}", wrapper.GetGeneration)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/{id}/cancel", wrapper.CancelGeneration)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/{id}/remix", wrapper.RemixGeneration)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/generations/{id}/favourite", wrapper.RemoveFavourite)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/generations/{id}/favourite", wrapper.AddFavourite)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/delete", wrapper.DeleteGenerations)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/models", wrapper.ListModels)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/uploads", wrapper.CreateUpload)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/uploads/{id}", wrapper.DeleteUpload)
@@ -1717,6 +2054,52 @@ func (response SubmitGenerationdefaultApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
+type DeleteGenerationsRequestObject struct {
+	Body *DeleteGenerationsJSONRequestBody
+}
+
+type DeleteGenerationsResponseObject interface {
+	VisitDeleteGenerationsResponse(w http.ResponseWriter) error
+}
+
+type DeleteGenerations200JSONResponse DeletionList
+
+func (response DeleteGenerations200JSONResponse) VisitDeleteGenerationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteGenerationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteGenerationsdefaultApplicationProblemPlusJSONResponse) VisitDeleteGenerationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteGenerationRequestObject struct {
 	ID GenerationPath `json:"id"`
 }
@@ -1877,6 +2260,220 @@ type CancelGenerationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CancelGenerationdefaultApplicationProblemPlusJSONResponse) VisitCancelGenerationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFavouriteRequestObject struct {
+	ID GenerationPath `json:"id"`
+}
+
+type RemoveFavouriteResponseObject interface {
+	VisitRemoveFavouriteResponse(w http.ResponseWriter) error
+}
+
+type RemoveFavourite200ResponseHeaders struct {
+	ETag *string
+}
+
+type RemoveFavourite200JSONResponse struct {
+	Body    Generation
+	Headers RemoveFavourite200ResponseHeaders
+}
+
+func (response RemoveFavourite200JSONResponse) VisitRemoveFavouriteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveFavouritedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response RemoveFavouritedefaultApplicationProblemPlusJSONResponse) VisitRemoveFavouriteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFavouriteRequestObject struct {
+	ID GenerationPath `json:"id"`
+}
+
+type AddFavouriteResponseObject interface {
+	VisitAddFavouriteResponse(w http.ResponseWriter) error
+}
+
+type AddFavourite200ResponseHeaders struct {
+	ETag *string
+}
+
+type AddFavourite200JSONResponse struct {
+	Body    Generation
+	Headers AddFavourite200ResponseHeaders
+}
+
+func (response AddFavourite200JSONResponse) VisitAddFavouriteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddFavouritedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response AddFavouritedefaultApplicationProblemPlusJSONResponse) VisitAddFavouriteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemixGenerationRequestObject struct {
+	ID     GenerationPath `json:"id"`
+	Params RemixGenerationParams
+	Body   *RemixGenerationJSONRequestBody
+}
+
+type RemixGenerationResponseObject interface {
+	VisitRemixGenerationResponse(w http.ResponseWriter) error
+}
+
+type RemixGeneration201ResponseHeaders struct {
+	ETag              *string
+	Location          *string
+	PreferenceApplied *string
+}
+
+type RemixGeneration201JSONResponse struct {
+	Body    Generation
+	Headers RemixGeneration201ResponseHeaders
+}
+
+func (response RemixGeneration201JSONResponse) VisitRemixGenerationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.PreferenceApplied != nil {
+		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemixGeneration202ResponseHeaders struct {
+	ETag               *string
+	IdempotentReplayed *string
+	Location           *string
+	PreferenceApplied  *string
+}
+
+type RemixGeneration202JSONResponse struct {
+	Body    Generation
+	Headers RemixGeneration202ResponseHeaders
+}
+
+func (response RemixGeneration202JSONResponse) VisitRemixGenerationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.PreferenceApplied != nil {
+		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemixGenerationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response RemixGenerationdefaultApplicationProblemPlusJSONResponse) VisitRemixGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2183,6 +2780,9 @@ type StrictServerInterface interface {
 	// SubmitGeneration Submit a prompt
 	// (POST /v1/generations)
 	SubmitGeneration(ctx context.Context, request SubmitGenerationRequestObject) (SubmitGenerationResponseObject, error)
+	// DeleteGenerations Delete many generations
+	// (POST /v1/generations/delete)
+	DeleteGenerations(ctx context.Context, request DeleteGenerationsRequestObject) (DeleteGenerationsResponseObject, error)
 	// DeleteGeneration Delete a generation
 	// (DELETE /v1/generations/{id})
 	DeleteGeneration(ctx context.Context, request DeleteGenerationRequestObject) (DeleteGenerationResponseObject, error)
@@ -2192,6 +2792,15 @@ type StrictServerInterface interface {
 	// CancelGeneration Cancel a generation
 	// (POST /v1/generations/{id}/cancel)
 	CancelGeneration(ctx context.Context, request CancelGenerationRequestObject) (CancelGenerationResponseObject, error)
+	// RemoveFavourite Make it no favourite
+	// (DELETE /v1/generations/{id}/favourite)
+	RemoveFavourite(ctx context.Context, request RemoveFavouriteRequestObject) (RemoveFavouriteResponseObject, error)
+	// AddFavourite Make it a favourite
+	// (PUT /v1/generations/{id}/favourite)
+	AddFavourite(ctx context.Context, request AddFavouriteRequestObject) (AddFavouriteResponseObject, error)
+	// RemixGeneration Ask for it again, a little differently
+	// (POST /v1/generations/{id}/remix)
+	RemixGeneration(ctx context.Context, request RemixGenerationRequestObject) (RemixGenerationResponseObject, error)
 	// ListModels List the models
 	// (GET /v1/models)
 	ListModels(ctx context.Context, request ListModelsRequestObject) (ListModelsResponseObject, error)
@@ -2388,6 +2997,37 @@ func (sh *strictHandler) SubmitGeneration(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// DeleteGenerations operation middleware
+func (sh *strictHandler) DeleteGenerations(w http.ResponseWriter, r *http.Request) {
+	var request DeleteGenerationsRequestObject
+
+	var body DeleteGenerationsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteGenerations(ctx, request.(DeleteGenerationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteGenerations")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteGenerationsResponseObject); ok {
+		if err := validResponse.VisitDeleteGenerationsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // DeleteGeneration operation middleware
 func (sh *strictHandler) DeleteGeneration(w http.ResponseWriter, r *http.Request, id GenerationPath) {
 	var request DeleteGenerationRequestObject
@@ -2460,6 +3100,92 @@ func (sh *strictHandler) CancelGeneration(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CancelGenerationResponseObject); ok {
 		if err := validResponse.VisitCancelGenerationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveFavourite operation middleware
+func (sh *strictHandler) RemoveFavourite(w http.ResponseWriter, r *http.Request, id GenerationPath) {
+	var request RemoveFavouriteRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveFavourite(ctx, request.(RemoveFavouriteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveFavourite")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveFavouriteResponseObject); ok {
+		if err := validResponse.VisitRemoveFavouriteResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddFavourite operation middleware
+func (sh *strictHandler) AddFavourite(w http.ResponseWriter, r *http.Request, id GenerationPath) {
+	var request AddFavouriteRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AddFavourite(ctx, request.(AddFavouriteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddFavourite")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AddFavouriteResponseObject); ok {
+		if err := validResponse.VisitAddFavouriteResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemixGeneration operation middleware
+func (sh *strictHandler) RemixGeneration(w http.ResponseWriter, r *http.Request, id GenerationPath, params RemixGenerationParams) {
+	var request RemixGenerationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RemixGenerationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemixGeneration(ctx, request.(RemixGenerationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemixGeneration")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemixGenerationResponseObject); ok {
+		if err := validResponse.VisitRemixGenerationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

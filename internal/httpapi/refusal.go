@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -95,9 +96,9 @@ func sentence(k jsonschema.ErrorKind) string {
 
 		return "Send one of: " + strings.Join(words, ", ") + "."
 	case *kind.MinLength:
-		return fmt.Sprintf("Send at least %d characters.", k.Want)
+		return "Send at least " + count(k.Want, "character") + "."
 	case *kind.MaxLength:
-		return fmt.Sprintf("Send at most %d characters.", k.Want)
+		return "Send at most " + count(k.Want, "character") + "."
 	case *kind.Minimum:
 		return "Send " + k.Want.RatString() + " or more."
 	case *kind.Maximum:
@@ -107,7 +108,7 @@ func sentence(k jsonschema.ErrorKind) string {
 	case *kind.MaxItems:
 		return fmt.Sprintf("Send at most %d.", k.Want)
 	case *kind.MaxProperties:
-		return fmt.Sprintf("Send at most %d entries.", k.Want)
+		return "Send at most " + count(k.Want, "member") + "."
 	case *kind.UniqueItems:
 		return "Send each item once."
 	case *kind.Format:
@@ -115,6 +116,15 @@ func sentence(k jsonschema.ErrorKind) string {
 	default:
 		return "Send it in the form that the documentation gives."
 	}
+}
+
+// count says one thing or several.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+
+	return strconv.Itoa(n) + " " + thing + "s"
 }
 
 // remedy prefers the schema's own words for a form that a keyword cannot explain.

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +36,9 @@ func renderGeneration(g generation.Generation) Generation {
 		Progress:     progress(g),
 		Images:       make([]Image, len(g.Images)),
 		SupportCode:  g.SupportCode,
+		Favourite:    g.Favourite,
+
+		EstimatedFinishAt: utc(g.EstimatedFinishAt),
 	}
 
 	if g.Parameters.AspectRatio != "" {
@@ -56,8 +61,12 @@ func renderGeneration(g generation.Generation) Generation {
 		out.Parameters.NegativePrompt = new(g.NegativePrompt.Reveal())
 	}
 
-	if g.QueuePosition != nil {
-		out.Queue = &QueueState{Position: *g.QueuePosition}
+	if position := cmp.Or(g.QueuePosition, g.ProviderPosition); position != nil {
+		out.Queue = &QueueState{Position: *position, EstimatedStartAt: utc(g.EstimatedStartAt)}
+	}
+
+	if g.RemixOf != nil {
+		out.RemixOf = new(formatID(prefixGeneration, *g.RemixOf))
 	}
 
 	if len(g.Metadata) > 0 {
@@ -130,20 +139,9 @@ func progress(g generation.Generation) *float64 {
 }
 
 // etag is strong: it names everything in the rendering that can change, which is the state (by
-// its sequence), the place in line, and the window that the links are signed for.
+// its sequence), what is foretold, whether it is a favourite, and the window that the links are
+// signed for.
 func etag(g generation.Generation) string {
-	var b strings.Builder
-
-	b.WriteByte('"')
-	b.WriteString(strconv.FormatInt(g.StatusSequence, 10))
-	b.WriteByte('.')
-
-	if g.QueuePosition != nil {
-		b.WriteString(strconv.Itoa(*g.QueuePosition))
-	}
-
-	b.WriteByte('.')
-
 	var window int64
 
 	for _, img := range g.Images {
@@ -152,10 +150,22 @@ func etag(g generation.Generation) string {
 		}
 	}
 
-	b.WriteString(strconv.FormatInt(window, 36))
-	b.WriteByte('"')
+	foretold := ""
+	if g.QueuePosition != nil {
+		foretold = strconv.Itoa(*g.QueuePosition)
+	}
 
-	return b.String()
+	// Of the times, one tells what the other is. Where it runs, its end passes without a change.
+	if g.EstimatedFinishAt != nil {
+		foretold += "-" + strconv.FormatInt(g.EstimatedFinishAt.UnixMilli(), 36)
+	}
+
+	favourite := ""
+	if g.Favourite {
+		favourite = "f"
+	}
+
+	return fmt.Sprintf(`"%d.%s.%s%s"`, g.StatusSequence, foretold, strconv.FormatInt(window, 36), favourite)
 }
 
 // matches reports whether an If-None-Match header names tag (RFC 9110 §13.1.2: weak comparison).

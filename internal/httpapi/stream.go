@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,42 +15,31 @@ import (
 
 const (
 	heartbeatEvery = 15 * time.Second
+	watchEvery     = 10 * time.Second // how often to say that somebody is looking
 	writeTime      = 10 * time.Second // a client that takes nothing for this long is dropped
 	// A stream ends after this long and the client comes back, so that a session or key that was
 	// revoked does not watch for ever.
 	maxStream = 15 * time.Minute
 )
 
-// streamEvents is GET /v1/generations/{id}/events. The format is the HTML standard's
-// (Server-sent events, §9.2); there, a client told 204 does not come back.
-func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
-	userID, id, err := owned(r.Context(), prefixGeneration, r.PathValue("id"))
-	if err != nil {
-		s.fail(w, r, err)
+// message is one event of a stream, in the format of the HTML standard (Server-sent events, §9.2).
+type message struct {
+	id, name string
+	data     any
+	last     bool // the stream ends with it
+}
 
-		return
-	}
+// feed is what a stream shows. It is used by one goroutine, and remembers what it has returned.
+type feed interface {
+	// next returns what has happened since it was last asked, and whether there is more already.
+	next(ctx context.Context) (messages []message, more bool, err error)
+	// watched says that somebody is looking.
+	watched(ctx context.Context) error
+}
 
-	// Subscribed before the first look, so no change falls in between.
-	hint, stop := s.Changes.Subscribe(id)
-	defer stop()
-
-	g, err := s.Generations.Get(r.Context(), userID, id)
-	if err != nil {
-		s.fail(w, r, err)
-
-		return
-	}
-
-	seen, resumed := lastSeen(r.Header.Get("Last-Event-ID"), id)
-	resumed = resumed && seen <= g.StatusSequence
-
-	if resumed && seen == g.StatusSequence && g.Status.Terminal() {
-		w.WriteHeader(http.StatusNoContent)
-
-		return
-	}
-
+// stream answers with server-sent events until f has ended, the client has gone, or it is time.
+// hint tells when to look; f is looked at every few seconds anyway.
+func (s *server) stream(w http.ResponseWriter, r *http.Request, userID uuid.UUID, hint <-chan struct{}, f feed) {
 	release, ok := s.open.take(userID)
 	if !ok {
 		s.fail(w, r, errStreams)
@@ -75,33 +62,30 @@ func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	st := &stream{server: s, w: w, rc: http.NewResponseController(w), userID: userID, id: id, seen: seen}
-	if !st.send("retry: 3000\n\n") {
-		return
+	st := &stream{server: s, feed: f, w: w, rc: http.NewResponseController(w)}
+	if st.send("retry: 3000\n\n") {
+		st.follow(r.Context(), hint)
 	}
-
-	if !resumed {
-		st.seen = g.StatusSequence
-		if !st.event("snapshot", g.StatusSequence, renderGeneration(g)) || g.Status.Terminal() {
-			return
-		}
-	}
-
-	st.follow(r.Context(), hint)
 }
 
 // stream is one open connection.
 type stream struct {
 	*server
+	feed
 
-	w          http.ResponseWriter
-	rc         *http.ResponseController
-	userID, id uuid.UUID
-	seen       int64 // sequence of the last change that was sent
-	failing    bool  // the last look did not succeed; said once in the log
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	failing bool // the last look did not succeed; said once in the log
 }
 
-// follow sends changes until the generation has ended, the client has gone, or it is time.
+// always is ready; nobody writes to it.
+var always = func() <-chan struct{} { //nolint:gochecknoglobals // a constant, as near as channels come to one
+	c := make(chan struct{})
+	close(c)
+
+	return c
+}()
+
 func (st *stream) follow(ctx context.Context, hint <-chan struct{}) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
@@ -109,13 +93,30 @@ func (st *stream) follow(ctx context.Context, hint <-chan struct{}) {
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
 
+	watch := time.NewTicker(watchEvery)
+	defer watch.Stop()
+
 	end := time.NewTimer(maxStream)
 	defer end.Stop()
 
-	for st.changes(ctx) {
+	st.watch(ctx)
+
+	for {
+		more, ok := st.look(ctx)
+		if !ok {
+			return
+		}
+
+		again := hint
+		if more {
+			again = always
+		}
+
 		select {
-		case <-hint:
+		case <-again:
 		case <-look.C:
+		case <-watch.C:
+			st.watch(ctx)
 		case <-heartbeat.C:
 			if !st.send(": heartbeat\n\n") {
 				return
@@ -130,56 +131,27 @@ func (st *stream) follow(ctx context.Context, hint <-chan struct{}) {
 	}
 }
 
-// changes sends what has happened since the last look, and reports whether to go on.
-func (st *stream) changes(ctx context.Context) bool {
-	events, err := st.Generations.Events(ctx, st.userID, st.id, st.seen)
-	if err != nil || len(events) == 0 {
-		return st.goOn(ctx, err)
-	}
-
-	g, err := st.Generations.Get(ctx, st.userID, st.id)
+// look sends what has happened since the last look, and reports whether to go on. What is no
+// longer there ends the stream. Anything else may pass, and closing would send a browser into an
+// answer on which it gives up.
+func (st *stream) look(ctx context.Context) (more, ok bool) {
+	messages, more, err := st.next(ctx)
 	if err != nil {
-		return st.goOn(ctx, err)
+		return false, st.outlive(ctx, err)
 	}
 
-	for _, e := range events {
-		out := GenerationEvent{
-			Object:       GenerationEventObjectGenerationEvent,
-			GenerationID: formatID(prefixGeneration, st.id),
-			Sequence:     e.Sequence,
-			Status:       GenerationStatus(e.Status),
-			ImageIndex:   e.ImageIndex,
-			At:           e.At.UTC(),
-		}
+	st.failing = false
 
-		// Only beside the change that it is the result of.
-		if e.Sequence == g.StatusSequence {
-			out.Generation = new(renderGeneration(g))
-		}
-
-		if !st.event("change", e.Sequence, out) {
-			return false
-		}
-
-		st.seen = e.Sequence
-
-		if e.Status.Terminal() {
-			return false
+	for _, m := range messages {
+		if !st.event(m) || m.last {
+			return false, false
 		}
 	}
 
-	return st.goOn(ctx, nil)
+	return more, true
 }
 
-// goOn ends the stream of what is no longer there. Anything else may pass, and closing would send
-// a browser into an answer on which it gives up.
-func (st *stream) goOn(ctx context.Context, err error) bool {
-	if err == nil {
-		st.failing = false
-
-		return true
-	}
-
+func (st *stream) outlive(ctx context.Context, err error) bool {
 	switch fault.Of(err).Kind {
 	case fault.NotFound, fault.Gone:
 		return false
@@ -196,13 +168,20 @@ func (st *stream) goOn(ctx context.Context, err error) bool {
 	return true
 }
 
-func (st *stream) event(name string, sequence int64, data any) bool {
-	text, err := json.Marshal(data)
+// watch may fail: that costs progress, never an event.
+func (st *stream) watch(ctx context.Context) {
+	if err := st.watched(ctx); err != nil && ctx.Err() == nil {
+		st.Logger.DebugContext(ctx, "looking on could not be said", slog.Any("error", err))
+	}
+}
+
+func (st *stream) event(m message) bool {
+	text, err := json.Marshal(m.data)
 	if err != nil {
 		panic(err) // our own types always marshal
 	}
 
-	return st.send(fmt.Sprintf("id: %s:%d\nevent: %s\ndata: %s\n\n", formatID(prefixGeneration, st.id), sequence, name, text))
+	return st.send(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", m.id, m.name, text))
 }
 
 // send writes one message whole, and reports whether the client took it in time.
@@ -214,16 +193,4 @@ func (st *stream) send(message string) bool {
 	}
 
 	return st.rc.Flush() == nil
-}
-
-// lastSeen reads a Last-Event-ID of this generation.
-func lastSeen(header string, id uuid.UUID) (int64, bool) {
-	digits, ok := strings.CutPrefix(header, formatID(prefixGeneration, id)+":")
-	if !ok {
-		return 0, false
-	}
-
-	n, err := strconv.ParseInt(digits, 10, 64)
-
-	return n, err == nil && n >= 0
 }

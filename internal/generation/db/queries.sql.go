@@ -1273,6 +1273,30 @@ func (q *Queries) TaskProgress(ctx context.Context, db DBTX, arg TaskProgressPar
 	return err
 }
 
+const taskRunning = `-- name: TaskRunning :many
+select id from ai_task where user_id = $1 and status = 'running' order by created_at desc limit 100
+`
+
+func (q *Queries) TaskRunning(ctx context.Context, db DBTX, userID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, taskRunning, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const taskServed = `-- name: TaskServed :exec
 update ai_task set served_model = $1 where id = $2
 `

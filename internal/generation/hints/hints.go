@@ -83,7 +83,8 @@ func NewSubscriber(client redis.UniversalClient) *Subscriber {
 	return &Subscriber{redis: client, watchers: make(map[uuid.UUID]map[chan struct{}]struct{})}
 }
 
-// Subscribe returns a channel that is ready after the generation changed, and the function to
+// Subscribe returns a channel that is ready after the generation of this id changed, or one of the
+// user's whose name in hints this is, and the function to
 // call when it is no longer wanted. Hints that come before the last was taken are one.
 func (s *Subscriber) Subscribe(id uuid.UUID) (<-chan struct{}, func()) {
 	c := make(chan struct{}, 1)
@@ -136,18 +137,21 @@ func (s *Subscriber) receive(payload string) {
 		return
 	}
 
-	id, err := uuid.Parse(parts[1])
-	if err != nil {
-		return
-	}
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	for c := range s.watchers[id] {
-		select {
-		case c <- struct{}{}:
-		default:
+	// To whoever watches all of the user's, and to whoever watches this one.
+	for _, text := range parts[:2] {
+		id, err := uuid.Parse(text)
+		if err != nil {
+			continue
+		}
+
+		for c := range s.watchers[id] {
+			select {
+			case c <- struct{}{}:
+			default:
+			}
 		}
 	}
 }

@@ -1,0 +1,247 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/auth"
+	"imagerun/internal/generation"
+)
+
+// Events is what can be watched. As with [Generations], nobody sees anybody else's.
+type Events interface {
+	// Events returns a generation's changes with a sequence greater than after, in order.
+	Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]generation.Event, error)
+	// Audience returns what to subscribe to for hints of all of the user's generations.
+	Audience(ctx context.Context, userID uuid.UUID) (uuid.UUID, error)
+	// Overview returns what the user has under way.
+	Overview(ctx context.Context, userID uuid.UUID) (generation.Overview, error)
+	// Resumable reports whether Changes has everything after an event.
+	Resumable(ctx context.Context, userID uuid.UUID, after int64) (bool, error)
+	// Changes returns what happened to all of the user's generations after an event, in order;
+	// when it returns something, there may be more.
+	Changes(ctx context.Context, userID uuid.UUID, after int64) ([]generation.Change, error)
+	// Watch says that the user is looking at these generations; without any, at all of theirs.
+	Watch(ctx context.Context, userID uuid.UUID, ids ...uuid.UUID) error
+}
+
+// streamGeneration is GET /v1/generations/{id}/events. In the HTML standard, a client told 204
+// does not come back.
+func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
+	userID, id, err := owned(r.Context(), prefixGeneration, r.PathValue("id"))
+	if err != nil {
+		s.fail(w, r, err)
+
+		return
+	}
+
+	// Subscribed before the first look, so no change falls in between.
+	hint, stop := s.Changes.Subscribe(id)
+	defer stop()
+
+	g, err := s.Generations.Get(r.Context(), userID, id)
+	if err != nil {
+		s.fail(w, r, err)
+
+		return
+	}
+
+	f := &generationFeed{server: s, userID: userID, id: id}
+
+	seen, ok := strings.CutPrefix(r.Header.Get("Last-Event-ID"), formatID(prefixGeneration, id)+":")
+	if f.seen, ok = eventNumber(seen, ok); !ok || f.seen > g.StatusSequence {
+		f.seen = g.StatusSequence
+		f.snapshot = &message{f.name(f.seen), "snapshot", renderGeneration(g), g.Status.Terminal()}
+	} else if f.seen == g.StatusSequence && g.Status.Terminal() {
+		w.WriteHeader(http.StatusNoContent)
+
+		return
+	}
+
+	s.stream(w, r, userID, hint, f)
+}
+
+// generationFeed is what happens to one generation.
+type generationFeed struct {
+	*server
+
+	userID, id uuid.UUID
+	seen       int64    // sequence of the last change that was returned
+	snapshot   *message // to be returned first
+}
+
+func (f *generationFeed) name(sequence int64) string {
+	return fmt.Sprintf("%s:%d", formatID(prefixGeneration, f.id), sequence)
+}
+
+func (f *generationFeed) watched(ctx context.Context) error {
+	return f.Generations.Watch(ctx, f.userID, f.id)
+}
+
+func (f *generationFeed) next(ctx context.Context) ([]message, bool, error) {
+	if first := f.snapshot; first != nil {
+		f.snapshot = nil
+
+		return []message{*first}, true, nil
+	}
+
+	events, err := f.Generations.Events(ctx, f.userID, f.id, f.seen)
+	if err != nil || len(events) == 0 {
+		return nil, false, err
+	}
+
+	g, err := f.Generations.Get(ctx, f.userID, f.id)
+	if err != nil {
+		return nil, false, err
+	}
+
+	messages := make([]message, len(events))
+
+	for i, e := range events {
+		// Only beside the change that it is the result of.
+		var now *generation.Generation
+		if e.Sequence == g.StatusSequence {
+			now = &g
+		}
+
+		messages[i] = message{f.name(e.Sequence), "change", renderEvent(f.id, e, now), e.Status.Terminal()}
+		f.seen = e.Sequence
+	}
+
+	return messages, false, nil
+}
+
+// streamEvents is GET /v1/events.
+func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+
+	p, err := auth.From(ctx)
+	if err != nil {
+		s.fail(w, r, err)
+
+		return
+	}
+
+	audience, err := s.Generations.Audience(ctx, p.UserID)
+	if err != nil {
+		s.fail(w, r, err)
+
+		return
+	}
+
+	hint, stop := s.Changes.Subscribe(audience)
+	defer stop()
+
+	f := &userFeed{server: s, userID: p.UserID}
+
+	var resumed bool
+	if f.seen, resumed = eventNumber(r.Header.Get("Last-Event-ID"), true); resumed {
+		resumed, err = s.Generations.Resumable(ctx, p.UserID, f.seen)
+	}
+
+	if err == nil && !resumed {
+		err = f.begin(ctx)
+	}
+
+	if err != nil {
+		s.fail(w, r, err)
+
+		return
+	}
+
+	s.stream(w, r, p.UserID, hint, f)
+}
+
+// userFeed is what happens to all generations of a user.
+type userFeed struct {
+	*server
+
+	userID   uuid.UUID
+	seen     int64    // number of the last event that was returned
+	snapshot *message // to be returned first
+}
+
+// begin makes a snapshot that the changes follow on.
+func (f *userFeed) begin(ctx context.Context) error {
+	o, err := f.Generations.Overview(ctx, f.userID)
+	if err != nil {
+		return err
+	}
+
+	out := EventSnapshot{Object: EventSnapshotObjectEventSnapshot, HasMore: o.HasMore, Generations: make([]Generation, len(o.Generations))}
+	for i, g := range o.Generations {
+		out.Generations[i] = renderGeneration(g)
+	}
+
+	f.seen = o.Number
+	f.snapshot = &message{strconv.FormatInt(o.Number, 10), "snapshot", out, false}
+
+	return nil
+}
+
+func (f *userFeed) watched(ctx context.Context) error { return f.Generations.Watch(ctx, f.userID) }
+
+func (f *userFeed) next(ctx context.Context) ([]message, bool, error) {
+	if first := f.snapshot; first != nil {
+		f.snapshot = nil
+
+		return []message{*first}, true, nil
+	}
+
+	changes, err := f.Generations.Changes(ctx, f.userID, f.seen)
+	if err != nil || len(changes) == 0 {
+		return nil, false, err
+	}
+
+	messages := make([]message, len(changes))
+
+	for i, c := range changes {
+		m := message{id: strconv.FormatInt(c.Number, 10), name: "change"}
+
+		if c.Deleted {
+			m.name = "deleted"
+			m.data = GenerationDeletion{
+				Object: GenerationDeletionObjectGenerationDeletion, GenerationID: formatID(prefixGeneration, c.GenerationID), At: c.At.UTC(),
+			}
+		} else {
+			m.data = renderEvent(c.GenerationID, c.Event, c.Generation)
+		}
+
+		messages[i], f.seen = m, c.Number
+	}
+
+	return messages, true, nil
+}
+
+func renderEvent(id uuid.UUID, e generation.Event, now *generation.Generation) GenerationEvent {
+	out := GenerationEvent{
+		Object:       GenerationEventObjectGenerationEvent,
+		GenerationID: formatID(prefixGeneration, id),
+		Sequence:     e.Sequence,
+		Status:       GenerationStatus(e.Status),
+		ImageIndex:   e.ImageIndex,
+		At:           e.At.UTC(),
+	}
+
+	if now != nil {
+		out.Generation = new(renderGeneration(*now))
+	}
+
+	return out
+}
+
+// eventNumber reads the number in a Last-Event-ID.
+func eventNumber(digits string, ok bool) (int64, bool) {
+	if !ok {
+		return 0, false
+	}
+
+	n, err := strconv.ParseInt(digits, 10, 64)
+
+	return n, err == nil && n >= 0
+}
