@@ -40,7 +40,24 @@ func TestOperator(t *testing.T) {
 	require.Eventually(t, func() bool { return p.Count(t, `select count(*) from job where id = $1`, dead) == 0 }, 10*time.Second, 20*time.Millisecond)
 	require.EqualValues(t, 1, p.Fal.Stats().Submits)
 
+	// A job that is canceled before anybody works it: its generation fails, as when it died by itself.
+	require.Equal(t, http.StatusNoContent, p.Press(t, http.MethodPost, api+"generation:pause"))
+
+	g = u.Submit(t, nil)
+
+	var task string
+
+	require.Eventually(t, func() bool {
+		return p.Pool.QueryRow(t.Context(), `select id || ':' || epoch from job where state = 'pushed' and kind = 'generation.submit'`).Scan(&task) == nil
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Equal(t, http.StatusNoContent, p.Press(t, http.MethodDelete, api+"generation/pending_tasks/"+task))
+	require.Equal(t, 1, p.Count(t, `select count(*) from job where canceling`), "no worker comes to it")
+	require.Equal(t, http.StatusNoContent, p.Press(t, http.MethodPost, api+"generation:resume"))
+	require.Equal(t, "failed", u.Await(t, g.ID, 30*time.Second).Status)
+	require.Equal(t, 1, p.Count(t, `select count(*) from job where state = 'dead' and error_code = 'canceled'`))
+	require.EqualValues(t, 1, p.Fal.Stats().Submits)
+
 	require.Equal(t, http.StatusMethodNotAllowed, p.Press(t, http.MethodDelete, api+"generation"))
-	require.Equal(t, 3, p.Count(t, `select count(*) from job_audit where operator = 'operator'`))
+	require.Equal(t, 6, p.Count(t, `select count(*) from job_audit where operator = 'operator'`))
 	require.Eventually(t, func() bool { return p.Count(t, `select count(*) from schedule`) == len(queue.Schedules()) }, 10*time.Second, 20*time.Millisecond)
 }
