@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"imagerun/internal/storage/sweep"
 	"imagerun/internal/telemetry"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
@@ -37,7 +38,8 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 
 	q := durable.New(pool, queue.All(), durable.Options{})
 	collectors := append(q.Collectors(), q.TableCollector(),
-		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)))
+		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)),
+		sweep.Collector(pool, slog.New(slog.DiscardHandler)))
 
 	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true}
 
@@ -218,7 +220,7 @@ func TestRules_Promtool(t *testing.T) {
 		}
 
 		for _, call := range regexp.MustCompile(`\b([a-z_]+)\(`).FindAllStringSubmatch(bare, -1) {
-			require.True(t, slices.Contains([]string{"rate", "increase", "sum", "max", "absent", "histogram_quantile"}, call[1]), "%s: %s", name, call[1])
+			require.True(t, slices.Contains([]string{"rate", "increase", "sum", "max", "absent", "histogram_quantile", "time", "min_over_time"}, call[1]), "%s: %s", name, call[1])
 		}
 	}
 
