@@ -104,7 +104,7 @@ var owners = []owner{
 		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/devstack", "internal/app", "internal/apptest", "cmd/imagerun/..."},
 		"", "Redis is a belt: jobs go by queue, hints by generation/hints",
 	},
-	{"github.com/HugoSmits86/nativewebp", []string{"internal/simulators/..."}, "", "we decode WebP and never make it"},
+	{"github.com/HugoSmits86/nativewebp", []string{"internal/simulators/...", "*test"}, "", "we decode WebP and never make it"},
 	{"github.com/stretchr/testify", []string{"*test"}, "", "assertions are for tests"},
 	{"github.com/google/go-cmp", []string{"*test"}, "", "assertions are for tests"},
 	{"pgregory.net/rapid", []string{"*test"}, "", "assertions are for tests"},

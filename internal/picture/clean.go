@@ -39,9 +39,9 @@ func (o *Opener) Clean(ctx context.Context, b []byte) (Cleaned, error) {
 	turn, w := orientation(info.Format, b), weigh(info, b)
 
 	// What is written is copied as it grows, and is not larger than what it is made of.
-	memory := w.decode + 2*min(cleanMost, w.image+64<<10)
-	if turn != upright || info.Format != JPEG {
-		memory += w.image // one more image, turned or of another kind
+	memory := w.decode + w.plain + 2*min(cleanMost, w.image+64<<10)
+	if turn != upright {
+		memory += w.image
 	}
 
 	free, err := o.take(ctx, memory, w.worst)

@@ -10,6 +10,7 @@ import (
 type weight struct {
 	decode int64 // while it is decoded, the image included
 	image  int64 // the decoded image
+	plain  int64 // one of 8 bits a sample in its place, where it is of another kind
 	// worst is what the decoder takes besides if the file was made to hurt. It cannot be told from
 	// the header, so a picture that has it is let in alone rather than refused.
 	worst int64
@@ -36,7 +37,7 @@ func weighPNG(pixels int64, b []byte) weight {
 
 	w := weight{image: 4 * pixels}
 	if b[depth] == 16 {
-		w.image = 8 * pixels
+		w.image, w.plain = 8*pixels, 4*pixels
 	}
 
 	w.decode = w.image
@@ -146,7 +147,7 @@ func weighWebP(pixels int64, b []byte) weight {
 	switch {
 	case string(b[12:16]) == "VP8X" && b[flags]&alpha != 0:
 		// The plane of alpha is a lossless picture of its own.
-		return weight{decode: 10 * pixels, image: 4 * pixels, worst: trees(pixels, b)}
+		return weight{decode: 10 * pixels, image: 4 * pixels, plain: 4 * pixels, worst: trees(pixels, b)}
 	case lossless:
 		return weight{decode: 6 * pixels, image: 4 * pixels, worst: trees(pixels, b)}
 	default:
