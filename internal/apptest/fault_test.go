@@ -153,7 +153,7 @@ func TestThousandRunning(t *testing.T) {
 	}
 
 	wg.Wait()
-	require.Eventually(t, running(n), time.Minute, 100*time.Millisecond)
+	require.Eventually(t, running(n), 3*time.Minute, 100*time.Millisecond)
 	require.Equal(t, n, p.Fal.Stats().Running)
 
 	// No job is worked, so no slot is taken, and no goroutine is left of any of them.
