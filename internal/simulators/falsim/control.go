@@ -18,7 +18,7 @@ func (s *Sim) Control() http.Handler {
 	mux.HandleFunc("GET /{$}", s.serveIndex)
 	mux.HandleFunc("GET /_control/{$}", s.serveIndex)
 	mux.HandleFunc("GET /_control/requests", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusOK, s.Requests(r.URL.Query().Get("route")))
+		answer(w, http.StatusOK, last(r, s.Requests(r.URL.Query().Get("route"))))
 	})
 	mux.HandleFunc("GET /_control/stats", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, s.Stats())
@@ -48,9 +48,18 @@ func (s *Sim) Control() http.Handler {
 
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.HandleFunc("GET /_control/webhooks", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, s.Webhooks())
+	mux.HandleFunc("GET /_control/webhooks", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, last(r, s.Webhooks()))
 	})
+	mux.HandleFunc("GET /_control/pictures", func(w http.ResponseWriter, r *http.Request) {
+		n, err := strconv.Atoi(r.URL.Query().Get("last"))
+		if err != nil || n < 0 {
+			n = 50
+		}
+
+		answer(w, http.StatusOK, s.Pictures(n))
+	})
+	mux.HandleFunc("GET /_control/pictures/{store}/{name}", s.servePicture)
 	mux.HandleFunc("POST /_control/webhooks", s.postWebhook)
 	mux.HandleFunc("POST /_control/keys", func(w http.ResponseWriter, r *http.Request) {
 		s.RotateKey(r.URL.Query().Get("keep") == "true")

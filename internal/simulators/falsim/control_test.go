@@ -174,6 +174,42 @@ func TestControl_ShowsAndTurns(t *testing.T) {
 	require.Zero(t, b.sim.Knobs().Slots)
 }
 
+// The page shows what came in; a picture on it is no call, and is not disturbed.
+func TestControl_ShowsPictures(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, falsim.Options{Duration: time.Second})
+	control := httptest.NewServer(b.sim.Control())
+	t.Cleanup(control.Close)
+
+	for _, prompt := range []string{"a fox", "a wolf"} {
+		b.submit("fal-ai/flux/dev", `{"prompt":"`+prompt+`","image_size":"square"}`, "X-Fal-Object-Lifecycle-Preference", `{"expiration_duration_seconds":60}`)
+		b.clock.Move(time.Second)
+	}
+
+	b.only("media")
+
+	pictures := b.sim.Pictures(10)
+	require.Len(t, pictures, 2)
+	require.Equal(t, "a wolf", pictures[0].Prompt, "the newest first")
+	require.Len(t, b.sim.Pictures(1), 1)
+
+	r := b.do("GET", control.URL+"/_control/pictures/"+pictures[0].Path, "")
+	require.Equal(t, http.StatusOK, r.status)
+	require.Equal(t, "image/png", r.header.Get("Content-Type"))
+	require.Equal(t, http.StatusNotFound, b.do("GET", control.URL+"/_control/pictures/a/b", "").status)
+	require.Zero(t, b.sim.Stats().Media)
+
+	b.clock.Move(time.Minute + time.Second)
+	require.True(t, b.sim.Pictures(1)[0].Gone)
+	require.Contains(t, string(b.do("GET", control.URL+"/_control/pictures?last=1", "").raw), `"gone":true`)
+
+	last := string(b.do("GET", control.URL+"/_control/requests?last=1", "").raw)
+	require.Contains(t, last, "a wolf")
+	require.NotContains(t, last, "a fox")
+	require.Contains(t, string(b.do("GET", control.URL+"/_control/disturbances", "").raw), `"name":"lose"`)
+}
+
 // Whoever watched before a reset has kept ids and keys: neither may come again for something else.
 func TestReset_RepeatsNoID(t *testing.T) {
 	t.Parallel()
