@@ -69,6 +69,17 @@ func (p *pipe) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 	}
 }
 
+// Eval implements redis.Scripter: it is for a script that Redis does not have yet.
+func (p *pipe) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	cmd := p.UniversalClient.Eval(ctx, script, keys, args...)
+
+	if pushes(keys) && cmd.Err() == nil {
+		_ = p.Publish(ctx, wakeChannel(queueOf(keys[1])), "").Err() // lost, it costs a pause
+	}
+
+	return cmd
+}
+
 // of returns the lines for a script with these keys. Callers hold mu.
 func (p *pipe) of(keys []string) *lines {
 	queue := ""
