@@ -32,8 +32,8 @@ type servers struct {
 	via map[string]string
 }
 
-func startServers(ctx context.Context) (s *servers, err error) {
-	s = &servers{private: &devstack.Private{}, databases: &atomic.Int64{}}
+func startServers(ctx context.Context) (_ *servers, err error) {
+	s := &servers{private: &devstack.Private{}, databases: &atomic.Int64{}}
 
 	defer func() {
 		if err != nil {
