@@ -265,7 +265,7 @@ func (b *bundle) check(t *testing.T) {
 
 	var want []string
 
-	require.NoError(t, b.pool.QueryRow(t.Context(), `select coalesce(array_agg(key), '{}') from upload where key is not null`).Scan(&want))
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select coalesce(array_agg(key), '{}') from upload where key is not null and deleted_at is null`).Scan(&want))
 
 	got := []string{}
 	for k := range b.bucket.objects(t) {

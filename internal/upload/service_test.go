@@ -49,7 +49,7 @@ func TestUpload_Life(t *testing.T) {
 	for key, body := range objects {
 		require.Regexp(t, `^u/[0-9a-f]{32}/uploads/[0-9a-f-]{36}\.jpg$`, key)
 		require.NotContains(t, key, u.ID.String())
-		require.EqualValues(t, u.Bytes, len(body))
+		require.Len(t, body, int(u.Bytes))
 
 		img, format, err := image.Decode(bytes.NewReader(body))
 		require.NoError(t, err)
