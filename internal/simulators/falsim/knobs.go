@@ -33,6 +33,12 @@ type Knobs struct {
 	EraseFails       bool  `json:"erase_fails"`       // files survive, with an exception in the answer
 	ResultTTLMS      int64 `json:"result_ttl_ms"`     // how long a result is kept; 0: as fal does
 
+	// ClockSkewMS is how far fal's clock is ahead in the times that it states: of webhooks, logs
+	// and the list of requests. Negative: behind.
+	ClockSkewMS int64 `json:"clock_skew_ms"`
+	// JWKS changes the published keys: "" as they should be, "more" beside keys of other kinds
+	// and with members that nobody knows, "late" without the one that signs now, "none" no keys.
+	JWKS string `json:"jwks"`
 	// Media changes what the file host answers: "" as it should, or one of Poisons.
 	Media string `json:"media"`
 	// Ending is how requests end: "" as they should, or one of Endings. EndingEveryNth picks
@@ -95,5 +101,7 @@ func (s *Sim) SetKnobs(change func(*Knobs)) {
 
 // every reports whether the nth one is to misbehave.
 func every(n int64, nth int) bool { return nth > 0 && n%int64(nth) == 0 }
+
+func (k *Knobs) skew() time.Duration { return millis(k.ClockSkewMS) }
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -35,9 +35,10 @@ func (s *Sim) refuse(w http.ResponseWriter, status int, kind, message string) {
 // serveFind lists the requests of an endpoint by when they were sent, the newest first.
 // https://docs.fal.ai/platform-apis/v1/models/requests/by-endpoint (read 2026-11)
 func (s *Sim) serveFind(w http.ResponseWriter, r *http.Request, _ []byte) {
-	q := r.URL.Query()
-	start, errStart := moment(q.Get("start"), s.now().Add(-24*time.Hour))
-	end, errEnd := moment(q.Get("end"), s.now())
+	q, k := r.URL.Query(), s.Knobs()
+	now := s.now().Add(k.skew())
+	start, errStart := moment(q.Get("start"), now.Add(-24*time.Hour))
+	end, errEnd := moment(q.Get("end"), now)
 	limit, page := 50, 0
 
 	if v := q.Get("limit"); v != "" {
@@ -63,6 +64,9 @@ func (s *Sim) page(q url.Values, start, end time.Time, page, limit int) map[stri
 
 	s.advance()
 
+	skew := s.knobs.skew()
+	start, end = start.Add(-skew), end.Add(-skew)
+
 	var found []*request
 	for _, req := range slices.Backward(s.order) {
 		if req.endpoint == q.Get("endpoint_id") && !req.submitted.Before(start) && !req.submitted.After(end) && fits(req, q.Get("request_id"), q.Get("status")) {
@@ -72,7 +76,7 @@ func (s *Sim) page(q url.Values, start, end time.Time, page, limit int) map[stri
 
 	items := []map[string]any{}
 	for _, req := range found[min(page*limit, len(found)):min((page+1)*limit, len(found))] {
-		items = append(items, req.row())
+		items = append(items, req.row(skew))
 	}
 
 	out := map[string]any{"items": items, "next_cursor": nil, "has_more": false}
@@ -83,10 +87,10 @@ func (s *Sim) page(q url.Values, start, end time.Time, page, limit int) map[stri
 	return out
 }
 
-func (r *request) row() map[string]any {
+func (r *request) row(skew time.Duration) map[string]any {
 	row := map[string]any{
-		"request_id": r.id, "endpoint_id": r.endpoint, "sent_at": stamp(r.submitted),
-		"started_at": stamp(r.started), "ended_at": stamp(r.finished), "status_code": nil, "duration": nil,
+		"request_id": r.id, "endpoint_id": r.endpoint, "sent_at": stamp(r.submitted, skew),
+		"started_at": stamp(r.started, skew), "ended_at": stamp(r.finished, skew), "status_code": nil, "duration": nil,
 	}
 
 	if r.phase == done {
@@ -189,10 +193,10 @@ func moment(text string, otherwise time.Time) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-func stamp(t time.Time) any {
+func stamp(t time.Time, skew time.Duration) any {
 	if t.IsZero() {
 		return nil
 	}
 
-	return t.UTC().Format(time.RFC3339Nano)
+	return t.Add(skew).UTC().Format(time.RFC3339Nano)
 }

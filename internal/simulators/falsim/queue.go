@@ -98,7 +98,7 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 	}
 
 	if logs {
-		d["logs"] = r.logs()
+		d["logs"] = r.logs(s.knobs.skew())
 	}
 
 	switch r.phase {
@@ -123,9 +123,9 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 	return d
 }
 
-func (r *request) logs() []map[string]any {
+func (r *request) logs(skew time.Duration) []map[string]any {
 	line := func(at time.Time, text string) map[string]any {
-		return map[string]any{"message": text, "timestamp": at.UTC().Format("2006-01-02T15:04:05.000Z"), "level": "INFO", "source": "USER"}
+		return map[string]any{"message": text, "timestamp": at.Add(skew).UTC().Format("2006-01-02T15:04:05.000Z"), "level": "INFO", "source": "USER"}
 	}
 	lines := []map[string]any{}
 

@@ -28,7 +28,7 @@ func (s *Sim) sign(d *delivery) (*http.Request, error) {
 		return nil, errPrivateTarget
 	}
 
-	id, user, at := d.RequestID, s.opts.UserID, s.now()
+	id, user, at := d.RequestID, s.opts.UserID, s.now().Add(s.knobs.skew())
 
 	switch d.Manner {
 	case mannerWrongUser:
@@ -91,10 +91,29 @@ func (s *Sim) serveJWKS(w http.ResponseWriter, _ *http.Request, _ []byte) {
 	defer s.mu.Unlock()
 
 	keys := []map[string]string{}
+	published := s.keys
 
-	for _, k := range s.keys {
+	switch s.knobs.JWKS {
+	case "more":
+		keys = append(keys,
+			map[string]string{"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "rsa", "use": "sig"},
+			map[string]string{"kty": "OKP", "crv": "X25519", "x": base64.RawURLEncoding.EncodeToString(make([]byte, 32))},
+			map[string]string{"kty": "OKP", "crv": "Ed25519", "x": "short"})
+	case "late":
+		published = published[:len(published)-1]
+	case "none":
+		published = nil
+	}
+
+	for i, k := range published {
 		public, _ := k.Public().(ed25519.PublicKey)
-		keys = append(keys, map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(public)})
+		key := map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(public)}
+
+		if s.knobs.JWKS == "more" {
+			key["kid"], key["alg"], key["use"] = "key-"+strconv.Itoa(i), "EdDSA", "sig"
+		}
+
+		keys = append(keys, key)
 	}
 
 	answer(w, http.StatusOK, map[string]any{"keys": keys})

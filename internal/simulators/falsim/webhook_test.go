@@ -87,10 +87,8 @@ func (b *bundle) signedBy(p post) bool {
 
 	return slices.ContainsFunc(set.Keys, func(k struct{ Kty, Crv, X string }) bool {
 		x, err := base64.RawURLEncoding.DecodeString(k.X)
-		require.NoError(b.t, err)
-		require.Equal(b.t, "OKP Ed25519", k.Kty+" "+k.Crv)
 
-		return ed25519.Verify(x, []byte(text), signature)
+		return err == nil && k.Kty+" "+k.Crv == "OKP Ed25519" && len(x) == ed25519.PublicKeySize && ed25519.Verify(x, []byte(text), signature)
 	})
 }
 
@@ -362,4 +360,35 @@ func TestMix_DisturbsWebhooks(t *testing.T) {
 			next(t, posts)
 		}
 	}
+}
+
+func TestWebhook_KeysAndClockMayBeOff(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, falsim.Options{Duration: time.Second, AllowPrivateCallbacks: true, Knobs: falsim.Knobs{ClockSkewMS: 600_000}})
+	hook, posts := receiver(t)
+	accepted := b.submit("fal-ai/flux/dev"+hook, `{"prompt":"x"}`)
+	submitted := b.clock.Now().Add(10 * time.Minute)
+	b.clock.Move(time.Second)
+	b.sim.Tick()
+
+	p := next(t, posts)
+	ahead := b.clock.Now().Add(10 * time.Minute)
+	require.Equal(t, strconv.FormatInt(ahead.Unix(), 10), p.header.Get("X-Fal-Webhook-Timestamp"))
+	require.Contains(t, string(b.do("GET", link(accepted, "status_url")+"?logs=1", "").raw), ahead.Format("2006-01-02T15:04:05.000Z"))
+
+	list := func(query string) string {
+		return string(b.do("GET", "/v1/models/requests/by-endpoint?endpoint_id=fal-ai/flux/dev"+query, "").raw)
+	}
+	require.Contains(t, list(""), `"sent_at":"`+submitted.Format(time.RFC3339)+`"`)
+	require.NotContains(t, list("&end="+submitted.Add(-time.Minute).Format(time.RFC3339)), "sent_at")
+
+	for jwks, believed := range map[string]bool{"": true, "more": true, "late": false, "none": false} {
+		b.sim.SetKnobs(func(k *falsim.Knobs) { k.JWKS = jwks })
+		require.Equal(t, believed, b.signedBy(p), jwks)
+	}
+
+	b.sim.SetKnobs(func(k *falsim.Knobs) { k.JWKS = "late" })
+	b.sim.RotateKey(true)
+	require.True(t, b.signedBy(p), "the one before is still published")
 }
