@@ -141,7 +141,7 @@ func submission(userID uuid.UUID, b GenerationRequest) (generation.Submission, e
 	}
 
 	if b.Reference != nil {
-		id, ok := parseID(prefixUpload, string(b.Reference.UploadID))
+		id, ok := parseID(prefixUpload, b.Reference.UploadID)
 		if !ok {
 			return s, catalogue.ErrInvalid.WithFields(fault.Field{Pointer: "#/reference/upload_id", Keyword: "pattern", Detail: "Send the id of an upload."})
 		}

@@ -3,6 +3,7 @@ package hints_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -44,11 +45,15 @@ func TestHints(t *testing.T) {
 	again, stopAgain := s.Subscribe(watched)
 	silent, stopOther := s.Subscribe(other)
 
+	user := uuid.New()
+	ref := strings.ReplaceAll(user.String(), "-", "")
+	all, stopAll := s.Subscribe(user)
+
 	// Until the subscription stands hints are lost, which is allowed: so they are repeated.
 	arrives := func(c <-chan struct{}) {
 		t.Helper()
 		require.Eventually(t, func() bool {
-			p.Hint("ref", watched, 2)
+			p.Hint(ref, watched, 2)
 
 			select {
 			case <-c:
@@ -61,12 +66,13 @@ func TestHints(t *testing.T) {
 
 	arrives(changed)
 	arrives(again)
+	arrives(all)
 
 	// Redis restarts: hints are lost meanwhile, Hint never blocks, and they come again by themselves.
 	server.Kill()
 
 	for range 10_000 {
-		p.Hint("ref", watched, 3)
+		p.Hint(ref, watched, 3)
 	}
 
 	require.NoError(t, server.Restart(t.Context(), false))
@@ -81,4 +87,5 @@ func TestHints(t *testing.T) {
 	stop()
 	stopAgain()
 	stopOther()
+	stopAll()
 }
