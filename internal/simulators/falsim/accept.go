@@ -73,7 +73,7 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.now(),
 		noRetry: yes(r.Header.Get("X-Fal-No-Retry")), noFall: yes(r.Header.Get("X-App-Fal-Disable-Fallback")),
 		low:       r.Header.Get("X-Fal-Queue-Priority") == "low",
-		keepFiles: lifetime(r.Header.Get("X-Fal-Object-Lifecycle-Preference")),
+		lifecycle: readLifecycle(r.Header.Get("X-Fal-Object-Lifecycle-Preference")),
 		duration:  millis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.rng.Float64()-1)))),
 	}
 	seed := s.rng.Int64N(1 << 31)
@@ -124,18 +124,6 @@ func tagged(header string) bool {
 	}
 
 	return fits
-}
-
-// lifetime reads an object lifecycle header. Zero: for ever.
-func lifetime(header string) time.Duration {
-	var lifecycle struct {
-		Seconds *float64 `json:"expiration_duration_seconds"`
-	}
-	if json.Unmarshal([]byte(header), &lifecycle) != nil || lifecycle.Seconds == nil {
-		return 0
-	}
-
-	return time.Duration(*lifecycle.Seconds * float64(time.Second))
 }
 
 func yes(header string) bool { return header == "1" || header == "true" || header == "yes" }

@@ -66,7 +66,8 @@ type Sim struct {
 	files    map[string]file
 	uploads  map[string]*upload // by path
 
-	uploadOrder []*upload // by age
+	uploadOrder []*upload            // by age
+	tokens      map[string]time.Time // for private files, with their ends
 	events      eventHeap
 	timer       *time.Timer
 	count       counters
@@ -127,6 +128,7 @@ func (s *Sim) begin() {
 	s.knobs = s.opts.Knobs
 	s.knobs.start(s.opts)
 	s.requests = map[string]*request{}
+	s.tokens = map[string]time.Time{}
 	s.files, s.uploads, s.uploadOrder = map[string]file{}, map[string]*upload{}, nil
 	s.order, s.queue, s.events, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil, nil
 	s.running = 0
@@ -188,6 +190,7 @@ func (s *Sim) Handler() http.Handler {
 	mux.HandleFunc("GET /files/b/{store}/{name}", s.on(RouteMedia, s.serveFile))
 	mux.HandleFunc("POST /rest/storage/upload/initiate", s.on(RouteUpload, s.serveInitiate(false)))
 	mux.HandleFunc("POST /rest/storage/upload/initiate-multipart", s.on(RouteUpload, s.serveInitiate(true)))
+	mux.HandleFunc("POST /rest/storage/auth/token", s.on(RouteUpload, s.serveToken))
 	mux.HandleFunc("PUT /files/upload/{store}/{name}", s.on(RoutePut, s.servePut))
 	mux.HandleFunc("PUT /files/multipart/{store}/{name}/{part}", s.on(RoutePut, s.servePart))
 	mux.HandleFunc("POST /files/multipart/{store}/{name}/complete", s.on(RoutePut, s.serveComplete))

@@ -20,13 +20,17 @@ func (s *Sim) serveMedia(w http.ResponseWriter, r *http.Request, fault string) {
 	ok = ok && !f.gone(s.now())
 	s.mu.Unlock()
 
-	if !ok && s.serveUpload(w, r.PathValue("store")+"/"+r.PathValue("name")) {
+	if !ok && s.serveUpload(w, r, r.PathValue("store")+"/"+r.PathValue("name")) {
 		return
 	}
 
 	if !ok {
 		http.Error(w, "404 page not found", http.StatusNotFound)
 
+		return
+	}
+
+	if !s.mayRead(w, r, f.request.lifecycle) {
 		return
 	}
 

@@ -247,5 +247,5 @@ type file struct {
 func (f file) gone(now time.Time) bool {
 	r := f.request
 
-	return r.erased || r.keepFiles > 0 && now.After(r.finished.Add(r.keepFiles))
+	return r.erased || r.lifecycle.over(r.finished, now)
 }

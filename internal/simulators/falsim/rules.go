@@ -21,7 +21,7 @@ const (
 	RouteMeta    = "meta"
 	RouteJWKS    = "jwks"
 	RouteMedia   = "media"
-	RouteUpload  = "upload" // initiate
+	RouteUpload  = "upload" // initiate, tokens
 	RoutePut     = "put"    // send a file, a part, complete
 	RouteTrap    = "trap"   // where the mix's redirects and false links lead: nobody should come
 )

@@ -32,7 +32,7 @@ type request struct {
 	noFall    bool // no fallback to another endpoint
 	low       bool // priority
 	storeIO   bool
-	keepFiles time.Duration // 0: for ever
+	lifecycle lifecycle // of its files
 	duration  time.Duration
 	submitted time.Time
 	started   time.Time // zero: not yet

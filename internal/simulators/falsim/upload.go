@@ -24,7 +24,7 @@ type upload struct {
 	contentType string
 	data        []byte // nil: not there yet
 	parts       map[int][]byte
-	keep        time.Duration // 0: for ever
+	lifecycle   lifecycle
 	sent        time.Time
 }
 
@@ -66,7 +66,7 @@ func (s *Sim) serveInitiate(parts bool) handler {
 		id := strings.ReplaceAll(s.newID(), "-", "")
 		u := &upload{
 			path: id[:8] + "/" + id[8:28] + "_" + path.Base(path.Clean("/"+in.FileName)), token: s.newID(),
-			contentType: in.ContentType, keep: lifetime(r.Header.Get("X-Fal-Object-Lifecycle")),
+			contentType: in.ContentType, lifecycle: readLifecycle(r.Header.Get("X-Fal-Object-Lifecycle")),
 		}
 
 		s.uploads[u.path] = u
@@ -190,14 +190,18 @@ func (s *Sim) store(u *upload, data []byte) {
 }
 
 // serveUpload serves a file that was sent. It reports whether there is one.
-func (s *Sim) serveUpload(w http.ResponseWriter, at string) bool {
+func (s *Sim) serveUpload(w http.ResponseWriter, r *http.Request, at string) bool {
 	s.mu.Lock()
 	u := s.uploads[at]
-	gone := u == nil || u.data == nil || u.keep > 0 && s.now().After(u.sent.Add(u.keep))
+	gone := u == nil || u.data == nil || u.lifecycle.over(u.sent, s.now())
 	s.mu.Unlock()
 
 	if gone {
 		return false
+	}
+
+	if !s.mayRead(w, r, u.lifecycle) {
+		return true
 	}
 
 	w.Header().Set("Cache-Control", cacheLong)

@@ -83,3 +83,31 @@ func TestUpload_IsRefused(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, b.do("POST", initiate+"?storage_type=fal-cdn-v3", `{}`).status)
 	require.Equal(t, http.StatusUnprocessableEntity, b.do("POST", initiate, `{"file_name":"a.png"}`).status)
 }
+
+// What is not everybody's needs a token, outputs and uploads alike.
+func TestFiles_MayBePrivate(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, falsim.Options{Duration: time.Second})
+
+	for access, refused := range map[string]int{"forbid": http.StatusForbidden, "hide": http.StatusNotFound, "allow": http.StatusOK} {
+		life := `{"initial_acl":{"default":"` + access + `"}}`
+		accepted := b.submit("fal-ai/flux/dev", `{"prompt":"x","image_size":"square"}`, "X-Fal-Object-Lifecycle-Preference", life)
+		put, sent := b.initiate(initiate, "X-Fal-Object-Lifecycle", life)
+		b.do("PUT", put, "data")
+		b.clock.Move(time.Second)
+
+		token := link(b.do("POST", "/rest/storage/auth/token?storage_type=fal-cdn-v3", "{}").body, "token")
+
+		for _, file := range []string{b.images(accepted)[0], sent} {
+			require.Equal(t, refused, b.do("GET", file, "", "Authorization", "").status, access)
+			require.Equal(t, refused, b.do("GET", file, "", "Authorization", "Bearer x").status, access)
+			require.Equal(t, http.StatusOK, b.do("GET", file, "", "Authorization", "Bearer "+token).status, access)
+		}
+
+		b.clock.Move(time.Hour)
+		require.Equal(t, refused, b.do("GET", sent, "", "Authorization", "Bearer "+token).status, access)
+	}
+
+	require.Equal(t, http.StatusUnauthorized, b.do("POST", "/rest/storage/auth/token", "{}", "Authorization", "").status)
+}
