@@ -163,19 +163,25 @@ func TestDefect_LostReplies(t *testing.T) {
 
 			s.worker(c.handle(s), asynqueue.ServerOptions{})
 
-			const jobs = 10
+			jobs := int64(0)
 
-			ids := make([]uuid.UUID, jobs)
-			for i := range ids {
-				ids[i] = s.stage()
+			// One reply may speak of several jobs. When these are through, others come, until three
+			// replies were lost and one was not.
+			for jobs == 0 || l.left.Load() >= 0 {
+				ids := make([]uuid.UUID, 10)
+				for i := range ids {
+					ids[i] = s.stage()
+				}
+
+				for _, id := range ids {
+					s.gone(20*time.Second, id)
+				}
+
+				s.eventually(10*time.Second, func() bool { return len(s.counts()) == 0 })
+
+				jobs += int64(len(ids))
 			}
 
-			for _, id := range ids {
-				s.gone(20*time.Second, id)
-			}
-
-			require.Negative(t, l.left.Load()+1, "replies were lost")
-			s.eventually(10*time.Second, func() bool { return len(s.counts()) == 0 })
 			c.is(t, jobs, jobs)
 		})
 	}
