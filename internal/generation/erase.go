@@ -174,9 +174,13 @@ type tombstonePurger struct{ *Service }
 
 // Handle implements [queue.Handler].
 func (h tombstonePurger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeTombstones]) error {
-	if _, err := h.db.TombstonePurge(ctx, h.Pool, h.Now().Add(-TombstoneLifetime)); err != nil {
-		return fmt.Errorf("purge tombstones: %w", err)
-	}
+	return h.ForgetDeletions(ctx, h.Now().Add(-TombstoneLifetime))
+}
 
-	return nil
+// ForgetDeletions forgets which generations were deleted before a time. A watcher who has not heard
+// of them begins anew.
+func (s *Service) ForgetDeletions(ctx context.Context, before time.Time) error {
+	_, err := s.db.TombstonePurge(ctx, s.Pool, before)
+
+	return wrap(err, "purge tombstones")
 }

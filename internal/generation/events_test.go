@@ -269,3 +269,77 @@ func TestChanges_PagesAndNewest(t *testing.T) {
 	require.Equal(t, g.ID, changes[0].GenerationID)
 	require.Empty(t, changes[0].Status)
 }
+
+// Submits, changes, deletions, admission over many users, and the purge that forgets deletions lock
+// rows of users, each in its own way. Were two of them to wait for each other, Postgres would end one
+// of them with an error.
+func TestLocks_NobodyWaitsInACircle(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, func(o *generation.Options) { o.Slots = 1000 })
+
+	users := make([]uuid.UUID, 5)
+	for i := range users {
+		users[i] = uuid.New()
+	}
+
+	var busy, meanwhile sync.WaitGroup
+
+	over := make(chan struct{})
+	until := func(do func() error) {
+		for done := false; !done; {
+			select {
+			case <-over:
+				done = true
+			default:
+			}
+
+			if err := do(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+
+	for range 6 {
+		busy.Go(func() {
+			for range 25 {
+				user := users[rand.IntN(len(users))]
+				s := generation.Submission{UserID: user}
+				s.Model, s.Prompt = "flux-dev", personal("x")
+
+				g, _, err := b.Submit(t.Context(), s)
+				if err == nil {
+					err = b.Delete(t.Context(), user, g.ID)
+				}
+
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+
+	meanwhile.Go(func() {
+		until(func() error {
+			_, err := b.Admit(t.Context(), "fal")
+
+			return err
+		})
+	})
+
+	for range 2 {
+		meanwhile.Go(func() {
+			until(func() error { return b.ForgetDeletions(t.Context(), b.now.Now().Add(time.Hour)) })
+		})
+	}
+
+	busy.Wait()
+	close(over)
+	meanwhile.Wait()
+
+	var last, floor int64
+
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select sum(event_sequence), sum(event_floor) from generation_user`).Scan(&last, &floor))
+	require.EqualValues(t, 6*25*3, last, "accepted, canceled, deleted")
+	require.Equal(t, last, floor, "each user's last event was a deletion, and is forgotten")
+}

@@ -20,6 +20,7 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/upload"
 )
 
 func TestRemix(t *testing.T) {
@@ -319,4 +320,7 @@ func TestSupportCodes(t *testing.T) {
 	for _, k := range decode[httpapi.APIKeyList](t, w).Data {
 		require.Regexp(t, "^[0-9A-Z]{5}-[0-9A-Z]{5}$", k.SupportCode)
 	}
+
+	b.upload = uploadOfAlice(sampleUpload(upload.StatusReady))
+	require.Equal(t, "06BZ5-A64T9", decode[httpapi.Upload](t, b.do("GET", "/v1/uploads/"+uploadID, "")).SupportCode)
 }

@@ -775,6 +775,9 @@ type Upload struct {
 	// was not completed in time is `expired`.
 	Status UploadStatus `json:"status"`
 
+	// SupportCode Short name of this upload for talking to support.
+	SupportCode string `json:"support_code"`
+
 	// Width Pixels; null until it is ready.
 	Width *int `json:"width"`
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/auth"
+	"imagerun/internal/support"
 	"imagerun/internal/upload"
 )
 
@@ -160,6 +161,7 @@ func renderUpload(u upload.Upload) Upload {
 		ContentType: UploadType(u.ContentType),
 		Bytes:       u.Bytes,
 		CreatedAt:   u.CreatedAt.UTC(),
+		SupportCode: support.Code(u.ID),
 	}
 
 	if u.Width > 0 {
