@@ -34,17 +34,20 @@ type Generation struct {
 	Parameters     struct {
 		Width, Height int
 	} `json:"parameters"`
-	Images []struct {
-		Status       string `json:"status"`
-		Width        int    `json:"width"`
-		Height       int    `json:"height"`
-		ContentType  string `json:"content_type"`
-		URL          string `json:"url"`
-		ThumbnailURL string `json:"thumbnail_url"`
-	} `json:"images"`
+	Images  []Image `json:"images"`
 	Failure *struct {
 		Code string `json:"code"`
 	} `json:"failure"`
+}
+
+// Image is one image of it.
+type Image struct {
+	Status       string `json:"status"`
+	Width        int    `json:"width"`
+	Height       int    `json:"height"`
+	ContentType  string `json:"content_type"`
+	URL          string `json:"url"`
+	ThumbnailURL string `json:"thumbnail_url"`
 }
 
 // Terminal reports whether nothing will change any more.

@@ -90,7 +90,10 @@ func TestLife(t *testing.T) {
 			b := setup(t)
 			g := b.start(t, images(2))
 			b.provider.finish(t, 0, c.edit)
-			b.pass(t, 30*time.Second)
+
+			for range 4 { // a file that is not there is asked for three times
+				b.pass(t, 30*time.Second)
+			}
 
 			g = b.get(t, g.ID)
 			require.Equal(t, c.status, g.Status)
@@ -107,7 +110,11 @@ func TestLife(t *testing.T) {
 		g := b.start(t)
 		b.provider.finish(t, 0)
 		b.provider.media["request-a/0"] = []byte("<html>sorry</html>")
-		b.pass(t, 30*time.Second)
+
+		for range 4 {
+			b.pass(t, 30*time.Second)
+		}
+
 
 		require.Equal(t, generation.FailureNoImage, b.get(t, g.ID).FailureCode)
 		b.check(t)

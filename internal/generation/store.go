@@ -19,6 +19,9 @@ import (
 // downloadMost bounds one output: a PNG of the largest size we ask for, twice over.
 const downloadMost = 32 << 20
 
+// spoiledMost is how often a file is fetched that is not there, or turns out not to be a picture.
+const spoiledMost = 3
+
 // store puts every image of the result into the bucket and settles the generation.
 func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
 	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
@@ -84,8 +87,12 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 	h.metrics.call("download", err)
 
 	if err != nil {
-		transient := providers.ClassOf(err) == providers.Transient || ctx.Err() != nil
-		if transient && !job.LastAttempt() {
+		switch class := providers.ClassOf(err); {
+		case class == providers.Transient || ctx.Err() != nil:
+			if !job.LastAttempt() {
+				return false, err
+			}
+		case class != providers.Rejected && job.Attempt < spoiledMost:
 			return false, err
 		}
 
@@ -97,6 +104,10 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 
 	info, thumbnail, err := h.Pictures.Open(ctx, body)
 	if errors.Is(err, picture.ErrNotPicture) {
+		if job.Attempt < spoiledMost {
+			return false, fmt.Errorf("open image %s: %w", img.ID, err) // it may have been spoiled on its way
+		}
+
 		h.Log.Warn("provider delivered something that is not a picture",
 			slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 

@@ -69,10 +69,6 @@ func trim(o output) (images []image, nsfw []bool, seed json.Number) {
 			continue
 		}
 
-		if len(img.ContentType) > 100 {
-			img.ContentType = ""
-		}
-
 		images = append(images, img)
 		nsfw = append(nsfw, i < len(o.NSFW) && o.NSFW[i])
 	}

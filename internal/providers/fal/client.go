@@ -40,7 +40,7 @@ type Options struct {
 }
 
 // maxReply bounds an answer of the API: results are a kilobyte or two.
-const maxReply = 4 << 20
+const maxReply = 8 << 20
 
 // Client is fal.ai as a [providers.Provider]. It is safe for concurrent use.
 type Client struct {

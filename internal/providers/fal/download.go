@@ -19,7 +19,7 @@ import (
 )
 
 // Download gets one output, without the key. A data URI is decoded. What is not allowed, is
-// too big or is no URL is Rejected; what has gone is Gone; the rest may be tried again.
+// no URL is Rejected; what is not there, or too big to be ours, is Gone; the rest may be tried again.
 func (c *Client) Download(ctx context.Context, raw string, maxBytes int64) ([]byte, error) {
 	if data, ok := strings.CutPrefix(raw, "data:"); ok {
 		return decodeData(data, maxBytes)
@@ -58,7 +58,7 @@ func (c *Client) Download(ctx context.Context, raw string, maxBytes int64) ([]by
 	case res.StatusCode != http.StatusOK:
 		return nil, fail(providers.Transient, codeProvider, res.StatusCode, nil)
 	case res.ContentLength > maxBytes:
-		return nil, fail(providers.Rejected, codeNoImage, res.StatusCode, errTooLong)
+		return nil, fail(providers.Gone, codeNoImage, res.StatusCode, errTooLong)
 	}
 
 	var buf bytes.Buffer
@@ -72,7 +72,7 @@ func (c *Client) Download(ctx context.Context, raw string, maxBytes int64) ([]by
 	case err != nil:
 		return nil, downloadFailure(ctx, res.StatusCode, err)
 	case int64(buf.Len()) > maxBytes:
-		return nil, fail(providers.Rejected, codeNoImage, res.StatusCode, errTooLong)
+		return nil, fail(providers.Gone, codeNoImage, res.StatusCode, errTooLong)
 	}
 
 	return buf.Bytes(), nil

@@ -134,7 +134,7 @@ func TestDownload_TakesOnlyWhatItShould(t *testing.T) {
 	_, err = b.client.Download(t.Context(), file, int64(len(whole)))
 	require.NoError(t, err)
 	_, err = b.client.Download(t.Context(), file, int64(len(whole))-1)
-	b.failed(err, providers.Rejected, "no_image")
+	b.failed(err, providers.Gone, "no_image")
 
 	b.force(falsim.RouteMedia, falsim.ActStall)
 	_, err = b.client.Download(t.Context(), file, 1<<20)
@@ -148,7 +148,7 @@ func TestDownload_TakesOnlyWhatItShould(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, whole, data)
 
-	for media, class := range map[string]providers.Class{"truncated": providers.Transient, "huge": providers.Rejected, "missing": providers.Gone} {
+	for media, class := range map[string]providers.Class{"truncated": providers.Transient, "huge": providers.Gone, "missing": providers.Gone} {
 		b.sim.SetKnobs(func(k *falsim.Knobs) { k.Media = media })
 		_, err = b.client.Download(t.Context(), file, 1<<20)
 		require.Equal(t, class, providers.ClassOf(err), media)
@@ -177,7 +177,7 @@ func TestDownload_EndsABodyWithoutLength(t *testing.T) {
 	t.Cleanup(server.Close)
 
 	_, err := fal.New(options(server.URL)).Download(t.Context(), server.URL, 10_000)
-	requireFailed(t, err, providers.Rejected, "no_image")
+	requireFailed(t, err, providers.Gone, "no_image")
 }
 
 func TestDownload_GoesToAllowedHostsOnly(t *testing.T) {

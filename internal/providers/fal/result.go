@@ -95,8 +95,13 @@ func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Resul
 		return providers.Result{}, resultRefusal(re)
 	}
 
+	// A model that made nothing says so in images; an answer without that word is no model's.
+	var said struct {
+		Images json.RawMessage `json:"images"`
+	}
+
 	var out output
-	if err := json.Unmarshal(re.body, &out); err != nil {
+	if json.Unmarshal(re.body, &said) != nil || said.Images == nil || json.Unmarshal(re.body, &out) != nil {
 		return providers.Result{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
 	}
 
@@ -136,7 +141,8 @@ func unreadable(re reply) error {
 	return fail(class, codeProvider, re.status, re.cause())
 }
 
-// output is what the image models return. Everything but the URL may be missing or null.
+// output is what the image models return. Type and size of the images are left unread: they are
+// claims, may be missing or of another type, and the bytes tell.
 type output struct {
 	Images []image         `json:"images"`
 	NSFW   []bool          `json:"has_nsfw_concepts"`
@@ -145,10 +151,7 @@ type output struct {
 }
 
 type image struct {
-	URL         string   `json:"url"`
-	ContentType string   `json:"content_type,omitempty"`
-	Width       *float64 `json:"width,omitempty"`
-	Height      *float64 `json:"height,omitempty"`
+	URL string `json:"url"`
 }
 
 func (o output) result(status int) (providers.Result, error) {

@@ -50,6 +50,8 @@ func TestFetch_SortsWhatTheModelSays(t *testing.T) {
 		"NoSuchPath":       {404, own, `{"detail":"Path /x not found"}`, providers.Rejected, "provider_error"},
 		"Accepted":         {202, own, `{"status":"IN_PROGRESS"}`, providers.NotReady, ""},
 		"NoImages":         {200, own, `{"images":[]}`, providers.Rejected, "no_image"},
+		"NotAModelsAnswer": {200, nil, `{}`, providers.Transient, "provider_error"},
+		"NullAnswer":       {200, nil, `null`, providers.Transient, "provider_error"},
 		"NoURL":            {200, own, `{"images":[{"url":""}]}`, providers.Rejected, "no_image"},
 		"HalfAnAnswer":     {200, own, `{"images":[{"ur`, providers.Transient, "provider_error"},
 		"ErrorPageAs200":   {200, nil, `<!doctype html>`, providers.Transient, "provider_error"},
