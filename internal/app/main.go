@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -24,6 +25,9 @@ type Process struct {
 	Short, Long string
 	// Run works until ctx ends. It calls up once, when it listens.
 	Run func(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Addrs)) error
+	// Memory is how many bytes the Go runtime tries to stay within, unless GOMEMLIMIT says
+	// otherwise; zero: it does not try.
+	Memory int64
 }
 
 // Addrs say where a process listens, after the system has chosen among free ports.
@@ -37,6 +41,10 @@ type Addrs struct {
 func Main(p Process) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+
+	if p.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(p.Memory)
+	}
 
 	code := 2 // until the configuration is read, what is wrong is how it was started
 

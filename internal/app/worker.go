@@ -20,6 +20,10 @@ import (
 	"imagerun/queue/durable"
 )
 
+// workerMemory keeps a worker below 300 MB while it decodes what its opener lets in: without a
+// limit the runtime lets garbage grow to as much again.
+const workerMemory = 240 << 20
+
 // Worker works the jobs.
 func Worker() Process {
 	return Process{
@@ -28,7 +32,8 @@ func Worker() Process {
 		Long: `worker hands generations to the provider, collects and stores their images, and tidies up.
 It never waits for a running image. Run as many as there is work for; one that is killed loses
 nothing.`,
-		Run: RunWorker,
+		Run:    RunWorker,
+		Memory: workerMemory,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -60,6 +62,27 @@ func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
 	p.ready(t, string(process.Name), b.OpsURL)
 
 	return b
+}
+
+// PeakMemory returns the most memory that the process has had in RAM, in bytes.
+func (b *Binary) PeakMemory(t testing.TB) int64 {
+	t.Helper()
+
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(b.cmd.Process.Pid), "status"))
+	require.NoError(t, err)
+
+	for line := range strings.Lines(string(status)) {
+		if kb, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(kb), " kB"), 10, 64)
+			require.NoError(t, err)
+
+			return n << 10
+		}
+	}
+
+	require.FailNow(t, "the system does not say")
+
+	return 0
 }
 
 // Kill ends the process as a power cut does, and waits for its end.
