@@ -3,7 +3,6 @@ package asynqueue_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -205,7 +204,7 @@ func oneNodeAway(t *testing.T, c *devstack.Cluster, away func(*devstack.Redis), 
 	s.eventually(30*time.Second, func() bool { return left(`queue <> $1`, b) == 0 })
 	t.Logf("others reconciled within %s", time.Since(began).Round(time.Millisecond))
 
-	collector := asynqueue.NewCollector(s.pusher, queues, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	collector := asynqueue.NewCollector(s.pusher, queues, slog.New(slog.DiscardHandler))
 	at := time.Now()
 	found := gather(t, collector)
 	require.Less(t, time.Since(at), 3*time.Second)
