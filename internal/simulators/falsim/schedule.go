@@ -2,7 +2,6 @@ package falsim
 
 import (
 	"container/heap"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -126,38 +125,6 @@ func (s *Sim) startAll(t time.Time) {
 			s.at(end, func() { s.conclude(r, end) })
 		}
 	}
-}
-
-// conclude ends an attempt to run a request: for good, or fal tries once more.
-func (s *Sim) conclude(r *request, t time.Time) {
-	if r.phase != running {
-		return
-	}
-
-	o := s.decide(r)
-	if s.triesAgain(r, o) {
-		s.running--
-		r.phase, r.tries, r.gateway = queued, r.tries+1, s.newID()
-		s.enqueue(r)
-		s.count.Retried++
-
-		return
-	}
-
-	s.finish(r, t, o)
-}
-
-const (
-	maxAttempts   = 10
-	fallbackAfter = 5
-)
-
-// triesAgain follows fal's rule: 503, 504 and lost runners up to 10 attempts, nothing else, and
-// not if the caller said no. After 5 another endpoint of the same kind takes over, which here
-// always succeeds. https://fal.ai/docs (queue reliability, read 2026-11)
-func (s *Sim) triesAgain(r *request, o outcome) bool {
-	return !r.noRetry && !r.cancelled && r.tries+1 < maxAttempts &&
-		(o.status == http.StatusServiceUnavailable || o.status == http.StatusGatewayTimeout)
 }
 
 // enqueue puts a request at the end of its part of the queue: low priority comes last.

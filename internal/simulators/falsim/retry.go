@@ -1,0 +1,38 @@
+package falsim
+
+import (
+	"net/http"
+	"time"
+)
+
+// conclude ends an attempt to run a request: for good, or fal tries once more.
+func (s *Sim) conclude(r *request, t time.Time) {
+	if r.phase != running {
+		return
+	}
+
+	o := s.decide(r)
+	if s.triesAgain(r, o) {
+		s.running--
+		r.phase, r.tries, r.gateway = queued, r.tries+1, s.newID()
+		s.enqueue(r)
+		s.count.Retried++
+
+		return
+	}
+
+	s.finish(r, t, o)
+}
+
+const (
+	maxAttempts   = 10
+	fallbackAfter = 5
+)
+
+// triesAgain follows fal's rule: 503, 504 and lost runners up to 10 attempts, nothing else, and
+// not if the caller said no. After 5 another endpoint of the same kind takes over, which here
+// always succeeds. https://fal.ai/docs (queue reliability, read 2026-11)
+func (s *Sim) triesAgain(r *request, o outcome) bool {
+	return !r.noRetry && !r.cancelled && r.tries+1 < maxAttempts &&
+		(o.status == http.StatusServiceUnavailable || o.status == http.StatusGatewayTimeout)
+}
