@@ -17,8 +17,8 @@ import (
 const (
 	kind      = "bench.noop"
 	queueName = "bench"
-	quickPoll = 10 * time.Millisecond  // of our latency groups, and of bare asynq beside them
-	slowPoll  = 100 * time.Millisecond // of the others
+	quickPoll = 10 * time.Millisecond  // of bare asynq beside our latency groups
+	slowPoll  = 100 * time.Millisecond // and beside the others
 )
 
 // noop is the job of every bench, for ours and for River.
