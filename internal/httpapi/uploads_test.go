@@ -271,7 +271,12 @@ func TestUploads_Complete(t *testing.T) {
 func TestUploads_Reasons(t *testing.T) {
 	t.Parallel()
 
+	documented := rows(t, "## Reasons of rejected uploads")
+	require.Len(t, documented, len(upload.Reasons()))
+
 	for _, r := range upload.Reasons() {
+		require.Contains(t, documented, string(r))
+
 		b := setup(t)
 		u := sampleUpload(upload.StatusRejected)
 		u.Reason = r
