@@ -17,12 +17,12 @@ import (
 )
 
 // TestUpload_HostileFiles takes every file that is meant to hurt through the whole of it.
-func TestUpload_HostileFiles(t *testing.T) { //nolint:tparallel,paralleltest // its rows share a table of jobs
+func TestUpload_HostileFiles(t *testing.T) { //nolint:tparallel // its rows share a table of jobs
 	t.Parallel()
 
 	b := setup(t)
 
-	for _, f := range picturetest.Hostile() {
+	for _, f := range picturetest.Hostile() { //nolint:paralleltest // see above
 		t.Run(f.Name, func(t *testing.T) {
 			u := b.inspected(t, f.Type, f.Body)
 
