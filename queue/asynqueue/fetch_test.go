@@ -225,7 +225,30 @@ func TestPipe_EachCallHasItsOwnAnswer(t *testing.T) {
 		require.NoError(t, <-errs)
 	}
 
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, script.Run(ctx, f.pipe, []string{"k"}, 1).Err(), context.Canceled)
+}
+
+// TestPipe_CallerGoes has the answer come after nobody waits for it any more.
+func TestPipe_CallerGoes(t *testing.T) {
+	t.Parallel()
+
+	own := devtest.OwnRedis(t)
+	client, err := Connect(own.URL, 0)
+	require.NoError(t, err)
+
+	defer client.Close()
+
+	p := &pipe{UniversalClient: client}
+	script := redis.NewScript(`return redis.call("INCR", KEYS[1])`)
+	require.NoError(t, script.Run(t.Context(), p, []string{"k"}).Err())
+
+	own.Pause()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+
+	err = script.Run(ctx, p, []string{"k"}).Err()
+
+	own.Continue()
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, script.Run(t.Context(), p, []string{"k"}).Err(), "the pipe is as before")
 }

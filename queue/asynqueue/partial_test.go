@@ -197,11 +197,12 @@ func oneNodeAway(t *testing.T, c *devstack.Cluster, away func(*devstack.Redis), 
 		require.NoError(t, s.client.ZRem(t.Context(), "asynq:{"+q+"}:scheduled", task).Err())
 		require.NoError(t, s.client.Del(t.Context(), "asynq:{"+q+"}:t:"+task).Err())
 
-		s.eventually(15*time.Second, func() bool { return ran[i].Load() >= relayed+direct })
+		s.eventually(time.Minute, func() bool { return ran[i].Load() >= relayed+direct })
 	}
 
 	t.Logf("others worked within %s", time.Since(began).Round(time.Millisecond))
-	s.eventually(30*time.Second, func() bool { return left(`queue <> $1`, b) == 0 })
+	// Who was asked about before its task was lost, on a slow machine, is not asked again for 30 s.
+	s.eventually(90*time.Second, func() bool { return left(`queue <> $1`, b) == 0 })
 	t.Logf("others reconciled within %s", time.Since(began).Round(time.Millisecond))
 
 	collector := asynqueue.NewCollector(s.pusher, queues, slog.New(slog.DiscardHandler))
