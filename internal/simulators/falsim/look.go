@@ -63,7 +63,7 @@ func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) 
 
 		if state := fmt.Sprint(d["status"], d["queue_position"], len(all)); state != sent {
 			if d["logs"] != nil {
-				d["logs"] = all[lines:]
+				d["logs"] = all[min(lines, len(all)):]
 			}
 
 			sent, lines, at = state, len(all), time.Now()
