@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
 	b := &Binary{OpsURL: "http://" + addr, Log: &Log{}, ended: make(chan struct{})}
 
 	b.cmd = exec.Command(filepath.Join(binaries(t), string(process.Name)), "--with-parent")
-	b.cmd.Env = append(append(os.Environ(), p.env...), config.Variable("ops.addr")+"="+addr)
+	b.cmd.Env = append(append(environ(), p.env...), config.Variable("ops.addr")+"="+addr)
 	b.cmd.Stdout, b.cmd.Stderr = b.Log, b.Log
 
 	leash, err := b.cmd.StdinPipe()
@@ -62,6 +63,11 @@ func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
 	p.ready(t, string(process.Name), b.OpsURL)
 
 	return b
+}
+
+// environ is ours without the variable of the tests, which a process takes for a key it does not know.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "IMAGERUN_PROVE=") })
 }
 
 // PeakMemory returns the most memory that the process has had in RAM, in bytes.

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"runtime"
 
 	"golang.org/x/image/webp"
 	"golang.org/x/sync/semaphore"
@@ -102,6 +103,9 @@ type Opener struct {
 	memory *semaphore.Weighted // bytes
 }
 
+// large is the memory of a picture from which on it is worth a collection, in bytes.
+const large = 16 << 20
+
 // NewOpener returns an Opener of at most atOnce pictures at a time; zero: 2.
 func NewOpener(limits Limits, atOnce int) *Opener {
 	if atOnce <= 0 {
@@ -166,6 +170,12 @@ func (o *Opener) take(ctx context.Context, memory, worst int64) (func(), error) 
 	}
 
 	return func() {
+		// What a large picture took is collected before the next one is let in: the runtime notices
+		// too late that one follows another.
+		if memory >= large {
+			runtime.GC()
+		}
+
 		o.memory.Release(memory)
 		<-o.slots
 	}, nil
