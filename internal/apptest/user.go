@@ -173,3 +173,34 @@ func (u *User) Await(t testing.TB, id string, within time.Duration) Generation {
 
 	return g
 }
+
+// Problem is a refusal, as a caller sees it.
+type Problem struct {
+	Code   string `json:"code"`
+	Errors []struct {
+		Pointer string `json:"pointer"`
+		Detail  string `json:"detail"`
+	} `json:"errors"`
+}
+
+// Refused makes a call that is refused, and returns how.
+func (u *User) Refused(t testing.TB, method, path string, in any) (status int, p Problem) {
+	t.Helper()
+
+	body, err := json.Marshal(in)
+	require.NoError(t, err)
+
+	r, err := http.NewRequestWithContext(t.Context(), method, u.p.URL+path, bytes.NewReader(body))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+u.Key)
+	r.Header.Set("Content-Type", "application/json")
+
+	reply, err := client.Do(r)
+	require.NoError(t, err)
+
+	defer reply.Body.Close()
+
+	require.NoError(t, json.NewDecoder(reply.Body).Decode(&p))
+
+	return reply.StatusCode, p
+}

@@ -90,7 +90,7 @@ func (s *Service) ReceiveCallback(ctx context.Context, token string, cb provider
 			return fmt.Errorf("keep callback of %s: %w", a.ID, err)
 		}
 
-		if err := s.identified(ctx, tx, t, a, providers.Ticket{RequestID: cb.RequestID}); err != nil {
+		if err := s.identified(ctx, tx, t, a, providers.Ticket{RequestID: cb.RequestID}, 0); err != nil {
 			return err
 		}
 

@@ -287,6 +287,11 @@ func (h submitter) submitted(ctx context.Context, job *queue.Job[queue.SubmitGen
 	h.breaker.reset()
 	h.metrics.accountBlocked.Set(0)
 
+	first := h.Options.CollectFirst
+	if h.Options.CallbackURL == "" || h.Watches.Watched(ctx, a.TaskID) {
+		first = h.Options.PollEvery
+	}
+
 	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, a.TaskID)
 		if err != nil {
@@ -304,7 +309,7 @@ func (h submitter) submitted(ctx context.Context, job *queue.Job[queue.SubmitGen
 			return queue.Snooze(0)
 		}
 
-		if err := h.identified(ctx, tx, t, a, k); err != nil {
+		if err := h.identified(ctx, tx, t, a, k, first); err != nil {
 			return err
 		}
 
@@ -313,8 +318,8 @@ func (h submitter) submitted(ctx context.Context, job *queue.Job[queue.SubmitGen
 }
 
 // identified commits the provider's request id of an attempt, from whichever source it came
-// first: the reply, a callback or a search.
-func (s *Service) identified(ctx context.Context, tx pgx.Tx, t *task, a db.ProviderAttempt, k providers.Ticket) error {
+// first: the reply, a callback or a search. The collector's first look is after the given time.
+func (s *Service) identified(ctx context.Context, tx pgx.Tx, t *task, a db.ProviderAttempt, k providers.Ticket, first time.Duration) error {
 	now := s.Now()
 
 	err := s.db.AttemptSubmitted(ctx, tx, db.AttemptSubmittedParams{
@@ -338,11 +343,6 @@ func (s *Service) identified(ctx context.Context, tx pgx.Tx, t *task, a db.Provi
 		if err := s.change(ctx, tx, t, StatusRunning, "", nil); err != nil {
 			return err
 		}
-	}
-
-	first := s.Options.CollectFirst
-	if s.Options.CallbackURL == "" {
-		first = s.Options.PollEvery
 	}
 
 	return s.stage(ctx, tx, queue.CollectGeneration{AttemptID: a.ID}, a.ID, first)

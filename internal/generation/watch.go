@@ -27,8 +27,9 @@ type Watches interface {
 const progressStep = 0.05
 
 // Watch says that the user is looking at these generations, or without any at all of theirs that
-// run: while it is said again each ten seconds, their progress is asked for often. It is what makes progress worth showing where the
-// result comes by callback and the provider would otherwise be asked once a minute.
+// run: while it is said again each ten seconds, their progress is asked for often. It is what makes
+// progress worth showing where the result comes by callback and the provider would otherwise be
+// asked once a minute.
 func (s *Service) Watch(ctx context.Context, userID uuid.UUID, ids ...uuid.UUID) error {
 	if len(ids) == 0 {
 		var err error

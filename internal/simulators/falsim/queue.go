@@ -98,7 +98,7 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 	}
 
 	if logs {
-		d["logs"] = r.logs(s.knobs.skew())
+		d["logs"] = r.logs(s.now(), s.knobs.skew())
 	}
 
 	switch r.phase {
@@ -123,7 +123,10 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 	return d
 }
 
-func (r *request) logs(skew time.Duration) []map[string]any {
+// barSteps is how many steps a picture takes, as its log tells.
+const barSteps = 8
+
+func (r *request) logs(now time.Time, skew time.Duration) []map[string]any {
 	line := func(at time.Time, text string) map[string]any {
 		return map[string]any{"message": text, "timestamp": at.Add(skew).UTC().Format("2006-01-02T15:04:05.000Z"), "level": "INFO", "source": "USER"}
 	}
@@ -131,6 +134,16 @@ func (r *request) logs(skew time.Duration) []map[string]any {
 
 	if !r.started.IsZero() {
 		lines = append(lines, line(r.started, "Painting started."))
+	}
+
+	// A progress bar as Python's tqdm writes it, which is what the image models log.
+	for step := 1; step <= barSteps && !r.started.IsZero(); step++ {
+		at := r.started.Add(r.duration * time.Duration(step) / barSteps)
+		if at.After(now) || r.phase == done && at.After(r.finished) {
+			break
+		}
+
+		lines = append(lines, line(at, fmt.Sprintf("%3d%%|%-10s| %d/%d", 100*step/barSteps, strings.Repeat("█", 10*step/barSteps), step, barSteps)))
 	}
 
 	if r.phase == done {

@@ -51,7 +51,7 @@ func TestQueue_TellsTheStoryOfARequest(t *testing.T) {
 	s = b.do("GET", link(first, "status_url")+"?logs=1", "")
 	require.Equal(t, http.StatusOK, s.status)
 	require.Equal(t, "COMPLETED", s.body["status"])
-	require.Len(t, s.body["logs"], 2)
+	require.Len(t, s.body["logs"], 10, "started, eight steps, ended")
 	require.Equal(t, map[string]any{"inference_time": 4.0}, s.body["metrics"])
 
 	s = b.do("GET", link(third, "status_url"), "")

@@ -42,7 +42,7 @@ func TestSDK_SubmitStatusResult(t *testing.T) {
 	}
 
 	require.Len(t, seen, 3, "queued, running, completed")
-	require.Len(t, seen["COMPLETED"].Logs, 2)
+	require.Len(t, seen["COMPLETED"].Logs, 10, "started, eight steps, ended")
 	require.Nil(t, got.Quiet.Logs, "none were asked for")
 	require.Positive(t, got.Quiet.Metrics.InferenceTime)
 
@@ -98,7 +98,8 @@ func TestSDK_Subscribes(t *testing.T) {
 			require.Equal(t, []string{"IN_QUEUE", "IN_PROGRESS", "COMPLETED"}, order)
 
 			last := got.Updates[len(got.Updates)-1]
-			require.Equal(t, []logLine{{"Painting started."}, {"Painting ended."}}, last.Logs, "each line once")
+			require.Len(t, last.Logs, 10, "started, eight steps, ended: each line once")
+			require.Equal(t, []logLine{{"Painting started."}, {"Painting ended."}}, []logLine{last.Logs[0], last.Logs[9]})
 		})
 	}
 }
