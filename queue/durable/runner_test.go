@@ -215,18 +215,27 @@ func TestRunner_StaleHolderWritesNothing(t *testing.T) {
 func TestRunner_HoldKeepsTheSweeperAway(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, durable.Timing{Lease: 200 * time.Millisecond, Sweep: 20 * time.Millisecond})
+	b := setup(t, durable.Timing{Lease: 2 * time.Second, Sweep: 20 * time.Millisecond, Grace: time.Minute})
 	b.background(b.queue.Maintain)
 
 	swept := b.stage() // shows that the sweeper is at work
-	b.exec(`update job set state = 'running', holder = gen_random_uuid(), lease_until = now() where id = $1`, swept.ID)
+	expire := func() {
+		b.exec(`update job set state = 'running', holder = gen_random_uuid(), lease_until = now() where id = $1`, swept.ID)
+	}
 
 	task := b.stage()
 	b.h.handle = func(ctx context.Context, job *queue.Job[probe]) error {
+		ctx = context.WithoutCancel(ctx) // the kind's timeout is shorter than the lease
+
 		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 			require.NoError(t, job.Hold(ctx, tx))
-			b.eventually(5*time.Second, func() bool { return b.row(swept).Epoch == 2 })
-			b.exec(`select 1 where clock_timestamp() > (select lease_until from job where id = $1)`, task.ID)
+			b.eventually(20*time.Second, func() (over bool) {
+				err := b.pool.QueryRow(ctx, `select lease_until < clock_timestamp() from job where id = $1`, task.ID).Scan(&over)
+
+				return err == nil && over
+			})
+			expire()
+			b.eventually(20*time.Second, func() bool { return b.row(swept).Epoch == 2 })
 
 			return job.Complete(ctx, tx)
 		})
