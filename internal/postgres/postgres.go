@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 )
 
 // Options say how to reach the database.
@@ -46,13 +47,15 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	params["statement_timeout"] = fmt.Sprint(o.StatementTimeout.Milliseconds())
 	params["idle_in_transaction_session_timeout"] = "30000"
 
-	cfg.AfterConnect = scanUTC
+	cfg.AfterConnect = prepare
 
 	return pgxpool.NewWithConfig(ctx, cfg)
 }
 
-// scanUTC makes times come out in UTC; pgx's default is the machine's zone.
-func scanUTC(_ context.Context, conn *pgx.Conn) error {
+// prepare makes times come out in UTC, where pgx's default is the machine's zone, and ids go over
+// the wire as they are rather than as text.
+func prepare(_ context.Context, conn *pgx.Conn) error {
+	pgxuuid.Register(conn.TypeMap())
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 	})
