@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,9 +28,7 @@ func TestReference(t *testing.T) {
 	photo := u.Upload(t, "image/jpeg", picturetest.JPEGWithMetadata(picturetest.Gradient(640, 480), picturetest.EXIF(6, binary.BigEndian)))
 	body := func(model string, more map[string]any) map[string]any {
 		in := map[string]any{"model": model, "prompt": "the same in oil", "reference": map[string]any{"upload_id": photo.ID, "strength": 0.5}}
-		for k, v := range more {
-			in[k] = v
-		}
+		maps.Copy(in, more)
 
 		return in
 	}

@@ -115,7 +115,6 @@ func TestLife(t *testing.T) {
 			b.pass(t, 30*time.Second)
 		}
 
-
 		require.Equal(t, generation.FailureNoImage, b.get(t, g.ID).FailureCode)
 		b.check(t)
 	})
