@@ -1,13 +1,17 @@
 package generation_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
 	"imagerun/internal/providers"
+	"imagerun/queue"
+	"imagerun/queue/queuetest"
 )
 
 var errModel = &providers.Error{Class: providers.Rejected, Code: string(generation.FailureProviderError), Status: 500}
@@ -151,6 +155,115 @@ func TestBreaker(t *testing.T) {
 		require.Empty(t, degraded)
 		b.check(t)
 	})
+}
+
+// Every connection of a worker may be held by a submit that wants to know which models are open.
+func TestBreaker_ALookWithinATransactionNeedsNoSecondConnection(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+
+	cfg := b.pool.Config()
+	cfg.MaxConns = 1
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+
+	registry := queue.NewRegistry(queue.All())
+	b.jobs = queuetest.New(t, b.pool, registry)
+
+	deps := b.Deps
+	deps.Pool, deps.Queue = pool, b.jobs.Queue()
+	b.Service = generation.New(deps)
+	b.Register(registry)
+
+	g := b.submit(t)
+	_, err = b.Admit(t.Context(), "fal")
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+
+	b.jobs.RunAll(ctx)
+	require.NoError(t, ctx.Err())
+	require.Equal(t, generation.StatusRunning, b.get(t, g.ID).Status)
+}
+
+func TestBreaker_WhatSaysNothingOfTheModelIsNotCounted(t *testing.T) {
+	t.Parallel()
+
+	failures := func(t *testing.T, b *bundle) (n int) {
+		t.Helper()
+		require.NoError(t, b.pool.QueryRow(t.Context(), `select coalesce(sum(failures), 0) from model_breaker`).Scan(&n))
+
+		return n
+	}
+
+	t.Run("ADeadlineThatItsUserChose", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		b.start(t, func(s *generation.Submission) { s.DeadlineSeconds = new(10) })
+		b.now.add(10 * time.Second) // and the sweep of the deadlines has not come by yet
+		b.provider.failed["request-a"] = &providers.Error{Class: providers.Rejected, Code: string(generation.FailureTimeout), Status: 504}
+		b.callback(t, 0, "request-a")
+		b.jobs.RunAll(t.Context())
+		require.Zero(t, failures(t, b))
+	})
+
+	t.Run("AWorkerThatStops", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		b.submit(t)
+		_, err := b.Admit(t.Context(), "fal")
+		require.NoError(t, err)
+
+		b.provider.submit = func(providers.Request) error {
+			b.jobs.Stop()
+
+			return &providers.Error{Class: providers.Unknown, Code: "canceled"}
+		}
+
+		require.True(t, b.jobs.RunNext(t.Context()))
+		require.Zero(t, failures(t, b))
+	})
+
+	t.Run("AProviderWithoutRoom", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		busy := 2
+		b.provider.submit = func(providers.Request) error {
+			if busy--; busy >= 0 {
+				return &providers.Error{Class: providers.Busy, Code: string(generation.FailureProviderError), Status: 429}
+			}
+
+			return nil
+		}
+		b.start(t, func(s *generation.Submission) { s.FallbackModels, s.OutputFormat = []string{"flux-dev"}, new("png") })
+
+		for range 4 {
+			b.pass(t, 20*time.Second)
+		}
+
+		require.Equal(t, 1, b.provider.asked())
+		require.Equal(t, "fal-ai/z-image/turbo", b.provider.requests[0].Endpoint, "it is still the one to ask")
+		require.Zero(t, failures(t, b))
+	})
+}
+
+func TestBreaker_AModelThatIsNoMoreIsNotOpen(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	_, err := b.pool.Exec(t.Context(), `insert into model_breaker (model, failures, opened_at) values ('gone', 9, now()), ('flux-dev', 9, now())`)
+	require.NoError(t, err)
+
+	degraded, err := b.Degraded(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, degraded, "flux-dev")
+	require.NotContains(t, degraded, "gone")
 }
 
 func TestSubmitJob_ABusyProviderCostsNobodyAnything(t *testing.T) {

@@ -23,6 +23,10 @@ const unreadablePause = 2 * time.Second
 // minutes from 10 KB on): an answer that there is none, sooner than that, is a gateway's.
 const resultLifetime = 6 * time.Minute
 
+// deadlineMargin is how much sooner than the deadline the provider, which was told to give up then,
+// may have done so: its clock is another one.
+const deadlineMargin = 2 * time.Second
+
 // collector follows one attempt until its images are stored.
 type collector struct{ *Service }
 
@@ -117,11 +121,17 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 	}
 
 	ofModel := code == FailureProviderError || code == FailureTimeout
+	counts := ofModel && a.Model != nil
 
 	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, a.TaskID)
 		if err != nil {
 			return err
+		}
+
+		// What was called off, or given up because its user's deadline came, says nothing of the model.
+		if t.status().Terminal() || code == FailureTimeout && !h.Now().Before(t.DeadlineAt.Add(-deadlineMargin)) {
+			counts = false
 		}
 
 		if err := h.endAttempt(ctx, tx, a.ID, "done", cause); err != nil {
@@ -155,7 +165,7 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 
 		return h.finish(ctx, tx, job, a.ID)
 	})
-	if err == nil && ofModel && a.Model != nil {
+	if err == nil && counts {
 		h.models.failed(ctx, *a.Model)
 	}
 

@@ -27,40 +27,63 @@ type modelBreakers struct {
 	now     clock.Now
 	log     *slog.Logger
 	metrics *Metrics
+	known   func(model string) bool // whether it is in the catalogue
 
 	mu   sync.Mutex
-	open map[string]db.ModelBreaker // guarded by mu
+	open map[string]db.ModelBreaker // guarded by mu; never changed once it is here
 	read time.Time                  // guarded by mu
 }
 
-// opened returns which models are open, as of a moment ago.
-func (b *modelBreakers) opened(ctx context.Context) (map[string]db.ModelBreaker, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-
-	if age := b.now().Sub(b.read); b.open != nil && age >= 0 && age < breakerStale {
-		return b.open, nil
+// opened returns which models are open, as of a moment ago. It reads by q: who asks within a
+// transaction holds a connection, and must not wait for another one, which may never come free
+// when everybody asks at once. For the same reason nobody waits for anybody else's look.
+func (b *modelBreakers) opened(ctx context.Context, q db.DBTX) (map[string]db.ModelBreaker, error) {
+	if open := b.seen(); open != nil {
+		return open, nil
 	}
 
-	rows, err := b.db.BreakerList(ctx, b.pool)
+	now := b.now()
+
+	rows, err := b.db.BreakerList(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("list breakers: %w", err)
 	}
 
-	b.metrics.breakerOpen.Reset()
-
-	b.open, b.read = make(map[string]db.ModelBreaker, len(rows)), b.now()
+	open := make(map[string]db.ModelBreaker, len(rows))
 	for _, row := range rows {
-		b.open[row.Model] = row
-		b.metrics.breakerOpen.WithLabelValues(row.Model).Set(1)
+		if b.known(row.Model) { // nothing can close what is no longer in the catalogue
+			open[row.Model] = row
+		}
 	}
 
-	return b.open, nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	b.open, b.read = open, now
+	b.metrics.breakerOpen.Reset()
+
+	for model := range open {
+		b.metrics.breakerOpen.WithLabelValues(model).Set(1)
+	}
+
+	return open, nil
+}
+
+// seen is what was read a moment ago; nil: nothing was.
+func (b *modelBreakers) seen() map[string]db.ModelBreaker {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	if age := b.now().Sub(b.read); age < 0 || age >= breakerStale {
+		return nil
+	}
+
+	return b.open
 }
 
 // wait returns how long the model must be left alone. Zero: use it now, if need be as the probe.
 func (b *modelBreakers) wait(ctx context.Context, tx db.DBTX, model string) (time.Duration, error) {
-	open, err := b.opened(ctx)
+	open, err := b.opened(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +148,7 @@ func (b *modelBreakers) forget() {
 // Degraded returns the models that are failing and since when: their generations wait, or go to
 // a model that their users allow.
 func (s *Service) Degraded(ctx context.Context) (map[string]time.Time, error) {
-	open, err := s.models.opened(ctx)
+	open, err := s.models.opened(ctx, s.Pool)
 	if err != nil {
 		return nil, err
 	}

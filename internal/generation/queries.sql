@@ -54,7 +54,10 @@ where t.user_id = @user_id and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit @most;
 
 -- name: TaskRunning :many
-select id from ai_task where user_id = $1 and status = 'running' order by created_at desc limit 100;
+-- By the index of what is under way: that of a user's history may be long.
+select id from ai_task
+where user_id = $1 and status = 'running' and admitted_at is not null and finished_at is null and deleted_at is null
+order by created_at desc limit 100;
 
 -- name: TaskMany :many
 select * from ai_task where id = any(@ids::uuid[]) and user_id = @user_id and deleted_at is null;
@@ -201,7 +204,8 @@ select * from provider_attempt where task_id = $1 order by n;
 -- name: AttemptWatched :many
 -- The attempts whose users are looking on.
 select a.id from provider_attempt a join ai_task t on t.id = a.task_id
-where t.id = any(@task_ids::uuid[]) and t.user_id = @user_id and t.status = 'running' and a.state = 'submitted';
+where t.id = any(@task_ids::uuid[]) and t.user_id = @user_id and t.status = 'running' and a.state = 'submitted'
+order by a.id;
 
 -- name: AttemptGet :one
 select * from provider_attempt where id = $1;
@@ -255,6 +259,14 @@ update provider_attempt set erased_at = @at where id = @id;
 
 -- name: RequestsKnown :many
 select request_id::text from provider_attempt where request_id = any(@request_ids::text[]);
+
+-- name: AttemptTwin :one
+-- Whether there is another request whose answer was lost and that only its reference tells from this one.
+select exists (
+    select from ai_task t join provider_attempt a on a.task_id = t.id
+    where t.admitted_at is not null and t.finished_at is null and t.reference_key <> @reference_key and t.prompt = @prompt
+        and (t.parameters->>'seed')::bigint = sqlc.arg(seed)::bigint and a.endpoint = @endpoint
+        and a.request_id is null and a.state in ('intent', 'unknown'));
 
 -- name: TaskPeek :one
 -- Without a lock: for a look before outside calls, never for a decision.

@@ -82,3 +82,44 @@ func TestReference(t *testing.T) {
 		b.check(t)
 	})
 }
+
+// Two people choose the same seed and words for pictures of their own, and neither submit is
+// answered; only the second one happened.
+func TestReference_NobodyGetsAPictureOfSomebodyElses(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	mine, theirs := uuid.New(), uuid.New()
+	b.references[mine] = generation.Reference{Key: "u/a/uploads/1.png", Width: 512, Height: 512}
+	b.references[theirs] = generation.Reference{Key: "u/b/uploads/2.png", Width: 512, Height: 512}
+
+	lost := &providers.Error{Class: providers.Unknown, Code: "timeout"}
+	from := func(id uuid.UUID) func(*generation.Submission) {
+		return func(s *generation.Submission) {
+			s.Seed, s.Reference = new(int64(42)), &catalogue.Reference{UploadID: id}
+		}
+	}
+
+	b.provider.submit = func(providers.Request) error { return lost }
+	a := b.start(t, from(mine))
+	b.provider.submit, b.provider.reply = nil, func() error { return lost }
+	other := b.start(t, from(theirs))
+	b.provider.reply = nil
+	b.provider.finish(t, 0)
+
+	for range 4 {
+		b.pass(t, 50*time.Second)
+	}
+
+	require.Equal(t, generation.StatusSubmitting, b.get(t, a.ID).Status, "it may be the other's")
+	require.Len(t, b.provider.requests, 1)
+
+	b.callback(t, 0, "request-a")
+	b.jobs.RunAll(t.Context())
+	require.Equal(t, generation.StatusSucceeded, b.get(t, other.ID).Status)
+
+	b.pass(t, 10*time.Second) // now it is known that nothing came of the first
+	require.Len(t, b.provider.requests, 2)
+	require.Equal(t, generation.StatusRunning, b.get(t, a.ID).Status)
+	b.check(t)
+}

@@ -114,10 +114,27 @@ func (s *Service) find(ctx context.Context, t db.AiTask, a db.ProviderAttempt) (
 
 			said := result.Prompt
 			if result.Seed != nil && *result.Seed == p.Seed && (said.IsZero() || said.Reveal() == t.Prompt.Reveal()) {
+				if twin, err := s.twin(ctx, t, a, p.Seed); err != nil || twin {
+					return "", twin, err
+				}
+
 				return f.RequestID, false, nil
 			}
 		}
 	}
 
 	return "", running, nil
+}
+
+// twin reports whether what was found may as well be another's: one who chose the same seed and
+// the same words for another reference, and whose submit was not answered either. Nobody may get a
+// picture of somebody else's reference, so both wait until a callback tells, or for their deadlines.
+func (s *Service) twin(ctx context.Context, t db.AiTask, a db.ProviderAttempt, seed int64) (bool, error) {
+	if t.ReferenceKey == nil {
+		return false, nil // it is what was asked for, whoever asked
+	}
+
+	twin, err := s.db.AttemptTwin(ctx, s.Pool, db.AttemptTwinParams{ReferenceKey: t.ReferenceKey, Prompt: t.Prompt, Seed: seed, Endpoint: a.Endpoint})
+
+	return twin, wrap(err, "look for a twin of attempt "+a.ID.String())
 }

@@ -80,7 +80,7 @@ func New(d Deps) *Service {
 		db:      queries,
 		admit:   make(chan struct{}, 1),
 		breaker: &accountBreaker{now: d.Now},
-		models:  &modelBreakers{db: queries, pool: d.Pool, now: d.Now, log: d.Log, metrics: metrics},
+		models:  &modelBreakers{db: queries, pool: d.Pool, now: d.Now, log: d.Log, metrics: metrics, known: d.Catalogue.Has},
 		metrics: metrics,
 		took:    estimate.New(d.Pool, d.Catalogue.IDs(), d.Now),
 	}

@@ -2,6 +2,7 @@ package generation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -26,6 +27,12 @@ const (
 	attemptsOfModel = 2
 	// busyPause is how long a provider that has no room is left alone.
 	busyPause = 10 * time.Second
+)
+
+// What an attempt ended with that says nothing of its model.
+const (
+	codeNoRoom  = "no_room"
+	codeAccount = "account_refused"
 )
 
 // Register makes the service the handler of the jobs of generations.
@@ -140,7 +147,7 @@ func (h submitter) choose(ctx context.Context, tx pgx.Tx, t *task, before []db.P
 
 	tried := map[string]int{}
 	for _, a := range before {
-		if orEmpty(a.ErrorCode) != "" {
+		if code := orEmpty(a.ErrorCode); code != "" && code != codeNoRoom && code != codeAccount {
 			tried[modelOf(t.AiTask, a)]++
 		}
 	}
@@ -189,6 +196,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		return h.submitted(ctx, job, a, ticket)
 	}
 
+	stopped := errors.Is(ctx.Err(), context.Canceled) // by us: that says nothing of the model
 	// What happened must be written down even when it was our own context that ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -199,7 +207,10 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	case providers.Unknown:
 		h.Log.Warn("outcome of a submit is unknown",
 			slog.Any("generation_id", t.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
-		h.models.failed(ctx, modelOf(t.AiTask, a))
+
+		if !stopped {
+			h.models.failed(ctx, modelOf(t.AiTask, a))
+		}
 
 		if err := h.db.AttemptUnknown(ctx, h.Pool, db.AttemptUnknownParams{ID: a.ID, At: &now}); err != nil {
 			return fmt.Errorf("mark attempt %s unknown: %w", a.ID, err)
@@ -211,7 +222,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		h.metrics.accountBlocked.Set(1)
 		h.Log.Error("the provider refuses our account: check key and balance; generations wait", slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
-		if _, err := h.abandon(ctx, a, err); err != nil {
+		if _, err := h.abandon(ctx, a, &providers.Error{Class: providers.Account, Code: codeAccount}); err != nil {
 			return err
 		}
 
@@ -234,13 +245,15 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 			return job.Complete(ctx, tx)
 		})
 	case providers.Busy:
-		if _, err := h.abandon(ctx, a, err); err != nil {
+		if _, err := h.abandon(ctx, a, &providers.Error{Class: providers.Busy, Code: codeNoRoom}); err != nil {
 			return err
 		}
 
 		return queue.Snooze(clock.Jitter(busyPause, 0.5)) // there is room later: the deadline is the limit
 	default:
-		h.models.failed(ctx, modelOf(t.AiTask, a))
+		if !stopped {
+			h.models.failed(ctx, modelOf(t.AiTask, a))
+		}
 
 		if _, err := h.abandon(ctx, a, err); err != nil {
 			return err

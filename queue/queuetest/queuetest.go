@@ -92,6 +92,9 @@ func (j *Jobs) RunAll(ctx context.Context) (ran int) {
 	return ran
 }
 
+// Stop ends the handler that runs, as a worker that stops does. Nothing can be run afterwards.
+func (j *Jobs) Stop() { j.runner.Interrupt() }
+
 // Advance has d pass for every job that waits: what was due in d is due now.
 func (j *Jobs) Advance(d time.Duration) {
 	j.t.Helper()

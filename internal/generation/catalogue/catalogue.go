@@ -69,6 +69,13 @@ func (c *Catalogue) Find(id string) (Model, bool) {
 	return c.Models[i], true
 }
 
+// Has reports whether there is a model of that id.
+func (c *Catalogue) Has(id string) bool {
+	_, ok := c.Find(id)
+
+	return ok
+}
+
 // IDs lists the models' ids, in the catalogue's order.
 func (c *Catalogue) IDs() []string {
 	ids := make([]string, len(c.Models))

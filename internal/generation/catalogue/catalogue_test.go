@@ -230,6 +230,33 @@ func TestResolve_AnyReferenceFits(t *testing.T) {
 	})
 }
 
+// A reference keeps its size at flux-dev; the model that stands in has sizes of its own.
+func TestInput_AModelThatStandsInAsksForASizeThatItHas(t *testing.T) {
+	t.Parallel()
+
+	c := load(t)
+	_, p, err := c.Resolve(request("flux-dev", reference(3001, 999, nil), func(r *catalogue.Request) {
+		r.OutputFormat, r.FallbackModels = new("png"), []string{"z-image-turbo"}
+	}))
+	require.NoError(t, err)
+
+	m, _ := c.Find("z-image-turbo")
+	input, err := m.Input(p, catalogue.Texts{Prompt: redact.NewPersonal("x"), ReferenceURL: redact.NewPersonal("https://bucket.example/r")})
+	require.NoError(t, err)
+
+	var in struct {
+		Size struct{ Width, Height int } `json:"image_size"`
+	}
+
+	require.NoError(t, json.Unmarshal(input, &in))
+
+	for _, side := range []int{in.Size.Width, in.Size.Height} {
+		require.True(t, side >= m.Sides.Min && side <= m.Sides.Max && side%m.Sides.MultipleOf == 0, "%v", in.Size)
+	}
+
+	require.InDelta(t, 3001.0/999, float64(in.Size.Width)/float64(in.Size.Height), 0.1, "the reference's shape")
+}
+
 func fields(t *testing.T, err error) []fault.Field {
 	t.Helper()
 

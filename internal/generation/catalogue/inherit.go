@@ -23,8 +23,15 @@ func (c *Catalogue) Inherit(r, earlier Request) Request {
 
 	merged := r.over(earlier)
 
-	_, _, err := c.Resolve(merged)
-	if e, ok := errors.AsType[*fault.Error](err); ok {
+	// Other models are judged once the rest is good, so a second look may find more to drop.
+	for range 2 {
+		_, _, err := c.Resolve(merged)
+
+		e, ok := errors.AsType[*fault.Error](err)
+		if !ok {
+			break
+		}
+
 		for _, f := range e.Fields {
 			earlier.drop(f)
 		}

@@ -75,3 +75,27 @@ func TestInherit(t *testing.T) {
 		require.ErrorIs(t, err, catalogue.ErrInvalid)
 	})
 }
+
+// What stands in is judged only once the rest is good, and nobody is refused for what they did
+// not say themselves.
+func TestInherit_LeavesOutAModelThatCannotStandInAnyMore(t *testing.T) {
+	t.Parallel()
+
+	c := load(t)
+	for i := range c.Models {
+		if c.Models[i].ID == "qwen-image" {
+			c.Models[i].MaxImages = 1
+		}
+	}
+
+	earlier := request("z-image-turbo", reference(800, 600, nil), func(r *catalogue.Request) {
+		r.AspectRatio, r.FallbackModels = new("16:9"), []string{"qwen-image"}
+	})
+	_, _, err := c.Resolve(earlier)
+	require.NoError(t, err)
+
+	// flux-dev keeps the reference's size, so the ratio goes; and qwen-image makes no two.
+	_, p, err := c.Resolve(c.Inherit(catalogue.Request{Model: "flux-dev", NumImages: new(2)}, earlier))
+	require.NoError(t, err)
+	require.Empty(t, p.FallbackModels)
+}

@@ -59,6 +59,11 @@ func (m Model) Input(p Parameters, t Texts) (json.RawMessage, error) {
 		q = m.Qualities[0] // the catalogue changed under a waiting generation
 	}
 
+	// Where it stands in for a model that keeps its reference's size, that may be none of its own.
+	if p.Strength != nil && f.Resizes() && !m.sizeAllowed(p.Width, p.Height) {
+		p.Width, p.Height = m.fit(float64(max(p.Width, 1))/float64(max(p.Height, 1)), q)
+	}
+
 	values := map[string]any{
 		wordPrompt: t.Prompt.Reveal(), wordWidth: p.Width, wordHeight: p.Height, wordSteps: q.Steps,
 		wordNumImages: p.NumImages, wordSeed: p.Seed, wordOutputFormat: p.OutputFormat,

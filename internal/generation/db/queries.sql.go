@@ -477,6 +477,34 @@ func (q *Queries) AttemptTried(ctx context.Context, db DBTX, taskID uuid.UUID) (
 	return count, err
 }
 
+const attemptTwin = `-- name: AttemptTwin :one
+select exists (
+    select from ai_task t join provider_attempt a on a.task_id = t.id
+    where t.admitted_at is not null and t.finished_at is null and t.reference_key <> $1 and t.prompt = $2
+        and (t.parameters->>'seed')::bigint = $3::bigint and a.endpoint = $4
+        and a.request_id is null and a.state in ('intent', 'unknown'))
+`
+
+type AttemptTwinParams struct {
+	ReferenceKey *string
+	Prompt       redact.Personal
+	Seed         int64
+	Endpoint     string
+}
+
+// Whether there is another request whose answer was lost and that only its reference tells from this one.
+func (q *Queries) AttemptTwin(ctx context.Context, db DBTX, arg AttemptTwinParams) (bool, error) {
+	row := db.QueryRow(ctx, attemptTwin,
+		arg.ReferenceKey,
+		arg.Prompt,
+		arg.Seed,
+		arg.Endpoint,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const attemptUnerased = `-- name: AttemptUnerased :many
 select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model from provider_attempt where task_id = $1 and request_id is not null and erased_at is null
 `
@@ -537,6 +565,7 @@ func (q *Queries) AttemptUnknown(ctx context.Context, db DBTX, arg AttemptUnknow
 const attemptWatched = `-- name: AttemptWatched :many
 select a.id from provider_attempt a join ai_task t on t.id = a.task_id
 where t.id = any($1::uuid[]) and t.user_id = $2 and t.status = 'running' and a.state = 'submitted'
+order by a.id
 `
 
 type AttemptWatchedParams struct {
@@ -1274,9 +1303,12 @@ func (q *Queries) TaskProgress(ctx context.Context, db DBTX, arg TaskProgressPar
 }
 
 const taskRunning = `-- name: TaskRunning :many
-select id from ai_task where user_id = $1 and status = 'running' order by created_at desc limit 100
+select id from ai_task
+where user_id = $1 and status = 'running' and admitted_at is not null and finished_at is null and deleted_at is null
+order by created_at desc limit 100
 `
 
+// By the index of what is under way: that of a user's history may be long.
 func (q *Queries) TaskRunning(ctx context.Context, db DBTX, userID uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, taskRunning, userID)
 	if err != nil {
