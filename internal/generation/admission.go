@@ -124,12 +124,17 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 	return n, nil
 }
 
-// RunDeadlines ends what is past its deadline, about each interval, until ctx ends. Schedulers
-// run it; any number may.
+// RunDeadlines ends what is past its deadline, about each interval, until ctx ends, and keeps the
+// metric of failing models up to date. Schedulers run it; any number may.
 func (s *Service) RunDeadlines(ctx context.Context, interval time.Duration) {
 	clock.Every(ctx, interval, func(ctx context.Context) {
 		if _, err := s.ExpireDue(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("expiry did not work", slog.Any("error", err))
+		}
+
+		// Whoever submits nothing does not notice that a model works again; one process shall.
+		if _, err := s.models.opened(ctx, s.Pool); err != nil && ctx.Err() == nil {
+			s.Log.Error("breakers were not read", slog.Any("error", err))
 		}
 	})
 }

@@ -2,10 +2,12 @@ package generation_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
@@ -264,6 +266,47 @@ func TestBreaker_AModelThatIsNoMoreIsNotOpen(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, degraded, "flux-dev")
 	require.NotContains(t, degraded, "gone")
+}
+
+func TestRunDeadlines_KeepsTheMetricOfFailingModels(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	open := func() float64 {
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(b.Collectors()...)
+
+		families, err := registry.Gather()
+		require.NoError(t, err)
+
+		for _, f := range families {
+			if f.GetName() == "imagerun_model_breaker_open" {
+				return f.GetMetric()[0].GetGauge().GetValue()
+			}
+		}
+
+		return 0
+	}
+
+	var running sync.WaitGroup
+
+	ctx, stop := context.WithCancel(t.Context())
+	running.Go(func() { b.RunDeadlines(ctx, 10*time.Millisecond) })
+	t.Cleanup(running.Wait)
+	t.Cleanup(stop)
+
+	// Another process opens it, and another one closes it.
+	for _, step := range []struct {
+		sql  string
+		want float64
+	}{
+		{`insert into model_breaker (model, failures, opened_at) values ('flux-dev', 5, now())`, 1},
+		{`delete from model_breaker`, 0},
+	} {
+		_, err := b.pool.Exec(t.Context(), step.sql)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { b.now.add(time.Second); return open() == step.want }, 10*time.Second, 10*time.Millisecond)
+	}
 }
 
 func TestSubmitJob_ABusyProviderCostsNobodyAnything(t *testing.T) {

@@ -48,6 +48,15 @@ func TestLoad_SaysAllThatIsWrong(t *testing.T) {
 	require.ErrorContains(t, err, "$promt, which is no word of ours")
 	require.ErrorContains(t, err, "text.input lacks $seed")
 
+	// What the API would accept and nobody would tell the provider.
+	_, err = catalogue.Load([]byte(`{"models":[{"id":"a","max_images":2,"output_formats":["png","jpeg"],
+		"text":{"endpoint":"e","input":{"p":"$prompt","s":"$seed"}},
+		"image":{"endpoint":"e","input":{"p":"$prompt","s":"$seed","w":"$width"}}}]}`))
+	require.ErrorContains(t, err, "text.input lacks $num_images")
+	require.ErrorContains(t, err, "text.input lacks $output_format")
+	require.ErrorContains(t, err, "text.input must say the size")
+	require.ErrorContains(t, err, "image.input needs $width and $height together")
+
 	_, err = catalogue.Load([]byte(`{"modls":[]}`))
 	require.Error(t, err)
 
@@ -77,6 +86,12 @@ func TestInput_ANewModelIsDataOnly(t *testing.T) {
 	require.NoError(t, err)
 	requireEndpoint(t, "acme/banana", m, p)
 	require.JSONEq(t, `{"text": "$seed for 5 $", "options": {"ratio": "16:9", "seed": 7}, "avoid": [], "price": "5 $"}`, string(input))
+
+	_, _, err = c.Resolve(request("banana", func(r *catalogue.Request) { r.Width, r.Height = new(512), new(512) }))
+	require.Equal(t, "#/width", fields(t, err)[0].Pointer, "nobody would tell the provider")
+
+	_, _, err = c.Resolve(request("banana", reference(300, 200, nil), func(r *catalogue.Request) { r.NegativePrompt = new(redact.NewPersonal("fog")) }))
+	require.Equal(t, "#/negative_prompt", fields(t, err)[0].Pointer, "its image form has none")
 
 	m, p, err = c.Resolve(request("banana", reference(300, 200, nil), func(r *catalogue.Request) { r.Seed = new(int64(7)) }))
 	require.NoError(t, err)

@@ -55,7 +55,10 @@ type Quality struct {
 // their reference's.
 func (f Form) Resizes() bool { return f.Input.uses(wordWidth) || f.Input.uses(wordAspectRatio) }
 
-// NegativePrompt reports whether the model knows what to leave out.
+// exact reports whether the form takes any size, and not only a shape.
+func (f Form) exact() bool { return f.Input.uses(wordWidth) }
+
+// NegativePrompt reports whether the model knows what to leave out, at least without a reference.
 func (m Model) NegativePrompt() bool { return m.Text.Input.uses(wordNegativePrompt) }
 
 // Endpoints lists the provider's ids of the model's forms.
@@ -131,10 +134,20 @@ func (m Model) check() error {
 		}
 	}
 
-	errs = append(errs, m.Text.check("text", wordPrompt, wordSeed))
+	needed := []string{wordPrompt, wordSeed}
+	if m.MaxImages > 1 {
+		needed = append(needed, wordNumImages)
+	}
+
+	if len(m.OutputFormats) > 1 {
+		needed = append(needed, wordOutputFormat)
+	}
+
+	errs = append(errs, m.Text.check("text", needed...))
+	require(m.Text.Resizes(), "text.input must say the size: $width and $height, or $aspect_ratio")
 
 	if f := m.Image; f != nil {
-		errs = append(errs, f.check("image", wordPrompt, wordSeed, wordReference, wordStrength))
+		errs = append(errs, f.check("image", append(needed, wordReference, wordStrength)...))
 		s := f.Strength
 		require(s != nil && s.Min >= 0 && s.Min < s.Max && s.Max <= 1 && s.Default >= s.Min && s.Default <= s.Max,
 			"image.strength must be a range within 0 and 1 that holds its default")
@@ -143,8 +156,8 @@ func (m Model) check() error {
 	return errors.Join(errs...)
 }
 
-// check verifies a form whose recipe must have these words: without the seed, a request whose
-// submit was not answered could not be found again.
+// check verifies a form whose recipe must have these words: what a request may say must reach the
+// provider, and without the seed one whose submit was not answered could not be found again.
 func (f Form) check(name string, words ...string) error {
 	var errs []error
 
@@ -154,6 +167,10 @@ func (f Form) check(name string, words ...string) error {
 
 	for _, w := range f.Input.unknown() {
 		errs = append(errs, fmt.Errorf("%s.input has %s, which is no word of ours", name, w))
+	}
+
+	if f.Input.uses(wordWidth) != f.Input.uses(wordHeight) {
+		errs = append(errs, fmt.Errorf("%s.input needs $width and $height together", name))
 	}
 
 	for _, w := range words {

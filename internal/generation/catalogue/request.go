@@ -64,6 +64,10 @@ func (c *Catalogue) Resolve(r Request) (Model, Parameters, error) {
 func (j *judge) look() {
 	m := j.model
 	j.form, j.quality = m.Text, m.Qualities[0]
+	if j.Reference != nil && m.Image != nil {
+		j.form = *m.Image
+	}
+
 	j.p = Parameters{NumImages: 1, OutputFormat: m.OutputFormats[0], Quality: j.quality.ID}
 
 	j.prompts()
@@ -113,7 +117,7 @@ func (j *judge) prompts() {
 
 	switch {
 	case j.NegativePrompt == nil:
-	case !j.model.NegativePrompt():
+	case !j.form.Input.uses(wordNegativePrompt):
 		j.wrong("negative_prompt", "unsupported", "This model has no negative prompt. Leave it out, or choose a model that has one.")
 	case utf8.RuneCountInString(j.NegativePrompt.Reveal()) > j.model.PromptMax:
 		j.wrong("negative_prompt", "maxLength", fmt.Sprintf("Shorten the negative prompt to %d characters.", j.model.PromptMax))
@@ -131,7 +135,6 @@ func (j *judge) reference() {
 		return
 	}
 
-	j.form = *j.model.Image
 	strength := j.form.Strength.Default
 
 	if given := j.Reference.Strength; given != nil {
@@ -155,7 +158,7 @@ func (j *judge) size() {
 		j.p.Width, j.p.Height = ref.Width, ref.Height
 	case given:
 		j.exactSize()
-	case ref != nil && j.AspectRatio == nil && ref.Width > 0 && ref.Height > 0:
+	case ref != nil && j.form.exact() && j.AspectRatio == nil && ref.Width > 0 && ref.Height > 0:
 		j.p.Width, j.p.Height = j.model.fit(float64(ref.Width)/float64(ref.Height), j.quality)
 	default:
 		j.ratioSize()
@@ -172,6 +175,8 @@ func (j *judge) exactSize() {
 		j.wrong("width", "required", "Give width together with height.")
 	case j.Height == nil:
 		j.wrong("height", "required", "Give height together with width.")
+	case !j.form.exact():
+		j.wrong("width", "unsupported", "This model takes an aspect_ratio. Leave width and height out.")
 	case !m.sizeAllowed(*j.Width, *j.Height):
 		detail := fmt.Sprintf("Each side must be %d to %d pixels and a multiple of %d, and both together at most %d pixels.",
 			m.Sides.Min, m.Sides.Max, m.Sides.MultipleOf, m.Sides.MaxPixels)
