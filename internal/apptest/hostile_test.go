@@ -111,6 +111,18 @@ func requireAllOver(t *testing.T, p *apptest.Product) {
 	require.NoError(t, err)
 	t.Logf("endings: %v", endings)
 
+	// Why those that failed did: their attempts' ends, in order.
+	rows, err = p.Pool.Query(t.Context(), `select codes || ' ×' || count(*) from (
+		select t.id, t.failure_code || ': ' || string_agg(a.state || ' ' || coalesce(a.error_code, '-'), ', ' order by a.n) as codes
+		from ai_task t join provider_attempt a on a.task_id = t.id
+		where t.failure_code in ('provider_error', 'deadline_exceeded', 'result_expired', 'generation_timeout', 'storage_error') group by t.id
+	) x group by codes order by count(*) desc limit 20`)
+	require.NoError(t, err)
+
+	why, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	t.Logf("failed for the vendor's sake:\n%s", strings.Join(why, "\n"))
+
 	var good, all int
 
 	for _, e := range endings {

@@ -150,13 +150,21 @@ func TestSearch(t *testing.T) {
 	t.Run("AResultThatCannotBeReadIsNotNothing", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t)
+		b := setup(t, func(o *generation.Options) { o.Deadline = time.Hour })
 		b.provider.reply = func() error { return &providers.Error{Class: providers.Unknown} }
 		g := b.start(t)
 
 		b.provider.finish(t, 0)
 		b.provider.failed["request-a"] = &providers.Error{Class: providers.Transient, Status: 503}
+		b.provider.find = func() error { return &providers.Error{Class: providers.Transient, Status: 502} }
 		b.pass(t, 91*time.Second)
+
+		for range 40 { // that the search or one result cannot be read spends no attempt of the job
+			b.pass(t, time.Minute)
+
+			b.provider.find = nil
+		}
+
 		require.Len(t, b.provider.requests, 1)
 		require.Equal(t, generation.StatusSubmitting, b.get(t, g.ID).Status)
 

@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"imagerun/internal/generation/db"
@@ -66,7 +67,7 @@ func (s *Service) find(ctx context.Context, t db.AiTask, a db.ProviderAttempt) (
 	s.metrics.call("find", err)
 
 	if err != nil {
-		return "", false, err
+		return "", true, s.notNow(a, err)
 	}
 
 	p, err := parametersOf(t)
@@ -109,7 +110,13 @@ func (s *Service) find(ctx context.Context, t db.AiTask, a db.ProviderAttempt) (
 			}
 
 			if err != nil {
-				return "", false, err // it may be ours: not knowing is no reason to submit again
+				if err := s.notNow(a, err); err != nil {
+					return "", false, err
+				}
+
+				running = true // it may be ours: not knowing is no reason to submit again
+
+				continue
 			}
 
 			said := result.Prompt
@@ -124,6 +131,19 @@ func (s *Service) find(ctx context.Context, t db.AiTask, a db.ProviderAttempt) (
 	}
 
 	return "", running, nil
+}
+
+// notNow turns a provider that cannot be asked into an answer that has to wait: a search of many
+// requests would hardly ever succeed if each had to be read in one go, and the generation's deadline
+// is the limit. What befell us stays an error.
+func (s *Service) notNow(a db.ProviderAttempt, err error) error {
+	if !isProviders(err) {
+		return err
+	}
+
+	s.Log.Debug("provider could not be searched", slog.Any("attempt_id", a.ID), slog.Any("error", err))
+
+	return nil
 }
 
 // twin reports whether what was found may as well be another's: one who chose the same seed and
