@@ -17,6 +17,61 @@ $$;
 
 COMMENT ON FUNCTION public.job_audit_purge(most integer) IS 'Deletes at most so many rows that are older than a year, oldest first, and returns how many.';
 
+CREATE FUNCTION public.ledger_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    total bigint; a bigint; h bigint; d bigint;
+    this record; before record;
+begin
+    select coalesce(sum(amount), 0),
+           coalesce(sum(amount) filter (where account = 'available'), 0),
+           coalesce(sum(amount) filter (where account = 'held'), 0),
+           coalesce(-sum(amount) filter (where account = 'debt'), 0)
+      into total, a, h, d
+      from ledger_posting where subject = new.subject and sequence = new.sequence;
+    select available, held, debt into this from ledger_txn where subject = new.subject and sequence = new.sequence;
+    select available, held, debt into before from ledger_txn where subject = new.subject and sequence = new.sequence - 1;
+    if not found and new.sequence > 1 then
+        raise exception 'ledger: an entry before % of % is missing', new.sequence, new.subject using errcode = 'integrity_constraint_violation';
+    end if;
+    if total <> 0 then
+        raise exception 'ledger: entry % of % does not balance', new.sequence, new.subject using errcode = 'integrity_constraint_violation';
+    end if;
+    if this.available <> coalesce(before.available, 0) + a or this.held <> coalesce(before.held, 0) + h
+       or this.debt <> coalesce(before.debt, 0) + d then
+        raise exception 'ledger: entry % of % does not follow from the one before', new.sequence, new.subject using errcode = 'integrity_constraint_violation';
+    end if;
+    perform from user_credit where subject = new.subject and version >= new.sequence;
+    if not found then
+        raise exception 'ledger: the balance of % does not know of entry %', new.subject, new.sequence using errcode = 'integrity_constraint_violation';
+    end if;
+    return null;
+end
+$$;
+
+CREATE FUNCTION public.ledger_refuse() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    raise exception 'the ledger is append only: % of %', tg_op, tg_table_name using errcode = 'integrity_constraint_violation';
+end
+$$;
+
+CREATE FUNCTION public.user_credit_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform from user_credit c
+      left join ledger_txn t on t.subject = c.subject and t.sequence = c.version
+     where c.subject = new.subject and (c.available, c.held, c.debt) is distinct from (coalesce(t.available, 0), coalesce(t.held, 0), coalesce(t.debt, 0));
+    if found then
+        raise exception 'ledger: the balance of % is not what its entries come to', new.subject using errcode = 'integrity_constraint_violation';
+    end if;
+    return null;
+end
+$$;
+
 CREATE TABLE auth.account (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     "accountId" text NOT NULL,
@@ -265,6 +320,99 @@ COMMENT ON COLUMN public.auth_mail.url IS 'erase: row when sent, 24 hours after 
 
 COMMENT ON COLUMN public.auth_mail.token IS 'erase: row when sent, 24 hours after creation, or with the account';
 
+CREATE TABLE public.billing_subject (
+    user_id uuid NOT NULL,
+    subject uuid NOT NULL
+);
+
+COMMENT ON TABLE public.billing_subject IS 'Whose money it is, under a random name. Deleting the row makes seven years of records nameless, and leaves them balanced.';
+
+CREATE TABLE public.credit_claw (
+    reference text NOT NULL,
+    subject uuid NOT NULL,
+    credits bigint NOT NULL,
+    CONSTRAINT credit_claw_credits_check CHECK ((credits > 0))
+);
+
+COMMENT ON TABLE public.credit_claw IS 'How much of a grant is taken back in all, by the grant''s reference: it may be known before the grant is.';
+
+COMMENT ON COLUMN public.credit_claw.reference IS 'erase: ids alone; row seven years after the payment';
+
+CREATE TABLE public.credit_grant (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    subject uuid NOT NULL,
+    source text NOT NULL,
+    reference text NOT NULL,
+    priority smallint NOT NULL,
+    amount bigint NOT NULL,
+    remaining bigint NOT NULL,
+    held bigint DEFAULT 0 NOT NULL,
+    captured bigint DEFAULT 0 NOT NULL,
+    expired bigint DEFAULT 0 NOT NULL,
+    voided bigint DEFAULT 0 NOT NULL,
+    compensated bigint DEFAULT 0 NOT NULL,
+    clawed bigint DEFAULT 0 NOT NULL,
+    charged bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT credit_grant_amount_check CHECK ((amount > 0)),
+    CONSTRAINT credit_grant_captured_check CHECK ((captured >= 0)),
+    CONSTRAINT credit_grant_charged_check CHECK ((charged >= 0)),
+    CONSTRAINT credit_grant_check CHECK (((compensated >= 0) AND (compensated <= expired))),
+    CONSTRAINT credit_grant_check1 CHECK (((clawed >= 0) AND (clawed <= amount))),
+    CONSTRAINT credit_grant_check2 CHECK ((expires_at > created_at)),
+    CONSTRAINT credit_grant_check3 CHECK ((amount = ((((remaining + held) + captured) + expired) + voided))),
+    CONSTRAINT credit_grant_check4 CHECK (((voided + charged) <= clawed)),
+    CONSTRAINT credit_grant_check5 CHECK (((remaining = 0) OR ((voided + charged) >= (clawed - (expired - compensated))))),
+    CONSTRAINT credit_grant_expired_check CHECK ((expired >= 0)),
+    CONSTRAINT credit_grant_held_check CHECK ((held >= 0)),
+    CONSTRAINT credit_grant_remaining_check CHECK ((remaining >= 0)),
+    CONSTRAINT credit_grant_source_check CHECK ((source = ANY (ARRAY['signup'::text, 'promotion'::text, 'subscription'::text, 'pack'::text, 'operator'::text, 'compensation'::text, 'refund'::text]))),
+    CONSTRAINT credit_grant_voided_check CHECK ((voided >= 0))
+);
+
+COMMENT ON TABLE public.credit_grant IS 'Credits that came at once, and what became of each of them. compensated: the part of expired that was given anew. clawed: what a refund of the payment takes back; charged: the part of it that became debt.';
+
+COMMENT ON COLUMN public.credit_grant.source IS 'erase: holds no personal value; row seven years after the payment';
+
+COMMENT ON COLUMN public.credit_grant.reference IS 'erase: ids alone; row seven years after the payment';
+
+CREATE TABLE public.credit_hold (
+    task_id uuid NOT NULL,
+    subject uuid NOT NULL,
+    amount bigint NOT NULL,
+    captured bigint DEFAULT 0 NOT NULL,
+    released bigint DEFAULT 0 NOT NULL,
+    refunded bigint DEFAULT 0 NOT NULL,
+    auto_refund_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT credit_hold_amount_check CHECK ((amount > 0)),
+    CONSTRAINT credit_hold_captured_check CHECK ((captured >= 0)),
+    CONSTRAINT credit_hold_check CHECK (((refunded >= 0) AND (refunded <= captured))),
+    CONSTRAINT credit_hold_check1 CHECK (((captured + released) <= amount)),
+    CONSTRAINT credit_hold_check2 CHECK (((closed_at IS NULL) OR ((captured + released) = amount))),
+    CONSTRAINT credit_hold_check3 CHECK (((closed_at IS NOT NULL) OR (released = 0))),
+    CONSTRAINT credit_hold_released_check CHECK ((released >= 0))
+);
+
+COMMENT ON TABLE public.credit_hold IS 'What is set aside for a generation. Past auto_refund_at an open one is the reaper''s.';
+
+CREATE TABLE public.credit_hold_allocation (
+    task_id uuid NOT NULL,
+    n smallint NOT NULL,
+    grant_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    captured bigint DEFAULT 0 NOT NULL,
+    released bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT credit_hold_allocation_amount_check CHECK ((amount > 0)),
+    CONSTRAINT credit_hold_allocation_captured_check CHECK ((captured >= 0)),
+    CONSTRAINT credit_hold_allocation_check CHECK (((captured + released) <= amount)),
+    CONSTRAINT credit_hold_allocation_released_check CHECK ((released >= 0))
+);
+
+COMMENT ON TABLE public.credit_hold_allocation IS 'Which grants a hold stands on, in the order in which they are captured.';
+
 CREATE TABLE public.generation_event (
     task_id uuid NOT NULL,
     sequence bigint NOT NULL,
@@ -410,6 +558,51 @@ ALTER TABLE public.job_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.ledger_posting (
+    subject uuid NOT NULL,
+    sequence bigint NOT NULL,
+    account text NOT NULL,
+    grant_id uuid,
+    amount bigint NOT NULL,
+    CONSTRAINT ledger_posting_account_check CHECK ((account = ANY (ARRAY['available'::text, 'held'::text, 'debt'::text, 'issued_paid'::text, 'issued_free'::text, 'revenue'::text, 'expired'::text, 'taken_back'::text]))),
+    CONSTRAINT ledger_posting_amount_check CHECK ((amount <> 0))
+);
+
+COMMENT ON TABLE public.ledger_posting IS 'A movement on one account. available, held and debt are the subject''s own (debt is negative there); the others are ours.';
+
+COMMENT ON COLUMN public.ledger_posting.account IS 'erase: holds no personal value; row seven years after the payment';
+
+CREATE TABLE public.ledger_txn (
+    subject uuid NOT NULL,
+    sequence bigint NOT NULL,
+    kind text NOT NULL,
+    source text,
+    business_key text NOT NULL,
+    task_id uuid,
+    image_index smallint,
+    actor text NOT NULL,
+    reason text,
+    available bigint NOT NULL,
+    held bigint NOT NULL,
+    debt bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT ledger_txn_kind_check CHECK ((kind = ANY (ARRAY['grant'::text, 'hold'::text, 'capture'::text, 'release'::text, 'expire'::text, 'compensation'::text, 'claw'::text, 'void'::text, 'charge'::text, 'repay'::text, 'refund'::text]))),
+    CONSTRAINT ledger_txn_reason_check CHECK ((reason = ANY (ARRAY['quality'::text, 'not_delivered'::text, 'mistake'::text, 'goodwill'::text, 'dispute'::text, 'payment_refunded'::text, 'other'::text]))),
+    CONSTRAINT ledger_txn_sequence_check CHECK ((sequence > 0))
+);
+
+COMMENT ON TABLE public.ledger_txn IS 'One entry of somebody''s ledger, and what they have after it. Never changed: a correction is another entry.';
+
+COMMENT ON COLUMN public.ledger_txn.kind IS 'erase: holds no personal value; row seven years after the payment';
+
+COMMENT ON COLUMN public.ledger_txn.source IS 'erase: holds no personal value; row seven years after the payment';
+
+COMMENT ON COLUMN public.ledger_txn.business_key IS 'erase: ids alone; row seven years after the payment';
+
+COMMENT ON COLUMN public.ledger_txn.actor IS 'erase: system, or the login of one of our own operators; row seven years after the payment';
+
+COMMENT ON COLUMN public.ledger_txn.reason IS 'erase: a word of a closed list; row seven years after the payment';
+
 CREATE TABLE public.model_breaker (
     model text NOT NULL,
     failures integer DEFAULT 0 NOT NULL,
@@ -508,6 +701,15 @@ COMMENT ON COLUMN public.schedule.last_job IS 'The job of the latest tick, which
 
 COMMENT ON COLUMN public.schedule.fired_at IS 'When that job was staged.';
 
+CREATE TABLE public.signup_tombstone (
+    address_mac bytea NOT NULL,
+    CONSTRAINT signup_tombstone_address_mac_check CHECK ((length(address_mac) = 32))
+);
+
+COMMENT ON TABLE public.signup_tombstone IS 'Addresses that had their welcome credits. No time and no subject: nothing leads from here to an account.';
+
+COMMENT ON COLUMN public.signup_tombstone.address_mac IS 'erase: never; HMAC-SHA-256 of an address under a key that is not in the database, so that welcome credits come once';
+
 CREATE TABLE public.upload (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -561,6 +763,21 @@ COMMENT ON COLUMN public.upload.expires_at IS 'Until then what was promised may 
 
 COMMENT ON COLUMN public.upload.raw_deleted_at IS 'When what was put was deleted for the last time: nobody can put it again.';
 
+CREATE TABLE public.user_credit (
+    subject uuid NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    available bigint DEFAULT 0 NOT NULL,
+    held bigint DEFAULT 0 NOT NULL,
+    debt bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT user_credit_available_check CHECK ((available >= 0)),
+    CONSTRAINT user_credit_check CHECK (((available = 0) OR (debt = 0))),
+    CONSTRAINT user_credit_debt_check CHECK ((debt >= 0)),
+    CONSTRAINT user_credit_held_check CHECK ((held >= 0)),
+    CONSTRAINT user_credit_version_check CHECK ((version >= 0))
+);
+
+COMMENT ON TABLE public.user_credit IS 'What somebody has. Locked first by whoever changes it. version is the sequence of the last entry.';
+
 ALTER TABLE ONLY auth.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
@@ -609,6 +826,30 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.auth_mail
     ADD CONSTRAINT auth_mail_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.billing_subject
+    ADD CONSTRAINT billing_subject_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.billing_subject
+    ADD CONSTRAINT billing_subject_subject_key UNIQUE (subject);
+
+ALTER TABLE ONLY public.credit_claw
+    ADD CONSTRAINT credit_claw_pkey PRIMARY KEY (reference);
+
+ALTER TABLE ONLY public.credit_grant
+    ADD CONSTRAINT credit_grant_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.credit_grant
+    ADD CONSTRAINT credit_grant_reference_key UNIQUE (reference);
+
+ALTER TABLE ONLY public.credit_hold_allocation
+    ADD CONSTRAINT credit_hold_allocation_pkey PRIMARY KEY (task_id, n);
+
+ALTER TABLE ONLY public.credit_hold_allocation
+    ADD CONSTRAINT credit_hold_allocation_task_id_grant_id_key UNIQUE (task_id, grant_id);
+
+ALTER TABLE ONLY public.credit_hold
+    ADD CONSTRAINT credit_hold_pkey PRIMARY KEY (task_id);
+
 ALTER TABLE ONLY public.generation_event
     ADD CONSTRAINT generation_event_pkey PRIMARY KEY (task_id, sequence);
 
@@ -636,6 +877,15 @@ ALTER TABLE ONLY public.job_audit
 ALTER TABLE ONLY public.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ledger_posting
+    ADD CONSTRAINT ledger_posting_subject_sequence_account_grant_id_key UNIQUE NULLS NOT DISTINCT (subject, sequence, account, grant_id);
+
+ALTER TABLE ONLY public.ledger_txn
+    ADD CONSTRAINT ledger_txn_business_key_key UNIQUE (business_key);
+
+ALTER TABLE ONLY public.ledger_txn
+    ADD CONSTRAINT ledger_txn_pkey PRIMARY KEY (subject, sequence);
+
 ALTER TABLE ONLY public.model_breaker
     ADD CONSTRAINT model_breaker_pkey PRIMARY KEY (model);
 
@@ -657,6 +907,9 @@ ALTER TABLE ONLY public.queue_pause
 ALTER TABLE ONLY public.schedule
     ADD CONSTRAINT schedule_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.signup_tombstone
+    ADD CONSTRAINT signup_tombstone_pkey PRIMARY KEY (address_mac);
+
 ALTER TABLE ONLY public.upload
     ADD CONSTRAINT upload_key_key UNIQUE (key);
 
@@ -665,6 +918,9 @@ ALTER TABLE ONLY public.upload
 
 ALTER TABLE ONLY public.upload
     ADD CONSTRAINT upload_raw_key_key UNIQUE (raw_key);
+
+ALTER TABLE ONLY public.user_credit
+    ADD CONSTRAINT user_credit_pkey PRIMARY KEY (subject);
 
 CREATE INDEX "account_userId_idx" ON auth.account USING btree ("userId");
 
@@ -694,6 +950,16 @@ CREATE INDEX auth_mail_created_idx ON public.auth_mail USING btree (created_at);
 
 CREATE INDEX auth_mail_user_idx ON public.auth_mail USING btree (user_id);
 
+CREATE INDEX credit_grant_due_idx ON public.credit_grant USING btree (expires_at) WHERE (remaining > 0);
+
+CREATE INDEX credit_grant_live_idx ON public.credit_grant USING btree (subject, priority, expires_at, created_at, id) WHERE ((remaining > 0) OR (held > 0));
+
+CREATE INDEX credit_grant_subject_idx ON public.credit_grant USING btree (subject);
+
+CREATE INDEX credit_hold_open_idx ON public.credit_hold USING btree (auto_refund_at) WHERE (closed_at IS NULL);
+
+CREATE INDEX credit_hold_subject_idx ON public.credit_hold USING btree (subject);
+
 CREATE INDEX idempotency_record_created_idx ON public.idempotency_record USING btree (created_at);
 
 CREATE INDEX job_audit_at_idx ON public.job_audit USING btree (at);
@@ -710,6 +976,10 @@ CREATE INDEX job_staged_idx ON public.job USING btree (run_at) WHERE (state = 's
 
 CREATE INDEX job_waiting_idx ON public.job USING btree (run_at) WHERE (state = ANY (ARRAY['pushed'::text, 'retrying'::text]));
 
+CREATE INDEX ledger_posting_grant_idx ON public.ledger_posting USING btree (grant_id);
+
+CREATE INDEX ledger_txn_task_idx ON public.ledger_txn USING btree (task_id) WHERE (task_id IS NOT NULL);
+
 CREATE INDEX object_sweep_finished_idx ON public.object_sweep USING btree (finished_at);
 
 CREATE INDEX upload_deleted_idx ON public.upload USING btree (id) WHERE (deleted_at IS NOT NULL);
@@ -719,6 +989,16 @@ CREATE INDEX upload_ended_idx ON public.upload USING btree (ended_at) WHERE ((de
 CREATE INDEX upload_expired_idx ON public.upload USING btree (expires_at) WHERE (raw_deleted_at IS NULL);
 
 CREATE INDEX upload_user_idx ON public.upload USING btree (user_id) WHERE (deleted_at IS NULL);
+
+CREATE TRIGGER ledger_posting_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_posting FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_refuse();
+
+CREATE CONSTRAINT TRIGGER ledger_posting_follows AFTER INSERT ON public.ledger_posting DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ledger_check();
+
+CREATE TRIGGER ledger_txn_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_txn FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_refuse();
+
+CREATE CONSTRAINT TRIGGER ledger_txn_follows AFTER INSERT ON public.ledger_txn DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ledger_check();
+
+CREATE CONSTRAINT TRIGGER user_credit_follows AFTER INSERT OR UPDATE ON public.user_credit DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.user_credit_check();
 
 ALTER TABLE ONLY auth.account
     ADD CONSTRAINT "account_userId_fkey" FOREIGN KEY ("userId") REFERENCES auth."user"(id) ON DELETE CASCADE;
@@ -732,8 +1012,35 @@ ALTER TABLE ONLY public.ai_image
 ALTER TABLE ONLY public.ai_task
     ADD CONSTRAINT ai_task_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.generation_user(user_id);
 
+ALTER TABLE ONLY public.billing_subject
+    ADD CONSTRAINT billing_subject_subject_fkey FOREIGN KEY (subject) REFERENCES public.user_credit(subject);
+
+ALTER TABLE ONLY public.credit_claw
+    ADD CONSTRAINT credit_claw_subject_fkey FOREIGN KEY (subject) REFERENCES public.user_credit(subject);
+
+ALTER TABLE ONLY public.credit_grant
+    ADD CONSTRAINT credit_grant_subject_fkey FOREIGN KEY (subject) REFERENCES public.user_credit(subject);
+
+ALTER TABLE ONLY public.credit_hold_allocation
+    ADD CONSTRAINT credit_hold_allocation_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES public.credit_grant(id);
+
+ALTER TABLE ONLY public.credit_hold_allocation
+    ADD CONSTRAINT credit_hold_allocation_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.credit_hold(task_id);
+
+ALTER TABLE ONLY public.credit_hold
+    ADD CONSTRAINT credit_hold_subject_fkey FOREIGN KEY (subject) REFERENCES public.user_credit(subject);
+
 ALTER TABLE ONLY public.generation_event
     ADD CONSTRAINT generation_event_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.ai_task(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ledger_posting
+    ADD CONSTRAINT ledger_posting_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES public.credit_grant(id);
+
+ALTER TABLE ONLY public.ledger_posting
+    ADD CONSTRAINT ledger_posting_subject_sequence_fkey FOREIGN KEY (subject, sequence) REFERENCES public.ledger_txn(subject, sequence);
+
+ALTER TABLE ONLY public.ledger_txn
+    ADD CONSTRAINT ledger_txn_subject_fkey FOREIGN KEY (subject) REFERENCES public.user_credit(subject);
 
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.ai_task(id) ON DELETE CASCADE;
@@ -791,6 +1098,16 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_key TO imagerun_app;
 GRANT SELECT,DELETE ON TABLE public.auth_mail TO imagerun_app;
 GRANT INSERT ON TABLE public.auth_mail TO imagerun_auth;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.billing_subject TO imagerun_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_claw TO imagerun_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_grant TO imagerun_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_hold TO imagerun_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_hold_allocation TO imagerun_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_event TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_tombstone TO imagerun_app;
@@ -805,6 +1122,10 @@ GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_app;
 
 GRANT USAGE ON SEQUENCE public.job_audit_id_seq TO imagerun_app;
 
+GRANT SELECT,INSERT ON TABLE public.ledger_posting TO imagerun_app;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_txn TO imagerun_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_breaker TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.object_sweep TO imagerun_app;
@@ -815,7 +1136,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedule TO imagerun_app;
 
+GRANT SELECT,INSERT ON TABLE public.signup_tombstone TO imagerun_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.upload TO imagerun_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.user_credit TO imagerun_app;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE imagerun_owner IN SCHEMA public GRANT USAGE ON SEQUENCES  TO imagerun_app;
 

@@ -54,6 +54,7 @@ var rows = []row{
 	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
 	{"internal/support", foundation, "support finds what a user names; what it shows is the domain's"},
 	{"internal/idempotency", foundation, "idempotency knows nothing of what is made once"},
+	{"internal/credits", foundation, "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/storage"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
@@ -108,6 +109,7 @@ var owners = []owner{
 	{"github.com/stretchr/testify", []string{"*test"}, "", "assertions are for tests"},
 	{"github.com/google/go-cmp", []string{"*test"}, "", "assertions are for tests"},
 	{"pgregory.net/rapid", []string{"*test"}, "", "assertions are for tests"},
+	{"github.com/anishathalye/porcupine", nil, "", "assertions are for tests"},
 	{"go.uber.org/goleak", []string{"*test"}, "", "assertions are for tests"},
 	{"github.com/compose-spec/", nil, "", "only the test of compose.yaml reads it"},
 }

@@ -1,0 +1,144 @@
+-- name: SubjectFind :one
+select subject from billing_subject where user_id = @user_id;
+
+-- name: SubjectCreate :one
+-- The balance first, for the reference; whoever loses the race takes that of the winner.
+with made as (
+    insert into user_credit (subject) values (@subject) returning subject
+)
+insert into billing_subject (user_id, subject) select @user_id, subject from made
+on conflict (user_id) do update set user_id = excluded.user_id
+returning subject;
+
+-- name: SubjectForget :execrows
+delete from billing_subject where user_id = @user_id;
+
+-- name: BalanceLock :one
+-- Always first: everything else that a verb touches belongs to this row.
+select * from user_credit where subject = @subject for update;
+
+-- name: BalanceLockUser :one
+select c.* from billing_subject b join user_credit c on c.subject = b.subject where b.user_id = @user_id for update of c;
+
+-- name: BalanceLockTask :one
+select c.* from credit_hold h join user_credit c on c.subject = h.subject where h.task_id = @task_id for update of c;
+
+-- name: BalanceRead :one
+-- What has reached its expiry is not to be had, whether or not the job has booked it.
+select (c.available - coalesce((
+    select sum(g.remaining) from credit_grant g where g.subject = c.subject and g.remaining > 0 and g.expires_at <= sqlc.arg(now)::timestamptz
+), 0))::bigint as available, c.held, c.debt
+from billing_subject b join user_credit c on c.subject = b.subject where b.user_id = @user_id;
+
+-- name: Booked :one
+select exists (select from ledger_txn where business_key = @business_key);
+
+-- name: GrantsLive :many
+-- In the order in which they are spent.
+select * from credit_grant where subject = @subject and (remaining > 0 or held > 0)
+order by priority, expires_at nulls last, created_at, id;
+
+-- name: GrantByReference :one
+select * from credit_grant where reference = @reference;
+
+-- name: GrantsRead :many
+select g.* from billing_subject b join credit_grant g on g.subject = b.subject
+where b.user_id = @user_id and (g.remaining > 0 or g.held > 0) and (g.held > 0 or g.expires_at is null or g.expires_at > sqlc.arg(now)::timestamptz)
+order by g.priority, g.expires_at nulls last, g.created_at, g.id;
+
+-- name: SubjectsDue :many
+select distinct subject from (
+    select g.subject from credit_grant g where g.remaining > 0 and g.expires_at <= sqlc.arg(now)::timestamptz order by g.expires_at limit sqlc.arg(most)
+) due;
+
+-- name: HoldFind :one
+select * from credit_hold where task_id = @task_id;
+
+-- name: HoldGrants :many
+select * from credit_grant where id in (select grant_id from credit_hold_allocation where task_id = @task_id);
+
+-- name: Allocations :many
+select * from credit_hold_allocation where task_id = @task_id order by n;
+
+-- name: HoldsOverdue :many
+select task_id from credit_hold where closed_at is null and auto_refund_at <= sqlc.arg(now)::timestamptz order by auto_refund_at limit sqlc.arg(most);
+
+-- name: HoldInsert :exec
+insert into credit_hold (task_id, subject, amount, auto_refund_at, created_at)
+values (@task_id, @subject, @amount, @auto_refund_at, @created_at);
+
+-- name: AllocationsInsert :exec
+insert into credit_hold_allocation (task_id, n, grant_id, amount)
+select @task_id, unnest(@n::smallint[]), unnest(@grants::uuid[]), unnest(@amounts::bigint[]);
+
+-- name: HoldUpdate :exec
+update credit_hold set captured = @captured, released = @released, refunded = @refunded, closed_at = @closed_at
+where task_id = @task_id;
+
+-- name: AllocationsUpdate :exec
+update credit_hold_allocation a set captured = v.captured, released = v.released
+from (select unnest(@n::smallint[]) as n, unnest(@captured::bigint[]) as captured, unnest(@released::bigint[]) as released) v
+where a.task_id = @task_id and a.n = v.n;
+
+-- name: GrantInsert :exec
+insert into credit_grant (id, subject, source, reference, priority, amount, remaining, clawed, created_at, expires_at)
+values (@id, @subject, @source, @reference, @priority, @amount, @amount, 0, @created_at, @expires_at);
+
+-- name: ClawFind :one
+select credits from credit_claw where reference = @reference;
+
+-- name: ClawRaise :exec
+insert into credit_claw (reference, subject, credits) values (@reference, @subject, @credits)
+on conflict (reference) do update set credits = greatest(credit_claw.credits, excluded.credits);
+
+-- name: Book :exec
+-- What a verb does to the ledger is one statement: its entries, their postings, the grants as they
+-- are afterwards, and the balance.
+with entry as (
+    insert into ledger_txn (subject, sequence, kind, source, business_key, task_id, image_index, actor, reason, available, held, debt, created_at)
+    select @subject, t.sequence, t.kind, nullif(t.source, ''), t.business_key, nullif(t.task_id, '00000000-0000-0000-0000-000000000000'), nullif(t.image_index, -1), t.actor,
+        nullif(t.reason, ''), t.available, t.held, t.debt, @created_at
+    from (
+        select unnest(@sequences::bigint[]) as sequence, unnest(@kinds::text[]) as kind, unnest(@sources::text[]) as source,
+            unnest(@business_keys::text[]) as business_key, unnest(@task_ids::uuid[]) as task_id,
+            unnest(@image_indexes::smallint[]) as image_index, unnest(@actors::text[]) as actor, unnest(@reasons::text[]) as reason,
+            unnest(@availables::bigint[]) as available, unnest(@helds::bigint[]) as held, unnest(@debts::bigint[]) as debt
+    ) t
+), posting as (
+    insert into ledger_posting (subject, sequence, account, grant_id, amount)
+    select @subject, p.sequence, p.account, nullif(p.grant_id, '00000000-0000-0000-0000-000000000000'), p.amount
+    from (
+        select unnest(@posting_sequences::bigint[]) as sequence, unnest(@accounts::text[]) as account,
+            unnest(@posting_grants::uuid[]) as grant_id, unnest(@amounts::bigint[]) as amount
+    ) p
+), spent as (
+    update credit_grant g set remaining = v.remaining, held = v.held, captured = v.captured, expired = v.expired,
+        voided = v.voided, compensated = v.compensated, clawed = v.clawed, charged = v.charged
+    from (
+        select unnest(@grants::uuid[]) as id, unnest(@remaining::bigint[]) as remaining, unnest(@grant_helds::bigint[]) as held,
+            unnest(@captured::bigint[]) as captured, unnest(@expired::bigint[]) as expired, unnest(@voided::bigint[]) as voided,
+            unnest(@compensated::bigint[]) as compensated, unnest(@clawed::bigint[]) as clawed, unnest(@charged::bigint[]) as charged
+    ) v where g.id = v.id
+)
+update user_credit c set version = sqlc.arg(version), available = sqlc.arg(available), held = sqlc.arg(held), debt = sqlc.arg(debt)
+where c.subject = @subject;
+
+-- name: SignupOnce :execrows
+insert into signup_tombstone (address_mac) select sqlc.arg(address_mac)::bytea
+where not exists (select from signup_tombstone where address_mac = any (sqlc.arg(earlier)::bytea[]))
+on conflict do nothing;
+
+-- name: EntriesRead :many
+-- Newest first; before is the sequence where the last page ended.
+select t.*, coalesce(t.available - p.available, t.available)::bigint as available_change,
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+from billing_subject b join ledger_txn t on t.subject = b.subject
+left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+where b.user_id = @user_id and t.sequence < sqlc.arg(before)
+order by t.sequence desc limit sqlc.arg(most);
+
+-- name: EntriesOfTask :many
+select t.*, coalesce(t.available - p.available, t.available)::bigint as available_change,
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+where t.task_id = @task_id order by t.sequence;

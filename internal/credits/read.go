@@ -1,0 +1,211 @@
+package credits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/credits/db"
+)
+
+// Kind says what an entry is.
+type Kind string
+
+// The kinds. The last five follow from another entry, in the same transaction.
+const (
+	KindGrant        Kind = "grant"
+	KindHold         Kind = "hold"
+	KindCapture      Kind = "capture"
+	KindRelease      Kind = "release"
+	KindRefund       Kind = "refund"
+	KindClaw         Kind = "claw"
+	KindExpire       Kind = "expire"
+	KindCompensation Kind = "compensation"
+	KindVoid         Kind = "void"
+	KindCharge       Kind = "charge"
+	KindRepay        Kind = "repay"
+)
+
+// Reason is why an operator or a payment provider did something: one of a closed list, so that
+// nothing about a person can be in it.
+type Reason string
+
+// The reasons.
+const (
+	ReasonQuality         Reason = "quality"
+	ReasonNotDelivered    Reason = "not_delivered"
+	ReasonMistake         Reason = "mistake"
+	ReasonGoodwill        Reason = "goodwill"
+	ReasonDispute         Reason = "dispute"
+	ReasonPaymentRefunded Reason = "payment_refunded"
+	ReasonOther           Reason = "other"
+)
+
+// Change is what an entry did to a balance, each part with its sign.
+type Change Balance
+
+// Entry is one line of somebody's ledger.
+type Entry struct {
+	Sequence int64 // 1, 2, 3 … of this person's
+	Kind     Kind
+	Source   Source    // of the grant that it is about; empty: of several, or none
+	TaskID   uuid.UUID // the generation; uuid.Nil: none
+	Image    int       // index, of a capture
+	Reason   Reason    // empty: not said
+	Actor    string    // an operator's login, or "system"; not for the person
+	Change   Change
+	After    Balance
+	At       time.Time
+}
+
+// Credits is the one number to show: what was gained or lost, else what was set aside or returned.
+func (e Entry) Credits() int64 {
+	switch {
+	case e.Kind == KindCapture:
+		return e.Change.Held
+	case e.Change.Available != 0:
+		return e.Change.Available
+	default:
+		return -e.Change.Debt
+	}
+}
+
+// Sentence says what happened, in words for the person whose credits they are.
+func (e Entry) Sentence() string {
+	switch e.Kind {
+	case KindGrant:
+		return granted[e.Source]
+	case KindCapture:
+		return fmt.Sprintf("Paid for image %d of a generation.", e.Image+1)
+	default:
+		return sentences[e.Kind]
+	}
+}
+
+var granted = map[Source]string{
+	SourceSignup:       "Welcome credits.",
+	SourcePromotion:    "Promotional credits.",
+	SourceSubscription: "Credits of your plan.",
+	SourcePack:         "Credits that you bought.",
+	SourceOperator:     "Credits from our support.",
+	SourceCompensation: "Credits as an apology.",
+}
+
+var sentences = map[Kind]string{
+	KindHold:         "Set aside for a generation.",
+	KindRelease:      "Returned: the generation did not use them.",
+	KindRefund:       "Given back by our support for a generation.",
+	KindClaw:         "A payment was refunded or disputed.",
+	KindExpire:       "Reached their expiry date.",
+	KindCompensation: "Given anew for 72 hours: they expired while a generation held them.",
+	KindVoid:         "Taken back: their payment was refunded or disputed.",
+	KindCharge:       "Owed: they were used, and their payment was refunded or disputed.",
+	KindRepay:        "Used to pay what was owed.",
+}
+
+// Balance returns what a user has. Who never had credits has none.
+func (l *Ledger) Balance(ctx context.Context, tx db.DBTX, userID uuid.UUID) (Balance, error) {
+	row, err := l.db.BalanceRead(ctx, tx, db.BalanceReadParams{UserID: userID, Now: l.Now()})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Balance{}, nil
+	} else if err != nil {
+		return Balance{}, fmt.Errorf("read balance of user %s: %w", userID, err)
+	}
+
+	return Balance(row), nil
+}
+
+// Holding is a grant of which something is left.
+type Holding struct {
+	ID        uuid.UUID
+	Source    Source
+	Amount    int64
+	Remaining int64
+	Held      int64
+	CreatedAt time.Time
+	ExpiresAt *time.Time // nil: never
+}
+
+// Grants returns what is left of a user's grants, in the order in which it will be spent.
+func (l *Ledger) Grants(ctx context.Context, tx db.DBTX, userID uuid.UUID) ([]Holding, error) {
+	rows, err := l.db.GrantsRead(ctx, tx, db.GrantsReadParams{UserID: userID, Now: l.Now()})
+	if err != nil {
+		return nil, fmt.Errorf("read grants of user %s: %w", userID, err)
+	}
+
+	list := make([]Holding, 0, len(rows))
+	for _, g := range rows {
+		list = append(list, Holding{
+			ID: g.ID, Source: Source(g.Source), Amount: g.Amount, Remaining: g.Remaining, Held: g.Held,
+			CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt,
+		})
+	}
+
+	return list, nil
+}
+
+// Entries returns a user's ledger, newest first: at most so many, from before a sequence. Zero: from
+// the end.
+func (l *Ledger) Entries(ctx context.Context, tx db.DBTX, userID uuid.UUID, before int64, most int) ([]Entry, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+
+	rows, err := l.db.EntriesRead(ctx, tx, db.EntriesReadParams{UserID: userID, Before: before, Most: int32(most)})
+	if err != nil {
+		return nil, fmt.Errorf("read entries of user %s: %w", userID, err)
+	}
+
+	list := make([]Entry, 0, len(rows))
+	for _, r := range rows {
+		list = append(list, read(r))
+	}
+
+	return list, nil
+}
+
+// EntriesOf returns what was booked for a generation, oldest first.
+func (l *Ledger) EntriesOf(ctx context.Context, tx db.DBTX, taskID uuid.UUID) ([]Entry, error) {
+	rows, err := l.db.EntriesOfTask(ctx, tx, &taskID)
+	if err != nil {
+		return nil, fmt.Errorf("read entries of %s: %w", taskID, err)
+	}
+
+	list := make([]Entry, 0, len(rows))
+	for _, r := range rows {
+		list = append(list, read(db.EntriesReadRow(r)))
+	}
+
+	return list, nil
+}
+
+func read(r db.EntriesReadRow) Entry {
+	e := Entry{
+		Sequence: r.Sequence, Kind: Kind(r.Kind), Actor: r.Actor, At: r.CreatedAt,
+		Change: Change{Available: r.AvailableChange, Held: r.HeldChange, Debt: r.DebtChange},
+		After:  Balance{Available: r.Available, Held: r.Held, Debt: r.Debt},
+	}
+
+	if r.Source != nil {
+		e.Source = Source(*r.Source)
+	}
+
+	if r.TaskID != nil {
+		e.TaskID = *r.TaskID
+	}
+
+	if r.ImageIndex != nil {
+		e.Image = int(*r.ImageIndex)
+	}
+
+	if r.Reason != nil {
+		e.Reason = Reason(*r.Reason)
+	}
+
+	return e
+}
