@@ -92,7 +92,13 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 			return nil
 		}
 
+		shut, err := s.models.shut(ctx, tx)
+		if err != nil {
+			return err
+		}
+
 		next, err := s.db.AdmissionNext(ctx, tx, db.AdmissionNextParams{
+			Shut:     shut,
 			Provider: provider, Plans: plans, Slots: slots, DefaultSlots: int32(fallback.Slots), Most: int32(free),
 		})
 		if err != nil || len(next) == 0 {

@@ -54,15 +54,13 @@ func TestBreaker(t *testing.T) {
 
 		// Two more wait behind one probe; nobody fails.
 		first, second := b.submit(t), b.submit(t)
-		_, err := b.Admit(t.Context(), "fal")
-		require.NoError(t, err)
-		b.jobs.RunAll(t.Context())
+		b.admit(t)
 		b.pass(t, 20*time.Second)
 		require.Equal(t, n+1, b.provider.asked(), "one probe each pause")
 
 		b.provider.finish(t, n)
 		b.pass(t, 20*time.Second) // the probe is collected
-		b.pass(t, 20*time.Second) // the other's pause is over
+		b.admit(t)
 
 		degraded, err := b.Degraded(t.Context())
 		require.NoError(t, err)
@@ -72,6 +70,30 @@ func TestBreaker(t *testing.T) {
 		b.pass(t, 40*time.Second)
 		require.Equal(t, generation.StatusSucceeded, b.get(t, first.ID).Status)
 		require.Equal(t, generation.StatusSucceeded, b.get(t, second.ID).Status)
+		b.check(t)
+	})
+
+	t.Run("ItTakesNobodysSlot", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t, func(o *generation.Options) { o.Slots = 2 })
+		n := b.trip(t) + 1
+		b.start(t) // the probe
+
+		waiting := []generation.Generation{b.submit(t), b.submit(t), b.submit(t)}
+		other := b.submit(t, func(s *generation.Submission) { s.Model = "flux-dev" })
+		b.admit(t)
+		require.Equal(t, n+1, b.provider.asked())
+		require.Equal(t, generation.StatusRunning, b.get(t, other.ID).Status, "a model that works has its turn")
+
+		// When the next probe is due, one is tried and the rest give their slots back at once.
+		b.now.add(31 * time.Second)
+		b.admit(t)
+
+		for _, g := range waiting {
+			require.NotNil(t, b.get(t, g.ID).QueuePosition, "it waits in line")
+		}
+
 		b.check(t)
 	})
 

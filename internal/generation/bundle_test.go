@@ -95,12 +95,18 @@ func (b *bundle) start(t *testing.T, edits ...func(*generation.Submission)) gene
 	t.Helper()
 
 	g := b.submit(t, edits...)
+	b.admit(t)
+
+	return b.get(t, g.ID)
+}
+
+// admit gives out what slots there are and works what is due.
+func (b *bundle) admit(t *testing.T) {
+	t.Helper()
 
 	_, err := b.Admit(t.Context(), "fal")
 	require.NoError(t, err)
 	b.jobs.RunAll(t.Context())
-
-	return b.get(t, g.ID)
 }
 
 func (b *bundle) get(t *testing.T, id uuid.UUID) generation.Generation {

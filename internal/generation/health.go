@@ -93,25 +93,52 @@ func (b *modelBreakers) wait(ctx context.Context, tx db.DBTX, model string) (tim
 		return 0, nil
 	}
 
-	last, now := row.OpenedAt, b.now()
-	if row.ProbedAt != nil {
-		last = row.ProbedAt
-	}
-
-	if left := last.Add(breakerPause).Sub(now); left > 0 {
+	if left := b.left(row); left > 0 {
 		return left, nil
 	}
+
+	now := b.now()
 
 	n, err := b.db.BreakerProbe(ctx, tx, db.BreakerProbeParams{Model: model, At: now, Before: now.Add(-breakerPause)})
 	if err != nil {
 		return 0, fmt.Errorf("probe model %s: %w", model, err)
 	}
 
+	b.forget() // what was seen is no longer so
+
 	if n == 0 { // somebody else is the probe, or it has closed: a look later tells
 		return breakerStale, nil
 	}
 
 	return 0, nil
+}
+
+// shut lists the models that nobody may try now: those that are open, between two probes.
+func (b *modelBreakers) shut(ctx context.Context, q db.DBTX) ([]string, error) {
+	open, err := b.opened(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+
+	shut := []string{}
+
+	for model, row := range open {
+		if b.left(row) > 0 {
+			shut = append(shut, model)
+		}
+	}
+
+	return shut, nil
+}
+
+// left is the time to the next probe of an open model.
+func (b *modelBreakers) left(row db.ModelBreaker) time.Duration {
+	last := row.OpenedAt
+	if row.ProbedAt != nil {
+		last = row.ProbedAt
+	}
+
+	return last.Add(breakerPause).Sub(b.now())
 }
 
 // failed counts a failure of the model itself: never what it refuses, nor our account's.

@@ -121,7 +121,8 @@ select pg_advisory_xact_lock(hashtext('generation.admit'), hashtext(@provider::t
 -- name: AdmissionNext :many
 -- Who is next: the first waiting task of each before the second of any, the least recently served
 -- first, as far as the slots of the provider and of each plan reach. Counted from rows,
--- so a crash leaks no slot. Who is on a plan that is no more has the default one's slots.
+-- so a crash leaks no slot. Who is on a plan that is no more has the default one's slots. What only
+-- models that are shut may serve takes nobody's slot.
 with plan as (
     select unnest(@plans::text[]) as name, unnest(@slots::integer[]) as slots
 ), busy as (
@@ -130,6 +131,8 @@ with plan as (
 ), waiting as (
     select t.id, t.user_id, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
     from ai_task t where t.provider = @provider and t.status = 'queued' and t.admitted_at is null
+        and (t.model <> all (@shut::text[]) or exists (
+            select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all (@shut::text[])))
 )
 select w.id, w.user_id
 from waiting w
@@ -147,6 +150,10 @@ where provider = @provider and admitted_at is not null and status in ('queued', 
 
 -- name: AdmissionMark :exec
 update ai_task set admitted_at = @at where id = any(@ids::uuid[]);
+
+-- name: AdmissionReturn :exec
+-- Nothing was tried: the slot is free for others, and the task waits for its next turn.
+update ai_task set admitted_at = null where id = @id and status = 'queued';
 
 -- name: AdmissionServed :exec
 -- After the tasks, because a change holds its task when it wants its user; in the order of their

@@ -70,7 +70,13 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 			return err
 		}
 
-		a, fresh, err = h.attempt(ctx, tx, t)
+		if t.AdmittedAt != nil {
+			a, fresh, err = h.attempt(ctx, tx, t)
+		}
+
+		if err == nil && t.AdmittedAt == nil {
+			err = job.Complete(ctx, tx) // it waits for its turn, which stages another
+		}
 
 		return err
 	})
@@ -80,7 +86,7 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		return nil
 	case err != nil:
 		return err
-	case t.status().Terminal():
+	case t.status().Terminal() || t.AdmittedAt == nil:
 		return nil
 	case fresh:
 		return h.submit(ctx, job, t, a)
@@ -114,9 +120,15 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 		return a, false, h.end(ctx, tx, t, StatusExpired, FailureDeadline)
 	}
 
-	model, endpoint, err := h.choose(ctx, tx, t, before)
-	if err != nil {
+	model, endpoint, wait, err := h.choose(ctx, tx, t, before)
+
+	switch {
+	case err != nil:
 		return a, false, err
+	case wait > 0 && t.status() == StatusQueued:
+		return a, false, h.putBack(ctx, tx, t)
+	case wait > 0:
+		return a, false, queue.Snooze(clock.Jitter(wait, 0.2))
 	}
 
 	if model == "" { // the catalogue lost it while the task waited
@@ -137,12 +149,12 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 }
 
 // choose finds the model for the next attempt: the one that was asked for, or one that its user
-// allows instead when that one is failing. It returns a snooze where all of them are, and no
-// model where the catalogue has lost them.
-func (h submitter) choose(ctx context.Context, tx pgx.Tx, t *task, before []db.ProviderAttempt) (model, endpoint string, err error) {
+// allows instead when that one is failing. It returns how long to wait where all of them are, and
+// no model where the catalogue has lost them.
+func (h submitter) choose(ctx context.Context, tx pgx.Tx, t *task, before []db.ProviderAttempt) (model, endpoint string, least time.Duration, err error) {
 	p, err := parametersOf(t.AiTask)
 	if err != nil {
-		return "", "", err
+		return "", "", 0, err
 	}
 
 	tried := map[string]int{}
@@ -155,8 +167,6 @@ func (h submitter) choose(ctx context.Context, tx pgx.Tx, t *task, before []db.P
 	models := append([]string{t.Model}, p.FallbackModels...)
 	slices.SortStableFunc(models, func(a, b string) int { return tried[a]/attemptsOfModel - tried[b]/attemptsOfModel })
 
-	var least time.Duration
-
 	for _, id := range models {
 		m, _ := h.Catalogue.Find(id)
 
@@ -167,7 +177,7 @@ func (h submitter) choose(ctx context.Context, tx pgx.Tx, t *task, before []db.P
 
 		wait, err := h.models.wait(ctx, tx, id)
 		if err != nil || wait == 0 {
-			return id, endpoint, err
+			return id, endpoint, 0, err
 		}
 
 		if least == 0 || wait < least {
@@ -175,11 +185,19 @@ func (h submitter) choose(ctx context.Context, tx pgx.Tx, t *task, before []db.P
 		}
 	}
 
-	if least > 0 {
-		return "", "", queue.Snooze(clock.Jitter(least, 0.2))
+	return "", "", least, nil
+}
+
+// putBack gives the slot of a task that nobody may serve now to others.
+func (h submitter) putBack(ctx context.Context, tx pgx.Tx, t *task) error {
+	if err := h.db.AdmissionReturn(ctx, tx, t.ID); err != nil {
+		return fmt.Errorf("put %s back: %w", t.ID, err)
 	}
 
-	return "", "", nil
+	t.AdmittedAt = nil
+	afterCommit(tx, h.WantAdmission)
+
+	return nil
 }
 
 // submit makes the one call of a fresh attempt.

@@ -83,6 +83,8 @@ with plan as (
 ), waiting as (
     select t.id, t.user_id, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
     from ai_task t where t.provider = $5 and t.status = 'queued' and t.admitted_at is null
+        and (t.model <> all ($6::text[]) or exists (
+            select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all ($6::text[])))
 )
 select w.id, w.user_id
 from waiting w
@@ -100,6 +102,7 @@ type AdmissionNextParams struct {
 	Plans        []string
 	Slots        []int32
 	Provider     string
+	Shut         []string
 }
 
 type AdmissionNextRow struct {
@@ -109,7 +112,8 @@ type AdmissionNextRow struct {
 
 // Who is next: the first waiting task of each before the second of any, the least recently served
 // first, as far as the slots of the provider and of each plan reach. Counted from rows,
-// so a crash leaks no slot. Who is on a plan that is no more has the default one's slots.
+// so a crash leaks no slot. Who is on a plan that is no more has the default one's slots. What only
+// models that are shut may serve takes nobody's slot.
 func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextParams) ([]AdmissionNextRow, error) {
 	rows, err := db.Query(ctx, admissionNext,
 		arg.DefaultSlots,
@@ -117,6 +121,7 @@ func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextP
 		arg.Plans,
 		arg.Slots,
 		arg.Provider,
+		arg.Shut,
 	)
 	if err != nil {
 		return nil, err
@@ -179,6 +184,16 @@ func (q *Queries) AdmissionPositions(ctx context.Context, db DBTX, arg Admission
 		return nil, err
 	}
 	return items, nil
+}
+
+const admissionReturn = `-- name: AdmissionReturn :exec
+update ai_task set admitted_at = null where id = $1 and status = 'queued'
+`
+
+// Nothing was tried: the slot is free for others, and the task waits for its next turn.
+func (q *Queries) AdmissionReturn(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, admissionReturn, id)
+	return err
 }
 
 const admissionServed = `-- name: AdmissionServed :exec
