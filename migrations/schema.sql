@@ -936,6 +936,8 @@ CREATE INDEX ai_task_favourite_idx ON public.ai_task USING btree (user_id, creat
 
 CREATE INDEX ai_task_history_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
 
+CREATE INDEX ai_task_live_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE (finished_at IS NULL);
+
 CREATE INDEX ai_task_measured_idx ON public.ai_task USING btree (model, finished_at DESC) WHERE ((admitted_at IS NOT NULL) AND (status = ANY (ARRAY['succeeded'::text, 'partial'::text])));
 
 CREATE INDEX ai_task_reference_idx ON public.ai_task USING btree (reference_upload_id) WHERE (reference_upload_id IS NOT NULL);
@@ -981,6 +983,8 @@ CREATE INDEX ledger_posting_grant_idx ON public.ledger_posting USING btree (gran
 CREATE INDEX ledger_txn_task_idx ON public.ledger_txn USING btree (task_id) WHERE (task_id IS NOT NULL);
 
 CREATE INDEX object_sweep_finished_idx ON public.object_sweep USING btree (finished_at);
+
+CREATE INDEX provider_attempt_lost_idx ON public.provider_attempt USING btree (endpoint) WHERE ((request_id IS NULL) AND (state = ANY (ARRAY['intent'::text, 'unknown'::text])));
 
 CREATE INDEX upload_deleted_idx ON public.upload USING btree (id) WHERE (deleted_at IS NOT NULL);
 

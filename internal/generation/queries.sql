@@ -268,10 +268,11 @@ update provider_attempt set erased_at = @at where id = @id;
 select request_id::text from provider_attempt where request_id = any(@request_ids::text[]);
 
 -- name: AttemptTwin :one
--- Whether there is another request whose answer was lost and that only its reference tells from this one.
+-- Whether there is another request whose answer was lost and that only its reference tells from this
+-- one; also of a generation that was ended since.
 select exists (
     select from ai_task t join provider_attempt a on a.task_id = t.id
-    where t.admitted_at is not null and t.finished_at is null and t.reference_key <> @reference_key and t.prompt = @prompt
+    where t.reference_key <> @reference_key and t.prompt = @prompt
         and (t.parameters->>'seed')::bigint = sqlc.arg(seed)::bigint and a.endpoint = @endpoint
         and a.request_id is null and a.state in ('intent', 'unknown'));
 

@@ -88,6 +88,17 @@ func TestReference(t *testing.T) {
 func TestReference_NobodyGetsAPictureOfSomebodyElses(t *testing.T) {
 	t.Parallel()
 
+	for name, canceled := range map[string]bool{"BothWait": false, "TheOthersWasCanceled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			twins(t, canceled)
+		})
+	}
+}
+
+func twins(t *testing.T, canceled bool) {
+	t.Helper()
+
 	b := setup(t)
 	mine, theirs := uuid.New(), uuid.New()
 	b.references[mine] = generation.Reference{Key: "u/a/uploads/1.png", Width: 512, Height: 512}
@@ -107,6 +118,11 @@ func TestReference_NobodyGetsAPictureOfSomebodyElses(t *testing.T) {
 	b.provider.reply = nil
 	b.provider.finish(t, 0)
 
+	if canceled {
+		_, err := b.Cancel(t.Context(), b.user, other.ID)
+		require.NoError(t, err)
+	}
+
 	for range 4 {
 		b.pass(t, 50*time.Second)
 	}
@@ -116,7 +132,10 @@ func TestReference_NobodyGetsAPictureOfSomebodyElses(t *testing.T) {
 
 	b.callback(t, 0, "request-a")
 	b.jobs.RunAll(t.Context())
-	require.Equal(t, generation.StatusSucceeded, b.get(t, other.ID).Status)
+
+	if !canceled {
+		require.Equal(t, generation.StatusSucceeded, b.get(t, other.ID).Status)
+	}
 
 	b.pass(t, 10*time.Second) // now it is known that nothing came of the first
 	require.Len(t, b.provider.requests, 2)

@@ -495,7 +495,7 @@ func (q *Queries) AttemptTried(ctx context.Context, db DBTX, taskID uuid.UUID) (
 const attemptTwin = `-- name: AttemptTwin :one
 select exists (
     select from ai_task t join provider_attempt a on a.task_id = t.id
-    where t.admitted_at is not null and t.finished_at is null and t.reference_key <> $1 and t.prompt = $2
+    where t.reference_key <> $1 and t.prompt = $2
         and (t.parameters->>'seed')::bigint = $3::bigint and a.endpoint = $4
         and a.request_id is null and a.state in ('intent', 'unknown'))
 `
@@ -507,7 +507,8 @@ type AttemptTwinParams struct {
 	Endpoint     string
 }
 
-// Whether there is another request whose answer was lost and that only its reference tells from this one.
+// Whether there is another request whose answer was lost and that only its reference tells from this
+// one; also of a generation that was ended since.
 func (q *Queries) AttemptTwin(ctx context.Context, db DBTX, arg AttemptTwinParams) (bool, error) {
 	row := db.QueryRow(ctx, attemptTwin,
 		arg.ReferenceKey,
