@@ -147,6 +147,22 @@ func TestSearch(t *testing.T) {
 		require.Equal(t, []string{"request-a", "request-b"}, ids)
 	})
 
+	t.Run("ThreeLostSubmitsAreAnOrdinaryEnd", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		b.provider.submit = func(providers.Request) error { return &providers.Error{Class: providers.Unknown} }
+		g := b.start(t)
+
+		for range 9 {
+			b.pass(t, 60*time.Second)
+		}
+
+		require.Equal(t, generation.FailureProviderError, b.get(t, g.ID).FailureCode)
+		require.Empty(t, b.jobs.Dead(), "there is nothing for an operator to decide")
+		b.check(t)
+	})
+
 	t.Run("AResultThatCannotBeReadIsNotNothing", func(t *testing.T) {
 		t.Parallel()
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"
 )
@@ -41,7 +42,7 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 	case running:
 		return queue.Snooze(5 * time.Second) // one of these may be ours: its result will tell
 	case tried >= attemptsMost:
-		return queue.Cancel(fmt.Errorf("attempt %s was lost, as were those before it", a.ID))
+		return h.lost(ctx, job, t)
 	}
 
 	if _, err := h.abandon(ctx, a, &providers.Error{Class: providers.Unknown, Code: "submit_lost"}); err != nil {
@@ -49,6 +50,18 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 	}
 
 	return queue.Snooze(0) // the next run makes a new attempt, or follows what has become known
+}
+
+// lost ends a generation whose last attempt was lost, as were those before it: an ordinary end, with
+// nothing left for an operator to decide.
+func (h submitter) lost(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task) error {
+	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		if err := h.giveUp(ctx, tx, t.ID); err != nil {
+			return err
+		}
+
+		return job.Complete(ctx, tx)
+	})
 }
 
 // find asks the provider which request an attempt became: the one that none of our attempts
