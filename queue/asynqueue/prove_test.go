@@ -122,29 +122,6 @@ func (w *world) run(seed uint64, disasters ...func(context.Context) error) {
 	producers.Wait()
 	require.Eventually(w.t, func() bool { return w.count(`select count(*) from job where state <> 'dead'`) == 0 },
 		2*time.Minute, 100*time.Millisecond)
-
-	w.redrive()
-}
-
-// redrive has an operator give back what was set aside, if anything: on a slow machine three kills
-// in a row may find the same job, which is then no more to blame than others.
-func (w *world) redrive() {
-	w.t.Helper()
-
-	aside := w.count(`select count(*) from job where error_code = 'poison' and lost = 3`)
-	require.LessOrEqual(w.t, aside, w.jobs/100)
-	w.t.Logf("%d jobs set aside", aside)
-
-	if aside == 0 {
-		return
-	}
-
-	res, err := durable.NewAdmin(w.queue).Retry(w.t.Context(), durable.Order{
-		Filter: durable.Filter{State: "dead"}, Operator: "ada",
-	})
-	require.NoError(w.t, err)
-	require.Len(w.t, res.Changed, aside, "nothing but poison is dead")
-	w.eventually(time.Minute, func() bool { return w.count(`select count(*) from job`) == 0 })
 }
 
 // produce accepts n jobs, some transactions of several, some rolled back, some with an outcome

@@ -18,7 +18,7 @@ import (
 
 // TestServer_RollingRestart replaces three workers one after the other under load, as a deploy
 // does. Some jobs outlast what a stopping worker gives them and are handed on: nothing is lost,
-// no effect is doubled, no attempt is spent, and no job waits two seconds longer for a worker.
+// no effect is doubled, no attempt is spent, and no job waits longer than two seconds for a worker.
 func TestServer_RollingRestart(t *testing.T) {
 	t.Parallel()
 
@@ -110,19 +110,13 @@ func TestServer_RollingRestart(t *testing.T) {
 		}
 	})
 
-	// What jobs wait when nothing is replaced, on this machine as it is now.
-	require.Eventually(t, func() bool { return s.count(`select count(*) from effect`) > 100 }, time.Minute, 10*time.Millisecond)
-	mu.Lock()
-	usual := longest
-	mu.Unlock()
-
 	// The new one starts before the old one stops.
 	for range 2 {
 		for i, stop := range workers {
 			done := s.count(`select count(*) from effect`)
 			require.Eventually(t, func() bool {
 				return s.count(`select count(*) from effect`) > done+50 && s.count(`select count(*) from job where state = 'running'`) > 5
-			}, time.Minute, 10*time.Millisecond)
+			}, 20*time.Second, 10*time.Millisecond)
 
 			workers[i] = start()
 
@@ -143,7 +137,6 @@ func TestServer_RollingRestart(t *testing.T) {
 	defer mu.Unlock()
 
 	require.Positive(t, handed, "no job was handed on: the test shows nothing")
-	t.Logf("%d jobs, %d handed on, longest wait %s, before the first restart %s",
-		s.count(`select count(*) from accepted`), handed, longest, usual)
-	require.Less(t, longest, 2*time.Second+2*usual)
+	t.Logf("%d jobs, %d handed on, longest wait %s", s.count(`select count(*) from accepted`), handed, longest)
+	require.Less(t, longest, 2*time.Second)
 }
