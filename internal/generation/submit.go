@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/clock"
@@ -95,109 +93,6 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	default:
 		return h.resolve(ctx, job, t, a)
 	}
-}
-
-// attempt returns the open attempt of the task, or makes one. An open attempt that this run did
-// not make was left by a crash: its call may have happened. A task for which none can be made is
-// ended instead.
-func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.ProviderAttempt, fresh bool, err error) {
-	if t.status().Terminal() {
-		return a, false, errOver
-	}
-
-	before, err := h.db.AttemptList(ctx, tx, t.ID)
-	if err != nil {
-		return a, false, fmt.Errorf("list attempts of %s: %w", t.ID, err)
-	}
-
-	if n := len(before); n > 0 && before[n-1].FinishedAt == nil {
-		a, now := before[n-1], h.Now()
-
-		return a, false, wrap(h.db.AttemptUnknown(ctx, tx, db.AttemptUnknownParams{ID: a.ID, At: &now}), "mark attempt unknown")
-	}
-
-	if !h.Now().Before(t.DeadlineAt) { // the sweep of the deadlines is late
-		return a, false, h.end(ctx, tx, t, StatusExpired, FailureDeadline)
-	}
-
-	model, endpoint, wait, err := h.choose(ctx, tx, t, before)
-
-	switch {
-	case err != nil:
-		return a, false, err
-	case wait > 0 && t.status() == StatusQueued:
-		return a, false, h.putBack(ctx, tx, t)
-	case wait > 0:
-		return a, false, queue.Snooze(clock.Jitter(wait, 0.2))
-	}
-
-	if model == "" { // the catalogue lost it while the task waited
-		return a, false, h.end(ctx, tx, t, StatusFailed, FailureInvalidRequest)
-	}
-
-	if t.status() == StatusQueued {
-		if err := h.change(ctx, tx, t, StatusSubmitting, "", nil); err != nil {
-			return a, false, err
-		}
-	}
-
-	a, err = h.db.AttemptInsert(ctx, tx, db.AttemptInsertParams{
-		ID: uuid.New(), TaskID: t.ID, Model: &model, Endpoint: endpoint, CreatedAt: h.Now(),
-	})
-
-	return a, true, wrap(err, "insert attempt")
-}
-
-// choose finds the model for the next attempt: the one that was asked for, or one that its user
-// allows instead when that one is failing. It returns how long to wait where all of them are, and
-// no model where the catalogue has lost them.
-func (h submitter) choose(ctx context.Context, tx pgx.Tx, t *task, before []db.ProviderAttempt) (model, endpoint string, least time.Duration, err error) {
-	p, err := parametersOf(t.AiTask)
-	if err != nil {
-		return "", "", 0, err
-	}
-
-	tried := map[string]int{}
-	for _, a := range before {
-		if code := orEmpty(a.ErrorCode); code != "" && code != codeNoRoom && code != codeAccount {
-			tried[modelOf(t.AiTask, a)]++
-		}
-	}
-
-	models := append([]string{t.Model}, p.FallbackModels...)
-	slices.SortStableFunc(models, func(a, b string) int { return tried[a]/attemptsOfModel - tried[b]/attemptsOfModel })
-
-	for _, id := range models {
-		m, _ := h.Catalogue.Find(id)
-
-		endpoint, ok := m.Endpoint(p)
-		if !ok {
-			continue
-		}
-
-		wait, err := h.models.wait(ctx, tx, id)
-		if err != nil || wait == 0 {
-			return id, endpoint, 0, err
-		}
-
-		if least == 0 || wait < least {
-			least = wait
-		}
-	}
-
-	return "", "", least, nil
-}
-
-// putBack gives the slot of a task that nobody may serve now to others.
-func (h submitter) putBack(ctx context.Context, tx pgx.Tx, t *task) error {
-	if err := h.db.AdmissionReturn(ctx, tx, t.ID); err != nil {
-		return fmt.Errorf("put %s back: %w", t.ID, err)
-	}
-
-	t.AdmittedAt = nil
-	afterCommit(tx, h.WantAdmission)
-
-	return nil
 }
 
 // submit makes the one call of a fresh attempt.
@@ -382,80 +277,4 @@ func (s *Service) identified(ctx context.Context, tx pgx.Tx, t *task, a db.Provi
 // Dead settles the generation of a submit job that will not be tried again.
 func (h submitter) Dead(ctx context.Context, tx pgx.Tx, args queue.SubmitGeneration, _ string) error {
 	return h.giveUp(ctx, tx, args.TaskID)
-}
-
-// giveUp fails a generation whose job died.
-func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	t, err := s.lock(ctx, tx, id)
-	if err == nil {
-		var (
-			status Status
-			code   FailureCode
-		)
-
-		why := FailureProviderError
-		if t.status() == StatusStoring {
-			why = FailureStorage // the picture was there
-		}
-
-		if status, code, err = s.verdict(ctx, tx, t, why); err == nil {
-			err = s.end(ctx, tx, t, status, code)
-		}
-	}
-
-	if notFound(err) || over(err) {
-		return nil
-	}
-
-	return err
-}
-
-// fail ends a generation as its provider's refusal demands.
-func (s *Service) fail(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) error {
-	status, code, err := s.verdict(ctx, tx, t, code)
-	if err != nil {
-		return err
-	}
-
-	return s.change(ctx, tx, t, status, code, nil)
-}
-
-// verdict is how a generation ends of which nothing more will come: what was stored before is its
-// owner's.
-func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) (Status, FailureCode, error) {
-	images, err := s.db.ImageList(ctx, tx, []uuid.UUID{t.ID})
-	if err != nil {
-		return "", "", fmt.Errorf("list images of %s: %w", t.ID, err)
-	}
-
-	if code == FailureReference && t.ReferenceKey == nil {
-		code = FailureInvalidRequest // it is about a size, which these errors are for as well
-	}
-
-	switch status, _ := outcome(images); {
-	case status == StatusSucceeded || status == StatusPartial:
-		return status, "", nil
-	case code == FailurePromptRejected || code == FailureOutputBlocked:
-		return StatusBlocked, code, nil
-	default:
-		return StatusFailed, code, nil
-	}
-}
-
-// abandon ends an attempt whose call did not happen. False: it is over already, or it did happen
-// after all, since the provider's request has become known meanwhile.
-func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error) (bool, error) {
-	now := s.Now()
-
-	n, err := s.db.AttemptAbandon(ctx, s.Pool, db.AttemptAbandonParams{ID: a.ID, ErrorCode: textOrNil(codeOf(cause)), At: &now})
-
-	return n == 1, wrap(err, "abandon attempt "+a.ID.String())
-}
-
-func (s *Service) endAttempt(ctx context.Context, tx db.DBTX, id uuid.UUID, state string, cause error) error {
-	now := s.Now()
-
-	err := s.db.AttemptEnd(ctx, tx, db.AttemptEndParams{ID: id, State: state, ErrorCode: textOrNil(codeOf(cause)), At: &now})
-
-	return wrap(err, "end attempt "+id.String())
 }

@@ -1,0 +1,67 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// giveUp fails a generation whose job died.
+func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	t, err := s.lock(ctx, tx, id)
+	if err == nil {
+		var (
+			status Status
+			code   FailureCode
+		)
+
+		why := FailureProviderError
+		if t.status() == StatusStoring {
+			why = FailureStorage // the picture was there
+		}
+
+		if status, code, err = s.verdict(ctx, tx, t, why); err == nil {
+			err = s.end(ctx, tx, t, status, code)
+		}
+	}
+
+	if notFound(err) || over(err) {
+		return nil
+	}
+
+	return err
+}
+
+// fail ends a generation as its provider's refusal demands.
+func (s *Service) fail(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) error {
+	status, code, err := s.verdict(ctx, tx, t, code)
+	if err != nil {
+		return err
+	}
+
+	return s.change(ctx, tx, t, status, code, nil)
+}
+
+// verdict is how a generation ends of which nothing more will come: what was stored before is its
+// owner's.
+func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) (Status, FailureCode, error) {
+	images, err := s.db.ImageList(ctx, tx, []uuid.UUID{t.ID})
+	if err != nil {
+		return "", "", fmt.Errorf("list images of %s: %w", t.ID, err)
+	}
+
+	if code == FailureReference && t.ReferenceKey == nil {
+		code = FailureInvalidRequest // it is about a size, which these errors are for as well
+	}
+
+	switch status, _ := outcome(images); {
+	case status == StatusSucceeded || status == StatusPartial:
+		return status, "", nil
+	case code == FailurePromptRejected || code == FailureOutputBlocked:
+		return StatusBlocked, code, nil
+	default:
+		return StatusFailed, code, nil
+	}
+}
