@@ -9,6 +9,7 @@ import (
 	"image/png"
 
 	"github.com/HugoSmits86/nativewebp"
+	"golang.org/x/image/webp"
 )
 
 // Paint returns the picture of a prompt, a seed and a size (pixels), as png, jpeg or webp.
@@ -29,7 +30,17 @@ func (p picture) encode(format string) ([]byte, error) {
 	case "jpeg":
 		err = jpeg.Encode(&buf, yCbCr(img), &jpeg.Options{Quality: 88})
 	case "webp":
-		err = nativewebp.Encode(&buf, nrgba(img), nil)
+		if err = nativewebp.Encode(&buf, nrgba(img), nil); err != nil {
+			break
+		}
+
+		// nativewebp 0.9 writes one file in some two hundred with a code longer than the format has
+		// room for, which no decoder takes: the next seed's picture is as good.
+		if _, broken := webp.Decode(bytes.NewReader(buf.Bytes())); broken != nil {
+			p.seed++
+
+			return p.encode(format)
+		}
 	default:
 		err = fmt.Errorf("no such format: %q", format)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	_ "golang.org/x/image/webp"
+	"golang.org/x/image/webp"
 
 	"imagerun/internal/simulators/falsim"
 )
@@ -46,6 +46,19 @@ func TestMedia_IsAPictureOfTheSizeAndFormatAskedFor(t *testing.T) {
 				require.Equal(t, image.Pt(size[0], size[1]), img.Bounds().Size())
 			}
 		}
+	}
+}
+
+// TestMedia_AllWebPCanBeRead paints two pictures whose first encoding is no WebP.
+func TestMedia_AllWebPCanBeRead(t *testing.T) {
+	t.Parallel()
+
+	for _, seed := range []int64{65 * 7919, 128 * 7919} {
+		data, err := falsim.Paint("a red fox in the snow 2", seed, 1024, 1024, "webp")
+		require.NoError(t, err)
+
+		_, err = webp.Decode(bytes.NewReader(data))
+		require.NoError(t, err, seed)
 	}
 }
 
