@@ -93,10 +93,7 @@ func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order) error {
 		return fmt.Errorf("find user %s: %w", o.UserID, err)
 	}
 
-	plan, ok := s.Plans.Find(user.Plan)
-	if !ok {
-		plan, _ = s.Plans.Find(catalogue.DefaultPlan)
-	}
+	plan := s.Plans.Of(user.Plan)
 
 	waiting, err := s.db.TaskCountWaiting(ctx, tx, db.TaskCountWaitingParams{UserID: o.UserID, Provider: o.model.Provider})
 	if err != nil {

@@ -75,7 +75,7 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 		plans, slots = append(plans, p.ID), append(slots, int32(p.Slots))
 	}
 
-	fallback, _ := s.Plans.Find(catalogue.DefaultPlan)
+	fallback := s.Plans.Of(catalogue.DefaultPlan)
 
 	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		if err := s.db.AdmissionLock(ctx, tx, provider); err != nil {

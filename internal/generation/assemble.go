@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/generation/estimate"
 )
@@ -110,7 +109,7 @@ func (s *Service) foretell(ctx context.Context, tasks []db.AiTask, at map[uuid.U
 			if took, known := typical[g.Model]; known {
 				line := estimate.Line{
 					Ahead: int(r.Ahead), Busy: int(held.Provider), Slots: s.Options.Slots,
-					OwnAhead: int(r.Own), OwnBusy: int(held.Own), OwnSlots: s.slotsOf(held.Plan),
+					OwnAhead: int(r.Own), OwnBusy: int(held.Own), OwnSlots: s.Plans.Of(held.Plan).Slots,
 				}
 				start := line.Start(s.Now(), took)
 				g.EstimatedStartAt, g.EstimatedFinishAt = &start, new(start.Add(took))
@@ -126,17 +125,6 @@ func (s *Service) foretell(ctx context.Context, tasks []db.AiTask, at map[uuid.U
 	}
 
 	return nil
-}
-
-// slotsOf is how many generations of a user may be in progress. Who is on a plan that is no more
-// has the default one's.
-func (s *Service) slotsOf(plan string) int {
-	p, ok := s.Plans.Find(plan)
-	if !ok {
-		p, _ = s.Plans.Find(catalogue.DefaultPlan)
-	}
-
-	return p.Slots
 }
 
 func (s *Service) image(ctx context.Context, r db.AiImage) (Image, error) {

@@ -20,12 +20,28 @@ type Plans struct {
 
 // Plan is what one plan allows.
 type Plan struct {
-	ID         string `json:"id"`
-	Slots      int    `json:"slots"`       // generations of one user in progress at a time
-	QueueDepth int    `json:"queue_depth"` // generations of one user waiting for a slot
+	ID         string   `json:"id"`
+	Slots      int      `json:"slots"`       // generations of one user in progress at a time
+	QueueDepth int      `json:"queue_depth"` // generations of one user waiting for a slot
+	Weight     int      `json:"weight"`      // turns of one user in a round of admission
+	MaxImages  int      `json:"max_images"`  // images of one generation
+	Models     []string `json:"models"`      // the ids it may use; empty: all
+	Rate       Rate     `json:"rate"`
 }
 
-// LoadPlans reads and checks the plans; nil data is the embedded ones.
+// Rate bounds how often a user may ask, over all keys and devices.
+type Rate struct {
+	Requests    int `json:"requests"`    // of any kind, in a minute
+	Submissions int `json:"submissions"` // of generations, in a minute
+}
+
+// Allows reports whether the plan may use a model.
+func (p Plan) Allows(model string) bool {
+	return len(p.Models) == 0 || slices.Contains(p.Models, model)
+}
+
+// LoadPlans reads and checks the plans; nil data is the embedded ones. The error lists every
+// mistake at once.
 func LoadPlans(data []byte) (*Plans, error) {
 	if data == nil {
 		data = embeddedPlans
@@ -39,8 +55,17 @@ func LoadPlans(data []byte) (*Plans, error) {
 	var errs []error
 
 	for i, plan := range p.Plans {
-		if plan.ID == "" || plan.Slots < 1 || plan.QueueDepth < 1 {
-			errs = append(errs, fmt.Errorf("plan %d (%q): id, slots and queue_depth are required", i, plan.ID))
+		if plan.ID == "" {
+			errs = append(errs, fmt.Errorf("plan %d: id is required", i))
+		}
+
+		for name, n := range map[string]int{
+			"slots": plan.Slots, "queue_depth": plan.QueueDepth, "weight": plan.Weight, "max_images": plan.MaxImages,
+			"rate.requests": plan.Rate.Requests, "rate.submissions": plan.Rate.Submissions,
+		} {
+			if n < 1 {
+				errs = append(errs, fmt.Errorf("plan %d (%q): %s must be at least 1", i, plan.ID, name))
+			}
 		}
 	}
 
@@ -63,4 +88,14 @@ func (p *Plans) Find(id string) (Plan, bool) {
 	}
 
 	return p.Plans[i], true
+}
+
+// Of returns the plan of that id, or the default one's where there is none of it any more.
+func (p *Plans) Of(id string) Plan {
+	plan, ok := p.Find(id)
+	if !ok {
+		plan, _ = p.Find(DefaultPlan)
+	}
+
+	return plan
 }
