@@ -72,7 +72,7 @@ func TestInput_ANewModelIsDataOnly(t *testing.T) {
 	c, err := catalogue.Load([]byte(`{"models":[{
 		"id": "banana", "name": "Banana", "description": "", "provider": "fal", "prompt_max": 100,
 		"aspect_ratios": ["1:1", "16:9"], "sides": {"min": 64, "max": 4096, "multiple_of": 1, "max_pixels": 9000000},
-		"qualities": [{"id": "standard", "steps": 1, "pixels": 1000000}], "output_formats": ["png"], "max_images": 1,
+		"qualities": [{"id": "standard", "steps": 1, "pixels": 1000000, "prices": [{"pixels": 1, "credits": 2}]}], "output_formats": ["png"], "max_images": 1,
 		"text": {"endpoint": "acme/banana", "input": {"text": "$prompt", "options": {"ratio": "$aspect_ratio", "seed": "$seed"}, "avoid": ["$negative_prompt"], "price": "5 $"}},
 		"image": {"endpoint": "acme/banana/edit", "strength": {"min": 0, "max": 1, "default": 0.5},
 			"input": {"text": "$prompt", "seed": "$seed", "image_urls": ["$reference_url"], "strength": "$strength"}}

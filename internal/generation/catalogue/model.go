@@ -49,6 +49,7 @@ type Quality struct {
 	ID     string `json:"id"`
 	Steps  int    `json:"steps"`  // inference steps
 	Pixels int    `json:"pixels"` // the size class an aspect ratio is scaled to: width × height
+	Prices []Tier `json:"prices"` // by size, the smallest first
 }
 
 // Resizes reports whether the form makes pictures of a size that is asked for; otherwise they have
@@ -126,6 +127,7 @@ func (m Model) check() error {
 
 	for _, q := range m.Qualities {
 		require(q.ID != "" && q.Steps > 0 && q.Pixels > 0, "a quality needs id, steps and pixels")
+		errs = append(errs, q.checkPrices())
 
 		for _, r := range m.AspectRatios {
 			w, h, err := m.size(r, q)

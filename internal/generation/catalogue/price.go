@@ -1,0 +1,69 @@
+package catalogue
+
+import "errors"
+
+// Tier is what one image costs up to a size. Whatever is larger than the last tier costs as much as
+// that.
+type Tier struct {
+	Pixels  int   `json:"pixels"`  // width × height, at most
+	Credits int64 `json:"credits"` // for each image
+}
+
+// Prices is what one image costs, in credits, by the model that makes it: the one that was asked for,
+// and those that the caller allows instead.
+type Prices map[string]int64
+
+// Most is the highest of the prices: what must be set aside for each image.
+func (p Prices) Most() int64 {
+	var most int64
+	for _, credits := range p {
+		most = max(most, credits)
+	}
+
+	return most
+}
+
+// Price is what a request costs that [Catalogue.Resolve] found good.
+func (c *Catalogue) Price(m Model, p Parameters) Prices {
+	prices := Prices{m.ID: m.price(p)}
+
+	for _, id := range p.FallbackModels {
+		other, _ := c.Find(id)
+		prices[id] = other.price(p)
+	}
+
+	return prices
+}
+
+// price is what one image of these parameters costs.
+func (m Model) price(p Parameters) int64 {
+	q, _ := m.quality(p.Quality)
+
+	var credits int64
+	for _, tier := range q.Prices {
+		if credits = tier.Credits; p.Width*p.Height <= tier.Pixels {
+			break
+		}
+	}
+
+	return credits
+}
+
+// checkPrices verifies that a larger picture has a price, and never a lower one.
+func (q Quality) checkPrices() error {
+	if len(q.Prices) == 0 {
+		return errors.New("prices are required")
+	}
+
+	var before Tier
+
+	for _, tier := range q.Prices {
+		if tier.Credits < 1 || tier.Pixels <= before.Pixels || tier.Credits < before.Credits {
+			return errors.New("prices must be at least 1 credit and rise with their pixels")
+		}
+
+		before = tier
+	}
+
+	return nil
+}
