@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -50,10 +47,7 @@ func Connect(rawURL string, poolSize int) (redis.UniversalClient, error) {
 	o.PoolTimeout = 4 * time.Second
 	o.ContextTimeoutEnabled = true // else a deadline of 50 ms waits for ReadTimeout
 
-	c := newClient(o)
-	c.AddHook(&dequeueHook{})
-
-	return c, nil
+	return newClient(o), nil
 }
 
 // reloadEvery is how soon a client hears that another node of a cluster has taken over. A master
@@ -196,61 +190,4 @@ func atLeast(version string, major, minor int) bool {
 	b, errB := strconv.Atoi(parts[1])
 
 	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
-}
-
-// dequeueHook slows asynq's servers down while Redis refuses them. asynq asks again at once
-// after an error: a Redis out of memory got 18,000 commands a second from one idle worker.
-type dequeueHook struct{ failures atomic.Int32 }
-
-// DialHook implements redis.Hook.
-func (h *dequeueHook) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
-
-// ProcessPipelineHook implements redis.Hook.
-func (h *dequeueHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-// ProcessHook implements redis.Hook.
-func (h *dequeueHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		err := next(ctx, cmd)
-		if !dequeues(cmd) {
-			return err
-		}
-
-		if err == nil || errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOSCRIPT") {
-			h.failures.Store(0)
-
-			return err
-		}
-
-		wait := 50 * time.Millisecond << min(h.failures.Add(1), 5)
-		wait += time.Duration(rand.Int64N(int64(wait))) //nolint:gosec // spreading load, not a secret
-
-		t := time.NewTimer(min(wait, 2*time.Second))
-		defer t.Stop()
-
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
-
-		return err
-	}
-}
-
-// dequeues recognises the script by which asynq's servers take a task: its keys are the pending
-// list, the pause mark, the active list and the leases of a queue.
-func dequeues(cmd redis.Cmder) bool {
-	args := cmd.Args()
-	if len(args) < 7 || (cmd.Name() != "evalsha" && cmd.Name() != "eval") {
-		return false
-	}
-
-	pending, _ := args[3].(string)
-	paused, _ := args[4].(string)
-
-	return strings.HasSuffix(pending, ":pending") && strings.HasSuffix(paused, ":paused")
 }

@@ -2,6 +2,7 @@ package asynqueue
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync/atomic"
@@ -13,12 +14,16 @@ import (
 // fetcher is the Redis client of one asynq server. Where asynq asks for one task, it takes as many
 // as the server has free slots, and gives asynq the others when it asks again, which it does at
 // once; and where asynq would ask an empty Redis again and again, it waits to be woken by a push.
-// A wake-up that is lost costs no more than the pause.
+// A wake-up that is lost costs no more than the pause. A queue that Redis refuses, as when the node
+// of a cluster that has it is away, is an empty one for a while: the others go on.
 //
 // asynq's processor asks from one goroutine, and nobody else does: but for the marked fields, all
 // belong to it.
 type fetcher struct {
 	redis.UniversalClient
+
+	log    *slog.Logger
+	seldom seldom
 
 	pipe   *pipe          // for all scripts but that one
 	queues map[string]int // of the server, with their weights
@@ -30,6 +35,8 @@ type fetcher struct {
 	empty  int       // queues that were found empty, one after the other
 	weight int       // of all queues
 
+	refused map[string]refusal // queues that could not be looked at the last time, by pending list
+
 	inHand atomic.Int64  // tasks given to asynq whose handlers have not returned: any goroutine
 	wakes  chan struct{} // capacity 1: one that comes while nobody waits is not lost
 	quit   chan struct{} // closed: no task any more
@@ -38,10 +45,16 @@ type fetcher struct {
 // fetched is a task that Redis gave away.
 type fetched struct{ name, msg string }
 
-func newFetcher(client redis.UniversalClient, p *pipe, g Group, slots int) *fetcher {
+// refusal is of a queue that could not be looked at.
+type refusal struct {
+	times int       // one after the other
+	until time.Time // it is left alone
+}
+
+func newFetcher(client redis.UniversalClient, p *pipe, g Group, slots int, log *slog.Logger) *fetcher {
 	f := &fetcher{
-		UniversalClient: client, pipe: p, queues: g.Queues, slots: slots, pause: slowPause,
-		wakes: make(chan struct{}, 1), quit: make(chan struct{}),
+		UniversalClient: client, pipe: p, queues: g.Queues, slots: slots, pause: slowPause, log: log,
+		refused: map[string]refusal{}, wakes: make(chan struct{}, 1), quit: make(chan struct{}),
 	}
 
 	if g.Latency {
@@ -114,20 +127,34 @@ func (f *fetcher) next(ctx context.Context, keys []string, args []any) (string, 
 	return task.msg, nil
 }
 
+// fetch fills the stock from one queue, or returns redis.Nil.
 func (f *fetcher) fetch(ctx context.Context, keys []string, args []any) error {
+	if time.Now().Before(f.refused[keys[0]].until) {
+		f.empty++
+
+		return redis.Nil
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
+	defer cancel()
+
 	reply, err := fetch.Run(ctx, f.UniversalClient, keys, append(args[:2:2], f.room(keys[0]))...).StringSlice()
-	if err == redis.Nil { //nolint:errorlint // go-redis returns the value itself
+	if err != nil && err != redis.Nil { //nolint:errorlint // go-redis returns the value itself
+		f.refuse(ctx, keys[0], err)
+		f.empty++
+
+		return redis.Nil
+	}
+
+	delete(f.refused, keys[0])
+
+	if err != nil {
 		f.empty++
 
 		return err
 	}
 
 	f.empty = 0
-
-	if err != nil {
-		return err
-	}
-
 	f.from, f.stock = keys[0], f.stock[:0]
 
 	for i := 0; i+1 < len(reply); i += 2 {
@@ -135,6 +162,23 @@ func (f *fetcher) fetch(ctx context.Context, keys []string, args []any) error {
 	}
 
 	return nil
+}
+
+// refuse leaves a queue alone for a tenth of a second and, while that does not help, for up to two
+// seconds. Told of an error, asynq would ask again at once: a Redis out of memory got 18,000
+// commands a second from one idle worker.
+func (f *fetcher) refuse(ctx context.Context, pending string, err error) {
+	r := f.refused[pending]
+	r.times++
+
+	wait := 50 * time.Millisecond << min(r.times, 5)
+	wait += rand.N(wait) //nolint:gosec // spreading load, not a secret
+	r.until = time.Now().Add(min(wait, 2*time.Second))
+	f.refused[pending] = r
+
+	if unsaid, ok := f.seldom.allow(); ok {
+		f.log.WarnContext(ctx, "queue was not looked at", slog.String("queue", queueOf(pending)), slog.Any("error", err), slog.Int("unsaid", unsaid))
+	}
 }
 
 // room is how many tasks of a queue may be taken: no more than can be begun at once, and of

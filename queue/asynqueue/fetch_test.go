@@ -3,6 +3,7 @@ package asynqueue
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -28,11 +29,17 @@ type fetching struct {
 func newFetching(t *testing.T, g Group, slots int) *fetching {
 	t.Helper()
 
-	client, err := Connect(devtest.Redis(t), 0)
+	return newFetchingFrom(t, devtest.Redis(t), g, slots)
+}
+
+func newFetchingFrom(t *testing.T, url string, g Group, slots int) *fetching {
+	t.Helper()
+
+	client, err := Connect(url, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 
-	f := newFetcher(client, &pipe{UniversalClient: client}, g, slots)
+	f := newFetcher(client, &pipe{UniversalClient: client}, g, slots, slog.New(slog.DiscardHandler))
 	f.pause = never
 
 	return &fetching{t: t, client: client, pusher: NewPusher(client), fetcher: f}
@@ -173,6 +180,75 @@ func TestFetcher_LostWakeUp(t *testing.T) {
 
 	name := f.push("a")
 	require.Contains(t, f.ask("a"), name)
+}
+
+// TestFetcher_OneQueueRefused has Redis fail for one queue of a group: asynq, which gives up a round
+// at the first error, hears of none. The queue is left alone for a while, and is there again when
+// it is well.
+func TestFetcher_OneQueueRefused(t *testing.T) {
+	t.Parallel()
+
+	f := newFetching(t, group(map[string]int{"bad": 1, "good": 1}), 4)
+	f.pause = time.Millisecond
+	bad := queueKey("bad", "pending")
+	require.NoError(t, f.client.Set(t.Context(), bad, "not a list", 0).Err())
+
+	for range 3 {
+		name := f.push("good")
+		require.Empty(t, f.ask("bad"))
+		require.Contains(t, f.ask("good"), name)
+		f.returned()
+
+		f.refused[bad] = refusal{f.refused[bad].times, time.Now().Add(time.Hour)}
+	}
+
+	require.Equal(t, 1, f.refused[bad].times, "left alone in the other rounds")
+
+	require.NoError(t, f.client.Del(t.Context(), bad).Err())
+
+	name := f.push("bad")
+	require.Empty(t, f.ask("bad"))
+
+	f.refused[bad] = refusal{f.refused[bad].times, time.Now()}
+	require.Contains(t, f.ask("bad"), name)
+	require.Empty(t, f.refused)
+}
+
+// TestFetcher_RefusedMoreAndMoreSeldom, up to every second or two.
+func TestFetcher_RefusedMoreAndMoreSeldom(t *testing.T) {
+	t.Parallel()
+
+	f := newFetching(t, group(map[string]int{"a": 1}), 1)
+
+	for times := range 40 {
+		f.refuse(t.Context(), "a", redis.ErrClosed)
+
+		left := time.Until(f.refused["a"].until)
+		require.LessOrEqual(t, left, 2*time.Second)
+
+		if times >= 5 {
+			require.Greater(t, left, 1500*time.Millisecond)
+		}
+	}
+}
+
+// TestFetcher_SilentQueue costs the other queues one read of Redis, and not its retries too.
+func TestFetcher_SilentQueue(t *testing.T) {
+	t.Parallel()
+
+	own := devtest.OwnRedis(t)
+	f := newFetchingFrom(t, own.URL, group(map[string]int{"a": 1}), 1)
+	require.Empty(t, f.ask("a"))
+	f.pause = time.Millisecond
+
+	own.Pause()
+	defer own.Continue()
+
+	began := time.Now()
+
+	require.Empty(t, f.ask("a"))
+	require.Less(t, time.Since(began), 2*fetchWithin)
+	require.Equal(t, 1, f.refused[queueKey("a", "pending")].times)
 }
 
 // TestFetcher_GivesBack what asynq did not ask for before it stopped.

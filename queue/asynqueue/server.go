@@ -22,7 +22,8 @@ const (
 	quickPause = 50 * time.Millisecond  // of latency groups
 	slowPause  = 200 * time.Millisecond // of all others
 
-	fetchMost   = 100         // tasks in one reply
+	fetchMost   = 100 // tasks in one reply
+	fetchWithin = 3 * time.Second
 	maxQueues   = 6           // per server: each look asks one after the other
 	askRedis    = time.Second // between looks at a Redis that does not answer
 	checkWithin = 5 * time.Second
@@ -141,7 +142,7 @@ func (s *Server) add(g Group) {
 }
 
 func (s *Server) newMember(g Group, concurrency int, slots chan struct{}) member {
-	f := newFetcher(s.client, s.pipe, g, concurrency)
+	f := newFetcher(s.client, s.pipe, g, concurrency, s.log)
 
 	return member{
 		server: asynq.NewServerFromRedisClient(f, asynq.Config{
