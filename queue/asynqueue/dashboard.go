@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/hibiken/asynqmon"
 	"github.com/redis/go-redis/v9"
 
@@ -33,7 +32,6 @@ func Dashboard(o DashboardOptions) http.Handler {
 	d := &dashboard{
 		DashboardOptions: o,
 		pusher:           NewPusher(o.Client),
-		inspector:        asynq.NewInspectorFromRedisClient(o.Client),
 		// Never closed: asynqmon would close our client.
 		pages: asynqmon.New(asynqmon.Options{
 			RootPath:     o.Prefix,
@@ -50,9 +48,8 @@ func Dashboard(o DashboardOptions) http.Handler {
 type dashboard struct {
 	DashboardOptions
 
-	pusher    *Pusher
-	inspector *asynq.Inspector
-	pages     http.Handler
+	pusher *Pusher
+	pages  http.Handler
 }
 
 // ServeHTTP lets looks through to asynqmon; nothing else gets there.
