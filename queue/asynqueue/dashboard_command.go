@@ -243,6 +243,8 @@ func (d *dashboard) change(ctx context.Context, p press, verb string, names []st
 		}
 	}
 
+	var over []durable.Task
+
 	for id, t := range tasks {
 		job, ours := before[id]
 
@@ -252,24 +254,20 @@ func (d *dashboard) change(ctx context.Context, p press, verb string, names []st
 			continue
 		}
 
-		if err := d.show(ctx, t, job, verb); err != nil {
-			return nil, nil, err
-		}
-
 		done = append(done, t.Name())
+
+		// A redriven job gets a new task; of one that still lives, the worker that has it, or gets
+		// it, answers for the task.
+		if verb == "run" || !ours || job.State == "dead" {
+			over = append(over, t)
+		}
+	}
+
+	if err := d.pusher.forgetAll(ctx, over); err != nil {
+		return nil, nil, err
 	}
 
 	return done, failed, nil
-}
-
-// show has asynq agree with what was done to a job that was as given; the zero job is none. A
-// redriven job gets a new task.
-func (d *dashboard) show(ctx context.Context, t durable.Task, before durable.Info, verb string) error {
-	if before.State != "" && before.State != "dead" && verb != "run" {
-		return nil // the worker that has it, or gets it, answers for the task
-	}
-
-	return d.pusher.Forget(ctx, t)
 }
 
 func notNil(names []string) []string { return append([]string{}, names...) }

@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
@@ -39,11 +41,7 @@ func newDashboardTimed(t *testing.T, timing durable.Timing) *dashboard {
 	t.Helper()
 
 	s := setup(t, devtest.Redis(t), timing)
-	s.background(s.queue.Maintain)
-	// A Redis that is empty is one that lost everything, until the first pass has said otherwise.
-	s.eventually(10*time.Second, func() bool {
-		return s.client.HExists(context.Background(), "durable:{tests}:mark", "whole").Val()
-	})
+	s.maintain()
 
 	cron, err := durable.NewCron(s.queue, queue.Schedule{
 		Name: "chore", Spec: "0 3 * * *", CatchUp: time.Hour, Args: func(time.Time) queue.Args { return probe{} },
@@ -244,6 +242,47 @@ func TestDashboard_Bulk(t *testing.T) {
 	d.gone(time.Second, first)
 	d.gone(time.Second, second)
 	require.Equal(t, []string{"ada retry 1", "ada retry 1", "ada cancel 2", "ada cancel 2"}, d.audited())
+}
+
+// TestDashboard_DeletesManyLeftovers that are no jobs any more, in few round trips.
+func TestDashboard_DeletesManyLeftovers(t *testing.T) {
+	t.Parallel()
+
+	d := newDashboard(t)
+
+	const many = 1000
+	for range many {
+		require.NoError(t, d.pusher.Push(t.Context(), push(uuid.New(), 1, time.Hour)))
+	}
+
+	trips := &tripHook{}
+	d.client.AddHook(trips)
+
+	answer := d.press(http.MethodDelete, "/queues/tests/scheduled_tasks:delete_all", "")
+	require.Equal(t, map[string]any{"deleted": float64(many)}, answer)
+	require.Empty(t, d.counts())
+	require.Less(t, trips.n.Load(), int64(many/10))
+}
+
+// tripHook counts round trips.
+type tripHook struct{ n atomic.Int64 }
+
+func (h *tripHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *tripHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		h.n.Add(1)
+
+		return next(ctx, cmd)
+	}
+}
+
+func (h *tripHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h.n.Add(1)
+
+		return next(ctx, cmds)
+	}
 }
 
 func TestDashboard_PauseOutlivesRedis(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -67,16 +68,36 @@ return redis.call("DEL", KEYS[1])`)
 
 // Forget implements [durable.Pusher].
 func (p *Pusher) Forget(ctx context.Context, t durable.Task) error {
-	keys := []string{
-		taskKey(t), queueKey(t.Queue, "active"), queueKey(t.Queue, "lease"),
-		queueKey(t.Queue, "retry"), queueKey(t.Queue, "scheduled"), queueKey(t.Queue, "archived"),
-	}
-
-	if err := forget.Run(ctx, p.client, keys, t.Name()).Err(); err != nil {
+	if err := forget.Run(ctx, p.client, forgetKeys(t), t.Name()).Err(); err != nil {
 		return fmt.Errorf("forget task: %w", err)
 	}
 
 	return nil
+}
+
+// forgetAll is Forget for many, a few hundred in each round trip.
+func (p *Pusher) forgetAll(ctx context.Context, tasks []durable.Task) error {
+	for batch := range slices.Chunk(tasks, pipeMost) {
+		_, err := p.client.Pipelined(ctx, func(line redis.Pipeliner) error {
+			for _, t := range batch {
+				forget.Eval(ctx, line, forgetKeys(t), t.Name()) // by its text: Redis may not have it yet
+			}
+
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("forget tasks: %w", err)
+		}
+	}
+
+	return nil
+}
+
+func forgetKeys(t durable.Task) []string {
+	return []string{
+		taskKey(t), queueKey(t.Queue, "active"), queueKey(t.Queue, "lease"),
+		queueKey(t.Queue, "retry"), queueKey(t.Queue, "scheduled"), queueKey(t.Queue, "archived"),
+	}
 }
 
 // Active implements [durable.Pusher]. Tasks that are not ours are left out.
