@@ -124,7 +124,7 @@ func (l *Ledger) openTask(ctx context.Context, tx pgx.Tx, taskID uuid.UUID) (*bo
 	return b, &hold{CreditHold: row, allocations: allocations}, nil
 }
 
-func (b *book) booked(ctx context.Context, key string) (bool, error) {
+func (b *book) isBooked(ctx context.Context, key string) (bool, error) {
 	done, err := b.db.Booked(ctx, b.tx, key)
 	if err != nil {
 		return false, fmt.Errorf("look for entry %s: %w", key, err)
@@ -262,6 +262,8 @@ func (b *book) close(ctx context.Context, follows entry) error {
 	if err := b.db.Book(ctx, b.tx, *p); err != nil {
 		return fmt.Errorf("book %s: %w", follows.key, err)
 	}
+
+	b.count()
 
 	return nil
 }

@@ -35,7 +35,7 @@ func (l *Ledger) ClawBack(ctx context.Context, tx pgx.Tx, c ClawBack) error {
 	}
 
 	e := entry{kind: KindClaw, key: "clawback:" + c.Event, reason: c.Reason}
-	if done, err := b.booked(ctx, e.key); err != nil || done {
+	if done, err := b.isBooked(ctx, e.key); err != nil || done {
 		return err
 	}
 
@@ -80,7 +80,7 @@ type Refund struct {
 
 // Refund gives credits back that a generation captured, as a grant that lasts at least as long as
 // what was spent, and 72 hours at least. The same request again changes nothing. It reports whether
-// it did something. Errors: [ErrNoHold], [ErrExceeds].
+// it did something. Errors: [ErrNoHold], [ErrExceeds], [ErrMismatch].
 func (l *Ledger) Refund(ctx context.Context, tx pgx.Tx, r Refund) (bool, error) {
 	b, h, err := l.openTask(ctx, tx, r.TaskID)
 	if err != nil {
@@ -88,8 +88,16 @@ func (l *Ledger) Refund(ctx context.Context, tx pgx.Tx, r Refund) (bool, error) 
 	}
 
 	e := entry{kind: KindRefund, source: string(SourceRefund), key: "refund:" + r.Request, taskID: r.TaskID, actor: r.Actor, reason: r.Reason}
-	if done, err := b.booked(ctx, e.key); err != nil || done {
-		return false, err
+	earlier, err := l.db.EntryByKey(ctx, tx, e.key)
+
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+	case err != nil:
+		return false, fmt.Errorf("look for entry %s: %w", e.key, err)
+	case earlier.TaskID == nil || *earlier.TaskID != r.TaskID || earlier.AvailableChange != r.Credits:
+		return false, fmt.Errorf("refund %s: %w", r.Request, ErrMismatch)
+	default:
+		return false, nil
 	}
 
 	if r.Credits <= 0 || r.Credits > h.Captured-h.Refunded {

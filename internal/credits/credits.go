@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"imagerun/internal/clock"
 	"imagerun/internal/credits/db"
@@ -35,6 +36,8 @@ var (
 	ErrExceeds = errors.New("more than there is")
 	// ErrMismatch says that a key was used before, for something else.
 	ErrMismatch = errors.New("the key was used for something else")
+	// ErrNotBooked says that there is no entry of a business key.
+	ErrNotBooked = errors.New("it was not booked")
 )
 
 // ShortfallError says how many credits are wanted and how many there are. It is an [ErrInsufficient].
@@ -70,11 +73,12 @@ type Options struct {
 type Ledger struct {
 	Options
 
-	db *db.Queries
+	db     *db.Queries
+	booked *prometheus.CounterVec
 }
 
 // New returns a ledger. It dials nothing and starts nothing.
-func New(o Options) *Ledger { return &Ledger{Options: o, db: db.New()} }
+func New(o Options) *Ledger { return &Ledger{Options: o, db: db.New(), booked: newBooked()} }
 
 // Subject returns the name under which the ledger knows a user, giving them one at first.
 func (l *Ledger) Subject(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (uuid.UUID, error) {

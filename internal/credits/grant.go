@@ -126,7 +126,7 @@ func (l *Ledger) Signup(ctx context.Context, tx pgx.Tx, subject uuid.UUID, verif
 	}
 
 	reference := "signup:" + subject.String()
-	if had, err := b.booked(ctx, "grant:"+reference); err != nil || had {
+	if had, err := b.isBooked(ctx, "grant:"+reference); err != nil || had {
 		return false, err // another address of the same account
 	}
 

@@ -120,7 +120,7 @@ func (l *Ledger) Capture(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, image
 	}
 
 	e := entry{kind: KindCapture, key: fmt.Sprintf("capture:%s:%d", taskID, image), taskID: taskID, image: image}
-	if done, err := b.booked(ctx, e.key); err != nil || done {
+	if done, err := b.isBooked(ctx, e.key); err != nil || done {
 		return err
 	}
 

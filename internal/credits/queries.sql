@@ -142,3 +142,22 @@ select t.*, coalesce(t.available - p.available, t.available)::bigint as availabl
     coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
 from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
 where t.task_id = @task_id order by t.sequence;
+
+-- name: EntryByKey :one
+select t.*, coalesce(t.available - p.available, t.available)::bigint as available_change,
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+where t.business_key = @business_key;
+
+-- name: HoldUse :one
+select h.*, b.user_id from credit_hold h left join billing_subject b on b.subject = h.subject where h.task_id = @task_id;
+
+-- name: HoldsLate :one
+-- For the gauges. The index of open holds has what is due in front.
+select count(*) as holds, coalesce(min(auto_refund_at), sqlc.arg(now))::timestamptz as first from credit_hold
+where closed_at is null and auto_refund_at <= sqlc.arg(now)::timestamptz;
+
+-- name: Owed :one
+-- What we owe to everybody together, and they to us: one row of each who ever had credits.
+select coalesce(sum(available), 0)::bigint as available, coalesce(sum(held), 0)::bigint as held, coalesce(sum(debt), 0)::bigint as debt
+from user_credit;

@@ -46,6 +46,11 @@ const (
 	ReasonOther           Reason = "other"
 )
 
+// OperatorReasons are those that a person may give; the others are a payment provider's.
+func OperatorReasons() []Reason {
+	return []Reason{ReasonQuality, ReasonNotDelivered, ReasonMistake, ReasonGoodwill, ReasonOther}
+}
+
 // Change is what an entry did to a balance, each part with its sign.
 type Change Balance
 
@@ -182,6 +187,53 @@ func (l *Ledger) EntriesOf(ctx context.Context, tx db.DBTX, taskID uuid.UUID) ([
 	}
 
 	return list, nil
+}
+
+// Booked returns the entry of a business key. Errors: [ErrNotBooked].
+func (l *Ledger) Booked(ctx context.Context, tx db.DBTX, key string) (Entry, error) {
+	row, err := l.db.EntryByKey(ctx, tx, key)
+
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Entry{}, fmt.Errorf("%s: %w", key, ErrNotBooked)
+	case err != nil:
+		return Entry{}, fmt.Errorf("read entry %s: %w", key, err)
+	}
+
+	return read(db.EntriesReadRow(row)), nil
+}
+
+// Use is what a generation set aside, and what became of it.
+type Use struct {
+	UserID       uuid.UUID // whose credits; uuid.Nil: the account is erased
+	Amount       int64
+	Captured     int64
+	Released     int64
+	Refunded     int64 // given back of what was captured
+	AutoRefundAt time.Time
+	ClosedAt     *time.Time // nil: it has not ended
+}
+
+// Use returns what a generation costs. Errors: [ErrNoHold].
+func (l *Ledger) Use(ctx context.Context, tx db.DBTX, taskID uuid.UUID) (Use, error) {
+	h, err := l.db.HoldUse(ctx, tx, taskID)
+
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Use{}, fmt.Errorf("generation %s: %w", taskID, ErrNoHold)
+	case err != nil:
+		return Use{}, fmt.Errorf("read hold of %s: %w", taskID, err)
+	}
+
+	u := Use{
+		Amount: h.Amount, Captured: h.Captured, Released: h.Released, Refunded: h.Refunded,
+		AutoRefundAt: h.AutoRefundAt, ClosedAt: h.ClosedAt,
+	}
+	if h.UserID != nil {
+		u.UserID = *h.UserID
+	}
+
+	return u, nil
 }
 
 func read(r db.EntriesReadRow) Entry {

@@ -171,6 +171,9 @@ func TestStory(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, did)
 
+		_, err = refund("1", 2)
+		require.ErrorIs(t, err, credits.ErrMismatch)
+
 		_, err = refund("2", 2)
 		require.ErrorIs(t, err, credits.ErrExceeds)
 		b.has(t, credits.Balance{Available: 9})
@@ -180,6 +183,28 @@ func TestStory(t *testing.T) {
 		require.Equal(t, "+3 Given back by our support for a generation.", line(of[len(of)-1]))
 		require.Equal(t, credits.ReasonQuality, of[len(of)-1].Reason)
 		require.Equal(t, "ada", of[len(of)-1].Actor)
+
+		booked, err := b.Booked(b.ctx, b.pool, "refund:1")
+		require.NoError(t, err)
+		require.Equal(t, of[len(of)-1], booked)
+
+		_, err = b.Booked(b.ctx, b.pool, "refund:2")
+		require.ErrorIs(t, err, credits.ErrNotBooked)
+
+		use, err := b.Use(b.ctx, b.pool, task)
+		require.NoError(t, err)
+		require.NotNil(t, use.ClosedAt)
+		require.Equal(t, credits.Use{
+			UserID: b.user, Amount: 4, Captured: 4, Refunded: 3, AutoRefundAt: use.AutoRefundAt, ClosedAt: use.ClosedAt,
+		}, use)
+
+		require.NoError(t, b.tx(func(tx pgx.Tx) error { return b.Forget(b.ctx, tx, b.user) }))
+		use, err = b.Use(b.ctx, b.pool, task)
+		require.NoError(t, err)
+		require.Equal(t, uuid.Nil, use.UserID)
+
+		_, err = b.Use(b.ctx, b.pool, uuid.New())
+		require.ErrorIs(t, err, credits.ErrNoHold)
 	})
 
 	t.Run("TheReaperFindsWhatIsOverdue", func(t *testing.T) {

@@ -441,6 +441,56 @@ func (q *Queries) EntriesRead(ctx context.Context, db DBTX, arg EntriesReadParam
 	return items, nil
 }
 
+const entryByKey = `-- name: EntryByKey :one
+select t.subject, t.sequence, t.kind, t.source, t.business_key, t.task_id, t.image_index, t.actor, t.reason, t.available, t.held, t.debt, t.created_at, coalesce(t.available - p.available, t.available)::bigint as available_change,
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+where t.business_key = $1
+`
+
+type EntryByKeyRow struct {
+	Subject         uuid.UUID
+	Sequence        int64
+	Kind            string
+	Source          *string
+	BusinessKey     string
+	TaskID          *uuid.UUID
+	ImageIndex      *int16
+	Actor           string
+	Reason          *string
+	Available       int64
+	Held            int64
+	Debt            int64
+	CreatedAt       time.Time
+	AvailableChange int64
+	HeldChange      int64
+	DebtChange      int64
+}
+
+func (q *Queries) EntryByKey(ctx context.Context, db DBTX, businessKey string) (EntryByKeyRow, error) {
+	row := db.QueryRow(ctx, entryByKey, businessKey)
+	var i EntryByKeyRow
+	err := row.Scan(
+		&i.Subject,
+		&i.Sequence,
+		&i.Kind,
+		&i.Source,
+		&i.BusinessKey,
+		&i.TaskID,
+		&i.ImageIndex,
+		&i.Actor,
+		&i.Reason,
+		&i.Available,
+		&i.Held,
+		&i.Debt,
+		&i.CreatedAt,
+		&i.AvailableChange,
+		&i.HeldChange,
+		&i.DebtChange,
+	)
+	return i, err
+}
+
 const grantByReference = `-- name: GrantByReference :one
 select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at from credit_grant where reference = $1
 `
@@ -700,6 +750,59 @@ func (q *Queries) HoldUpdate(ctx context.Context, db DBTX, arg HoldUpdateParams)
 	return err
 }
 
+const holdUse = `-- name: HoldUse :one
+select h.task_id, h.subject, h.amount, h.captured, h.released, h.refunded, h.auto_refund_at, h.created_at, h.closed_at, b.user_id from credit_hold h left join billing_subject b on b.subject = h.subject where h.task_id = $1
+`
+
+type HoldUseRow struct {
+	TaskID       uuid.UUID
+	Subject      uuid.UUID
+	Amount       int64
+	Captured     int64
+	Released     int64
+	Refunded     int64
+	AutoRefundAt time.Time
+	CreatedAt    time.Time
+	ClosedAt     *time.Time
+	UserID       *uuid.UUID
+}
+
+func (q *Queries) HoldUse(ctx context.Context, db DBTX, taskID uuid.UUID) (HoldUseRow, error) {
+	row := db.QueryRow(ctx, holdUse, taskID)
+	var i HoldUseRow
+	err := row.Scan(
+		&i.TaskID,
+		&i.Subject,
+		&i.Amount,
+		&i.Captured,
+		&i.Released,
+		&i.Refunded,
+		&i.AutoRefundAt,
+		&i.CreatedAt,
+		&i.ClosedAt,
+		&i.UserID,
+	)
+	return i, err
+}
+
+const holdsLate = `-- name: HoldsLate :one
+select count(*) as holds, coalesce(min(auto_refund_at), $1)::timestamptz as first from credit_hold
+where closed_at is null and auto_refund_at <= $1::timestamptz
+`
+
+type HoldsLateRow struct {
+	Holds int64
+	First time.Time
+}
+
+// For the gauges. The index of open holds has what is due in front.
+func (q *Queries) HoldsLate(ctx context.Context, db DBTX, now time.Time) (HoldsLateRow, error) {
+	row := db.QueryRow(ctx, holdsLate, now)
+	var i HoldsLateRow
+	err := row.Scan(&i.Holds, &i.First)
+	return i, err
+}
+
 const holdsOverdue = `-- name: HoldsOverdue :many
 select task_id from credit_hold where closed_at is null and auto_refund_at <= $1::timestamptz order by auto_refund_at limit $2
 `
@@ -727,6 +830,25 @@ func (q *Queries) HoldsOverdue(ctx context.Context, db DBTX, arg HoldsOverduePar
 		return nil, err
 	}
 	return items, nil
+}
+
+const owed = `-- name: Owed :one
+select coalesce(sum(available), 0)::bigint as available, coalesce(sum(held), 0)::bigint as held, coalesce(sum(debt), 0)::bigint as debt
+from user_credit
+`
+
+type OwedRow struct {
+	Available int64
+	Held      int64
+	Debt      int64
+}
+
+// What we owe to everybody together, and they to us: one row of each who ever had credits.
+func (q *Queries) Owed(ctx context.Context, db DBTX) (OwedRow, error) {
+	row := db.QueryRow(ctx, owed)
+	var i OwedRow
+	err := row.Scan(&i.Available, &i.Held, &i.Debt)
+	return i, err
 }
 
 const signupOnce = `-- name: SignupOnce :execrows

@@ -1,0 +1,127 @@
+package credits
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/credits/db"
+)
+
+func newBooked() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "imagerun_credits_booked_total",
+		Help: "Credits moved by entries that were committed, by the entry's kind and the source of its grant (empty: of several, or none).",
+	}, []string{"kind", "source"})
+}
+
+// Collectors are what the process registers. What is booked in a transaction without AfterCommit is
+// not counted.
+func (l *Ledger) Collectors() []prometheus.Collector { return []prometheus.Collector{l.booked} }
+
+// count has what is about to be committed counted once it is.
+func (b *book) count() {
+	tx, ok := b.tx.(interface{ AfterCommit(f func()) })
+	if !ok {
+		return
+	}
+
+	moved := map[int64]int64{} // by sequence; what comes in on one side of an entry is what moves
+	for i, sequence := range b.params.PostingSequences {
+		moved[sequence] += max(0, b.params.Amounts[i])
+	}
+
+	tx.AfterCommit(func() {
+		for i, sequence := range b.params.Sequences {
+			b.Ledger.booked.WithLabelValues(b.params.Kinds[i], b.params.Sources[i]).Add(float64(moved[sequence]))
+		}
+	})
+}
+
+var (
+	lateDesc = prometheus.NewDesc("imagerun_credit_holds_overdue",
+		"Holds that are open although their time is over.", nil, nil)
+	latestDesc = prometheus.NewDesc("imagerun_credit_hold_overdue_seconds",
+		"For how long the time of the most overdue hold has been over; zero: there is none.", nil, nil)
+	owedDesc = prometheus.NewDesc("imagerun_credits_outstanding",
+		"Credits of everybody together: available and held are owed to people, debt is owed by them. Minutes old.", []string{"part"}, nil)
+)
+
+// owedEvery is how long a sum over everybody is good enough.
+const owedEvery = 5 * time.Minute
+
+// collector asks Postgres when it is scraped.
+type collector struct {
+	pool *pgxpool.Pool
+	log  *slog.Logger
+	now  clock.Now
+	db   *db.Queries
+
+	mu     sync.Mutex
+	owed   db.OwedRow
+	owedAt time.Time
+}
+
+// TableCollector returns what the ledger comes to as metrics. One process, a scheduler, has them:
+// they are the same everywhere. While Postgres is away they are absent.
+func TableCollector(pool *pgxpool.Pool, log *slog.Logger, now clock.Now) prometheus.Collector {
+	return &collector{pool: pool, log: log, now: now, db: db.New()}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{lateDesc, latestDesc, owedDesc} {
+		descs <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+
+	now := c.now()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+
+	late, err := c.db.HoldsLate(ctx, c.pool, now)
+	if err != nil {
+		c.log.WarnContext(ctx, "overdue holds were not counted", slog.Any("error", err))
+	} else {
+		gauge(lateDesc, float64(late.Holds))
+		gauge(latestDesc, now.Sub(late.First).Seconds())
+	}
+
+	owed, err := c.outstanding(ctx, now)
+	if err != nil {
+		c.log.WarnContext(ctx, "outstanding credits were not added up", slog.Any("error", err))
+
+		return
+	}
+
+	gauge(owedDesc, float64(owed.Available), "available")
+	gauge(owedDesc, float64(owed.Held), "held")
+	gauge(owedDesc, float64(owed.Debt), "debt")
+}
+
+func (c *collector) outstanding(ctx context.Context, now time.Time) (db.OwedRow, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if !c.owedAt.IsZero() && now.Sub(c.owedAt) < owedEvery {
+		return c.owed, nil
+	}
+
+	row, err := c.db.Owed(ctx, c.pool)
+	if err == nil {
+		c.owed, c.owedAt = row, now
+	}
+
+	return row, err
+}
