@@ -72,6 +72,37 @@ begin
 end
 $$;
 
+CREATE TABLE auth."user" (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    "emailVerified" boolean NOT NULL,
+    image text,
+    "createdAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    "updatedAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    role text,
+    banned boolean,
+    "banReason" text,
+    "banExpires" timestamp with time zone
+);
+
+COMMENT ON TABLE auth."user" IS 'An account.';
+
+COMMENT ON COLUMN auth."user".name IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth."user".email IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth."user".image IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth."user".role IS 'erase: row with the account';
+
+COMMENT ON COLUMN auth."user"."banReason" IS 'erase: row with the account';
+
+CREATE FUNCTION public.verified_address_digest(who uuid) RETURNS bytea
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    RETURN (SELECT sha256(convert_to(lower(btrim(u.email)), 'UTF8'::name)) AS sha256 FROM auth."user" u WHERE ((u.id = verified_address_digest.who) AND u."emailVerified"));
+
 CREATE TABLE auth.account (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     "accountId" text NOT NULL,
@@ -136,32 +167,6 @@ COMMENT ON COLUMN auth.session."ipAddress" IS 'erase: row at sign-out or expiry,
 COMMENT ON COLUMN auth.session."userAgent" IS 'erase: row at sign-out or expiry, or with the account';
 
 COMMENT ON COLUMN auth.session."impersonatedBy" IS 'erase: row at sign-out or expiry, or with the account';
-
-CREATE TABLE auth."user" (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    name text NOT NULL,
-    email text NOT NULL,
-    "emailVerified" boolean NOT NULL,
-    image text,
-    "createdAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    "updatedAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    role text,
-    banned boolean,
-    "banReason" text,
-    "banExpires" timestamp with time zone
-);
-
-COMMENT ON TABLE auth."user" IS 'An account.';
-
-COMMENT ON COLUMN auth."user".name IS 'erase: row with the account';
-
-COMMENT ON COLUMN auth."user".email IS 'erase: row with the account';
-
-COMMENT ON COLUMN auth."user".image IS 'erase: row with the account';
-
-COMMENT ON COLUMN auth."user".role IS 'erase: row with the account';
-
-COMMENT ON COLUMN auth."user"."banReason" IS 'erase: row with the account';
 
 CREATE TABLE auth.verification (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -238,6 +243,7 @@ CREATE TABLE public.ai_task (
     provider_position integer,
     favourite_at timestamp with time zone,
     remix_of uuid,
+    prices jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT ai_task_check CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))),
     CONSTRAINT ai_task_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT ai_task_provider_position_check CHECK ((provider_position >= 0)),
@@ -275,6 +281,8 @@ COMMENT ON COLUMN public.ai_task.progress IS 'What the provider last said, 0 to 
 COMMENT ON COLUMN public.ai_task.provider_position IS 'How many are before it at the provider. Null: it said nothing.';
 
 COMMENT ON COLUMN public.ai_task.remix_of IS 'The generation that this one took its request from; an id, which goes with the row.';
+
+COMMENT ON COLUMN public.ai_task.prices IS 'erase: holds no personal value; row with the generation. What an image of it costs, in credits, by the model that makes it; empty: it was accepted when generations were free.';
 
 CREATE TABLE public.api_key (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -322,10 +330,13 @@ COMMENT ON COLUMN public.auth_mail.token IS 'erase: row when sent, 24 hours afte
 
 CREATE TABLE public.billing_subject (
     user_id uuid NOT NULL,
-    subject uuid NOT NULL
+    subject uuid NOT NULL,
+    welcomed_at timestamp with time zone
 );
 
 COMMENT ON TABLE public.billing_subject IS 'Whose money it is, under a random name. Deleting the row makes seven years of records nameless, and leaves them balanced.';
+
+COMMENT ON COLUMN public.billing_subject.welcomed_at IS 'When welcome credits were given, or found to have been given before; null: the address was not verified yet.';
 
 CREATE TABLE public.credit_claw (
     reference text NOT NULL,
@@ -1061,6 +1072,21 @@ GRANT USAGE ON SCHEMA public TO imagerun_auth;
 REVOKE ALL ON FUNCTION public.job_audit_purge(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth."user" TO imagerun_auth;
+
+GRANT SELECT(id) ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT("emailVerified") ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT(role) ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT(banned) ON TABLE auth."user" TO imagerun_app;
+
+GRANT SELECT("banExpires") ON TABLE auth."user" TO imagerun_app;
+
+REVOKE ALL ON FUNCTION public.verified_address_digest(who uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.verified_address_digest(who uuid) TO imagerun_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.account TO imagerun_auth;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth."rateLimit" TO imagerun_auth;
@@ -1078,18 +1104,6 @@ GRANT SELECT("createdAt") ON TABLE auth.session TO imagerun_app;
 GRANT SELECT("userId") ON TABLE auth.session TO imagerun_app;
 
 GRANT SELECT("impersonatedBy") ON TABLE auth.session TO imagerun_app;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth."user" TO imagerun_auth;
-
-GRANT SELECT(id) ON TABLE auth."user" TO imagerun_app;
-
-GRANT SELECT("emailVerified") ON TABLE auth."user" TO imagerun_app;
-
-GRANT SELECT(role) ON TABLE auth."user" TO imagerun_app;
-
-GRANT SELECT(banned) ON TABLE auth."user" TO imagerun_app;
-
-GRANT SELECT("banExpires") ON TABLE auth."user" TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.verification TO imagerun_auth;
 

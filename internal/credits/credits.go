@@ -67,6 +67,10 @@ type Options struct {
 	// SignupKeys make the marks by which an address that had its welcome credits is known. The first
 	// marks, all recognise. They are kept outside the database: with them, addresses can be guessed.
 	SignupKeys []redact.Secret
+	// Welcome is how many credits a verified address gets; zero: none.
+	Welcome int64
+	// WelcomeLife is how long they last; zero: for ever.
+	WelcomeLife time.Duration
 }
 
 // Ledger is the verbs. Safe for concurrent use.

@@ -35,7 +35,7 @@ func (l *Ledger) Hold(ctx context.Context, tx pgx.Tx, h Hold) (Balance, error) {
 		return Balance{}, fmt.Errorf("hold %d credits for %s: %w", h.Credits, h.TaskID, ErrExceeds)
 	}
 
-	c, err := l.db.BalanceLockUser(ctx, tx, h.UserID)
+	c, err := l.lockUser(ctx, tx, h.UserID)
 
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

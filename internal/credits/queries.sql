@@ -18,7 +18,7 @@ delete from billing_subject where user_id = @user_id;
 select * from user_credit where subject = @subject for update;
 
 -- name: BalanceLockUser :one
-select c.* from billing_subject b join user_credit c on c.subject = b.subject where b.user_id = @user_id for update of c;
+select sqlc.embed(c), (b.welcomed_at is not null)::boolean as welcomed from billing_subject b join user_credit c on c.subject = b.subject where b.user_id = @user_id for update of c;
 
 -- name: BalanceLockTask :one
 select c.* from credit_hold h join user_credit c on c.subject = h.subject where h.task_id = @task_id for update of c;
@@ -53,6 +53,9 @@ select distinct subject from (
 
 -- name: HoldFind :one
 select * from credit_hold where task_id = @task_id;
+
+-- name: HoldsRead :many
+select task_id, amount, captured, released, refunded, closed_at from credit_hold where task_id = any(@task_ids::uuid[]);
 
 -- name: HoldGrants :many
 select * from credit_grant where id in (select grant_id from credit_hold_allocation where task_id = @task_id);
@@ -122,6 +125,15 @@ with entry as (
 )
 update user_credit c set version = sqlc.arg(version), available = sqlc.arg(available), held = sqlc.arg(held), debt = sqlc.arg(debt)
 where c.subject = @subject;
+
+-- name: WelcomeDue :one
+-- No row: that was settled before. Without a digest there is no verified address yet.
+select verified_address_digest(one.user_id) as digest
+from (select sqlc.arg(user_id)::uuid as user_id) one left join billing_subject b on b.user_id = one.user_id
+where b.welcomed_at is null;
+
+-- name: WelcomeSettle :exec
+update billing_subject set welcomed_at = @at where user_id = @user_id;
 
 -- name: SignupOnce :execrows
 insert into signup_tombstone (address_mac) select sqlc.arg(address_mac)::bytea

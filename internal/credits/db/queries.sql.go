@@ -124,18 +124,24 @@ func (q *Queries) BalanceLockTask(ctx context.Context, db DBTX, taskID uuid.UUID
 }
 
 const balanceLockUser = `-- name: BalanceLockUser :one
-select c.subject, c.version, c.available, c.held, c.debt from billing_subject b join user_credit c on c.subject = b.subject where b.user_id = $1 for update of c
+select c.subject, c.version, c.available, c.held, c.debt, (b.welcomed_at is not null)::boolean as welcomed from billing_subject b join user_credit c on c.subject = b.subject where b.user_id = $1 for update of c
 `
 
-func (q *Queries) BalanceLockUser(ctx context.Context, db DBTX, userID uuid.UUID) (UserCredit, error) {
+type BalanceLockUserRow struct {
+	UserCredit UserCredit
+	Welcomed   bool
+}
+
+func (q *Queries) BalanceLockUser(ctx context.Context, db DBTX, userID uuid.UUID) (BalanceLockUserRow, error) {
 	row := db.QueryRow(ctx, balanceLockUser, userID)
-	var i UserCredit
+	var i BalanceLockUserRow
 	err := row.Scan(
-		&i.Subject,
-		&i.Version,
-		&i.Available,
-		&i.Held,
-		&i.Debt,
+		&i.UserCredit.Subject,
+		&i.UserCredit.Version,
+		&i.UserCredit.Available,
+		&i.UserCredit.Held,
+		&i.UserCredit.Debt,
+		&i.Welcomed,
 	)
 	return i, err
 }
@@ -832,6 +838,46 @@ func (q *Queries) HoldsOverdue(ctx context.Context, db DBTX, arg HoldsOverduePar
 	return items, nil
 }
 
+const holdsRead = `-- name: HoldsRead :many
+select task_id, amount, captured, released, refunded, closed_at from credit_hold where task_id = any($1::uuid[])
+`
+
+type HoldsReadRow struct {
+	TaskID   uuid.UUID
+	Amount   int64
+	Captured int64
+	Released int64
+	Refunded int64
+	ClosedAt *time.Time
+}
+
+func (q *Queries) HoldsRead(ctx context.Context, db DBTX, taskIds []uuid.UUID) ([]HoldsReadRow, error) {
+	rows, err := db.Query(ctx, holdsRead, taskIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HoldsReadRow
+	for rows.Next() {
+		var i HoldsReadRow
+		if err := rows.Scan(
+			&i.TaskID,
+			&i.Amount,
+			&i.Captured,
+			&i.Released,
+			&i.Refunded,
+			&i.ClosedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const owed = `-- name: Owed :one
 select coalesce(sum(available), 0)::bigint as available, coalesce(sum(held), 0)::bigint as held, coalesce(sum(debt), 0)::bigint as debt
 from user_credit
@@ -944,4 +990,32 @@ func (q *Queries) SubjectsDue(ctx context.Context, db DBTX, arg SubjectsDueParam
 		return nil, err
 	}
 	return items, nil
+}
+
+const welcomeDue = `-- name: WelcomeDue :one
+select verified_address_digest(one.user_id) as digest
+from (select $1::uuid as user_id) one left join billing_subject b on b.user_id = one.user_id
+where b.welcomed_at is null
+`
+
+// No row: that was settled before. Without a digest there is no verified address yet.
+func (q *Queries) WelcomeDue(ctx context.Context, db DBTX, userID uuid.UUID) ([]byte, error) {
+	row := db.QueryRow(ctx, welcomeDue, userID)
+	var digest []byte
+	err := row.Scan(&digest)
+	return digest, err
+}
+
+const welcomeSettle = `-- name: WelcomeSettle :exec
+update billing_subject set welcomed_at = $1 where user_id = $2
+`
+
+type WelcomeSettleParams struct {
+	At     *time.Time
+	UserID uuid.UUID
+}
+
+func (q *Queries) WelcomeSettle(ctx context.Context, db DBTX, arg WelcomeSettleParams) error {
+	_, err := db.Exec(ctx, welcomeSettle, arg.At, arg.UserID)
+	return err
 }

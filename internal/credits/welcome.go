@@ -1,0 +1,72 @@
+package credits
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/credits/db"
+	"imagerun/internal/redact"
+)
+
+// GiveWelcome gives a user the welcome credits, if there are any to give, their address is verified
+// and never had them, and reports whether it did. It may be asked any number of times; [Ledger.Hold]
+// asks too, so nobody is refused for want of credits that were theirs.
+func (l *Ledger) GiveWelcome(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (bool, error) {
+	if l.Welcome == 0 {
+		return false, nil
+	}
+
+	digest, err := l.db.WelcomeDue(ctx, tx, userID)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && len(digest) == 0 {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("look for welcome credits of user %s: %w", userID, err)
+	}
+
+	subject, err := l.Subject(ctx, tx, userID)
+	if err != nil {
+		return false, err
+	}
+
+	now := l.Now()
+
+	var until *time.Time
+	if l.WelcomeLife > 0 {
+		until = new(now.Add(l.WelcomeLife))
+	}
+
+	given, err := l.Signup(ctx, tx, subject, redact.NewPersonal(hex.EncodeToString(digest)), l.Welcome, until)
+	if err != nil {
+		return false, err
+	}
+
+	if err := l.db.WelcomeSettle(ctx, tx, db.WelcomeSettleParams{UserID: userID, At: &now}); err != nil {
+		return false, fmt.Errorf("settle welcome credits of user %s: %w", userID, err)
+	}
+
+	return given, nil
+}
+
+// lockUser locks a user's balance; whoever has welcome credits coming has them then. The error
+// [pgx.ErrNoRows] says that the user never had any credits.
+func (l *Ledger) lockUser(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (db.UserCredit, error) {
+	row, err := l.db.BalanceLockUser(ctx, tx, userID)
+	if row.Welcomed || l.Welcome == 0 || err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return row.UserCredit, err
+	}
+
+	if _, err := l.GiveWelcome(ctx, tx, userID); err != nil {
+		return db.UserCredit{}, err
+	}
+
+	// Given or not: somebody else may have given them meanwhile.
+	row, err = l.db.BalanceLockUser(ctx, tx, userID)
+
+	return row.UserCredit, err
+}

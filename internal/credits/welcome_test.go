@@ -1,0 +1,158 @@
+package credits_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/credits"
+	"imagerun/internal/credits/creditstest"
+	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/redact"
+)
+
+// newcomers is a ledger that welcomes, and people who sign up.
+type newcomers struct {
+	*bundle
+
+	accounts *pgxpool.Pool // as the owner of the database
+}
+
+func welcoming(t *testing.T) newcomers {
+	t.Helper()
+
+	app, _, owner := devtest.PostgresURLs(t)
+	b, err := newBundle(t.Context(), devtest.Pool(t, app))
+	require.NoError(t, err)
+
+	b.Ledger = credits.New(credits.Options{
+		Now: b.clock, SignupKeys: []redact.Secret{redact.NewSecret("a key")}, Welcome: 20, WelcomeLife: 24 * time.Hour,
+	})
+
+	return newcomers{b, devtest.Pool(t, owner)}
+}
+
+func (n newcomers) sign(t *testing.T, address string, verified bool) uuid.UUID {
+	t.Helper()
+
+	id := uuid.New()
+	n.account(t, `insert into auth."user" ("id", "name", "email", "emailVerified", "createdAt", "updatedAt") values ($1, '', $2, $3, now(), now())`,
+		id, address, verified)
+
+	return id
+}
+
+func (n newcomers) account(t *testing.T, sql string, args ...any) {
+	t.Helper()
+
+	_, err := n.accounts.Exec(t.Context(), sql, args...)
+	require.NoError(t, err)
+}
+
+func (n newcomers) welcome(t *testing.T, user uuid.UUID) bool {
+	t.Helper()
+
+	var given bool
+
+	require.NoError(t, n.tx(func(tx pgx.Tx) (err error) {
+		given, err = n.GiveWelcome(n.ctx, tx, user)
+
+		return err
+	}))
+
+	return given
+}
+
+func (n newcomers) available(t *testing.T, user uuid.UUID) int64 {
+	t.Helper()
+
+	have, err := n.Balance(n.ctx, n.pool, user)
+	require.NoError(t, err)
+
+	return have.Available
+}
+
+func TestWelcome(t *testing.T) {
+	t.Parallel()
+
+	t.Run("OnceForEachAddressForEver", func(t *testing.T) {
+		t.Parallel()
+
+		n := welcoming(t)
+		ann := n.sign(t, "ann@example.com", true)
+		require.True(t, n.welcome(t, ann))
+		require.False(t, n.welcome(t, ann))
+		require.EqualValues(t, 20, n.available(t, ann))
+
+		// The account goes, and comes again under the same address.
+		require.NoError(t, n.tx(func(tx pgx.Tx) error { return n.Forget(n.ctx, tx, ann) }))
+		again := n.sign(t, " ANN@example.com", true)
+		require.False(t, n.welcome(t, again))
+		require.Zero(t, n.available(t, again))
+		creditstest.Check(t, n.pool)
+	})
+
+	t.Run("NotBeforeTheAddressIsVerified", func(t *testing.T) {
+		t.Parallel()
+
+		n := welcoming(t)
+		ann := n.sign(t, "ann@example.com", false)
+		require.False(t, n.welcome(t, ann))
+		require.False(t, n.welcome(t, uuid.New()))
+
+		n.account(t, `update auth."user" set "emailVerified" = true where "id" = $1`, ann)
+		require.True(t, n.welcome(t, ann))
+	})
+
+	t.Run("ExpiresIfTheOperatorSaysSo", func(t *testing.T) {
+		t.Parallel()
+
+		n := welcoming(t)
+		ann := n.sign(t, "ann@example.com", true)
+		n.welcome(t, ann)
+		n.wait(24 * time.Hour)
+		require.Zero(t, n.available(t, ann))
+	})
+
+	t.Run("WhoeverSpendsFirstHasThem", func(t *testing.T) {
+		t.Parallel()
+
+		n := welcoming(t)
+		ann := n.sign(t, "ann@example.com", true)
+
+		var (
+			group sync.WaitGroup
+			held  = make([]error, 8)
+		)
+
+		for i := range held {
+			group.Go(func() {
+				held[i] = n.tx(func(tx pgx.Tx) error {
+					_, err := n.Hold(n.ctx, tx, credits.Hold{UserID: ann, TaskID: uuid.New(), Credits: 5, AutoRefundAt: n.clock().Add(time.Hour)})
+
+					return err
+				})
+			})
+		}
+
+		group.Wait()
+
+		var refused int
+
+		for _, err := range held {
+			if err != nil {
+				require.ErrorIs(t, err, credits.ErrInsufficient)
+
+				refused++
+			}
+		}
+
+		require.Equal(t, 4, refused, "twenty credits are four times five")
+		creditstest.Check(t, n.pool)
+	})
+}
