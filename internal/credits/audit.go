@@ -3,10 +3,14 @@ package credits
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/clock"
 )
 
 // Violation is an invariant that does not hold.
@@ -131,6 +135,24 @@ var checks = []check{
 		where {h} and h.closed_at is null and h.auto_refund_at < now() - interval '1 hour'`},
 }
 
+// Checked is one query of an audit that was made.
+type Checked struct {
+	Invariant string
+	N, Of     int // it is the n-th of so many
+	Found     int // violations; where there are more than twenty, twenty
+	Took      time.Duration
+}
+
+// Invariants returns their names, I1 to I17, in the order of an audit.
+func Invariants() []string {
+	list := make([]string, 0, len(checks))
+	for _, c := range checks {
+		list = append(list, c.invariant)
+	}
+
+	return slices.Compact(list)
+}
+
 // snapshots is what [Audit] needs of a pool.
 type snapshots interface {
 	BeginTx(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error)
@@ -139,51 +161,94 @@ type snapshots interface {
 // Audit looks for whatever breaks an invariant: in one subject's ledger, or with uuid.Nil in
 // everybody's. It reads one snapshot and locks nothing; over everybody it reads the whole ledger.
 func Audit(ctx context.Context, pool snapshots, subject uuid.UUID) ([]Violation, error) {
-	scope, arg := ".subject = $1", &subject
+	a := audit{scope: ".subject = $1", arg: &subject}
 	if subject == uuid.Nil {
-		scope, arg = "", nil
+		a = audit{}
 	}
 
-	var list []Violation
-
-	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if subject == uuid.Nil {
-			if _, err := tx.Exec(ctx, "set local statement_timeout = 0"); err != nil {
-				return fmt.Errorf("audit credits: %w", err)
-			}
-		}
-
+	err := a.snapshot(ctx, pool, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 
 		for _, c := range checks {
-			batch.Queue(scoped(c.query, scope)+fmt.Sprintf(" limit %d", found), arg).Query(func(rows pgx.Rows) error {
-				var (
-					whose *uuid.UUID
-					what  string
-				)
-
-				_, err := pgx.ForEachRow(rows, []any{&whose, &what}, func() error {
-					v := Violation{Invariant: c.invariant, What: what}
-					if whose != nil {
-						v.Subject = *whose
-					}
-
-					list = append(list, v)
-
-					return nil
-				})
-
-				return wrap(err, c.invariant)
-			})
+			batch.Queue(a.query(c), a.arg).Query(func(rows pgx.Rows) error { return a.take(c, rows) })
 		}
 
 		return tx.SendBatch(ctx, &batch).Close()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("audit credits: %w", err)
-	}
 
-	return list, nil
+	return a.list, err
+}
+
+// AuditAll is [Audit] of everybody's ledger, one query after the other, and tells of each.
+func AuditAll(ctx context.Context, pool snapshots, now clock.Now, tell func(Checked)) ([]Violation, error) {
+	var a audit
+
+	err := a.snapshot(ctx, pool, func(tx pgx.Tx) error {
+		for i, c := range checks {
+			before, begun := len(a.list), now()
+
+			rows, err := tx.Query(ctx, a.query(c), a.arg)
+			if err != nil {
+				return wrap(err, c.invariant)
+			}
+
+			if err := a.take(c, rows); err != nil {
+				return err
+			}
+
+			tell(Checked{c.invariant, i + 1, len(checks), len(a.list) - before, now().Sub(begun)})
+		}
+
+		return nil
+	})
+
+	return a.list, err
+}
+
+// audit is one at work.
+type audit struct {
+	scope string     // empty: everybody
+	arg   *uuid.UUID // nil: everybody
+	list  []Violation
+}
+
+// snapshot runs f in a transaction that sees one state and can change none.
+func (a *audit) snapshot(ctx context.Context, pool snapshots, f func(pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if a.arg == nil {
+			if _, err := tx.Exec(ctx, "set local statement_timeout = 0"); err != nil {
+				return err
+			}
+		}
+
+		return f(tx)
+	})
+
+	return wrap(err, "audit credits")
+}
+
+func (a *audit) query(c check) string {
+	return scoped(c.query, a.scope) + fmt.Sprintf(" limit %d", found)
+}
+
+func (a *audit) take(c check, rows pgx.Rows) error {
+	var (
+		whose *uuid.UUID
+		what  string
+	)
+
+	_, err := pgx.ForEachRow(rows, []any{&whose, &what}, func() error {
+		v := Violation{Invariant: c.invariant, What: what}
+		if whose != nil {
+			v.Subject = *whose
+		}
+
+		a.list = append(a.list, v)
+
+		return nil
+	})
+
+	return wrap(err, c.invariant)
 }
 
 // scoped fills in the limits: "{x}" becomes "x" and the scope, or what is true of all.

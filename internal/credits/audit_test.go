@@ -1,12 +1,15 @@
 package credits_test
 
 import (
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/clock"
 	"imagerun/internal/credits"
 	"imagerun/internal/devstack/devtest"
 )
@@ -85,6 +88,32 @@ func TestAudit_Finds(t *testing.T) {
 
 				require.Contains(t, got, c.invariant)
 			}
+
+			// Told one after the other, it says the same.
+			want, err := credits.Audit(t.Context(), b.pool, uuid.Nil)
+			require.NoError(t, err)
+
+			told := 0
+			violations, err := credits.AuditAll(t.Context(), b.pool, clock.System, func(done credits.Checked) { told += done.Found })
+			require.NoError(t, err)
+			require.Equal(t, want, violations)
+			require.Len(t, violations, told)
 		})
 	}
+}
+
+// Each of the invariants that the package promises is looked for.
+func TestInvariants(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+
+	var promised []string
+	for _, m := range regexp.MustCompile(`(?m)^//\t(I\d+) `).FindAllStringSubmatch(string(text), -1) {
+		promised = append(promised, m[1])
+	}
+
+	require.Len(t, promised, 17)
+	require.Equal(t, promised, credits.Invariants())
 }
