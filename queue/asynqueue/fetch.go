@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"imagerun/queue/internal/seldom"
 )
 
 // fetcher is the Redis client of one asynq server. Where asynq asks for one task, it takes as many
@@ -23,7 +25,7 @@ type fetcher struct {
 	redis.UniversalClient
 
 	log    *slog.Logger
-	seldom seldom
+	seldom seldom.Gate
 
 	pipe   *pipe          // for all scripts but that one
 	queues map[string]int // of the server, with their weights
@@ -176,7 +178,7 @@ func (f *fetcher) refuse(ctx context.Context, pending string, err error) {
 	r.until = time.Now().Add(min(wait, 2*time.Second))
 	f.refused[pending] = r
 
-	if unsaid, ok := f.seldom.allow(); ok {
+	if unsaid, ok := f.seldom.Allow(); ok {
 		f.log.WarnContext(ctx, "queue was not looked at", slog.String("queue", queueOf(pending)), slog.Any("error", err), slog.Int("unsaid", unsaid))
 	}
 }

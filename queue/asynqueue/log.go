@@ -4,38 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"imagerun/queue/internal/seldom"
 )
-
-// seldomEvery is how often one and the same trouble is told about.
-const seldomEvery = 30 * time.Second
-
-// seldom lets one call in half a minute through. The zero value lets the first.
-type seldom struct {
-	mu     sync.Mutex
-	next   time.Time
-	unsaid int
-}
-
-// allow reports whether to speak now, and how often that was refused since the last time.
-func (s *seldom) allow() (unsaid int, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	now := time.Now()
-	if now.Before(s.next) {
-		s.unsaid++
-
-		return 0, false
-	}
-
-	unsaid, s.unsaid, s.next = s.unsaid, 0, now.Add(seldomEvery)
-
-	return unsaid, true
-}
 
 // LogTo has go-redis say what it says to log, seldom, instead of writing to standard error at
 // will. It is for the whole program, so a program's main calls it, once.
@@ -45,7 +18,7 @@ func LogTo(log *slog.Logger) { redis.SetLogger(&redisLogger{log: log}) }
 // text would hold is left out.
 type redisLogger struct {
 	log    *slog.Logger
-	seldom seldom
+	seldom seldom.Gate
 }
 
 // Printf implements go-redis's interface for loggers.
@@ -58,7 +31,7 @@ func (l *redisLogger) Printf(ctx context.Context, format string, args ...any) {
 		}
 	}
 
-	unsaid, ok := l.seldom.allow()
+	unsaid, ok := l.seldom.Allow()
 	if !ok {
 		l.log.LogAttrs(ctx, slog.LevelDebug, "redis client said", attrs...)
 
@@ -72,7 +45,7 @@ func (l *redisLogger) Printf(ctx context.Context, format string, args ...any) {
 // Redis's errors.
 type logger struct {
 	log    *slog.Logger
-	seldom seldom
+	seldom seldom.Gate
 }
 
 func newLogger(log *slog.Logger) *logger { return &logger{log: log} }
@@ -86,7 +59,7 @@ func (l *logger) Info(args ...any) { l.Debug(args...) }
 func (l *logger) Warn(args ...any) { l.Debug(args...) }
 
 func (l *logger) Error(args ...any) {
-	unsaid, ok := l.seldom.allow()
+	unsaid, ok := l.seldom.Allow()
 	if !ok {
 		l.Debug(args...)
 

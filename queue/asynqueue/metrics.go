@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+
+	"imagerun/queue/internal/seldom"
 )
 
 const (
@@ -43,7 +45,7 @@ type collector struct {
 	log    *slog.Logger
 	descs  descs
 
-	seldom seldom
+	seldom seldom.Gate
 
 	mu      sync.Mutex
 	weights map[string]weight
@@ -156,7 +158,7 @@ func (c *collector) collect(ctx context.Context, queue string, out chan<- promet
 
 // warn says, seldom, what kept a queue from being measured.
 func (c *collector) warn(ctx context.Context, queue string, err error) {
-	if unsaid, ok := c.seldom.allow(); ok {
+	if unsaid, ok := c.seldom.Allow(); ok {
 		c.log.WarnContext(ctx, "queue was not measured", slog.String("queue", queue), slog.Any("error", err), slog.Int("unsaid", unsaid))
 	}
 }

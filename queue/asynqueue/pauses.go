@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"imagerun/queue/durable"
+	"imagerun/queue/internal/seldom"
 )
 
 // pausesEvery is how soon a pause set elsewhere, or lost by Redis, is applied.
@@ -20,7 +21,7 @@ type Pauses struct {
 	pusher *Pusher
 	admin  *durable.Admin
 	log    *slog.Logger
-	seldom seldom
+	seldom seldom.Gate
 }
 
 // NewPauses returns what keeps asynq's pauses as admin has them.
@@ -62,7 +63,7 @@ func (p *Pauses) Run(ctx context.Context) error {
 
 	for {
 		if err := p.once(ctx); err != nil && ctx.Err() == nil {
-			if unsaid, ok := p.seldom.allow(); ok {
+			if unsaid, ok := p.seldom.Allow(); ok {
 				p.log.WarnContext(ctx, "pauses were not applied", slog.Any("error", err), slog.Int("unsaid", unsaid))
 			}
 		}

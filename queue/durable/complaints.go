@@ -4,22 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"time"
-)
 
-// complainEvery is how often one and the same trouble is told about: the loops meet it again and
-// again until it ends.
-const complainEvery = 30 * time.Second
+	"imagerun/queue/internal/seldom"
+)
 
 // complaints remembers what was told when.
 type complaints struct {
 	mu   sync.Mutex
-	told map[string]*complaint
-}
-
-type complaint struct {
-	next   time.Time
-	unsaid int
+	told map[string]*seldom.Gate
 }
 
 // allow reports whether to tell of what now, and how often that was refused since the last time.
@@ -28,25 +20,14 @@ func (c *complaints) allow(what string) (unsaid int, ok bool) {
 	defer c.mu.Unlock()
 
 	if c.told == nil {
-		c.told = map[string]*complaint{}
+		c.told = map[string]*seldom.Gate{}
 	}
 
-	last := c.told[what]
-	if last == nil {
-		last = &complaint{}
-		c.told[what] = last
+	if c.told[what] == nil {
+		c.told[what] = &seldom.Gate{}
 	}
 
-	now := time.Now()
-	if now.Before(last.next) {
-		last.unsaid++
-
-		return 0, false
-	}
-
-	unsaid, last.unsaid, last.next = last.unsaid, 0, now.Add(complainEvery)
-
-	return unsaid, true
+	return c.told[what].Allow()
 }
 
 // complain logs, seldom, what a loop could not do, unless it is only being stopped.
