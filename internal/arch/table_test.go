@@ -54,6 +54,7 @@ var rows = []row{
 	{"internal/storage/sweep/...", list([]string{"internal/storage"}, jobs, foundation), "a sweep knows what a bucket is; the tables come to it as sources"},
 	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
 	{"internal/support", foundation, "support finds what a user names; what it shows is the domain's"},
+	{"internal/ratelimit", foundation, "ratelimit knows whom it counts by opaque ids, and nothing of plans"},
 	{"internal/idempotency", foundation, "idempotency knows nothing of what is made once"},
 	{"internal/credits", foundation, "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
@@ -66,14 +67,14 @@ var rows = []row{
 
 	{"internal/httpapi/...", list([]string{
 		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/generation", "internal/generation/archive", "internal/generation/catalogue", "internal/generation/hints",
-		"internal/idempotency", "internal/providers", "internal/storage", "internal/support", "internal/upload",
+		"internal/idempotency", "internal/providers", "internal/ratelimit", "internal/storage", "internal/support", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth"}, foundation), "ops shows what app registers with it"},
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/fault",
 		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/ops", "internal/picture", "internal/postgres",
-		"internal/providers/...", "internal/redact", "internal/storage/...", "internal/telemetry", "internal/upload",
+		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/storage/...", "internal/telemetry", "internal/upload",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},
 
@@ -103,8 +104,8 @@ var owners = []owner{
 	{"github.com/prometheus/", []string{"internal/telemetry", "internal/ops/...", "internal/app", "queue/asynqueue"}, "metrics.go", "metrics of a package are in its metrics.go"},
 	{
 		"github.com/redis/go-redis",
-		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/devstack", "internal/app", "internal/apptest", "cmd/imagerun/..."},
-		"", "Redis is a belt: jobs go by queue, hints by generation/hints",
+		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/ratelimit", "internal/devstack", "internal/app", "internal/apptest", "cmd/imagerun/..."},
+		"", "Redis is a belt: jobs go by queue, hints by generation/hints, counts by ratelimit",
 	},
 	{"github.com/HugoSmits86/nativewebp", []string{"internal/simulators/...", "*test"}, "", "we decode WebP and never make it"},
 	{"github.com/stretchr/testify", []string{"*test"}, "", "assertions are for tests"},

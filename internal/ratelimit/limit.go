@@ -1,0 +1,95 @@
+package ratelimit
+
+import "time"
+
+// Limit is how often somebody may do something.
+type Limit struct {
+	Policy string        // its name, from a closed list: callers see it, metrics have it as a label
+	Part   string        // of the subject that it counts, such as the id of a key; empty: the subject
+	Quota  int           // at least 1
+	Window time.Duration // within which the whole quota comes back; whole seconds
+}
+
+// every is the time in which one of the quota comes back. Rounded down, so that nobody who keeps
+// to the limit is refused.
+func (l Limit) every() time.Duration {
+	return max(l.Window/time.Duration(l.Quota), time.Microsecond).Truncate(time.Microsecond)
+}
+
+// span is the time in which all of it comes back: the window, but for rounding.
+func (l Limit) span() time.Duration { return l.every() * time.Duration(l.Quota) }
+
+// Standing is how far somebody is from a limit.
+type Standing struct {
+	Limit
+
+	Remaining int           // how often they may at once
+	Next      time.Duration // until it is one more; zero: it is the whole quota
+}
+
+// standing reads the one number that GCRA keeps: how long from now until nothing of the quota is
+// used any more.
+func (l Limit) standing(lead time.Duration) Standing {
+	free, s := l.span()-lead, Standing{Limit: l}
+	s.Remaining = int(free / l.every())
+
+	if lead > 0 {
+		s.Next = l.every() - free%l.every()
+	}
+
+	return s
+}
+
+// Decision is the answer to one question.
+type Decision struct {
+	Allowed   bool
+	Standings []Standing // one for each limit, in their order, after the decision
+}
+
+// Violated returns the limits that refused; none when it was allowed.
+func (d Decision) Violated() []Standing {
+	var violated []Standing
+
+	for _, s := range d.Standings {
+		if !d.Allowed && s.Remaining == 0 {
+			violated = append(violated, s)
+		}
+	}
+
+	return violated
+}
+
+// RetryAfter is how long until none of the limits would refuse; zero when it was allowed.
+func (d Decision) RetryAfter() time.Duration {
+	var wait time.Duration
+	for _, s := range d.Violated() {
+		wait = max(wait, s.Next)
+	}
+
+	return wait
+}
+
+// decide is the rule. Leads are as in standing; it returns those after the decision.
+func decide(limits []Limit, leads []time.Duration) (allowed bool, after []time.Duration) {
+	for i, l := range limits {
+		if leads[i]+l.every() > l.span() {
+			return false, leads
+		}
+	}
+
+	after = make([]time.Duration, len(leads))
+	for i, l := range limits {
+		after[i] = leads[i] + l.every()
+	}
+
+	return true, after
+}
+
+func decision(limits []Limit, allowed bool, leads []time.Duration) Decision {
+	d := Decision{Allowed: allowed, Standings: make([]Standing, len(limits))}
+	for i, l := range limits {
+		d.Standings[i] = l.standing(leads[i])
+	}
+
+	return d
+}

@@ -1,0 +1,166 @@
+package ratelimit
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"imagerun/internal/clock"
+)
+
+// Options of a [Limiter].
+type Options struct {
+	// Timeout is how long a question waits for Redis. Zero: 50 ms.
+	Timeout time.Duration
+	// CoolOff is how long Redis is left alone after it failed. Zero: 1 s.
+	CoolOff time.Duration
+	// Remembered is how many counts this process keeps for when Redis is away; beyond that, those
+	// not asked about for longest begin anew. Zero: 65,536, some 10 MiB.
+	Remembered int
+
+	Metrics *Metrics
+	Log     *slog.Logger
+	Now     clock.Now
+}
+
+// Limiter judges. It is safe for concurrent use.
+type Limiter struct {
+	redis redis.UniversalClient
+	local *local
+	o     Options
+
+	away atomic.Int64 // when Redis may be tried again, in microseconds of Unix time; zero: it answers
+}
+
+// New returns a limiter that counts in Redis. The client must obey the deadline of a context
+// (ContextTimeoutEnabled). New does not dial.
+func New(client redis.UniversalClient, o Options) *Limiter {
+	o.Timeout = cmp.Or(o.Timeout, 50*time.Millisecond)
+	o.CoolOff = cmp.Or(o.CoolOff, time.Second)
+	o.Remembered = cmp.Or(o.Remembered, 1<<16)
+
+	return &Limiter{redis: client, local: newLocal(o.Remembered), o: o}
+}
+
+// Allow judges one question of a subject, an opaque id, against all limits together, and uses up
+// one of each if it is allowed. It always answers.
+func (l *Limiter) Allow(ctx context.Context, subject string, limits ...Limit) Decision {
+	keys := make([]string, len(limits))
+	for i, limit := range limits {
+		keys[i] = key(subject, limit)
+	}
+
+	d, by := l.allow(ctx, keys, limits)
+	l.o.Metrics.checked(by, d)
+
+	return d
+}
+
+func (l *Limiter) allow(ctx context.Context, keys []string, limits []Limit) (d Decision, by string) {
+	if l.mayTry() {
+		allowed, leads, err := l.ask(ctx, keys, limits)
+		if err == nil {
+			l.answered()
+			l.local.remember(l.o.Now(), keys, leads)
+
+			return decision(limits, allowed, leads), byRedis
+		}
+
+		if ctx.Err() == nil { // a caller who left is not Redis's failure
+			l.failed(err)
+		}
+	}
+
+	allowed, leads := l.local.allow(l.o.Now(), keys, limits)
+
+	return decision(limits, allowed, leads), byProcess
+}
+
+// mayTry reports whether to ask Redis. While it is away that is one question in each cool-off.
+func (l *Limiter) mayTry() bool {
+	until := l.away.Load()
+	if until == 0 {
+		return true
+	}
+
+	now := l.o.Now()
+
+	return now.UnixMicro() >= until && l.away.CompareAndSwap(until, now.Add(l.o.CoolOff).UnixMicro())
+}
+
+func (l *Limiter) answered() {
+	if l.away.Swap(0) != 0 {
+		l.o.Log.Info("rate limits were counted in redis again")
+	}
+}
+
+func (l *Limiter) failed(err error) {
+	if l.away.Swap(l.o.Now().Add(l.o.CoolOff).UnixMicro()) == 0 {
+		l.o.Log.Warn("redis did not count rate limits, this process does", slog.Any("error", err))
+	}
+}
+
+// script is decide, for Redis. Each key has two arguments: the time in which one of the quota comes
+// back, and all of it. The clock is that of Redis, one for all processes; times are whole
+// microseconds, which a Lua number holds exactly until the year 2255. What another clock has
+// written counts for at most a window. It returns 1 or 0 and the leads after the decision.
+var script = redis.NewScript(`
+local time = redis.call("TIME")
+local now = time[1] * 1000000 + time[2]
+local leads, allowed = {}, 1
+
+for i, key in ipairs(KEYS) do
+  local every, span = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local lead = (tonumber(redis.call("GET", key)) or now) - now
+  leads[i] = math.min(math.max(lead, 0), span)
+  if leads[i] + every > span then allowed = 0 end
+end
+
+if allowed == 1 then
+  for i, key in ipairs(KEYS) do
+    leads[i] = leads[i] + tonumber(ARGV[2 * i - 1])
+    redis.call("SET", key, string.format("%.0f", now + leads[i]), "PX", math.ceil(leads[i] / 1000))
+  end
+end
+
+return {allowed, unpack(leads)}`)
+
+func (l *Limiter) ask(ctx context.Context, keys []string, limits []Limit) (allowed bool, leads []time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	defer cancel()
+
+	args := make([]any, 0, 2*len(limits))
+	for _, limit := range limits {
+		args = append(args, limit.every().Microseconds(), limit.span().Microseconds())
+	}
+
+	reply, err := script.Run(ctx, l.redis, keys, args...).Int64Slice()
+	if err != nil {
+		return false, nil, fmt.Errorf("ask redis for rate limits: %w", err)
+	}
+
+	if len(reply) != len(limits)+1 {
+		return false, nil, fmt.Errorf("ask redis for rate limits: %d numbers for %d limits", len(reply), len(limits))
+	}
+
+	for _, lead := range reply[1:] {
+		leads = append(leads, time.Duration(lead)*time.Microsecond)
+	}
+
+	return reply[0] == 1, leads, nil
+}
+
+// key names a count. All of a subject are on one node of a Cluster, because one script has them.
+func key(subject string, l Limit) string {
+	k := "imagerun:rate:{" + subject + "}:" + l.Policy
+	if l.Part != "" {
+		k += ":" + l.Part
+	}
+
+	return k
+}
