@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"imagerun/internal/ratelimit"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/telemetry"
 	"imagerun/queue"
@@ -40,6 +41,7 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 	collectors := append(q.Collectors(), q.TableCollector(),
 		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)),
 		sweep.Collector(pool, slog.New(slog.DiscardHandler)))
+	collectors = append(collectors, ratelimit.NewMetrics().Collectors()...)
 
 	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true}
 
