@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,14 +67,20 @@ func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOption
 	}
 
 	for i := 1; i < nodes; i++ {
-		if err := c.ask(ctx, i, "cluster", "meet", "127.0.0.1", c.port(0), c.buses[0]); err != nil {
+		if err := c.ask(ctx, i, "cluster", "meet", "127.0.0.1", c.Nodes[0].peerPort(), c.buses[0]); err != nil {
 			return c, err
 		}
 	}
 
-	if err := c.eachSays(ctx, "cluster_state:ok", "cluster_known_nodes:"+strconv.Itoa(nodes),
-		"cluster_slots_assigned:"+strconv.Itoa(clusterSlots)); err != nil {
-		return c, err
+	whole := []string{
+		"cluster_state:ok\r\n", "cluster_known_nodes:" + strconv.Itoa(nodes) + "\r\n",
+		"cluster_slots_assigned:" + strconv.Itoa(clusterSlots) + "\r\n",
+	}
+
+	for _, node := range c.Nodes {
+		if err := node.says(ctx, whole, "cluster", "info"); err != nil {
+			return c, err
+		}
 	}
 
 	for i := masters; i < nodes; i++ {
@@ -85,8 +90,8 @@ func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOption
 	}
 
 	var addrs []string
-	for i := range c.Nodes {
-		addrs = append(addrs, address(c.port(i)))
+	for _, node := range c.Nodes {
+		addrs = append(addrs, address(node.peerPort()))
 	}
 
 	c.URL = "redis+cluster://" + strings.Join(addrs, ",")
@@ -125,40 +130,12 @@ func (c *Cluster) add(ctx context.Context) error {
 	return nil
 }
 
-// port returns the one that node i goes by in the cluster.
-func (c *Cluster) port(i int) int {
-	if c.security != nil {
-		return c.Nodes[i].tlsPort
-	}
-
-	return c.Nodes[i].port
-}
-
 func (c *Cluster) ask(ctx context.Context, i int, command ...any) error {
 	client := c.Nodes[i].client()
 	defer client.Close()
 
 	if err := client.Do(ctx, command...).Err(); err != nil {
 		return fmt.Errorf("join redis cluster: %w", err)
-	}
-
-	return nil
-}
-
-// eachSays waits until every node's CLUSTER INFO has all lines.
-func (c *Cluster) eachSays(ctx context.Context, lines ...string) error {
-	for _, node := range c.Nodes {
-		client := node.client()
-		err := until(ctx, func() bool {
-			info, err := client.ClusterInfo(ctx).Result()
-
-			return err == nil && !slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(info, line+"\r\n") })
-		})
-		_ = client.Close()
-
-		if err != nil {
-			return fmt.Errorf("redis cluster is not whole: %w", err)
-		}
 	}
 
 	return nil
@@ -178,19 +155,7 @@ func (c *Cluster) replicate(ctx context.Context, i, master int) error {
 		return err
 	}
 
-	client = c.Nodes[i].client()
-	defer client.Close()
-
-	err = until(ctx, func() bool {
-		info, err := client.Info(ctx, "replication").Result()
-
-		return err == nil && strings.Contains(info, "master_link_status:up")
-	})
-	if err != nil {
-		return fmt.Errorf("redis replica has no master: %w", err)
-	}
-
-	return nil
+	return c.Nodes[i].replicated(ctx)
 }
 
 // Node returns the master, at the start, of key.

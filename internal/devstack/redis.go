@@ -160,6 +160,37 @@ func (r *Redis) client() *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: r.Addr, MaxRetries: -1, DialTimeout: time.Second, PoolSize: 1})
 }
 
+// peerPort is what the server goes by among its likes.
+func (r *Redis) peerPort() int {
+	if r.Security != nil {
+		return r.tlsPort
+	}
+
+	return r.port
+}
+
+// says waits until the answer to a command has all of these.
+func (r *Redis) says(ctx context.Context, parts []string, command ...any) error {
+	client := r.client()
+	defer client.Close()
+
+	err := until(ctx, func() bool {
+		answer, err := client.Do(ctx, command...).Text()
+
+		return err == nil && !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(answer, part) })
+	})
+	if err != nil {
+		return fmt.Errorf("redis does not say %s: %w", strings.Join(parts, ", "), err)
+	}
+
+	return nil
+}
+
+// replicated waits until a replica holds what its master does.
+func (r *Redis) replicated(ctx context.Context) error {
+	return r.says(ctx, []string{"master_link_status:up\r\n"}, "info", "replication")
+}
+
 // Restart ends the server and starts it again on the same port, with all it held (as if it
 // had persisted everything) or with nothing.
 func (r *Redis) Restart(ctx context.Context, keepData bool) error {

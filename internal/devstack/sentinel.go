@@ -47,7 +47,7 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 	for i := range 3 {
 		args := []string{"--repl-diskless-sync-delay", "0"}
 		if i > 0 {
-			args = append(args, "--replicaof", "127.0.0.1 "+strconv.Itoa(s.port(s.Servers[0])))
+			args = append(args, "--replicaof", "127.0.0.1 "+strconv.Itoa(s.Servers[0].peerPort()))
 		}
 
 		if s.security != nil {
@@ -62,8 +62,10 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 		s.Servers = append(s.Servers, server)
 	}
 
-	if err := s.replicated(ctx); err != nil {
-		return s, err
+	for _, server := range s.Servers[1:] {
+		if err := server.replicated(ctx); err != nil {
+			return s, err
+		}
 	}
 
 	var addrs []string
@@ -77,7 +79,7 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 		// A file of its own, which it rewrites.
 		file := filepath.Join(folder, "sentinel.conf")
 		text := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %[2]d 2\nsentinel down-after-milliseconds %[1]s 1000\n"+
-			"sentinel failover-timeout %[1]s 5000\n", SentinelMaster, s.port(s.Servers[0]))
+			"sentinel failover-timeout %[1]s 5000\n", SentinelMaster, s.Servers[0].peerPort())
 
 		args := []string{file, "--sentinel"}
 		if s.security != nil {
@@ -94,7 +96,7 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 		}
 
 		s.Watchers = append(s.Watchers, watcher)
-		addrs = append(addrs, address(s.port(watcher)))
+		addrs = append(addrs, address(watcher.peerPort()))
 	}
 
 	s.URL = "redis+sentinel://" + strings.Join(addrs, ",") + "/" + SentinelMaster
@@ -103,54 +105,14 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 			"&sentinel_user=" + s.security.User + "&sentinel_password=" + s.security.Password
 	}
 
-	return s, s.watched(ctx)
-}
-
-// port returns the one that a server goes by among the others.
-func (s *Sentinel) port(r *Redis) int {
-	if s.security != nil {
-		return r.tlsPort
-	}
-
-	return r.port
-}
-
-// replicated waits until both replicas hold what the master does.
-func (s *Sentinel) replicated(ctx context.Context) error {
-	for _, server := range s.Servers[1:] {
-		client := server.client()
-		err := until(ctx, func() bool {
-			info, err := client.Info(ctx, "replication").Result()
-
-			return err == nil && strings.Contains(info, "master_link_status:up")
-		})
-		_ = client.Close()
-
-		if err != nil {
-			return fmt.Errorf("redis replica has no master: %w", err)
-		}
-	}
-
-	return nil
-}
-
-// watched waits until the sentinels know of each other and of the replicas.
-func (s *Sentinel) watched(ctx context.Context) error {
+	// They know of each other and of the replicas.
 	for _, watcher := range s.Watchers {
-		client := watcher.client()
-		err := until(ctx, func() bool {
-			info, err := client.Info(ctx, "sentinel").Result()
-
-			return err == nil && strings.Contains(info, "status=ok") && strings.Contains(info, "slaves=2,sentinels=3")
-		})
-		_ = client.Close()
-
-		if err != nil {
-			return fmt.Errorf("redis sentinels do not know each other: %w", err)
+		if err := watcher.says(ctx, []string{"status=ok", "slaves=2,sentinels=3"}, "info", "sentinel"); err != nil {
+			return s, err
 		}
 	}
 
-	return nil
+	return s, nil
 }
 
 // Stop ends all of them.
