@@ -49,7 +49,7 @@ type Postgres struct {
 
 // Redis is section redis.
 type Redis struct {
-	URL redact.Secret `key:"url" doc:"Where Redis is: redis://, rediss:// (TLS), redis+sentinel:// or redis+cluster://. Redis 6.2 or newer with maxmemory-policy noeviction."`
+	URL redact.Secret `key:"url" doc:"Where Redis is: redis://, rediss:// (TLS), redis+sentinel:// or redis+cluster://. With TLS, ?ca_file=, cert_file= and key_file= name PEM files: whom to believe in place of the system, and what to present. Redis 6.2 or newer with maxmemory-policy noeviction."`
 }
 
 // HTTP is section http.
