@@ -14,6 +14,9 @@ values (@id, @user_id, @provider, @model, @catalogue_hash, @prompt, sqlc.narg(ne
     @support_code, @created_at, @deadline_at, sqlc.narg(reference_upload_id), sqlc.narg(reference_key),
     sqlc.narg(remix_of));
 
+-- name: UserPlan :one
+select plan from generation_user where user_id = $1;
+
 -- name: UserAudience :one
 select ref from generation_user where user_id = $1;
 

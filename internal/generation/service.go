@@ -69,6 +69,7 @@ type Service struct {
 	models  *modelBreakers
 	metrics *Metrics
 	took    *estimate.Estimator
+	plans   *planCache
 }
 
 // New returns a service. It dials nothing and starts nothing.
@@ -83,6 +84,7 @@ func New(d Deps) *Service {
 		models:  &modelBreakers{db: queries, pool: d.Pool, now: d.Now, log: d.Log, metrics: metrics, known: d.Catalogue.Has},
 		metrics: metrics,
 		took:    estimate.New(d.Pool, d.Catalogue.IDs(), d.Now),
+		plans:   newPlanCache(),
 	}
 }
 

@@ -78,6 +78,8 @@ type AiTask struct {
 	FavouriteAt      *time.Time
 	// The generation that this one took its request from; an id, which goes with the row.
 	RemixOf *uuid.UUID
+	// erase: holds no personal value; row with the generation. What an image of it costs, in credits, by the model that makes it; empty: it was accepted when generations were free.
+	Prices []byte
 }
 
 // How a model has been doing. Opened: it is left alone, but for one probe each while.

@@ -979,7 +979,7 @@ func (q *Queries) TaskFavourite(ctx context.Context, db DBTX, arg TaskFavouriteP
 }
 
 const taskGet = `-- name: TaskGet :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 and t.user_id = $2
 `
 
@@ -1023,6 +1023,7 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 		&i.AiTask.ProviderPosition,
 		&i.AiTask.FavouriteAt,
 		&i.AiTask.RemixOf,
+		&i.AiTask.Prices,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1077,7 +1078,7 @@ func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams)
 }
 
 const taskLive = `-- name: TaskLive :many
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
 where t.user_id = $1 and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit $2
 `
@@ -1128,6 +1129,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 			&i.AiTask.ProviderPosition,
 			&i.AiTask.FavouriteAt,
 			&i.AiTask.RemixOf,
+			&i.AiTask.Prices,
 			&i.EventSequence,
 		); err != nil {
 			return nil, err
@@ -1141,7 +1143,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 }
 
 const taskLock = `-- name: TaskLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t
 `
 
@@ -1181,6 +1183,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 		&i.AiTask.ProviderPosition,
 		&i.AiTask.FavouriteAt,
 		&i.AiTask.RemixOf,
+		&i.AiTask.Prices,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1188,7 +1191,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 }
 
 const taskMany = `-- name: TaskMany :many
-select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
+select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
 `
 
 type TaskManyParams struct {
@@ -1231,6 +1234,7 @@ func (q *Queries) TaskMany(ctx context.Context, db DBTX, arg TaskManyParams) ([]
 			&i.ProviderPosition,
 			&i.FavouriteAt,
 			&i.RemixOf,
+			&i.Prices,
 		); err != nil {
 			return nil, err
 		}
@@ -1257,7 +1261,7 @@ func (q *Queries) TaskMarkDeleted(ctx context.Context, db DBTX, arg TaskMarkDele
 }
 
 const taskPeek = `-- name: TaskPeek :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1
 `
 
@@ -1297,6 +1301,7 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 		&i.AiTask.ProviderPosition,
 		&i.AiTask.FavouriteAt,
 		&i.AiTask.RemixOf,
+		&i.AiTask.Prices,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1546,4 +1551,15 @@ func (q *Queries) UserEventState(ctx context.Context, db DBTX, userID uuid.UUID)
 	var i UserEventStateRow
 	err := row.Scan(&i.EventSequence, &i.EventFloor)
 	return i, err
+}
+
+const userPlan = `-- name: UserPlan :one
+select plan from generation_user where user_id = $1
+`
+
+func (q *Queries) UserPlan(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
+	row := db.QueryRow(ctx, userPlan, userID)
+	var plan string
+	err := row.Scan(&plan)
+	return plan, err
 }
