@@ -41,7 +41,6 @@ type base struct {
 	health   *telemetry.Health
 	listener net.Listener // the private one
 	pages    []ops.Page
-	store    *r2.Bucket // nil in a process without one
 }
 
 func newBase(ctx context.Context, process config.Process, cfg config.Config, log *slog.Logger) (*base, error) {
@@ -165,7 +164,6 @@ func (b *base) bucket() *r2.Bucket {
 		Bucket: s.Bucket, LinkWindow: s.LinkWindow, Now: clock.System,
 	})
 	b.health.Add("storage", bucket.Ready)
-	b.store = bucket
 
 	return bucket
 }

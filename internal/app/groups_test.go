@@ -53,7 +53,7 @@ func TestWorker_HelpExplainsTheGroups(t *testing.T) {
 func TestPolicies_AreForTheHandlersThereAre(t *testing.T) {
 	t.Parallel()
 
-	_, err := new(base).handlers(new(generation.Service), nil)
+	_, err := new(base).handlers(new(generation.Service), nil, nil)
 	require.NoError(t, err)
 
 	known := map[string]bool{}

@@ -72,7 +72,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	registry, err := b.handlers(service, uploads)
+	registry, err := b.handlers(service, uploads, bucket)
 	if err != nil {
 		return err
 	}
@@ -122,13 +122,13 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 }
 
 // handlers registers the handler of every kind in the table.
-func (b *base) handlers(service *generation.Service, uploads *upload.Service) (*queue.Registry, error) {
+func (b *base) handlers(service *generation.Service, uploads *upload.Service, bucket sweep.Bucket) (*queue.Registry, error) {
 	registry := queue.NewRegistry(queue.All())
 	service.Register(registry)
 	uploads.Register(registry)
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeJobAudit](b.purgeAudit))
-	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, b.store), Pool: b.pool, Log: b.log}))
+	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket), Pool: b.pool, Log: b.log}))
 
 	for _, p := range queue.All().Policies() {
 		if _, ok := registry.Worker(p.Args.Kind()); !ok {
