@@ -171,6 +171,8 @@ func (d *demo) environment(apiAddr, authAddr string) []string {
 		"IMAGERUN_STORAGE_SECRET_KEY=" + d.stack.S3.SecretKey,
 		"IMAGERUN_STORAGE_BUCKET=" + d.stack.S3.Bucket,
 		"IMAGERUN_GENERATION_CALLBACK_SECRET=" + d.secrets.Callback,
+		"IMAGERUN_CREDITS_WELCOME_KEYS=" + d.secrets.Callback,
+		"IMAGERUN_CREDITS_WELCOME=500",
 		"IMAGERUN_WORKER_SOFT_STOP=3s",
 		"IMAGERUN_WORKER_HARD_STOP=10s",
 	}

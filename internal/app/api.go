@@ -127,7 +127,7 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 	b.registry.MustRegister(metrics.Collectors()...)
 
 	return httpapi.New(httpapi.Deps{
-		Generations: service, Changes: changes, APIKeys: keys, Uploads: uploads,
+		Generations: service, Changes: changes, APIKeys: keys, Uploads: uploads, Credits: accounts{b.credits, b.pool},
 		Authenticator: auth.NewAuthenticator(sessions, keys, b.cfg.Auth.CookieName),
 		AuthService: proxy.New(proxy.Options{
 			Upstream: upstream,

@@ -14,6 +14,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/config"
+	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/hints"
@@ -41,6 +42,7 @@ type base struct {
 	health   *telemetry.Health
 	listener net.Listener // the private one
 	pages    []ops.Page
+	credits  *credits.Ledger
 }
 
 func newBase(ctx context.Context, process config.Process, cfg config.Config, log *slog.Logger) (*base, error) {
@@ -65,6 +67,7 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 		hints:    hints.NewPublisher(client, log),
 		registry: telemetry.NewRegistry(string(process), telemetry.Version()),
 		health:   telemetry.NewHealth(log, 2*time.Second),
+		credits:  ledger(cfg.Credits),
 	}
 	b.queue = durable.New(pool, queue.All(), durable.Options{
 		Pusher: b.pusher, Log: log,
@@ -75,6 +78,7 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 
 	b.health.Add("postgres", func(ctx context.Context) error { return pool.Ping(ctx) })
 	b.registry.MustRegister(b.queue.Collectors()...)
+	b.registry.MustRegister(b.credits.Collectors()...)
 
 	if b.listener, err = ops.Listen(ctx, cfg.Ops.Addr); err != nil {
 		b.close()
@@ -138,7 +142,7 @@ func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, er
 
 	g := b.cfg.Generation
 	deps := generation.Deps{
-		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: plans, Hints: b.hints, Watches: hints.NewWatches(b.redis), Log: b.log, Now: clock.System,
+		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: plans, Credits: b.credits, Hints: b.hints, Watches: hints.NewWatches(b.redis), Log: b.log, Now: clock.System,
 		Options: generation.Options{
 			Slots: b.cfg.Fal.Slots, Deadline: g.Deadline, MaxDeadline: g.MaxDeadline, UnknownWait: g.UnknownWait,
 			CollectFirst: g.CollectFirst, CollectEvery: g.CollectEvery, PollEvery: g.CollectWithoutWebhook,

@@ -8,10 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/app"
+	"imagerun/internal/credits/creditstest"
 	"imagerun/internal/storage/sweep"
 )
 
-// Quiet waits until no job is live, and then compares what asynq counts with what Postgres holds.
+// Quiet waits until no job is live, and then compares what asynq counts with what Postgres holds,
+// and audits the ledger.
 func (p *Product) Quiet(t testing.TB) {
 	t.Helper()
 
@@ -19,6 +21,8 @@ func (p *Product) Quiet(t testing.TB) {
 		return p.Count(t, `select count(*) from job where state <> 'dead'`) == 0
 	}, time.Minute, 50*time.Millisecond, "jobs do not come to an end\n%s", p.Log)
 	p.CheckCounts(t)
+	creditstest.Check(t, p.Pool)
+	require.Zero(t, p.Count(t, `select count(*) from credit_hold where closed_at is null`), "what ended holds nothing")
 }
 
 // queueCounts is what the dashboard shows of one queue.

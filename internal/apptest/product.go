@@ -31,6 +31,8 @@ const (
 	operator = "operator"
 	// Password is the operators' password of every product.
 	Password = "a long enough password"
+	// Welcome is how many credits everybody has in the beginning, whatever they are worth elsewhere.
+	Welcome = 1_000_000
 )
 
 // Options say how a product differs from the usual one.
@@ -130,6 +132,8 @@ func (p *Product) environment(postgresURL, addr string, over map[string]string) 
 		"storage.endpoint": p.S3.URL, "storage.region": p.S3.Region, "storage.access_key": p.S3.AccessKey,
 		"storage.secret_key": p.S3.SecretKey, "storage.bucket": p.S3.Name,
 		"generation.callback_secret": "a secret that signs only the callbacks of tests",
+		"credits.welcome_keys":       "a secret that marks only the addresses of tests",
+		"credits.welcome":            strconv.Itoa(Welcome),
 		"worker.soft_stop":           "2s", "worker.hard_stop": "10s",
 	}
 	maps.Copy(keys, over)

@@ -28,6 +28,7 @@ type Scope string
 const (
 	ScopeGenerationsRead  Scope = "generations:read"
 	ScopeGenerationsWrite Scope = "generations:write"
+	ScopeCreditsRead      Scope = "credits:read"
 	ScopeAPIKeys          Scope = "api_keys" // never given to an API key: keys do not make keys
 )
 

@@ -176,6 +176,7 @@ func TestLoad_Refusals(t *testing.T) {
 		"words as count":             {env: []string{"IMAGERUN_FAL_SLOTS=two"}, want: []string{"fal.slots", "whole number"}},
 		"negative count":             {env: []string{"IMAGERUN_FAL_SLOTS=-1"}, want: []string{"fal.slots", "more than zero"}},
 		"words as switch":            {env: []string{"IMAGERUN_FAL_ALLOW_PRIVATE_MEDIA=perhaps"}, want: []string{"fal.allow_private_media", "true or false"}},
+		"short secret in a list":     {env: []string{"IMAGERUN_CREDITS_WELCOME_KEYS=0123456789abcdef0123456789abcdef,short"}, want: []string{"credits.welcome_keys", "32"}},
 		"number as secret":           {file: "ops:\n  password: 0123456789012\n", want: []string{"ops.password", "quotes"}},
 		"mapping as secret":          {file: "ops:\n  password:\n    value: x\n", want: []string{"ops.password (", "quotes"}},
 		"network without mask":       {env: []string{"IMAGERUN_HTTP_TRUSTED_PROXIES=10.0.0.1"}, want: []string{"http.trusted_proxies", "networks"}},

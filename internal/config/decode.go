@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-viper/mapstructure/v2"
+
+	"imagerun/internal/redact"
 )
 
 // Queues says how many jobs of each queue group run at once.
@@ -128,6 +130,8 @@ func expectation(t reflect.Type) string {
 		return "a whole number"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
+	case t == reflect.TypeFor[[]redact.Secret]():
+		return "a list of secrets, or one text with commas"
 	case t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.String:
 		return `a list of networks such as "10.0.0.0/8,192.0.2.1/32"`
 	case t.Kind() == reflect.Slice:

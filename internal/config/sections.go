@@ -29,6 +29,7 @@ type Config struct {
 	Fal        Fal         `key:"fal" doc:"fal.ai, which makes the images."`
 	Storage    Storage     `key:"storage" doc:"The private bucket for images: Cloudflare R2, or another store that speaks S3."`
 	Generation Generation  `key:"generation" doc:"The life of a generation."`
+	Credits    Credits     `key:"credits" doc:"What generations are paid with."`
 	Upload     Upload      `key:"upload" doc:"Pictures that users bring to start from."`
 	Worker     Worker      `key:"worker" doc:"The job runners of the worker process."`
 }
@@ -109,6 +110,13 @@ type Generation struct {
 	OutputLifetime        time.Duration `key:"output_lifetime" default:"1h" doc:"How long fal is asked to keep images, in case it cannot be told to delete them."`
 	CataloguePath         string        `key:"catalogue_path" doc:"A JSON file of models in place of the built-in one."`
 	PlansPath             string        `key:"plans_path" doc:"A JSON file of plans in place of the built-in one."`
+}
+
+// Credits is section credits.
+type Credits struct {
+	Welcome     int             `key:"welcome" default:"20" doc:"How many credits a verified address gets, once for ever. Needs welcome_keys."`
+	WelcomeLife time.Duration   `key:"welcome_life" default:"720h" doc:"How long welcome credits last."`
+	WelcomeKeys []redact.Secret `key:"welcome_keys" doc:"Secrets of at least 32 characters, by which an address that had welcome credits is known again even when its account is gone; keep them for ever and outside of the database. The first is used; earlier ones still count. Empty: there are no welcome credits."`
 }
 
 // Upload is section upload.

@@ -94,6 +94,10 @@ func (c Config) validate(process Process) faults {
 	longEnough(p, "auth.secret", c.Auth.Secret, secretLength)
 	longEnough(p, "generation.callback_secret", c.Generation.CallbackSecret, secretLength)
 
+	for _, key := range c.Credits.WelcomeKeys {
+		longEnough(p, "credits.welcome_keys", key, secretLength)
+	}
+
 	c.validateHTTP(p)
 	c.validateAddresses(p)
 	c.validateTimes(p)

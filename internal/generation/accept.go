@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/credits"
 	"imagerun/internal/fault"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
@@ -24,33 +25,35 @@ type order struct {
 	id           uuid.UUID
 	model        catalogue.Model
 	parameters   catalogue.Parameters
+	prices       catalogue.Prices
 	referenceKey string // in the bucket; empty: none
 	deadline     time.Duration
 }
 
-// Submit accepts a request for images: idempotency record, task and images in one transaction.
-// A replay of an earlier request returns that one's generation and its record. Nothing outside
-// Postgres is called. Errors: [catalogue.ErrInvalid], [ErrQueueFull], those of [idempotency.Begin].
-func (s *Service) Submit(ctx context.Context, sub Submission) (Generation, *idempotency.Record, error) {
+// Submit accepts a request for images: idempotency record, task, images and the hold of what they
+// may cost in one transaction. A replay of an earlier request returns that one's generation and its
+// record. Nothing outside Postgres is called. Errors: [catalogue.ErrInvalid], [ErrQueueFull],
+// [credits.ErrInsufficient], [credits.ErrInDebt], those of [idempotency.Begin].
+func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) {
 	o := order{Submission: sub, id: uuid.New()}
 
 	var err error
 	if o.deadline, err = s.deadline(sub); err != nil {
-		return Generation{}, nil, err
+		return Accepted{}, err
 	}
 
 	if sub.Reference == nil { // the usual one is judged before anything is asked of the database
 		if o.model, o.parameters, err = s.Catalogue.Resolve(sub.Request); err != nil {
-			return Generation{}, nil, err
+			return Accepted{}, err
 		}
 	}
 
-	var replay *idempotency.Record
+	var out Accepted
 
 	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		if sub.IdempotencyKey != "" {
-			replay, err = idempotency.Begin(ctx, tx, sub.UserID, sub.IdempotencyKey, sub.Fingerprint)
-			if err != nil || replay != nil {
+			out.Replay, err = idempotency.Begin(ctx, tx, sub.UserID, sub.IdempotencyKey, sub.Fingerprint)
+			if err != nil || out.Replay != nil {
 				return err
 			}
 		}
@@ -61,7 +64,7 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Generation, *idem
 			}
 		}
 
-		if err := s.accept(ctx, tx, o); err != nil {
+		if out.Balance, err = s.accept(ctx, tx, o); err != nil {
 			return err
 		}
 
@@ -74,50 +77,80 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Generation, *idem
 		return nil
 	})
 	if err != nil {
-		return Generation{}, nil, err
+		return Accepted{}, err
 	}
 
-	if replay != nil {
-		o.id = replay.ResourceID
+	if out.Replay != nil {
+		return s.replayed(ctx, sub.UserID, out.Replay)
 	}
 
-	g, err := s.Get(ctx, sub.UserID, o.id)
+	out.Generation, err = s.Get(ctx, sub.UserID, o.id)
 
-	return g, replay, err
+	return out, err
 }
 
-// accept writes the rows of a new generation.
-func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order) error {
+// replayed answers with what an earlier request was answered with, as it is now.
+func (s *Service) replayed(ctx context.Context, userID uuid.UUID, record *idempotency.Record) (Accepted, error) {
+	g, err := s.Get(ctx, userID, record.ResourceID)
+	if err != nil {
+		return Accepted{}, err
+	}
+
+	balance, err := s.Credits.Balance(ctx, s.Pool, userID)
+
+	return Accepted{Generation: g, Balance: balance, Replay: record}, err
+}
+
+// accept writes the rows of a new generation and sets aside what it may cost.
+func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order) (credits.Balance, error) {
+	var balance credits.Balance
+
 	user, err := s.db.UserEnsure(ctx, tx, o.UserID)
 	if err != nil {
-		return fmt.Errorf("find user %s: %w", o.UserID, err)
+		return balance, fmt.Errorf("find user %s: %w", o.UserID, err)
 	}
 
 	plan := s.Plans.Of(user.Plan)
 
 	waiting, err := s.db.TaskCountWaiting(ctx, tx, db.TaskCountWaitingParams{UserID: o.UserID, Provider: o.model.Provider})
 	if err != nil {
-		return fmt.Errorf("count waiting generations: %w", err)
+		return balance, fmt.Errorf("count waiting generations: %w", err)
 	}
 
 	if waiting >= int64(plan.QueueDepth) {
-		return ErrQueueFull
+		return balance, ErrQueueFull
+	}
+
+	if err := s.priceOrder(&o); err != nil {
+		return balance, err
 	}
 
 	now := s.Now()
 	if err := s.insert(ctx, tx, o, now); err != nil {
-		return err
+		return balance, err
 	}
 
 	if err := s.insertImages(ctx, tx, o, user.Ref); err != nil {
-		return err
+		return balance, err
+	}
+
+	event := db.EventInsertParams{TaskID: o.id, UserID: o.UserID, Sequence: 1, Status: string(StatusQueued), At: now}
+	if err := s.record(ctx, tx, event); err != nil {
+		return balance, err
+	}
+
+	balance, err = s.Credits.Hold(ctx, tx, credits.Hold{
+		UserID: o.UserID, TaskID: o.id, AutoRefundAt: now.Add(o.deadline), Credits: o.prices.Most() * int64(o.parameters.NumImages),
+	})
+	if err != nil {
+		return balance, err
 	}
 
 	s.metrics.accepted.WithLabelValues(o.model.ID).Inc()
 	tx.AfterCommit(s.WantAdmission)
 	tx.AfterCommit(func() { s.Hints.Hint(user.Ref, o.id, 1) })
 
-	return s.record(ctx, tx, db.EventInsertParams{TaskID: o.id, UserID: o.UserID, Sequence: 1, Status: string(StatusQueued), At: now})
+	return balance, nil
 }
 
 func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, now time.Time) error {
@@ -126,10 +159,15 @@ func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, now time.Time)
 		return fmt.Errorf("encode parameters: %w", err)
 	}
 
+	prices, err := json.Marshal(o.prices)
+	if err != nil {
+		return fmt.Errorf("encode prices: %w", err)
+	}
+
 	row := db.TaskInsertParams{
 		ID: o.id, UserID: o.UserID, Provider: o.model.Provider, Model: o.model.ID, CatalogueHash: s.Catalogue.Hash,
 		Prompt: o.Prompt, Parameters: parameters, Metadata: o.Metadata, ReferenceKey: textOrNil(o.referenceKey),
-		SupportCode: newSupportCode(), CreatedAt: now, DeadlineAt: now.Add(o.deadline), RemixOf: o.RemixOf,
+		SupportCode: newSupportCode(), CreatedAt: now, DeadlineAt: now.Add(o.deadline), RemixOf: o.RemixOf, Prices: prices,
 	}
 
 	if len(row.Metadata) == 0 {

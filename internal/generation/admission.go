@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/catalogue"
@@ -14,6 +15,9 @@ import (
 	"imagerun/internal/postgres"
 	"imagerun/queue"
 )
+
+// dueMost is how many are ended in one look at the deadlines.
+const dueMost = 500
 
 // admitMost is how many are admitted in one transaction: enough to keep up, few enough to keep
 // the advisory lock short.
@@ -147,20 +151,13 @@ func (s *Service) RunDeadlines(ctx context.Context, interval time.Duration) {
 
 // ExpireDue ends every generation past its deadline and returns how many.
 func (s *Service) ExpireDue(ctx context.Context) (expired int, err error) {
-	due, err := s.db.TaskDue(ctx, s.Pool, db.TaskDueParams{Now: s.Now(), Most: 500})
+	due, err := s.db.TaskDue(ctx, s.Pool, db.TaskDueParams{Now: s.Now(), Most: dueMost})
 	if err != nil {
 		return 0, fmt.Errorf("list what is due: %w", err)
 	}
 
 	for _, id := range due {
-		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-			t, err := s.lock(ctx, tx, id)
-			if err != nil {
-				return err
-			}
-
-			return s.end(ctx, tx, t, StatusExpired, FailureDeadline)
-		})
+		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error { return s.expire(ctx, tx, id) })
 
 		switch {
 		case err == nil:
@@ -171,7 +168,26 @@ func (s *Service) ExpireDue(ctx context.Context) (expired int, err error) {
 		}
 	}
 
-	return expired, nil
+	return expired, s.reap(ctx)
+}
+
+// expire ends a generation whose time is up. What came of it before is its user's, and paid for.
+func (s *Service) expire(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	t, err := s.lock(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+
+	status, code, err := s.verdict(ctx, tx, t, FailureDeadline)
+	if err != nil {
+		return err
+	}
+
+	if status == StatusFailed {
+		status = StatusExpired
+	}
+
+	return s.end(ctx, tx, t, status, code)
 }
 
 // wrap says what was being done when err happened; nil stays nil.

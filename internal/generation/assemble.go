@@ -38,6 +38,10 @@ func (s *Service) assemble(ctx context.Context, tasks []db.AiTask) ([]Generation
 		return nil, err
 	}
 
+	if err := s.price(ctx, tasks, at, ids); err != nil {
+		return nil, err
+	}
+
 	rows, err := s.db.ImageList(ctx, s.Pool, ids)
 	if err != nil {
 		return nil, fmt.Errorf("list images: %w", err)

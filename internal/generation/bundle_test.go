@@ -8,9 +8,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/credits"
+	"imagerun/internal/credits/creditstest"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
@@ -34,6 +37,7 @@ type bundle struct {
 	now      *fakeClock
 	user     uuid.UUID
 
+	credits    *credits.Ledger
 	watches    *fakeWatches
 	references fakeReferences
 }
@@ -51,6 +55,8 @@ func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 		now: &fakeClock{t: time.Now().UTC().Truncate(time.Microsecond)}, user: uuid.New(),
 		watches: &fakeWatches{}, references: fakeReferences{},
 	}
+	b.credits = credits.New(credits.Options{Now: b.now.Now})
+	b.fund(t, b.user, fortune)
 
 	registry := queue.NewRegistry(queue.All())
 	b.jobs = queuetest.New(t, b.pool, registry)
@@ -66,7 +72,7 @@ func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 
 	b.Service = generation.New(generation.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Provider: b.provider, Bucket: b.bucket,
-		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Hints: noHints{}, Watches: b.watches, References: b.references,
+		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Credits: b.credits, Hints: noHints{}, Watches: b.watches, References: b.references,
 		Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
 	})
 	b.Register(registry)
@@ -83,11 +89,36 @@ func (b *bundle) submit(t *testing.T, edits ...func(*generation.Submission)) gen
 		edit(&s)
 	}
 
-	g, _, err := b.Submit(t.Context(), s)
+	if s.UserID != b.user {
+		b.fund(t, s.UserID, fortune)
+	}
+
+	g, err := b.Submit(t.Context(), s)
 	require.NoError(t, err)
 	b.now.add(time.Millisecond) // so that the order of submits is one of times, too
 
-	return g
+	return g.Generation
+}
+
+// fortune is more than any test spends.
+const fortune = 1_000_000
+
+// fund gives a user so many credits in all.
+func (b *bundle) fund(t *testing.T, user uuid.UUID, n int64) {
+	t.Helper()
+
+	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
+		subject, err := b.credits.Subject(t.Context(), tx, user)
+		if err != nil {
+			return err
+		}
+
+		_, err = b.credits.Grant(t.Context(), tx, credits.Grant{
+			Subject: subject, Source: credits.SourcePack, Reference: "creem:" + user.String(), Credits: n,
+		})
+
+		return err
+	}))
 }
 
 // start submits, admits, and hands to the provider.
@@ -141,6 +172,13 @@ func (b *bundle) check(t *testing.T) {
 		"an unfinished admitted task has a job": `select count(*) from ai_task t where admitted_at is not null and finished_at is null and not exists (
 			select from job j where j.state <> 'dead' and (j.args->>'task_id' = t.id::text or j.args->>'attempt_id' in
 				(select a.id::text from provider_attempt a where a.task_id = t.id)))`,
+		"what ended holds nothing": `select count(*) from credit_hold h left join ai_task t on t.id = h.task_id
+			where h.closed_at is null and (t.id is null or t.finished_at is not null)`,
+		"what is under way holds all it may cost": `select count(*) from ai_task t left join credit_hold h on h.task_id = t.id
+			where t.finished_at is null and (h.closed_at is not null or h.task_id is null)`,
+		"every stored image is paid for, and no other": `select count(*) from ai_image i full join
+			(select task_id, image_index from ledger_txn where kind = 'capture' and task_id in (select id from ai_task)) c
+			on c.task_id = i.task_id and c.image_index = i.index where (i.status = 'stored') is distinct from (c.task_id is not null)`,
 		"callbacks are forgotten with their attempt": `select count(*) from provider_attempt where finished_at is not null and callback is not null`,
 	} {
 		var n int
@@ -148,6 +186,8 @@ func (b *bundle) check(t *testing.T) {
 		require.NoError(t, b.pool.QueryRow(t.Context(), sql).Scan(&n), name)
 		require.Zero(t, n, name)
 	}
+
+	creditstest.Check(t, b.pool)
 
 	var keys []string
 

@@ -79,6 +79,10 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 		if err := s.db.ImageAbandon(ctx, tx, t.ID); err != nil {
 			return fmt.Errorf("settle images of %s: %w", t.ID, err)
 		}
+
+		if err := s.release(ctx, tx, t); err != nil {
+			return err
+		}
 	}
 
 	sequence := t.StatusSequence

@@ -116,7 +116,7 @@ func act(t *testing.T, b *bundle, deletes bool) {
 		s := generation.Submission{UserID: b.user}
 		s.Model, s.Prompt = "flux-dev", personal("a red fox")
 
-		g, _, err := b.Submit(t.Context(), s)
+		g, err := b.Submit(t.Context(), s)
 		if err != nil {
 			t.Error(err)
 
@@ -281,6 +281,7 @@ func TestLocks_NobodyWaitsInACircle(t *testing.T) {
 	users := make([]uuid.UUID, 5)
 	for i := range users {
 		users[i] = uuid.New()
+		b.fund(t, users[i], fortune)
 	}
 
 	var busy, meanwhile sync.WaitGroup
@@ -307,7 +308,7 @@ func TestLocks_NobodyWaitsInACircle(t *testing.T) {
 				s := generation.Submission{UserID: user}
 				s.Model, s.Prompt = "flux-dev", personal("x")
 
-				g, _, err := b.Submit(t.Context(), s)
+				g, err := b.Submit(t.Context(), s)
 				if err == nil {
 					err = b.Delete(t.Context(), user, g.ID)
 				}

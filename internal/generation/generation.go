@@ -6,7 +6,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerun/internal/credits"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/idempotency"
 	"imagerun/internal/redact"
 )
 
@@ -79,6 +81,7 @@ type Generation struct {
 	ServedModel    string     // who made the images; empty until they come
 	Progress       *float64   // 0–1, as the provider says while it runs; nil: it says nothing
 	Images         []Image
+	Cost           Cost
 
 	Favourite bool
 	RemixOf   *uuid.UUID // the generation that it took its request from; it may be gone
@@ -86,6 +89,13 @@ type Generation struct {
 	ProviderPosition  *int       // requests that the provider has before it; nil: none, or it did not say
 	EstimatedStartAt  *time.Time // when it should get its turn; nil: it had it, or nothing is known
 	EstimatedFinishAt *time.Time // when it should end; nil: it has, it takes longer, or nothing is known
+}
+
+// Cost is what a generation costs, in credits. The zero value is that of one which is free.
+type Cost struct {
+	credits.Cost
+
+	Quoted int64 // all of its images, by the model that was asked for
 }
 
 // Image is one image of a generation. Links are set only when it is stored.
@@ -152,9 +162,18 @@ type Submission struct {
 	UserID          uuid.UUID
 	DeadlineSeconds *int       // nil: the usual one
 	RemixOf         *uuid.UUID // set by [Service.Remix]
+	Quote           string     // of an [Estimate] of the same request; empty: today's prices
 
 	IdempotencyKey string // empty: none
 	Fingerprint    []byte // SHA-256 of the request's meaning; with a key
+}
+
+// Accepted is what became of a submission.
+type Accepted struct {
+	Generation
+
+	Balance credits.Balance     // of the user, after it
+	Replay  *idempotency.Record // of the earlier request that this one repeats; nil: it is the first
 }
 
 // Filter narrows a list. The zero value lists everything, newest first, 20 at a time.

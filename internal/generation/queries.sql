@@ -9,10 +9,10 @@ where user_id = $1 and provider = $2 and status = 'queued' and admitted_at is nu
 
 -- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
-    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of)
+    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of, prices)
 values (@id, @user_id, @provider, @model, @catalogue_hash, @prompt, sqlc.narg(negative_prompt), @parameters, @metadata,
     @support_code, @created_at, @deadline_at, sqlc.narg(reference_upload_id), sqlc.narg(reference_key),
-    sqlc.narg(remix_of));
+    sqlc.narg(remix_of), @prices);
 
 -- name: UserPlan :one
 select plan from generation_user where user_id = $1;

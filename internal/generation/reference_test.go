@@ -51,7 +51,7 @@ func TestReference(t *testing.T) {
 		s := generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "z-image-turbo", Prompt: prompt("x")}, IdempotencyKey: "k", Fingerprint: []byte("f")}
 		with(&s)
 
-		_, _, err := b.Submit(t.Context(), s)
+		_, err := b.Submit(t.Context(), s)
 
 		var f *fault.Error
 
@@ -61,9 +61,9 @@ func TestReference(t *testing.T) {
 
 		// The refusal has not burnt the key.
 		b.references[upload] = generation.Reference{Key: "k", Width: 512, Height: 512}
-		_, replay, err := b.Submit(t.Context(), s)
+		again, err := b.Submit(t.Context(), s)
 		require.NoError(t, err)
-		require.Nil(t, replay)
+		require.Nil(t, again.Replay)
 		b.check(t)
 	})
 

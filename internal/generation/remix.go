@@ -17,24 +17,24 @@ import (
 // Where sub names another model, settings that it does not have are left to its defaults.
 // Errors: those of [Service.Submit], [ErrNotFound], [ErrDeleted]; a repeat is answered although
 // the original has been deleted since.
-func (s *Service) Remix(ctx context.Context, id uuid.UUID, sub Submission, sameSeed bool) (Generation, *idempotency.Record, error) {
+func (s *Service) Remix(ctx context.Context, id uuid.UUID, sub Submission, sameSeed bool) (Accepted, error) {
 	t, err := s.visible(ctx, sub.UserID, id)
 	if errors.Is(err, ErrDeleted) && sub.IdempotencyKey != "" {
 		return s.replay(ctx, sub, err)
 	} else if err != nil {
-		return Generation{}, nil, err
+		return Accepted{}, err
 	}
 
 	sub.RemixOf = &id
 	if sub.Request, err = s.inherit(sub.Request, t, sameSeed); err != nil {
-		return Generation{}, nil, err
+		return Accepted{}, err
 	}
 
 	return s.Submit(ctx, sub)
 }
 
 // replay answers a repeat of an earlier request, or with otherwise where there was none.
-func (s *Service) replay(ctx context.Context, sub Submission, otherwise error) (Generation, *idempotency.Record, error) {
+func (s *Service) replay(ctx context.Context, sub Submission, otherwise error) (Accepted, error) {
 	var record *idempotency.Record
 
 	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) (err error) {
@@ -45,14 +45,12 @@ func (s *Service) replay(ctx context.Context, sub Submission, otherwise error) (
 
 	switch {
 	case err != nil:
-		return Generation{}, nil, err
+		return Accepted{}, err
 	case record == nil:
-		return Generation{}, nil, otherwise
+		return Accepted{}, otherwise
 	}
 
-	g, err := s.Get(ctx, sub.UserID, record.ResourceID)
-
-	return g, record, err
+	return s.replayed(ctx, sub.UserID, record)
 }
 
 // inherit fills in what r does not say from a task.

@@ -34,9 +34,9 @@ func TestRemix(t *testing.T) {
 			edit(&s)
 		}
 
-		g, replay, err := b.Remix(t.Context(), id, s, sameSeed)
+		a, err := b.Remix(t.Context(), id, s, sameSeed)
 
-		return g, replay != nil, err
+		return a.Generation, a.Replay != nil, err
 	}
 
 	t.Run("TakesOverAllButTheSeed", func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestRemix(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, replayed)
 
-		_, _, err = b.Remix(t.Context(), was.ID, generation.Submission{UserID: uuid.New()}, false)
+		_, err = b.Remix(t.Context(), was.ID, generation.Submission{UserID: uuid.New()}, false)
 		require.ErrorIs(t, err, generation.ErrNotFound)
 
 		require.NoError(t, b.Delete(t.Context(), b.user, was.ID))

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/clock"
+	"imagerun/internal/credits"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/generation/estimate"
@@ -33,6 +34,7 @@ type Deps struct {
 	Pictures   *picture.Opener // nil in a process that runs no jobs
 	Catalogue  *catalogue.Catalogue
 	Plans      *catalogue.Plans
+	Credits    *credits.Ledger
 	Hints      Hinter
 	Log        *slog.Logger
 	Now        clock.Now

@@ -52,17 +52,18 @@ func TestSubmit(t *testing.T) {
 			UserID: b.user, Request: catalogue.Request{Model: "flux-dev", Prompt: redact.NewPersonal("x")}, IdempotencyKey: "k1", Fingerprint: []byte("f1"),
 		}
 
-		first, replay, err := b.Submit(t.Context(), s)
+		first, err := b.Submit(t.Context(), s)
 		require.NoError(t, err)
-		require.Nil(t, replay)
+		require.Nil(t, first.Replay)
 
-		again, replay, err := b.Submit(t.Context(), s)
+		again, err := b.Submit(t.Context(), s)
 		require.NoError(t, err)
 		require.Equal(t, first.ID, again.ID)
-		require.Equal(t, 202, replay.Status)
+		require.Equal(t, 202, again.Replay.Status)
+		require.Equal(t, first.Balance, again.Balance)
 
 		s.Fingerprint = []byte("f2")
-		_, _, err = b.Submit(t.Context(), s)
+		_, err = b.Submit(t.Context(), s)
 		require.ErrorIs(t, err, idempotency.ErrMismatch)
 
 		var n int
@@ -78,7 +79,7 @@ func TestSubmit(t *testing.T) {
 			b.submit(t)
 		}
 
-		_, _, err := b.Submit(t.Context(), generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "flux-dev", Prompt: redact.NewPersonal("x")}})
+		_, err := b.Submit(t.Context(), generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "flux-dev", Prompt: redact.NewPersonal("x")}})
 		require.ErrorIs(t, err, generation.ErrQueueFull)
 	})
 }
@@ -116,7 +117,7 @@ func TestSubmit_Refuses(t *testing.T) {
 			s := generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "z-image-turbo", Prompt: redact.NewPersonal("a red fox")}}
 			c.edit(&s)
 
-			_, _, err := b.Submit(t.Context(), s)
+			_, err := b.Submit(t.Context(), s)
 
 			f := fault.Of(err)
 			require.Equal(t, fault.Invalid, f.Kind)

@@ -150,7 +150,11 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 			return fmt.Errorf("mark image %s stored: %w", img.ID, err)
 		}
 
-		return h.change(ctx, tx, t, StatusStoring, "", &img.Index)
+		if err := h.change(ctx, tx, t, StatusStoring, "", &img.Index); err != nil {
+			return err
+		}
+
+		return h.capture(ctx, tx, t, a, img.Index)
 	})
 
 	if over(err) || notFound(err) {

@@ -141,7 +141,7 @@ func TestContract_ClosesEveryRequestObject(t *testing.T) {
 		}
 	}
 
-	require.Equal(t, 5, bodies)
+	require.Equal(t, 6, bodies)
 }
 
 // Everything documented is served, and what is served and not documented is named here.

@@ -17,6 +17,7 @@ import (
 
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
+	"imagerun/internal/credits"
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
@@ -50,6 +51,9 @@ type fakes struct {
 	discard  func(userID, id uuid.UUID) error
 	receive  func(token string, cb providers.Callback) error
 
+	estimate  func(s generation.Submission) (generation.Estimate, error)
+	account   func(userID uuid.UUID) (credits.Account, error)
+	entries   func(userID uuid.UUID, before int64, most int) ([]credits.Entry, error)
 	remix     func(id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Generation, *idempotency.Record, error)
 	favourite func(userID, id uuid.UUID, favourite bool) (generation.Generation, error)
 	removeAll func(userID uuid.UUID, ids []uuid.UUID) ([]generation.Deletion, error)
@@ -84,10 +88,35 @@ func (f *fakes) calls() []string {
 	return append([]string(nil), f.called...)
 }
 
-func (f *fakes) Submit(_ context.Context, s generation.Submission) (generation.Generation, *idempotency.Record, error) {
+func (f *fakes) Submit(_ context.Context, s generation.Submission) (generation.Accepted, error) {
 	f.note("Submit", f.submit != nil)
 
-	return f.submit(s)
+	return accept(f.submit(s))
+}
+
+func accept(g generation.Generation, replay *idempotency.Record, err error) (generation.Accepted, error) {
+	return generation.Accepted{Generation: g, Balance: credits.Balance{Available: 42}, Replay: replay}, err
+}
+
+func (f *fakes) Estimate(_ context.Context, s generation.Submission) (generation.Estimate, error) {
+	f.note("Estimate", f.estimate != nil)
+
+	return f.estimate(s)
+}
+
+// accounts is the same fakes as the ledger.
+type accounts struct{ *fakes }
+
+func (a accounts) Account(_ context.Context, userID uuid.UUID) (credits.Account, error) {
+	a.note("Account", a.account != nil)
+
+	return a.account(userID)
+}
+
+func (a accounts) Entries(_ context.Context, userID uuid.UUID, before int64, most int) ([]credits.Entry, error) {
+	a.note("Entries", a.entries != nil)
+
+	return a.entries(userID, before, most)
 }
 
 func (f *fakes) Get(_ context.Context, userID, id uuid.UUID) (generation.Generation, error) {
@@ -122,10 +151,10 @@ func (f *fakes) Events(_ context.Context, userID, id uuid.UUID, after int64) ([]
 
 func (f *fakes) Degraded(context.Context) (map[string]time.Time, error) { return f.degraded, nil }
 
-func (f *fakes) Remix(_ context.Context, id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Generation, *idempotency.Record, error) {
+func (f *fakes) Remix(_ context.Context, id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Accepted, error) {
 	f.note("Remix", f.remix != nil)
 
-	return f.remix(id, s, sameSeed)
+	return accept(f.remix(id, s, sameSeed))
 }
 
 func (f *fakes) SetFavourite(_ context.Context, userID, id uuid.UUID, favourite bool) (generation.Generation, error) {
@@ -313,6 +342,7 @@ func setup(t *testing.T) *bundle {
 		Changes:       b.fakes,
 		APIKeys:       keyring{b.fakes},
 		Uploads:       uploads{b.fakes},
+		Credits:       accounts{b.fakes},
 		Authenticator: authenticatorFunc(authenticate),
 		AuthService: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-From", "auth")

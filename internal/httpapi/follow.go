@@ -32,12 +32,12 @@ func (s *server) RemixGeneration(ctx context.Context, r RemixGenerationRequestOb
 		return nil, err
 	}
 
-	g, replayed, err := s.Generations.Remix(ctx, id, sub, r.Body.KeepSeed != nil && *r.Body.KeepSeed)
+	a, err := s.Generations.Remix(ctx, id, sub, r.Body.KeepSeed != nil && *r.Body.KeepSeed)
 	if err != nil {
 		return nil, err
 	}
 
-	return s.accepted(ctx, g, replayed, r.Params.Prefer)
+	return s.accepted(ctx, a, r.Params.Prefer)
 }
 
 // AddFavourite implements the contract's operation.

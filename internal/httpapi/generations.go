@@ -14,7 +14,6 @@ import (
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
-	"imagerun/internal/idempotency"
 	"imagerun/internal/redact"
 )
 
@@ -25,7 +24,7 @@ type Generations interface {
 
 	// Submit accepts a request. With an idempotency key that was used before for the same
 	// request, it returns that generation and its record instead.
-	Submit(ctx context.Context, s generation.Submission) (generation.Generation, *idempotency.Record, error)
+	Submit(ctx context.Context, s generation.Submission) (generation.Accepted, error)
 	// Get returns one, with fresh links.
 	Get(ctx context.Context, userID, id uuid.UUID) (generation.Generation, error)
 	// List returns one page.
@@ -35,7 +34,9 @@ type Generations interface {
 	// Delete removes one; doing it again answers generation.ErrDeleted.
 	Delete(ctx context.Context, userID, id uuid.UUID) error
 	// Remix submits one again, but for what s says otherwise; as Submit.
-	Remix(ctx context.Context, id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Generation, *idempotency.Record, error)
+	Remix(ctx context.Context, id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Accepted, error)
+	// Estimate says what a submit would cost; as Submit, but it starts nothing.
+	Estimate(ctx context.Context, s generation.Submission) (generation.Estimate, error)
 	// SetFavourite marks one, or unmarks it.
 	SetFavourite(ctx context.Context, userID, id uuid.UUID, favourite bool) (generation.Generation, error)
 	// DeleteMany is Delete for each.
@@ -66,28 +67,31 @@ func (s *server) SubmitGeneration(ctx context.Context, r SubmitGenerationRequest
 		return nil, err
 	}
 
-	g, replayed, err := s.Generations.Submit(ctx, sub)
+	a, err := s.Generations.Submit(ctx, sub)
 	if err != nil {
 		return nil, err
 	}
 
-	return s.accepted(ctx, g, replayed, r.Params.Prefer)
+	return s.accepted(ctx, a, r.Params.Prefer)
 }
 
 // accepted answers with a generation that was accepted, now or when the same was sent before.
-func (s *server) accepted(ctx context.Context, g generation.Generation, replayed *idempotency.Record, prefer *string) (*accepted, error) {
-	g, applied, err := s.await(ctx, g.UserID, g, prefer)
+func (s *server) accepted(ctx context.Context, a generation.Accepted, prefer *string) (*accepted, error) {
+	g, applied, err := s.await(ctx, a.UserID, a.Generation, prefer)
 	if err != nil {
 		return nil, err
 	}
 
 	out := &accepted{status: http.StatusAccepted}
 	out.Body = renderGeneration(g)
-	out.Headers = SubmitGeneration202ResponseHeaders{ETag: new(etag(g)), Location: new(location(g.ID)), PreferenceApplied: applied}
+	out.Headers = SubmitGeneration202ResponseHeaders{
+		ETag: new(etag(g)), Location: new(location(g.ID)), PreferenceApplied: applied,
+		XCreditsHeld: new(a.Cost.Held), XCreditsBalance: new(a.Balance.Available),
+	}
 
 	switch {
-	case replayed != nil:
-		out.status, out.Headers.IdempotentReplayed = replayed.Status, new("true") // whatever it was
+	case a.Replay != nil:
+		out.status, out.Headers.IdempotentReplayed = a.Replay.Status, new("true") // whatever it was
 	case applied != nil && g.Status.Terminal():
 		out.status = http.StatusCreated
 	}
@@ -147,6 +151,10 @@ func submission(userID uuid.UUID, b GenerationRequest) (generation.Submission, e
 		}
 
 		s.Reference = &catalogue.Reference{UploadID: id, Strength: b.Reference.Strength}
+	}
+
+	if b.Quote != nil {
+		s.Quote = *b.Quote
 	}
 
 	if b.NegativePrompt != nil {

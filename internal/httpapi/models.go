@@ -38,7 +38,10 @@ func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (Lis
 		}
 
 		for j, q := range m.Qualities {
-			out.Data[i].Qualities[j] = Quality{ID: q.ID, Steps: q.Steps, Pixels: q.Pixels}
+			out.Data[i].Qualities[j] = Quality{ID: q.ID, Steps: q.Steps, Pixels: q.Pixels, Prices: make([]PriceTier, len(q.Prices))}
+			for k, tier := range q.Prices {
+				out.Data[i].Qualities[j].Prices[k] = PriceTier{Pixels: tier.Pixels, Credits: tier.Credits}
+			}
 		}
 	}
 

@@ -38,6 +38,26 @@ const (
 	N916 AspectRatio = "9:16"
 )
 
+// Defines values for CreditBalanceObject.
+const (
+	CreditBalanceObjectCreditBalance CreditBalanceObject = "credit_balance"
+)
+
+// Defines values for CreditEntryObject.
+const (
+	CreditEntryObjectCreditEntry CreditEntryObject = "credit_entry"
+)
+
+// Defines values for CreditEntryListObject.
+const (
+	CreditEntryListObjectList CreditEntryListObject = "list"
+)
+
+// Defines values for CreditGrantObject.
+const (
+	CreditGrantObjectCreditGrant CreditGrantObject = "credit_grant"
+)
+
 // Defines values for DeletionResult.
 const (
 	AlreadyDeleted DeletionResult = "already_deleted"
@@ -53,6 +73,11 @@ const (
 // Defines values for DownloadManifestObject.
 const (
 	Download DownloadManifestObject = "download"
+)
+
+// Defines values for EstimateObject.
+const (
+	EstimateObjectEstimate EstimateObject = "estimate"
 )
 
 // Defines values for EventSnapshotObject.
@@ -165,6 +190,7 @@ const (
 
 // Defines values for Scope.
 const (
+	CreditsRead      Scope = "credits:read"
 	GenerationsRead  Scope = "generations:read"
 	GenerationsWrite Scope = "generations:write"
 )
@@ -239,6 +265,111 @@ type APIKeyRequest struct {
 // AspectRatio defines model for AspectRatio.
 type AspectRatio string
 
+// Cost What it costs, in credits. Each picture that is stored is paid for, at the price of the model that made it.
+type Cost struct {
+	// Captured Paid.
+	Captured int64 `json:"captured"`
+
+	// Held Still set aside; more than quoted where a model of `fallback_models` costs more.
+	Held int64 `json:"held"`
+
+	// Quoted All its images, by the model that was asked for.
+	Quoted int64 `json:"quoted"`
+
+	// Refunded Of what was paid, given back by support.
+	Refunded int64 `json:"refunded"`
+
+	// Released Returned.
+	Released int64 `json:"released"`
+}
+
+// CreditBalance defines model for CreditBalance.
+type CreditBalance struct {
+	// Available To spend.
+	Available int64 `json:"available"`
+
+	// Debt Owed, because a payment was refunded or disputed after its credits were used. Credits that come pay it first.
+	Debt int64 `json:"debt"`
+
+	// Grants What is left of each, in the order in which they are spent.
+	Grants []CreditGrant `json:"grants"`
+
+	// Held Set aside for generations under way.
+	Held   int64               `json:"held"`
+	Object CreditBalanceObject `json:"object"`
+}
+
+// CreditBalanceObject defines model for CreditBalance.Object.
+type CreditBalanceObject string
+
+// CreditEntry defines model for CreditEntry.
+type CreditEntry struct {
+	// Available Afterwards.
+	Available int64     `json:"available"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Credits What was gained, or with a minus lost, set aside or owed.
+	Credits int64 `json:"credits"`
+
+	// Debt Afterwards.
+	Debt int64 `json:"debt"`
+
+	// Description What happened.
+	Description string `json:"description"`
+
+	// GenerationID The generation that it is about, which may be deleted; null when there is none.
+	GenerationID *string `json:"generation_id"`
+
+	// Held Afterwards.
+	Held int64 `json:"held"`
+
+	// ImageIndex The image that was paid for, if that was it.
+	ImageIndex *int `json:"image_index"`
+
+	// Kind grant, hold, capture, release, refund, claw, expire, compensation, void, charge or repay.
+	Kind string `json:"kind"`
+
+	// Number 1, 2, 3 … of yours.
+	Number int64             `json:"number"`
+	Object CreditEntryObject `json:"object"`
+}
+
+// CreditEntryObject defines model for CreditEntry.Object.
+type CreditEntryObject string
+
+// CreditEntryList defines model for CreditEntryList.
+type CreditEntryList struct {
+	Data    []CreditEntry `json:"data"`
+	HasMore bool          `json:"has_more"`
+
+	// NextCursor The number of the last entry; null on the last page.
+	NextCursor *int64                `json:"next_cursor"`
+	Object     CreditEntryListObject `json:"object"`
+	URL        string                `json:"url"`
+}
+
+// CreditEntryListObject defines model for CreditEntryList.Object.
+type CreditEntryListObject string
+
+// CreditGrant defines model for CreditGrant.
+type CreditGrant struct {
+	// Amount What came.
+	Amount    int64     `json:"amount"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt Null when they never do.
+	ExpiresAt *time.Time        `json:"expires_at"`
+	Held      int64             `json:"held"`
+	Object    CreditGrantObject `json:"object"`
+	Remaining int64             `json:"remaining"`
+
+	// Source signup, promotion, subscription, pack, operator, compensation or refund.
+	Source string `json:"source"`
+}
+
+// CreditGrantObject defines model for CreditGrant.Object.
+type CreditGrantObject string
+
 // DeleteRequest defines model for DeleteRequest.
 type DeleteRequest struct {
 	Ids []GenerationID `json:"ids"`
@@ -306,6 +437,57 @@ type DownloadedGeneration struct {
 	SupportCode string     `json:"support_code"`
 }
 
+// Estimate defines model for Estimate.
+type Estimate struct {
+	// Affordable Whether that is enough.
+	Affordable bool `json:"affordable"`
+
+	// Available What you have to spend.
+	Available int64 `json:"available"`
+
+	// Credits What it costs when all images come from the model that was asked for.
+	Credits int64 `json:"credits"`
+
+	// CreditsAtMost What a submit sets aside.
+	CreditsAtMost int64 `json:"credits_at_most"`
+
+	// EstimatedSeconds How long it takes from its turn, as measured of late; null when too little was measured.
+	EstimatedSeconds *int `json:"estimated_seconds"`
+
+	// ExpiresAt When the quote ends.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Items The model that was asked for, then those of `fallback_models`, of which one is paid.
+	Items  []EstimateItem `json:"items"`
+	Object EstimateObject `json:"object"`
+
+	// Quote Send it with the submit.
+	Quote string `json:"quote"`
+}
+
+// EstimateObject defines model for Estimate.Object.
+type EstimateObject string
+
+// EstimateItem defines model for EstimateItem.
+type EstimateItem struct {
+	// Credits For all.
+	Credits int64 `json:"credits"`
+
+	// CreditsEach For one image.
+	CreditsEach int64 `json:"credits_each"`
+
+	// Height Pixels.
+	Height    int    `json:"height"`
+	Model     string `json:"model"`
+	NumImages int    `json:"num_images"`
+
+	// Quality draft, standard or high.
+	Quality string `json:"quality"`
+
+	// Width Pixels.
+	Width int `json:"width"`
+}
+
 // EventSnapshot What is under way, as sent at the beginning of the stream of all events.
 type EventSnapshot struct {
 	// Generations Those that have not ended, newest first, at most 100.
@@ -321,10 +503,13 @@ type EventSnapshotObject string
 
 // Failure defines model for Failure.
 type Failure struct {
+	// Charged Credits that were paid all the same, for pictures that came.
+	Charged int64 `json:"charged"`
+
 	// Code From a closed list; see the error reference.
 	Code string `json:"code"`
 
-	// Message What happened and what to do.
+	// Message What happened, what it cost and what to do.
 	Message string `json:"message"`
 
 	// Retryable Whether submitting the same again may work.
@@ -333,9 +518,12 @@ type Failure struct {
 
 // Generation defines model for Generation.
 type Generation struct {
-	// AutoRefundAt The time by which this generation ends by itself if it has not finished.
+	// AutoRefundAt The time by which this generation ends by itself if it has not finished, and credits that it did not use return.
 	AutoRefundAt time.Time `json:"auto_refund_at"`
-	CreatedAt    time.Time `json:"created_at"`
+
+	// Cost What it costs, in credits. Each picture that is stored is paid for, at the price of the model that made it.
+	Cost      Cost      `json:"cost"`
+	CreatedAt time.Time `json:"created_at"`
 
 	// EstimatedFinishAt When it should end, from how long the model's latest generations took; null when it has ended, when it takes longer,
 	// and when too little was measured.
@@ -481,6 +669,9 @@ type GenerationRequest struct {
 
 	// Quality Steps and size class. The model's default when absent.
 	Quality *GenerationRequestQuality `json:"quality,omitempty"`
+
+	// Quote The `quote` of an estimate of this very request, whose prices hold.
+	Quote *string `json:"quote,omitempty"`
 
 	// Reference A picture of yours to start from; only for models that do.
 	Reference *struct {
@@ -649,8 +840,19 @@ type ParametersOutputFormat string
 // ParametersQuality defines model for Parameters.Quality.
 type ParametersQuality string
 
+// PriceTier defines model for PriceTier.
+type PriceTier struct {
+	Credits int64 `json:"credits"`
+
+	// Pixels Width times height; at most.
+	Pixels int `json:"pixels"`
+}
+
 // Problem RFC 9457.
 type Problem struct {
+	// Available With insufficient_credits: what you have.
+	Available *int64 `json:"available,omitempty"`
+
 	// Charged Credits that this request cost
 	Charged int `json:"charged"`
 
@@ -666,6 +868,9 @@ type Problem struct {
 	// Instance This occurrence.
 	Instance  string `json:"instance"`
 	RequestID string `json:"request_id"`
+
+	// Required With insufficient_credits: what it takes.
+	Required *int64 `json:"required,omitempty"`
 
 	// Retryable Whether the very same request may work later.
 	Retryable bool   `json:"retryable"`
@@ -704,6 +909,9 @@ type Quality struct {
 
 	// Pixels Size class that an aspect ratio is scaled to; width times height.
 	Pixels int `json:"pixels"`
+
+	// Prices What one image costs, by its size, the smallest first. What is larger than the last costs as much as that.
+	Prices []PriceTier `json:"prices"`
 
 	// Steps Inference steps.
 	Steps int `json:"steps"`
@@ -841,6 +1049,15 @@ type Prefer = string
 // UploadPath defines model for UploadPath.
 type UploadPath = string
 
+// ListCreditEntriesParams defines parameters for ListCreditEntries.
+type ListCreditEntriesParams struct {
+	// Limit How many at most.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// StartingAfter The page that follows the entry of this number.
+	StartingAfter *int64 `form:"starting_after,omitempty" json:"starting_after,omitempty"`
+}
+
 // ListGenerationsParams defines parameters for ListGenerations.
 type ListGenerationsParams struct {
 	// Status Only these statuses; repeat the parameter for several.
@@ -915,6 +1132,9 @@ type CompleteUploadParams struct {
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyRequest
 
+// EstimateGenerationJSONRequestBody defines body for EstimateGeneration for application/json ContentType.
+type EstimateGenerationJSONRequestBody = GenerationRequest
+
 // SubmitGenerationJSONRequestBody defines body for SubmitGeneration for application/json ContentType.
 type SubmitGenerationJSONRequestBody = GenerationRequest
 
@@ -938,6 +1158,15 @@ type ServerInterface interface {
 	// RevokeAPIKey Revoke an API key
 	// (DELETE /v1/api_keys/{id})
 	RevokeAPIKey(w http.ResponseWriter, r *http.Request, id string)
+	// GetCredits Read your balance
+	// (GET /v1/credits)
+	GetCredits(w http.ResponseWriter, r *http.Request)
+	// ListCreditEntries List what happened to your credits
+	// (GET /v1/credits/entries)
+	ListCreditEntries(w http.ResponseWriter, r *http.Request, params ListCreditEntriesParams)
+	// EstimateGeneration Ask what a generation would cost
+	// (POST /v1/estimates)
+	EstimateGeneration(w http.ResponseWriter, r *http.Request)
 	// ListGenerations List your generations
 	// (GET /v1/generations)
 	ListGenerations(w http.ResponseWriter, r *http.Request, params ListGenerationsParams)
@@ -1036,6 +1265,80 @@ func (siw *ServerInterfaceWrapper) RevokeAPIKey(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RevokeAPIKey(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCredits operation middleware
+func (siw *ServerInterfaceWrapper) GetCredits(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCredits(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListCreditEntries operation middleware
+func (siw *ServerInterfaceWrapper) ListCreditEntries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCreditEntriesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "starting_after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "starting_after", r.URL.Query(), &params.StartingAfter, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "starting_after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "starting_after", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCreditEntries(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EstimateGeneration operation middleware
+func (siw *ServerInterfaceWrapper) EstimateGeneration(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EstimateGeneration(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1757,6 +2060,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/generations/{id}/favourite", wrapper.RemoveFavourite)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/generations/{id}/favourite", wrapper.AddFavourite)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/delete", wrapper.DeleteGenerations)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/estimates", wrapper.EstimateGeneration)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/credits", wrapper.GetCredits)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/credits/entries", wrapper.ListCreditEntries)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/models", wrapper.ListModels)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/uploads", wrapper.CreateUpload)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/uploads/{id}", wrapper.DeleteUpload)
@@ -1910,6 +2216,143 @@ func (response RevokeAPIKeydefaultApplicationProblemPlusJSONResponse) VisitRevok
 	return err
 }
 
+type GetCreditsRequestObject struct {
+}
+
+type GetCreditsResponseObject interface {
+	VisitGetCreditsResponse(w http.ResponseWriter) error
+}
+
+type GetCredits200JSONResponse CreditBalance
+
+func (response GetCredits200JSONResponse) VisitGetCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response GetCreditsdefaultApplicationProblemPlusJSONResponse) VisitGetCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditEntriesRequestObject struct {
+	Params ListCreditEntriesParams
+}
+
+type ListCreditEntriesResponseObject interface {
+	VisitListCreditEntriesResponse(w http.ResponseWriter) error
+}
+
+type ListCreditEntries200JSONResponse CreditEntryList
+
+func (response ListCreditEntries200JSONResponse) VisitListCreditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditEntriesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response ListCreditEntriesdefaultApplicationProblemPlusJSONResponse) VisitListCreditEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EstimateGenerationRequestObject struct {
+	Body *EstimateGenerationJSONRequestBody
+}
+
+type EstimateGenerationResponseObject interface {
+	VisitEstimateGenerationResponse(w http.ResponseWriter) error
+}
+
+type EstimateGeneration200JSONResponse Estimate
+
+func (response EstimateGeneration200JSONResponse) VisitEstimateGenerationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EstimateGenerationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ProblemResponseHeaders
+	StatusCode int
+}
+
+func (response EstimateGenerationdefaultApplicationProblemPlusJSONResponse) VisitEstimateGenerationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListGenerationsRequestObject struct {
 	Params ListGenerationsParams
 }
@@ -1969,6 +2412,8 @@ type SubmitGeneration201ResponseHeaders struct {
 	ETag              *string
 	Location          *string
 	PreferenceApplied *string
+	XCreditsBalance   *int64
+	XCreditsHeld      *int64
 }
 
 type SubmitGeneration201JSONResponse struct {
@@ -1992,6 +2437,12 @@ func (response SubmitGeneration201JSONResponse) VisitSubmitGenerationResponse(w 
 	if response.Headers.PreferenceApplied != nil {
 		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
 	}
+	if response.Headers.XCreditsBalance != nil {
+		w.Header().Set("X-Credits-Balance", fmt.Sprint(*response.Headers.XCreditsBalance))
+	}
+	if response.Headers.XCreditsHeld != nil {
+		w.Header().Set("X-Credits-Held", fmt.Sprint(*response.Headers.XCreditsHeld))
+	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2002,6 +2453,8 @@ type SubmitGeneration202ResponseHeaders struct {
 	IdempotentReplayed *string
 	Location           *string
 	PreferenceApplied  *string
+	XCreditsBalance    *int64
+	XCreditsHeld       *int64
 }
 
 type SubmitGeneration202JSONResponse struct {
@@ -2027,6 +2480,12 @@ func (response SubmitGeneration202JSONResponse) VisitSubmitGenerationResponse(w 
 	}
 	if response.Headers.PreferenceApplied != nil {
 		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
+	}
+	if response.Headers.XCreditsBalance != nil {
+		w.Header().Set("X-Credits-Balance", fmt.Sprint(*response.Headers.XCreditsBalance))
+	}
+	if response.Headers.XCreditsHeld != nil {
+		w.Header().Set("X-Credits-Held", fmt.Sprint(*response.Headers.XCreditsHeld))
 	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
@@ -2406,6 +2865,8 @@ type RemixGeneration201ResponseHeaders struct {
 	ETag              *string
 	Location          *string
 	PreferenceApplied *string
+	XCreditsBalance   *int64
+	XCreditsHeld      *int64
 }
 
 type RemixGeneration201JSONResponse struct {
@@ -2429,6 +2890,12 @@ func (response RemixGeneration201JSONResponse) VisitRemixGenerationResponse(w ht
 	if response.Headers.PreferenceApplied != nil {
 		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
 	}
+	if response.Headers.XCreditsBalance != nil {
+		w.Header().Set("X-Credits-Balance", fmt.Sprint(*response.Headers.XCreditsBalance))
+	}
+	if response.Headers.XCreditsHeld != nil {
+		w.Header().Set("X-Credits-Held", fmt.Sprint(*response.Headers.XCreditsHeld))
+	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2439,6 +2906,8 @@ type RemixGeneration202ResponseHeaders struct {
 	IdempotentReplayed *string
 	Location           *string
 	PreferenceApplied  *string
+	XCreditsBalance    *int64
+	XCreditsHeld       *int64
 }
 
 type RemixGeneration202JSONResponse struct {
@@ -2464,6 +2933,12 @@ func (response RemixGeneration202JSONResponse) VisitRemixGenerationResponse(w ht
 	}
 	if response.Headers.PreferenceApplied != nil {
 		w.Header().Set("Preference-Applied", fmt.Sprint(*response.Headers.PreferenceApplied))
+	}
+	if response.Headers.XCreditsBalance != nil {
+		w.Header().Set("X-Credits-Balance", fmt.Sprint(*response.Headers.XCreditsBalance))
+	}
+	if response.Headers.XCreditsHeld != nil {
+		w.Header().Set("X-Credits-Held", fmt.Sprint(*response.Headers.XCreditsHeld))
 	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
@@ -2777,6 +3252,15 @@ type StrictServerInterface interface {
 	// RevokeAPIKey Revoke an API key
 	// (DELETE /v1/api_keys/{id})
 	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
+	// GetCredits Read your balance
+	// (GET /v1/credits)
+	GetCredits(ctx context.Context, request GetCreditsRequestObject) (GetCreditsResponseObject, error)
+	// ListCreditEntries List what happened to your credits
+	// (GET /v1/credits/entries)
+	ListCreditEntries(ctx context.Context, request ListCreditEntriesRequestObject) (ListCreditEntriesResponseObject, error)
+	// EstimateGeneration Ask what a generation would cost
+	// (POST /v1/estimates)
+	EstimateGeneration(ctx context.Context, request EstimateGenerationRequestObject) (EstimateGenerationResponseObject, error)
 	// ListGenerations List your generations
 	// (GET /v1/generations)
 	ListGenerations(ctx context.Context, request ListGenerationsRequestObject) (ListGenerationsResponseObject, error)
@@ -2934,6 +3418,87 @@ func (sh *strictHandler) RevokeAPIKey(w http.ResponseWriter, r *http.Request, id
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RevokeAPIKeyResponseObject); ok {
 		if err := validResponse.VisitRevokeAPIKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCredits operation middleware
+func (sh *strictHandler) GetCredits(w http.ResponseWriter, r *http.Request) {
+	var request GetCreditsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCredits(ctx, request.(GetCreditsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCredits")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCreditsResponseObject); ok {
+		if err := validResponse.VisitGetCreditsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCreditEntries operation middleware
+func (sh *strictHandler) ListCreditEntries(w http.ResponseWriter, r *http.Request, params ListCreditEntriesParams) {
+	var request ListCreditEntriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCreditEntries(ctx, request.(ListCreditEntriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCreditEntries")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListCreditEntriesResponseObject); ok {
+		if err := validResponse.VisitListCreditEntriesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EstimateGeneration operation middleware
+func (sh *strictHandler) EstimateGeneration(w http.ResponseWriter, r *http.Request) {
+	var request EstimateGenerationRequestObject
+
+	var body EstimateGenerationJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EstimateGeneration(ctx, request.(EstimateGenerationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EstimateGeneration")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EstimateGenerationResponseObject); ok {
+		if err := validResponse.VisitEstimateGenerationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"imagerun/internal/credits"
 	"imagerun/internal/fault"
 )
 
@@ -85,7 +86,8 @@ func retryable(e *fault.Error) bool {
 }
 
 // problem is the one mapping from an error to what the caller sees (RFC 9457).
-func problem(e *fault.Error, requestID string) Problem {
+func problem(cause error, requestID string) Problem {
+	e := fault.Of(cause)
 	status, title := statusOf(e)
 	p := Problem{
 		Type:      "urn:imagerun:problem:" + e.Code,
@@ -96,6 +98,10 @@ func problem(e *fault.Error, requestID string) Problem {
 		Code:      e.Code,
 		RequestID: requestID,
 		Retryable: retryable(e),
+	}
+
+	if short, ok := errors.AsType[*credits.ShortfallError](cause); ok {
+		p.Required, p.Available = &short.Required, &short.Available
 	}
 
 	for _, f := range e.Fields {
@@ -138,7 +144,7 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 	}
 
 	e := fault.Of(err)
-	p := problem(e, x.requestID)
+	p := problem(err, x.requestID)
 	x.code = e.Code
 
 	if p.Status >= http.StatusInternalServerError && !x.gone {

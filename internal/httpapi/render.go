@@ -36,6 +36,9 @@ func renderGeneration(g generation.Generation) Generation {
 		Progress:     progress(g),
 		Images:       make([]Image, len(g.Images)),
 		SupportCode:  g.SupportCode,
+		Cost: Cost{
+			Quoted: g.Cost.Quoted, Held: g.Cost.Held, Captured: g.Cost.Captured, Released: g.Cost.Released, Refunded: g.Cost.Refunded,
+		},
 		Favourite:    g.Favourite,
 
 		EstimatedFinishAt: utc(g.EstimatedFinishAt),
@@ -78,7 +81,9 @@ func renderGeneration(g generation.Generation) Generation {
 
 	if g.FailureCode != "" {
 		message, again := generation.FailureText(g.FailureCode)
-		out.Failure = &Failure{Code: string(g.FailureCode), Message: message, Retryable: again}
+		out.Failure = &Failure{
+			Code: string(g.FailureCode), Message: message + " " + g.Cost.Sentence(), Retryable: again, Charged: g.Cost.Captured - g.Cost.Refunded,
+		}
 	}
 
 	for i, img := range g.Images {

@@ -14,6 +14,7 @@ type Deps struct {
 	Changes     Changes
 	APIKeys     APIKeys
 	Uploads     Uploads
+	Credits     Credits
 
 	Authenticator    Authenticator
 	AuthService      http.Handler // answers /api/auth/*: an allow-list in front of the auth service
@@ -61,6 +62,7 @@ func (s *server) routes() []route {
 	var (
 		read  = access{scope: auth.ScopeGenerationsRead}
 		write = access{scope: auth.ScopeGenerationsWrite}
+		money = access{scope: auth.ScopeCreditsRead}
 		keys  = access{scope: auth.ScopeAPIKeys, sessionOnly: true}
 		open  = access{public: true} // checks its caller itself, or needs no check
 	)
@@ -79,6 +81,9 @@ func (s *server) routes() []route {
 		{"GET /v1/generations/download", read, s.downloadGenerations},
 		{"GET /v1/events", read, s.streamEvents},
 		{"GET /v1/models", read, api.ListModels},
+		{"POST /v1/estimates", read, api.EstimateGeneration},
+		{"GET /v1/credits", money, api.GetCredits},
+		{"GET /v1/credits/entries", money, api.ListCreditEntries},
 		{"POST /v1/uploads", write, api.CreateUpload},
 		{"GET /v1/uploads/{id}", read, api.GetUpload},
 		{"DELETE /v1/uploads/{id}", write, api.DeleteUpload},

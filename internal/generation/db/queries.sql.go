@@ -1032,10 +1032,10 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 
 const taskInsert = `-- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
-    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of)
+    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of, prices)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11, $12, $13, $14,
-    $15)
+    $15, $16)
 `
 
 type TaskInsertParams struct {
@@ -1054,6 +1054,7 @@ type TaskInsertParams struct {
 	ReferenceUploadID *uuid.UUID
 	ReferenceKey      *string
 	RemixOf           *uuid.UUID
+	Prices            []byte
 }
 
 func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams) error {
@@ -1073,6 +1074,7 @@ func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams)
 		arg.ReferenceUploadID,
 		arg.ReferenceKey,
 		arg.RemixOf,
+		arg.Prices,
 	)
 	return err
 }

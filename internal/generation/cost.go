@@ -1,0 +1,96 @@
+package generation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
+)
+
+// pricesOf is what an image of the task costs; none where it was accepted for nothing.
+func pricesOf(t db.AiTask) (catalogue.Prices, error) {
+	var p catalogue.Prices
+	if err := json.Unmarshal(t.Prices, &p); err != nil {
+		return nil, fmt.Errorf("decode prices of %s: %w", t.ID, err)
+	}
+
+	return p, nil
+}
+
+// capture has the user pay for an image that was stored, at the price of who made it.
+func (s *Service) capture(ctx context.Context, tx pgx.Tx, t *task, a db.ProviderAttempt, index int16) error {
+	prices, err := pricesOf(t.AiTask)
+	if err != nil || len(prices) == 0 {
+		return err
+	}
+
+	return s.Credits.Capture(ctx, tx, t.ID, int(index), prices[modelOf(t.AiTask, a)])
+}
+
+// release returns what a generation that has just ended did not use.
+func (s *Service) release(ctx context.Context, tx pgx.Tx, t *task) error {
+	prices, err := pricesOf(t.AiTask)
+	if err != nil || len(prices) == 0 {
+		return err
+	}
+
+	_, err = s.Credits.Release(ctx, tx, t.ID)
+
+	return err
+}
+
+// price fills in what generations cost.
+func (s *Service) price(ctx context.Context, tasks []db.AiTask, at map[uuid.UUID]*Generation, ids []uuid.UUID) error {
+	costs, err := s.Credits.Costs(ctx, s.Pool, ids)
+	if err != nil {
+		return err
+	}
+
+	for _, t := range tasks {
+		prices, err := pricesOf(t)
+		if err != nil {
+			return err
+		}
+
+		g := at[t.ID]
+		g.Cost = Cost{Cost: costs[t.ID], Quoted: prices[t.Model] * int64(g.Parameters.NumImages)}
+	}
+
+	return nil
+}
+
+// reap sees to it that no hold outlives its time. A generation that has a hold then should have been
+// ended by its deadline; whatever kept it from that, its user gets the credits back.
+func (s *Service) reap(ctx context.Context) error {
+	overdue, err := s.Credits.Overdue(ctx, s.Pool, dueMost)
+	if err != nil {
+		return err
+	}
+
+	for _, id := range overdue {
+		s.Log.Error("a hold outlived its generation", slog.Any("generation_id", id))
+
+		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+			err := s.expire(ctx, tx, id)
+			if !over(err) && !notFound(err) {
+				return err
+			}
+
+			_, err = s.Credits.Release(ctx, tx, id)
+
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("release hold of %s: %w", id, err)
+		}
+	}
+
+	return nil
+}

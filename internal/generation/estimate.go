@@ -1,0 +1,85 @@
+package generation
+
+import (
+	"context"
+	"time"
+
+	"imagerun/internal/credits"
+	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/postgres"
+)
+
+// Estimate is what a generation would cost, in credits.
+type Estimate struct {
+	Model      string // that was asked for
+	Parameters catalogue.Parameters
+	Prices     catalogue.Prices // of one image, also of the models that may make it instead
+	Balance    credits.Balance
+	Quote      string // honours the prices until ExpiresAt
+	ExpiresAt  time.Time
+	Took       time.Duration // from its turn to its end, as measured of late; zero: not known
+}
+
+// Credits is what all images cost, made by a model.
+func (e Estimate) Credits(model string) int64 { return e.Prices[model] * int64(e.Parameters.NumImages) }
+
+// AtMost is what a submit sets aside.
+func (e Estimate) AtMost() int64 { return e.Prices.Most() * int64(e.Parameters.NumImages) }
+
+// Estimate judges a request as [Service.Submit] does and says what it would cost. It starts nothing.
+func (s *Service) Estimate(ctx context.Context, sub Submission) (Estimate, error) {
+	o := order{Submission: sub}
+
+	var e Estimate
+
+	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) (err error) {
+		if sub.Reference != nil {
+			err = s.refer(ctx, tx, &o)
+		} else {
+			o.model, o.parameters, err = s.Catalogue.Resolve(sub.Request)
+		}
+
+		if err != nil {
+			return err
+		}
+
+		if _, err = s.Credits.GiveWelcome(ctx, tx, sub.UserID); err != nil {
+			return err
+		}
+
+		e.Balance, err = s.Credits.Balance(ctx, tx, sub.UserID)
+
+		return err
+	})
+	if err != nil {
+		return Estimate{}, err
+	}
+
+	if err := s.priceOrder(&o); err != nil {
+		return Estimate{}, err
+	}
+
+	typical, err := s.took.Typical(ctx)
+	if err != nil {
+		return Estimate{}, err
+	}
+
+	e.Model, e.Parameters, e.Prices, e.Took = o.model.ID, o.parameters, o.prices, typical[o.model.ID]
+	e.ExpiresAt = s.Now().Add(QuoteLife).Truncate(time.Second)
+	e.Quote = s.seal(quote{Prices: e.Prices, Catalogue: s.Catalogue.Hash, ExpiresAt: e.ExpiresAt.Unix()}, sub.UserID, o)
+
+	return e, nil
+}
+
+// priceOrder finds what an order costs: as its quote says, or as the catalogue does now.
+func (s *Service) priceOrder(o *order) (err error) {
+	if o.Quote == "" {
+		o.prices = s.Catalogue.Price(o.model, o.parameters)
+
+		return nil
+	}
+
+	o.prices, err = s.honour(o.Quote, o.UserID, *o)
+
+	return err
+}

@@ -1,0 +1,76 @@
+package generation
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/fault"
+	"imagerun/internal/generation/catalogue"
+)
+
+// QuoteLife is how long a quote is honoured.
+const QuoteLife = 10 * time.Minute
+
+const quotePrefix = "quo_"
+
+// The faults of quotes.
+var (
+	ErrQuoteExpired  = fault.New(fault.Invalid, "quote_expired", "This quote has expired. Ask for another estimate, or leave the quote out.").WithFields(quoteField)
+	ErrQuoteMismatch = fault.New(fault.Invalid, "quote_mismatch", "This quote is for another request. Ask for an estimate of this one, or leave the quote out.").WithFields(quoteField)
+
+	quoteField = fault.Field{Pointer: "#/quote", Keyword: "quote", Detail: "Send the quote of an estimate of this very request, or leave it out."}
+)
+
+// quote is a promise of prices. Nothing of it is stored: its holder keeps it, signed.
+type quote struct {
+	Prices    catalogue.Prices `json:"p"`
+	Catalogue string           `json:"c"` // the hash of the one that they are from
+	ExpiresAt int64            `json:"e"` // Unix seconds
+}
+
+// seal writes a quote down, for this user and this request alone.
+func (s *Service) seal(q quote, userID uuid.UUID, o order) string {
+	body, _ := json.Marshal(q) // numbers and strings always marshal
+
+	return quotePrefix + base64.RawURLEncoding.EncodeToString(append(s.signQuote(body, userID, o), body...))
+}
+
+// honour returns the prices of a quote. Errors: [ErrQuoteExpired], [ErrQuoteMismatch].
+func (s *Service) honour(token string, userID uuid.UUID, o order) (catalogue.Prices, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, quotePrefix))
+	if err != nil || len(raw) < sha256.Size || !hmac.Equal(raw[:sha256.Size], s.signQuote(raw[sha256.Size:], userID, o)) {
+		return nil, ErrQuoteMismatch
+	}
+
+	var q quote
+	if err := json.Unmarshal(raw[sha256.Size:], &q); err != nil {
+		return nil, ErrQuoteMismatch
+	}
+
+	if s.Now().Unix() >= q.ExpiresAt {
+		return nil, ErrQuoteExpired
+	}
+
+	return q.Prices, nil
+}
+
+// signQuote signs all that the price depends on, and whose it is.
+func (s *Service) signQuote(body []byte, userID uuid.UUID, o order) []byte {
+	p := o.parameters
+	p.Seed, p.OutputFormat = 0, "" // free to choose
+	request, _ := json.Marshal(p)  // numbers and strings always marshal
+
+	mac := hmac.New(sha256.New, []byte(s.Options.CallbackSecret.Reveal()))
+	for _, part := range [][]byte{[]byte("quote"), userID[:], []byte(o.model.ID), request, body} {
+		sum := sha256.Sum256(part)
+		mac.Write(sum[:])
+	}
+
+	return mac.Sum(nil)
+}
