@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"imagerun/internal/clock"
 	"imagerun/internal/credits/db"
@@ -77,12 +76,12 @@ type Options struct {
 type Ledger struct {
 	Options
 
-	db     *db.Queries
-	booked *prometheus.CounterVec
+	db      *db.Queries
+	metrics metrics
 }
 
 // New returns a ledger. It dials nothing and starts nothing.
-func New(o Options) *Ledger { return &Ledger{Options: o, db: db.New(), booked: newBooked()} }
+func New(o Options) *Ledger { return &Ledger{Options: o, db: db.New(), metrics: newMetrics()} }
 
 // Subject returns the name under which the ledger knows a user, giving them one at first.
 func (l *Ledger) Subject(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (uuid.UUID, error) {

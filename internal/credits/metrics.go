@@ -13,16 +13,21 @@ import (
 	"imagerun/internal/credits/db"
 )
 
-func newBooked() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
+// metrics count what is booked.
+type metrics struct {
+	booked *prometheus.CounterVec
+}
+
+func newMetrics() metrics {
+	return metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "imagerun_credits_booked_total",
 		Help: "Credits moved by entries that were committed, by the entry's kind and the source of its grant (empty: of several, or none).",
-	}, []string{"kind", "source"})
+	}, []string{"kind", "source"})}
 }
 
 // Collectors are what the process registers. What is booked in a transaction without AfterCommit is
 // not counted.
-func (l *Ledger) Collectors() []prometheus.Collector { return []prometheus.Collector{l.booked} }
+func (l *Ledger) Collectors() []prometheus.Collector { return []prometheus.Collector{l.metrics.booked} }
 
 // count has what is about to be committed counted once it is.
 func (b *book) count() {
@@ -38,7 +43,7 @@ func (b *book) count() {
 
 	tx.AfterCommit(func() {
 		for i, sequence := range b.params.Sequences {
-			b.Ledger.booked.WithLabelValues(b.params.Kinds[i], b.params.Sources[i]).Add(float64(moved[sequence]))
+			b.metrics.booked.WithLabelValues(b.params.Kinds[i], b.params.Sources[i]).Add(float64(moved[sequence]))
 		}
 	})
 }

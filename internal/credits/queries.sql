@@ -161,8 +161,8 @@ select t.*, coalesce(t.available - p.available, t.available)::bigint as availabl
 from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
 where t.business_key = @business_key;
 
--- name: HoldUse :one
-select h.*, b.user_id from credit_hold h left join billing_subject b on b.subject = h.subject where h.task_id = @task_id;
+-- name: Holder :one
+select b.user_id from credit_hold h left join billing_subject b on b.subject = h.subject where h.task_id = @task_id;
 
 -- name: HoldsLate :one
 -- For the gauges. The index of open holds has what is due in front.

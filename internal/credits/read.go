@@ -203,37 +203,21 @@ func (l *Ledger) Booked(ctx context.Context, tx db.DBTX, key string) (Entry, err
 	return read(db.EntriesReadRow(row)), nil
 }
 
-// Use is what a generation set aside, and what became of it.
-type Use struct {
-	UserID       uuid.UUID // whose credits; uuid.Nil: the account is erased
-	Amount       int64
-	Captured     int64
-	Released     int64
-	Refunded     int64 // given back of what was captured
-	AutoRefundAt time.Time
-	ClosedAt     *time.Time // nil: it has not ended
-}
-
-// Use returns what a generation costs. Errors: [ErrNoHold].
-func (l *Ledger) Use(ctx context.Context, tx db.DBTX, taskID uuid.UUID) (Use, error) {
-	h, err := l.db.HoldUse(ctx, tx, taskID)
+// Holder returns whose credits a generation used, or uses; uuid.Nil: their account is erased.
+// Errors: [ErrNoHold].
+func (l *Ledger) Holder(ctx context.Context, tx db.DBTX, taskID uuid.UUID) (uuid.UUID, error) {
+	userID, err := l.db.Holder(ctx, tx, taskID)
 
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return Use{}, fmt.Errorf("generation %s: %w", taskID, ErrNoHold)
+		return uuid.Nil, fmt.Errorf("generation %s: %w", taskID, ErrNoHold)
 	case err != nil:
-		return Use{}, fmt.Errorf("read hold of %s: %w", taskID, err)
+		return uuid.Nil, fmt.Errorf("read hold of %s: %w", taskID, err)
+	case userID == nil:
+		return uuid.Nil, nil
+	default:
+		return *userID, nil
 	}
-
-	u := Use{
-		Amount: h.Amount, Captured: h.Captured, Released: h.Released, Refunded: h.Refunded,
-		AutoRefundAt: h.AutoRefundAt, ClosedAt: h.ClosedAt,
-	}
-	if h.UserID != nil {
-		u.UserID = *h.UserID
-	}
-
-	return u, nil
 }
 
 func read(r db.EntriesReadRow) Entry {

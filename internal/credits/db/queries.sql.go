@@ -756,39 +756,15 @@ func (q *Queries) HoldUpdate(ctx context.Context, db DBTX, arg HoldUpdateParams)
 	return err
 }
 
-const holdUse = `-- name: HoldUse :one
-select h.task_id, h.subject, h.amount, h.captured, h.released, h.refunded, h.auto_refund_at, h.created_at, h.closed_at, b.user_id from credit_hold h left join billing_subject b on b.subject = h.subject where h.task_id = $1
+const holder = `-- name: Holder :one
+select b.user_id from credit_hold h left join billing_subject b on b.subject = h.subject where h.task_id = $1
 `
 
-type HoldUseRow struct {
-	TaskID       uuid.UUID
-	Subject      uuid.UUID
-	Amount       int64
-	Captured     int64
-	Released     int64
-	Refunded     int64
-	AutoRefundAt time.Time
-	CreatedAt    time.Time
-	ClosedAt     *time.Time
-	UserID       *uuid.UUID
-}
-
-func (q *Queries) HoldUse(ctx context.Context, db DBTX, taskID uuid.UUID) (HoldUseRow, error) {
-	row := db.QueryRow(ctx, holdUse, taskID)
-	var i HoldUseRow
-	err := row.Scan(
-		&i.TaskID,
-		&i.Subject,
-		&i.Amount,
-		&i.Captured,
-		&i.Released,
-		&i.Refunded,
-		&i.AutoRefundAt,
-		&i.CreatedAt,
-		&i.ClosedAt,
-		&i.UserID,
-	)
-	return i, err
+func (q *Queries) Holder(ctx context.Context, db DBTX, taskID uuid.UUID) (*uuid.UUID, error) {
+	row := db.QueryRow(ctx, holder, taskID)
+	var user_id *uuid.UUID
+	err := row.Scan(&user_id)
+	return user_id, err
 }
 
 const holdsLate = `-- name: HoldsLate :one
