@@ -42,18 +42,7 @@ States: staged (to be told to Redis), pushed (waits for a worker), running, retr
 time after a failure or a snooze), canceling (ends as soon as a worker comes to it), dead.`,
 		Example: `  imagerun jobs list --state dead
   imagerun jobs retry --state dead --kind generation.collect --dry-run`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-
-			c.SuggestionsMinimumDistance = 2
-			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-				return fmt.Errorf("there is no command %q: did you mean %s?", args[0], near[0])
-			}
-
-			return fmt.Errorf("there is no command %q: `imagerun jobs --help` lists them", args[0])
-		},
+		Args: noCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
@@ -61,6 +50,20 @@ time after a failure or a snooze), canceling (ends as soon as a worker comes to 
 		jobsPauseCommand(&f, true), jobsPauseCommand(&f, false), jobsSchedulesCommand(&f))
 
 	return c
+}
+
+// noCommand refuses the argument of a command that only has others below it.
+func noCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("there is no command %q: did you mean %s?", args[0], near[0])
+	}
+
+	return fmt.Errorf("there is no command %q: `%s --help` lists them", args[0], c.CommandPath())
 }
 
 func jobsListCommand(f *jobsFlags) *cobra.Command {
@@ -263,7 +266,12 @@ func one(what string) cobra.PositionalArgs {
 }
 
 func (f *jobsFlags) connected(ctx context.Context, fn func(*pgxpool.Pool) error) error {
-	cfg, err := config.Load(config.ProcessOperator, f.file, f.environ)
+	return connected(ctx, f.file, f.environ, fn)
+}
+
+// connected runs fn with a pool for an operator's command, which needs the database alone.
+func connected(ctx context.Context, file string, environ []string, fn func(*pgxpool.Pool) error) error {
+	cfg, err := config.Load(config.ProcessOperator, file, environ)
 	if err != nil {
 		return fmt.Errorf("the configuration is not valid:\n%w", err)
 	}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/credits"
+)
+
+// errUnsound ends the command with 1 although it came to its end: a person has to look.
+var errUnsound = errors.New("the ledger is not in order: see the breaches")
+
+// checkJSON is an audit, for programs.
+type checkJSON struct {
+	Sound      bool            `json:"sound"`
+	Invariants []string        `json:"invariants"`
+	Breaches   map[string]int  `json:"breaches"`
+	Violations []violationJSON `json:"violations"`
+}
+
+type violationJSON struct {
+	Invariant string    `json:"invariant"`
+	Subject   uuid.UUID `json:"subject"`
+	What      string    `json:"what"`
+}
+
+func (f *creditsTool) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Audit the whole ledger: every invariant, on one snapshot",
+		Long: `Verifies everything that must always be true of the ledger: that each entry balances, that grants,
+holds and balances are what the entries come to, that nothing was paid twice or without an image,
+and that every generation that ended holds nothing. docs/credits.md lists the invariants.
+
+It reads the whole ledger, on one snapshot, and locks and changes nothing: it may run while the
+service does. Where long, it says how far it is, on standard error.
+
+It ends with 0 when all is in order; with 1 when something is not, or when it could not end. Of one
+query it shows twenty breaches at most. The subject that a breach names goes with balance and
+entries, too.`,
+		Example: "  imagerun credits check\n  imagerun credits check --json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return connected(c.Context(), f.file, f.environ, func(pool *pgxpool.Pool) error {
+				list, err := credits.AuditAll(c.Context(), pool, clock.System, func(done credits.Checked) {
+					tellChecked(c.ErrOrStderr(), done)
+				})
+
+				if printErr := f.printAudit(c.OutOrStdout(), list, err == nil); printErr != nil {
+					return printErr
+				}
+
+				switch {
+				case err != nil:
+					return fmt.Errorf("the audit did not come to its end: %w", err)
+				case len(list) > 0:
+					return errUnsound
+				default:
+					return nil
+				}
+			})
+		},
+	}
+}
+
+// tellChecked names what is not in order at once, and what takes long.
+func tellChecked(w io.Writer, done credits.Checked) {
+	if done.Found > 0 || done.Took > time.Second {
+		line(w, "%d of %d: %s took %s, %d breaches", done.N, done.Of, done.Invariant, done.Took.Round(time.Millisecond), done.Found)
+	}
+}
+
+func (f *creditsTool) printAudit(w io.Writer, list []credits.Violation, whole bool) error {
+	breaches := map[string]int{}
+	for _, v := range list {
+		breaches[v.Invariant]++
+	}
+
+	if f.json {
+		out := checkJSON{whole && len(list) == 0, credits.Invariants(), breaches, []violationJSON{}}
+		for _, v := range list {
+			out.Violations = append(out.Violations, violationJSON(v))
+		}
+
+		return printJSON(w, out)
+	}
+
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+
+	for _, v := range list {
+		whose := "-"
+		if v.Subject != uuid.Nil {
+			whose = "subject " + v.Subject.String()
+		}
+
+		line(t, "%s\t%s\t%s", v.Invariant, v.What, whose)
+	}
+
+	if err := t.Flush(); err != nil || !whole {
+		return err
+	}
+
+	if len(list) == 0 {
+		line(w, "in order: %d invariants hold", len(credits.Invariants()))
+
+		return nil
+	}
+
+	_, err := fmt.Fprintf(w, "%d breaches of %d invariants\n", len(list), len(breaches))
+
+	return err
+}

@@ -1,0 +1,484 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/credits"
+	"imagerun/internal/credits/creditstest"
+	"imagerun/internal/devstack/devtest"
+)
+
+// counter is an operator at the counter, and one person who has bought ten credits.
+type counter struct {
+	*credits.Ledger
+
+	t     *testing.T
+	url   string
+	pool  *pgxpool.Pool
+	owner *pgxpool.Pool
+	user  uuid.UUID
+}
+
+func atTheCounter(t *testing.T) counter {
+	t.Helper()
+
+	url, _, owner := devtest.PostgresURLs(t)
+	b := counter{
+		Ledger: credits.New(credits.Options{Now: clock.System}), t: t, url: url,
+		pool: devtest.Pool(t, url), owner: devtest.Pool(t, owner), user: uuid.New(),
+	}
+
+	b.exec(b.owner, `insert into auth."user" ("id", "name", "email", "emailVerified", "updatedAt") values ($1, '', 'ada@example.com', true, now())`, b.user)
+	b.tx(func(tx pgx.Tx) error {
+		subject, err := b.Subject(t.Context(), tx, b.user)
+		require.NoError(t, err)
+
+		_, err = b.Grant(t.Context(), tx, credits.Grant{Subject: subject, Source: credits.SourcePack, Reference: "creem:1", Credits: 10})
+
+		return err
+	})
+
+	return b
+}
+
+func (b counter) exec(pool *pgxpool.Pool, sql string, args ...any) {
+	b.t.Helper()
+
+	_, err := pool.Exec(b.t.Context(), sql, args...)
+	require.NoError(b.t, err)
+}
+
+func (b counter) tx(f func(pgx.Tx) error) {
+	b.t.Helper()
+	require.NoError(b.t, pgx.BeginFunc(b.t.Context(), b.pool, f))
+}
+
+// generation is one that held six credits, delivered images 1 and 3 for two each, and ended.
+func (b counter) generation() (id uuid.UUID, code string) {
+	b.t.Helper()
+
+	id, code = uuid.New(), "4X9KQ-7M2AB"
+	b.exec(b.pool, `insert into generation_user (user_id) values ($1)`, b.user)
+	b.exec(b.pool, `insert into ai_task (id, user_id, provider, status, model, catalogue_hash, prompt, parameters, support_code, deadline_at, finished_at)
+		values ($1, $2, 'fal', 'partial', 'm', 'h', 'a red fox', '{}', $3, now(), now())`, id, b.user, code)
+	b.hold(id)
+	b.tx(func(tx pgx.Tx) error {
+		require.NoError(b.t, b.Capture(b.t.Context(), tx, id, 0, 2))
+		require.NoError(b.t, b.Capture(b.t.Context(), tx, id, 2, 2))
+
+		_, err := b.Release(b.t.Context(), tx, id)
+
+		return err
+	})
+
+	return id, code
+}
+
+func (b counter) hold(id uuid.UUID) {
+	b.t.Helper()
+	b.tx(func(tx pgx.Tx) error {
+		_, err := b.Hold(b.t.Context(), tx, credits.Hold{UserID: b.user, TaskID: id, Credits: 6, AutoRefundAt: clock.System().Add(time.Hour)})
+
+		return err
+	})
+}
+
+// says runs the command, with nothing but the database's address set.
+func (b counter) says(args ...string) (out, aside string, err error) {
+	var stdout, stderr bytes.Buffer
+
+	c := creditsCommand([]string{"IMAGERUN_POSTGRES_URL=" + b.url})
+	c.SilenceUsage, c.SilenceErrors = true, true
+	c.SetOut(&stdout)
+	c.SetErr(&stderr)
+	c.SetArgs(args)
+
+	err = c.ExecuteContext(b.t.Context())
+
+	return stdout.String(), stderr.String(), err
+}
+
+// run is says, where it must work and say nothing aside.
+func (b counter) run(args ...string) string {
+	b.t.Helper()
+
+	out, aside, err := b.says(args...)
+	require.NoError(b.t, err)
+	require.Empty(b.t, aside)
+
+	return out
+}
+
+func (b counter) has(want credits.Balance) {
+	b.t.Helper()
+
+	got, err := b.Balance(b.t.Context(), b.pool, b.user)
+	require.NoError(b.t, err)
+	require.Equal(b.t, want, got)
+	creditstest.Check(b.t, b.pool)
+}
+
+func TestCredits_Balance(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	id, code := b.generation()
+	b.hold(uuid.New())
+
+	var subject string
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select subject::text from billing_subject`).Scan(&subject))
+
+	// Whatever the person reads out, and what the audit calls them.
+	for _, who := range []string{b.user.String(), generationID(id), code, "4x9kq 7m2ab", subject} {
+		out := b.run("balance", who)
+		require.Regexp(t, `(?m)^user +`+b.user.String()+`\navailable +0\nheld +6\ndebt +0$`, out)
+		require.Regexp(t, `(?m)^ *GRANT +OF +LEFT +HELD +EXPIRES\n *pack +10 +0 +6 +never$`, out)
+		require.NotContains(t, out, "@", "no address")
+	}
+
+	var got struct {
+		UserID                uuid.UUID `json:"user_id"`
+		Available, Held, Debt int64
+		Grants                []grantJSON
+	}
+
+	require.NoError(t, json.Unmarshal([]byte(b.run("balance", b.user.String(), "--json")), &got))
+	require.EqualValues(t, 6, got.Held)
+	require.Equal(t, b.user, got.UserID)
+	require.Len(t, got.Grants, 1)
+	require.Equal(t, credits.SourcePack, got.Grants[0].Source)
+
+	// An account that never had any.
+	other := uuid.New()
+	b.exec(b.owner, `insert into auth."user" ("id", "name", "email", "emailVerified", "updatedAt") values ($1, '', 'g@example.com', true, now())`, other)
+	require.Regexp(t, `^user +`+other.String()+`\navailable +0\nheld +0\ndebt +0\n$`, b.run("balance", other.String()))
+	require.Contains(t, b.run("balance", other.String(), "--json"), `"grants": []`)
+	require.Equal(t, "  #  WHEN (UTC)  CREDITS  AVAILABLE  HELD  DEBT  WHAT\n0 entries\n", b.run("entries", other.String()))
+}
+
+func TestCredits_Entries(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	id, code := b.generation()
+	b.run("refund", code, "--image", "3", "--reason", "quality", "--by", "ada")
+
+	at, gen := `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, " "+generationID(id)
+	want := ""
+
+	for i, row := range []string{
+		`\+10 +10 +0 +0  Credits that you bought\.`,
+		`-6 +4 +6 +0  Set aside for a generation\.` + gen,
+		`-2 +4 +4 +0  Paid for image 1 of a generation\.` + gen,
+		`-2 +4 +2 +0  Paid for image 3 of a generation\.` + gen,
+		`\+2 +6 +0 +0  Returned: the generation did not use them\.` + gen,
+		`\+2 +8 +0 +0  Given back by our support for a generation\.` + gen + ` \(quality, by ada\)`,
+	} {
+		want += fmt.Sprintf(` *%d +%s +%s\n`, i+1, at, row)
+	}
+
+	require.Regexp(t, `^ *# +WHEN \(UTC\) +CREDITS +AVAILABLE +HELD +DEBT +WHAT\n`+want+`6 entries\n$`, b.run("entries", b.user.String()))
+
+	out := b.run("entries", b.user.String(), "--limit", "2", "--before", "4")
+	require.Regexp(t, `(?s)Set aside.*Paid for image 1`, out)
+	require.Contains(t, out, "2 entries\nearlier ones: --before 2\n")
+
+	var got struct{ Entries []entryJSON }
+	require.NoError(t, json.Unmarshal([]byte(b.run("entries", code, "--json")), &got))
+	require.Len(t, got.Entries, 6)
+
+	e := got.Entries[5]
+	require.Equal(t, entryJSON{
+		Sequence: 6, At: e.At, Kind: credits.KindRefund, Source: credits.SourceRefund, Credits: 2, GenerationID: generationID(id),
+		Sentence: "Given back by our support for a generation.", Actor: "ada", Reason: credits.ReasonQuality, After: creditsJSON{Available: 8},
+	}, e)
+}
+
+func TestCredits_Grant(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	give := []string{"grant", b.user.String(), "50", "--reason", "goodwill", "--by", "ada", "--request", "ticket-4711", "--expires", "90d"}
+
+	out := b.run(append(give, "--dry-run")...)
+	require.Contains(t, out, "a dry run: nothing was booked. This would be:\n")
+	require.Regexp(t, `2 +.* \+50 +60 +0 +0  Credits from our support\. \(goodwill, by ada\)\nthen: 60 available, 0 held, 0 debt\n$`, out)
+	b.has(credits.Balance{Available: 10})
+
+	out = b.run(give...)
+	require.Regexp(t, `^booked, by request ticket-4711:\n.*\n *2 .*\nnow: 60 available, 0 held, 0 debt\n$`, out)
+
+	out = b.run(give...)
+	require.Regexp(t, `^request ticket-4711 was booked before; nothing was changed:\n.*\n *2 .*\nnow: 60 available, 0 held, 0 debt\n$`, out)
+
+	out = b.run(append(give, "--dry-run", "--json")...)
+	require.Contains(t, out, `"booked": false`)
+	b.has(credits.Balance{Available: 60})
+
+	// The same request, and another meaning: of the number, and of the person.
+	other := uuid.New()
+	b.exec(b.owner, `insert into auth."user" ("id", "name", "email", "emailVerified", "updatedAt") values ($1, '', 'g@example.com', true, now())`, other)
+
+	for _, args := range [][]string{{"grant", b.user.String(), "51"}, {"grant", other.String(), "50"}} {
+		_, _, err := b.says(append(args, give[3:]...)...)
+		require.ErrorContains(t, err, "request ticket-4711 was used for something else, and nothing was booked now. It was, on ")
+		require.ErrorContains(t, err, "+50 Credits from our support. (goodwill, by ada)")
+	}
+
+	// Without a request it makes one up, says so before it begins, and can be repeated with it.
+	out, aside, err := b.says("grant", b.user.String(), "5", "--reason", "mistake", "--actor", "grace", "--json")
+	require.NoError(t, err)
+
+	var got outcome
+	require.NoError(t, json.Unmarshal([]byte(out), &got))
+	require.True(t, got.Booked)
+	require.Equal(t, "request "+got.Request+": to repeat this if it breaks off, add --request and that\n", aside)
+	require.Equal(t, "grace", got.Entries[0].Actor)
+	require.Contains(t, b.run("grant", b.user.String(), "5", "--reason", "mistake", "--request", got.Request), "was booked before")
+	b.has(credits.Balance{Available: 65})
+
+	left := b.run("balance", b.user.String())
+	require.Regexp(t, `operator +5 +5 +0 +never`, left)
+	require.Regexp(t, `operator +50 +50 +0 +`+time.Now().AddDate(0, 0, 90).UTC().Format("2006-01"), left)
+
+	// A day is good until its end.
+	day := time.Now().UTC().AddDate(0, 0, 3)
+	b.run("grant", other.String(), "1", "--reason", "other", "--request", "1", "--expires", day.Format(time.DateOnly))
+	require.Contains(t, b.run("balance", other.String()), day.AddDate(0, 0, 1).Format(time.DateOnly)+" 00:00:00 UTC")
+}
+
+// Who owes pays first, and the operator sees that.
+func TestCredits_GrantPaysDebt(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	b.generation()
+
+	var subject uuid.UUID
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select subject from billing_subject`).Scan(&subject))
+	b.tx(func(tx pgx.Tx) error {
+		return b.ClawBack(t.Context(), tx, credits.ClawBack{Subject: subject, Reference: "creem:1", Event: "e", Credits: 10, Reason: credits.ReasonDispute})
+	})
+	b.has(credits.Balance{Debt: 4})
+
+	out := b.run("grant", b.user.String(), "5", "--reason", "goodwill", "--request", "1")
+	require.Regexp(t, `(?s)\+5 .*Credits from our support.*-4 +1 +0 +0  Used to pay what was owed\.\nnow: 1 available, 0 held, 0 debt\n$`, out)
+	require.Contains(t, b.run("entries", b.user.String()), "A payment was refunded or disputed. (dispute)\n")
+}
+
+func TestCredits_Refund(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	id, code := b.generation()
+	gen := generationID(id)
+
+	out := b.run("refund", code, "--reason", "quality", "--dry-run", "--request", "1")
+	require.Regexp(t, `(?s)nothing was booked.*\+4 +10 +0 +0  Given back .*then: 10 available`, out)
+	b.has(credits.Balance{Available: 6})
+
+	image := []string{"refund", gen, "--image", "1", "--reason", "quality", "--by", "ada"}
+	require.Contains(t, b.run(image...), "now: 8 available, 0 held, 0 debt\n")
+	require.Regexp(t, `^request `+id.String()+`:0 was booked before; nothing was changed:\n`, b.run(image...))
+
+	_, _, err := b.says("refund", code, "--image", "2", "--reason", "quality")
+	require.ErrorContains(t, err, "image 2 of "+gen+" was not paid for, but these were: 1, 3: nothing was booked")
+
+	_, _, err = b.says("refund", code, "--credits", "3", "--reason", "quality", "--request", "2")
+	require.ErrorContains(t, err, gen+" cost 4 credits, and 2 were given back before: there are 2 left to give back, not 3: nothing was booked")
+	b.has(credits.Balance{Available: 8})
+
+	require.Contains(t, b.run("refund", id.String(), "--credits", "1", "--reason", "quality", "--request", "2"), "now: 9 available")
+	require.Contains(t, b.run("refund", code, "--reason", "not_delivered", "--request", "3"), "now: 10 available", "all that is left")
+	require.Contains(t, b.run("refund", code, "--reason", "not_delivered", "--request", "3"), "request 3 was booked before")
+	b.has(credits.Balance{Available: 10})
+
+	_, _, err = b.says("refund", code, "--reason", "quality", "--request", "4")
+	require.ErrorContains(t, err, gen+" cost 4 credits, and all of them were given back before: nothing was booked")
+
+	_, _, err = b.says("refund", code, "--credits", "2", "--reason", "quality", "--request", "2")
+	require.ErrorContains(t, err, "request 2 was used for something else")
+	require.ErrorContains(t, err, "+1 Given back by our support for a generation. "+gen)
+
+	// One that has not ended yet.
+	open := uuid.New()
+	b.hold(open)
+
+	_, _, err = b.says("refund", generationID(open), "--credits", "2", "--reason", "quality", "--request", "5")
+	require.ErrorContains(t, err, generationID(open)+" has not ended, and has cost nothing so far")
+	_, _, err = b.says("refund", generationID(open), "--image", "1", "--reason", "quality")
+	require.ErrorContains(t, err, "no image of "+generationID(open)+" was paid for")
+
+	b.tx(func(tx pgx.Tx) error {
+		_, err := b.Release(t.Context(), tx, open)
+
+		return err
+	})
+
+	_, _, err = b.says("refund", generationID(open), "--reason", "quality")
+	require.ErrorContains(t, err, generationID(open)+" cost nothing: nothing was booked")
+
+	// The generation is forgotten: the ledger still knows what it cost. So is the account: nobody could spend it.
+	b.exec(b.pool, `delete from ai_task`)
+	require.Contains(t, b.run("balance", gen), b.user.String())
+	b.tx(func(tx pgx.Tx) error { return b.Forget(t.Context(), tx, b.user) })
+	_, _, err = b.says("refund", gen, "--reason", "quality")
+	require.ErrorContains(t, err, "the account of "+gen+" is erased, and nobody could spend them")
+
+	creditstest.Check(t, b.pool)
+}
+
+func TestCredits_Check(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	b.generation()
+	require.Equal(t, "in order: 17 invariants hold\n", b.run("check"))
+
+	var sound checkJSON
+	require.NoError(t, json.Unmarshal([]byte(b.run("check", "--json")), &sound))
+	require.True(t, sound.Sound)
+	require.Len(t, sound.Invariants, 17)
+
+	// Somebody who may do anything to the database did. (A replica's session fires no trigger.)
+	_, err := b.owner.Exec(t.Context(), "set session_replication_role = replica; update ledger_posting set amount = amount + 1 where account = 'revenue'",
+		pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, err)
+
+	out, aside, err := b.says("check")
+	require.ErrorIs(t, err, errUnsound)
+	require.Regexp(t, `(?m)^I1 +entry 3 sums to 1 +subject [0-9a-f-]{36}$`, out)
+	require.Regexp(t, `(?m)^\d+ breaches of \d invariants$`, out)
+	require.Regexp(t, `(?m)^1 of \d+: I1 took .*, 2 breaches$`, aside)
+
+	out, _, err = b.says("check", "--json")
+	require.ErrorIs(t, err, errUnsound)
+
+	var unsound checkJSON
+	require.NoError(t, json.Unmarshal([]byte(out), &unsound))
+	require.False(t, unsound.Sound)
+	require.Equal(t, 2, unsound.Breaches["I1"])
+	require.NotEmpty(t, unsound.Violations[0].Subject)
+
+	// What cannot be read is not in order.
+	b.exec(b.owner, `alter table credit_claw rename to gone`)
+
+	out, _, err = b.says("check", "--json")
+	require.ErrorContains(t, err, "the audit did not come to its end")
+	require.Contains(t, out, `"sound": false`)
+}
+
+func TestCredits_RefusesSlips(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	user, stranger := b.user.String(), uuid.NewString()
+	gift := "grant " + user + " 5 --reason goodwill "
+
+	for args, want := range map[string]string{
+		"balence":                                   `there is no command "balence": did you mean balance?`,
+		"balance":                                   "takes one argument, a user",
+		"balance ada@example.com":                   `is neither an id nor a support code`,
+		"balance " + stranger:                       "there is no user " + stranger,
+		"balance gen_12":                            `"gen_12" is not the id of a generation: that is gen_ and 32 digits`,
+		"balance " + generationID(uuid.New()):       "there is no generation gen_",
+		"balance ABCDE-FGHJK":                       "there is no generation ABCDE-FGHJK",
+		"entries " + user + " --limit 0":            "--limit: must be 1 to 10000",
+		"entries " + user + " --before -1":          "--before: must be the number of an entry",
+		"grant " + user:                             "takes two arguments, a user and how many credits",
+		"grant " + user + " ten":                    `"ten" is no number of credits: write a whole number above 0`,
+		"grant " + user + " 0":                      `"0" is no number of credits`,
+		"grant " + user + " -5":                     `"-5" is no number of credits`,
+		"grant " + user + " 1.5":                    `"1.5" is no number of credits`,
+		"grant " + user + " 99999999999999999999":   "is no number of credits",
+		"grant " + user + " 1000001":                "CREDITS: at most 1000000 at once",
+		"grant " + user + " 5":                      "--reason: say why: quality, not_delivered, mistake, goodwill, other",
+		"grant " + user + " 5 --reason kindness":    `--reason: there is no "kindness"; there are quality, not_delivered, mistake, goodwill, other`,
+		"grant " + user + " 5 --reason dispute":     `--reason: there is no "dispute"`,
+		"grant " + stranger + " 5 --reason quality": "there is no user " + stranger,
+		gift + "--by=":                              "--by: must be your login",
+		gift + "--by system":                        "--by: system is what nobody decided",
+		gift + "--by ada@example.com":               "--by: must be your login",
+		gift + "--request ada@example.com":          "--request: must be up to 64 letters",
+		gift + "--expires 2020-01-31":               "that day is over",
+		gift + "--expires soon":                     "write a day such as 2027-01-31, or a number and its unit",
+		gift + "--expires 0s":                       "write a day such as",
+		"refund":                                    "takes one argument, a generation",
+		"refund x --reason quality":                 `"x" is neither an id nor a support code`,
+		"refund ABCDE-FGHJK --reason quality":       "there is no generation of the support code ABCDE-FGHJK",
+		"refund " + stranger + " --reason quality":  "no credits were ever set aside for " + stranger + ": nothing was booked",
+		"refund " + stranger + " --credits 0":       "write a whole number above 0",
+		"refund " + stranger + " --credits -1":      "write a whole number above 0",
+		"refund " + stranger + " --image 0":         "write a whole number above 0",
+		"refund " + stranger + " --image 1 --credits 2 --reason quality": "--credits or --image: which of them?",
+		"refund " + stranger + " --image 1 --request 1 --reason quality": "an image is given back once, whatever the request",
+		"check " + user: "unknown command",
+	} {
+		out, _, err := b.says(strings.Fields(args)...)
+		require.ErrorContains(t, err, want, "%v", args)
+		require.Empty(t, out, "%v", args)
+	}
+
+	// All that is wrong, at once.
+	_, _, err := b.says("grant", user, "0", "--reason", "x", "--request", "a b", "--by", "")
+	for _, want := range []string{`"0" is no number`, "--reason: ", "--request: ", "--by: "} {
+		require.ErrorContains(t, err, want)
+	}
+
+	b.has(credits.Balance{Available: 10})
+}
+
+// The answer of the commit is lost: the operator learns how to find out without booking twice.
+func TestCredits_CommitBreaksOff(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	give := []string{"grant", b.user.String(), "5", "--reason", "goodwill", "--request", "1"}
+
+	// A check at the commit that ends the session.
+	b.exec(b.owner, `create function hang_up() returns trigger language plpgsql security definer as $$ begin
+		perform pg_terminate_backend(pg_backend_pid()); return null; end $$`)
+	b.exec(b.owner, `create constraint trigger hang_up after insert on ledger_txn deferrable initially deferred for each row execute function hang_up()`)
+
+	_, _, err := b.says(give...)
+	require.ErrorContains(t, err, "it is not known whether this was booked: repeat it with --request 1, and it is booked once")
+
+	// Before the commit, it is known.
+	b.exec(b.owner, `drop trigger hang_up on ledger_txn`)
+	b.exec(b.owner, `create trigger hang_up after insert on ledger_txn for each row execute function hang_up()`)
+
+	_, _, err = b.says(give...)
+	require.ErrorContains(t, err, "nothing was booked: ")
+
+	b.exec(b.owner, `drop trigger hang_up on ledger_txn`)
+	require.Contains(t, b.run(give...), "booked, by request 1")
+	b.has(credits.Balance{Available: 15})
+}
+
+func TestCredits_Help(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+
+	for _, name := range []string{"balance", "entries", "grant", "refund", "check"} {
+		require.Contains(t, b.run(name, "--help"), "Examples:\n  imagerun credits "+name, name)
+	}
+
+	require.Contains(t, b.run(), "Available Commands:")
+
+	c := creditsCommand(nil)
+	c.SilenceUsage, c.SilenceErrors = true, true
+	c.SetArgs([]string{"check"})
+	require.ErrorContains(t, c.ExecuteContext(t.Context()), "IMAGERUN_POSTGRES_URL")
+}
