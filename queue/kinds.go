@@ -106,6 +106,15 @@ func All() Kinds {
 			Snooze:   time.Minute,
 		},
 		Policy{
+			Args:     ExpireCredits{},
+			Queue:    "retention",
+			Attempts: 20,
+			Timeout:  5 * time.Minute,
+			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{},
+			Snooze:   time.Minute,
+		},
+		Policy{
 			Args:     SweepObjects{},
 			Queue:    "retention",
 			Attempts: 20,

@@ -34,6 +34,13 @@ func Schedules() []Schedule {
 			Overlap: Skip,
 		},
 		{
+			Name:    "credits.expiry",
+			Spec:    "@every 10m",
+			Args:    func(time.Time) Args { return ExpireCredits{} },
+			CatchUp: time.Hour,
+			Overlap: Skip,
+		},
+		{
 			Name:    "retention.objects",
 			Spec:    "23 4 * * *",
 			Args:    func(time.Time) Args { return SweepObjects{} },

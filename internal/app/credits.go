@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -10,6 +11,7 @@ import (
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
 	"imagerun/internal/postgres"
+	"imagerun/queue"
 )
 
 // ledger builds the ledger as it is configured.
@@ -20,6 +22,21 @@ func ledger(c config.Credits) *credits.Ledger {
 	}
 
 	return credits.New(o)
+}
+
+// expireMost is how many grants are looked for at a time.
+const expireMost = 500
+
+// expireCredits books the expiry of what is due, until nothing is.
+func (b *base) expireCredits(ctx context.Context, _ *queue.Job[queue.ExpireCredits]) error {
+	for {
+		n, err := b.credits.Expire(ctx, b.pool, expireMost)
+		if err != nil || n == 0 {
+			return err
+		}
+
+		b.log.InfoContext(ctx, "credits expired", slog.Int("subjects", n))
+	}
 }
 
 // accounts shows the ledger to the edge.

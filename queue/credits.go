@@ -1,0 +1,8 @@
+package queue
+
+// ExpireCredits books the expiry of credits whose time is up. Nobody waits for it: what is expired
+// cannot be spent, booked or not.
+type ExpireCredits struct{}
+
+// Kind implements [Args].
+func (ExpireCredits) Kind() string { return "credits.expire" }
