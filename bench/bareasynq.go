@@ -43,7 +43,7 @@ func (a *asynqSystem) push(ctx context.Context, kind, queue string, payload []by
 
 // asynqServer says how one asynq server is set.
 type asynqServer struct {
-	queue       string
+	queues      map[string]int // with their weights
 	concurrency int
 	poll        time.Duration // 0: as shipped, 1 s
 }
@@ -60,7 +60,7 @@ func (a *asynqSystem) work(h asynq.HandlerFunc, settings ...asynqServer) (stop f
 
 	for _, set := range settings {
 		cfg := asynq.Config{
-			Concurrency: set.concurrency, Queues: map[string]int{set.queue: 1}, TaskCheckInterval: set.poll,
+			Concurrency: set.concurrency, Queues: set.queues, TaskCheckInterval: set.poll,
 			Logger: quiet{}, LogLevel: asynq.FatalLevel,
 		}
 
@@ -83,8 +83,8 @@ func (a *asynqSystem) work(h asynq.HandlerFunc, settings ...asynqServer) (stop f
 }
 
 // pair is as many servers as one of our latency groups has, with its slots and interval.
-func pair(queue string, concurrency int) []asynqServer {
-	return []asynqServer{{queue, (concurrency + 1) / 2, quickPoll}, {queue, concurrency / 2, quickPoll}}
+func pair(queues map[string]int, concurrency int) []asynqServer {
+	return []asynqServer{{queues, (concurrency + 1) / 2, quickPoll}, {queues, concurrency / 2, quickPoll}}
 }
 
 // drained waits until nothing is pending or active.

@@ -124,6 +124,9 @@ func (o *ourSystem) work(ctx context.Context, h queue.HandlerFunc[noop], groups 
 	return b.stop, until(ctx, time.Millisecond, func() (bool, error) { return server.Ready(), nil })
 }
 
+// alone are the queues of a server that has one.
+var alone = map[string]int{queueName: 1}
+
 // latencyGroup is a group that somebody waits for: two asynq servers.
 func latencyGroup(name string, concurrency int) asynqueue.Group {
 	return asynqueue.Group{Name: name, Queues: map[string]int{name: 1}, Concurrency: concurrency, Latency: true}

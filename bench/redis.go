@@ -134,12 +134,10 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// product are the groups of the product's worker: people wait for generation alone.
+// product are the groups of the product's worker.
 func product(concurrency int) (groups []asynqueue.Group) {
-	for _, name := range queue.All().Queues() {
-		groups = append(groups, asynqueue.Group{
-			Name: name, Queues: map[string]int{name: 1}, Concurrency: concurrency, Latency: name == "generation",
-		})
+	for _, g := range queue.Groups() {
+		groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: concurrency, Latency: g.Latency})
 	}
 
 	return groups
@@ -226,9 +224,9 @@ func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration)
 
 	for _, g := range product(o.concurrency) {
 		if g.Latency {
-			same = append(same, pair(g.Name, g.Concurrency)...)
+			same = append(same, pair(g.Queues, g.Concurrency)...)
 		} else {
-			same = append(same, asynqServer{g.Name, g.Concurrency, slowPoll})
+			same = append(same, asynqServer{g.Queues, g.Concurrency, slowPoll})
 		}
 	}
 
@@ -256,7 +254,7 @@ func weighShipped(ctx context.Context, s *servers, o options, watch time.Duratio
 	}
 	defer sys.close()
 
-	stop, err := sys.work(nothing, asynqServer{queueName, o.concurrency, 0})
+	stop, err := sys.work(nothing, asynqServer{alone, o.concurrency, 0})
 	if err != nil {
 		return nil, err
 	}

@@ -105,8 +105,8 @@ func startRound(ctx context.Context, s *servers, o options) (_ map[string]figure
 
 	for _, begin := range []func() (*idle, error){
 		func() (*idle, error) { return idleOurs(ctx, s, o) },
-		func() (*idle, error) { return idleAsynq(ctx, s, o, "asynq", asynqServer{queueName, o.concurrency, 0}) },
-		func() (*idle, error) { return idleAsynq(ctx, s, o, "asynq.10ms", pair(queueName, o.concurrency)...) },
+		func() (*idle, error) { return idleAsynq(ctx, s, o, "asynq", asynqServer{alone, o.concurrency, 0}) },
+		func() (*idle, error) { return idleAsynq(ctx, s, o, "asynq.10ms", pair(alone, o.concurrency)...) },
 		func() (*idle, error) { return idleRiver(ctx, s, o, "river", riverDefault(o.concurrency)) },
 		func() (*idle, error) { return idleRiver(ctx, s, o, "river.tuned", tuned) },
 	} {

@@ -180,7 +180,7 @@ func workAsynq(ctx context.Context, s *servers, o options) (figures, error) {
 		count(&seen, o.jobs, last)
 
 		return nil
-	}, pair(queueName, o.concurrency)...)
+	}, pair(alone, o.concurrency)...)
 	if err != nil {
 		return nil, err
 	}

@@ -279,13 +279,13 @@ func TestServer_IdleIsCheap(t *testing.T) {
 
 	own := devtest.OwnRedis(t)
 	s := setup(t, own.URL, durable.Timing{})
-	server, _ := s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{
-		Groups: []asynqueue.Group{
-			{Name: "generation", Queues: map[string]int{"generation": 1}, Concurrency: 10, Latency: true},
-			{Name: "vendor", Queues: map[string]int{"vendor": 1}, Concurrency: 4},
-			{Name: "retention", Queues: map[string]int{"retention": 1}, Concurrency: 2},
-		},
-	})
+
+	var groups []asynqueue.Group
+	for _, g := range queue.Groups() {
+		groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: 10, Latency: g.Latency})
+	}
+
+	server, _ := s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{Groups: groups})
 	s.eventually(5*time.Second, server.Ready)
 
 	processed := func() (n int) {
