@@ -21,6 +21,7 @@ import (
 	"imagerun/internal/httpapi"
 	"imagerun/internal/ops"
 	"imagerun/internal/providers/fal"
+	"imagerun/internal/ratelimit"
 	"imagerun/internal/upload"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
@@ -123,8 +124,8 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 	}
 
 	sessions := betterauth.New(b.pool, betterauth.Options{Secret: b.cfg.Auth.Secret, Now: clock.System})
-	metrics := httpapi.NewMetrics()
-	b.registry.MustRegister(metrics.Collectors()...)
+	metrics, limits := httpapi.NewMetrics(), ratelimit.NewMetrics()
+	b.registry.MustRegister(append(metrics.Collectors(), limits.Collectors()...)...)
 
 	return httpapi.New(httpapi.Deps{
 		Generations: service, Changes: changes, APIKeys: keys, Uploads: uploads, Credits: accounts{b.credits, b.pool},
@@ -137,7 +138,9 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 		CallbackVerifier: fal.NewVerifier(fal.VerifierOptions{
 			JWKSURL: b.cfg.Fal.RestURL + "/.well-known/jwks.json", UserID: b.cfg.Fal.WebhookUserID, Now: clock.System,
 		}),
-		Callbacks: service, Metrics: metrics, Logger: b.log, Closing: closing,
+		Callbacks: service, Plans: service,
+		RateLimits: ratelimit.New(b.redis, ratelimit.Options{Metrics: limits, Log: b.log, Now: clock.System}),
+		Metrics:    metrics, Logger: b.log, Closing: closing,
 	}), nil
 }
 

@@ -89,6 +89,13 @@ func (u *User) Do(t testing.TB, method, path string, in, out any, header ...stri
 	return u.do(t, u.Key, method, path, in, out, header...)
 }
 
+// DoSignedIn calls the api as a browser does, with the session instead of the key.
+func (u *User) DoSignedIn(t testing.TB, method, path string) *http.Response {
+	t.Helper()
+
+	return u.do(t, u.Bearer, method, path, nil, nil)
+}
+
 func (u *User) do(t testing.TB, bearer, method, path string, in, out any, header ...string) *http.Response {
 	t.Helper()
 
@@ -159,7 +166,7 @@ func (u *User) Get(t testing.TB, id string) Generation {
 	return g
 }
 
-// Await waits until a generation has ended.
+// Await waits until a generation has ended. It asks as often as a key of the default plan may.
 func (u *User) Await(t testing.TB, id string, within time.Duration) Generation {
 	t.Helper()
 
@@ -169,7 +176,7 @@ func (u *User) Await(t testing.TB, id string, within time.Duration) Generation {
 		g = u.Get(t, id)
 
 		return g.Terminal()
-	}, within, 50*time.Millisecond, "generation does not end\n%s", u.p.Log)
+	}, within, 250*time.Millisecond, "generation does not end\n%s", u.p.Log)
 
 	return g
 }

@@ -13,9 +13,11 @@ type access struct {
 	public      bool       // the route checks its caller itself
 	scope       auth.Scope // what an API key needs
 	sessionOnly bool       // no API key may, whatever its scopes
+	submits     bool       // it submits generations, which has a limit of its own
 }
 
-// guard puts the checks in front of a route: who, from where, whether they may, and the contract.
+// guard puts the checks in front of a route: who, from where, how often, whether they may, and the
+// contract.
 func (s *server) guard(rt route) http.Handler {
 	op := s.contract.operation(rt.pattern)
 
@@ -24,14 +26,22 @@ func (s *server) guard(rt route) http.Handler {
 		x.pattern = rt.pattern[strings.Index(rt.pattern, "/"):]
 
 		if !rt.access.public {
-			p, err := s.admit(r, rt.access)
+			p, err := s.identify(r)
+			if err == nil {
+				x.userID = p.UserID
+				err = s.limit(w, r, p, rt.access)
+			}
+
+			if err == nil {
+				err = rt.access.permit(p)
+			}
+
 			if err != nil {
 				s.fail(w, r, err)
 
 				return
 			}
 
-			x.userID = p.UserID
 			r = r.WithContext(auth.WithPrincipal(r.Context(), p))
 		}
 
@@ -51,7 +61,8 @@ func (s *server) guard(rt route) http.Handler {
 	})
 }
 
-func (s *server) admit(r *http.Request, a access) (*auth.Principal, error) {
+// identify says who is calling, or that it cannot be their wish.
+func (s *server) identify(r *http.Request) (*auth.Principal, error) {
 	p, err := s.Authenticator.Authenticate(r.Context(), r)
 	if err != nil {
 		return nil, err
@@ -64,11 +75,16 @@ func (s *server) admit(r *http.Request, a access) (*auth.Principal, error) {
 		}
 	}
 
+	return p, nil
+}
+
+// permit says whether they may.
+func (a access) permit(p *auth.Principal) error {
 	if a.sessionOnly && p.Method == auth.MethodAPIKey {
-		return nil, errSessionOnly
+		return errSessionOnly
 	}
 
-	return p, p.Require(a.scope)
+	return p.Require(a.scope)
 }
 
 // authService lets the auth service answer. Signing in sets cookies, so it too is only for our

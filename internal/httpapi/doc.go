@@ -1,8 +1,8 @@
 // Package httpapi is the HTTP edge: the contract in api/openapi.yaml, served.
 //
 // routes.go lists every route. A request passes, in this order: request id, log line, metrics and
-// the catch of panics (edge.go); the mux, whose own 404 and 405 become problems; who is calling
-// and whether they may (access.go); the contract (body.go, contract.go); then a handler, one file
+// the catch of panics (edge.go); the mux, whose own 404 and 405 become problems; who is calling,
+// how often (ratelimit.go) and whether they may (access.go); the contract (body.go, contract.go); then a handler, one file
 // for each resource. Handlers translate and decide nothing.
 //
 // Invariants:

@@ -17,6 +17,7 @@ var (
 	ParseID       = parseID
 	FormatID      = formatID
 	Fingerprint   = fingerprint
+	LimitsOf      = limitsOf
 )
 
 // MaxDepth is the deepest body that is read.
@@ -43,7 +44,7 @@ func Describe(e *fault.Error) (status int, again bool) {
 func Faults() []*fault.Error {
 	return []*fault.Error{
 		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
-		errHeader, errQuery, errStreams, errPanic, errAbandoned,
+		errHeader, errQuery, errStreams, errRateLimited, errPanic, errAbandoned,
 		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
 		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,
 		generation.ErrNotFound, generation.ErrDeleted, generation.ErrNotCancelable, generation.ErrQueueFull, generation.ErrCallbackUnknown,

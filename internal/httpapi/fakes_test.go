@@ -1,27 +1,20 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
 	"imagerun/internal/credits"
-	"imagerun/internal/fault"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
-	"imagerun/internal/httpapi"
 	"imagerun/internal/idempotency"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
@@ -281,202 +274,3 @@ func (k keyring) Revoke(_ context.Context, userID, id uuid.UUID) error {
 
 	return k.revoke(userID, id)
 }
-
-// The users of the tests, by what they send. "Bearer reader" is an API key that may only read.
-var (
-	alice = uuid.MustParse("a11ce000-0000-4000-8000-000000000001")
-	bob   = uuid.MustParse("b0b00000-0000-4000-8000-000000000002")
-)
-
-func authenticate(_ context.Context, r *http.Request) (*auth.Principal, error) {
-	if _, err := r.Cookie("session"); err == nil {
-		return &auth.Principal{UserID: alice, Method: auth.MethodCookie}, nil
-	}
-
-	switch r.Header.Get("Authorization") {
-	case "Bearer alice":
-		return &auth.Principal{UserID: alice, Method: auth.MethodBearer}, nil
-	case "Bearer bob":
-		return &auth.Principal{UserID: bob, Method: auth.MethodBearer}, nil
-	case "Bearer key":
-		return &auth.Principal{
-			UserID: alice, Method: auth.MethodAPIKey, KeyID: uuid.New(),
-			Scopes: []auth.Scope{auth.ScopeGenerationsRead, auth.ScopeGenerationsWrite},
-		}, nil
-	case "Bearer reader":
-		return &auth.Principal{UserID: alice, Method: auth.MethodAPIKey, KeyID: uuid.New(), Scopes: []auth.Scope{auth.ScopeGenerationsRead}}, nil
-	case "Bearer outage":
-		return nil, context.DeadlineExceeded
-	default:
-		return nil, auth.ErrUnauthenticated
-	}
-}
-
-type authenticatorFunc func(ctx context.Context, r *http.Request) (*auth.Principal, error)
-
-func (f authenticatorFunc) Authenticate(ctx context.Context, r *http.Request) (*auth.Principal, error) {
-	return f(ctx, r)
-}
-
-// bundle is the edge over fakes.
-type bundle struct {
-	*fakes
-
-	handler http.Handler
-	metrics *httpapi.Metrics
-	closing chan struct{}
-	log     *syncBuffer
-}
-
-func setup(t *testing.T) *bundle {
-	t.Helper()
-
-	b := &bundle{
-		fakes:   &fakes{t: t, hints: make(chan struct{}, 1)},
-		metrics: httpapi.NewMetrics(),
-		closing: make(chan struct{}),
-		log:     &syncBuffer{},
-	}
-	b.handler = httpapi.New(httpapi.Deps{
-		Generations:   b.fakes,
-		Changes:       b.fakes,
-		APIKeys:       keyring{b.fakes},
-		Uploads:       uploads{b.fakes},
-		Credits:       accounts{b.fakes},
-		Authenticator: authenticatorFunc(authenticate),
-		AuthService: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X-From", "auth")
-			w.WriteHeader(http.StatusTeapot)
-		}),
-		CallbackVerifier: b.fakes,
-		Callbacks:        b.fakes,
-		Metrics:          b.metrics,
-		Logger:           slog.New(slog.NewJSONHandler(b.log, nil)),
-		Closing:          b.closing,
-	})
-
-	return b
-}
-
-// do sends a request as alice unless the headers say otherwise. Headers are pairs.
-func (b *bundle) do(method, target, body string, headers ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, target, strings.NewReader(body))
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-
-	r.Header.Set("Authorization", "Bearer alice")
-
-	for i := 0; i < len(headers); i += 2 {
-		if headers[i+1] == "" {
-			r.Header.Del(headers[i])
-		} else {
-			r.Header.Set(headers[i], headers[i+1])
-		}
-	}
-
-	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-
-	return w
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	return s.b.String()
-}
-
-// sample is a generation of alice's in a state.
-func sample(status generation.Status, sequence int64) generation.Generation {
-	created := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
-	g := generation.Generation{
-		ID:             uuid.MustParse("0197f2a8-c4d2-7b53-a1f0-9e6d58c3b214"),
-		UserID:         alice,
-		Status:         status,
-		StatusSequence: sequence,
-		Model:          "z-image-turbo",
-		Prompt:         redact.NewPersonal("a lighthouse"),
-		Parameters: catalogue.Parameters{
-			AspectRatio: "1:1", Width: 1024, Height: 1024, Quality: "standard", NumImages: 2, Seed: catalogue.SeedMax, OutputFormat: "png",
-		},
-		Metadata:    []byte(`{"project":"calendar"}`),
-		SupportCode: "K7QF-2M9D",
-		CreatedAt:   created,
-		DeadlineAt:  created.Add(10 * time.Minute),
-		Images:      []generation.Image{{ID: uuid.New(), Status: generation.ImagePending}, {ID: uuid.New(), Index: 1, Status: generation.ImagePending}},
-	}
-
-	switch status {
-	case generation.StatusQueued:
-		g.QueuePosition = new(3)
-	case generation.StatusStoring:
-		g.Images[0] = storedImage(g.Images[0])
-	case generation.StatusSucceeded:
-		g.Images[0], g.Images[1] = storedImage(g.Images[0]), storedImage(g.Images[1])
-	case generation.StatusFailed:
-		g.FailureCode = generation.FailureProviderError
-	default:
-	}
-
-	if status.Terminal() {
-		g.FinishedAt = new(created.Add(time.Minute))
-	}
-
-	return g
-}
-
-func storedImage(img generation.Image) generation.Image {
-	img.Status, img.Width, img.Height = generation.ImageStored, 1024, 1024
-	img.ContentType, img.Bytes = "image/png", 123456
-	img.URL, img.ThumbnailURL = "https://files.example/i?sig=1", "https://files.example/t?sig=1"
-	img.ExpiresAt = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC)
-
-	return img
-}
-
-const sampleID = "gen_0197f2a8c4d27b53a1f09e6d58c3b214"
-
-// ofAlice answers as the service does: what is not hers is not there.
-func ofAlice(g generation.Generation) func(userID, id uuid.UUID) (generation.Generation, error) {
-	return func(userID, id uuid.UUID) (generation.Generation, error) {
-		if userID != g.UserID || id != g.ID {
-			return generation.Generation{}, generation.ErrNotFound
-		}
-
-		return g, nil
-	}
-}
-
-func requireCode(t *testing.T, w *httptest.ResponseRecorder, status int, code string) httpapi.Problem {
-	t.Helper()
-
-	require.Equal(t, status, w.Code, w.Body.String())
-	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
-
-	p := decode[httpapi.Problem](t, w)
-	require.Equal(t, code, p.Code)
-	require.Equal(t, status, p.Status)
-	require.Equal(t, w.Header().Get("X-Request-Id"), p.RequestID)
-	require.NotEmpty(t, p.Detail)
-	require.NotEmpty(t, p.Title)
-	require.Zero(t, p.Charged)
-	contractOf(t).requireConforms(t, "default", "get", "/v1/models", w)
-
-	return p
-}
-
-var errUnavailable = fault.New(fault.Unavailable, "unavailable", "Later.").WithRetryAfter(1500 * time.Millisecond)

@@ -119,6 +119,10 @@ func problem(cause error, requestID string) Problem {
 		p.Errors = append(p.Errors, d)
 	}
 
+	if over, ok := errors.AsType[*exceededError](e); ok {
+		p.Type, p.Title, p.ViolatedPolicies = quotaExceeded, quotaExceededTitle, over.policies
+	}
+
 	return p
 }
 

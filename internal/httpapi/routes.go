@@ -21,6 +21,8 @@ type Deps struct {
 	TrustedOrigins   []string     // other origins whose browsers may use the session cookie; usually none
 	CallbackVerifier CallbackVerifier
 	Callbacks        Callbacks
+	Plans            Plans
+	RateLimits       RateLimits
 
 	Metrics *Metrics
 	Logger  *slog.Logger
@@ -63,17 +65,18 @@ func (s *server) routes() []route {
 		read  = access{scope: auth.ScopeGenerationsRead}
 		write = access{scope: auth.ScopeGenerationsWrite}
 		money = access{scope: auth.ScopeCreditsRead}
+		order = access{scope: auth.ScopeGenerationsWrite, submits: true}
 		keys  = access{scope: auth.ScopeAPIKeys, sessionOnly: true}
 		open  = access{public: true} // checks its caller itself, or needs no check
 	)
 
 	return []route{
-		{"POST /v1/generations", write, api.SubmitGeneration},
+		{"POST /v1/generations", order, api.SubmitGeneration},
 		{"GET /v1/generations", read, api.ListGenerations},
 		{"GET /v1/generations/{id}", read, api.GetGeneration},
 		{"DELETE /v1/generations/{id}", write, api.DeleteGeneration},
 		{"POST /v1/generations/{id}/cancel", write, api.CancelGeneration},
-		{"POST /v1/generations/{id}/remix", write, api.RemixGeneration},
+		{"POST /v1/generations/{id}/remix", order, api.RemixGeneration},
 		{"PUT /v1/generations/{id}/favourite", write, api.AddFavourite},
 		{"DELETE /v1/generations/{id}/favourite", write, api.RemoveFavourite},
 		{"GET /v1/generations/{id}/events", read, s.streamGeneration},
