@@ -96,6 +96,14 @@ func (e *Error) WithFields(fields ...Field) *Error {
 	return &c
 }
 
+// WithMore returns a copy with another public sentence behind the first.
+func (e *Error) WithMore(sentence string) *Error {
+	c := *e
+	c.Detail += " " + sentence
+
+	return &c
+}
+
 // WithRetryAfter returns a copy that says when to come back.
 func (e *Error) WithRetryAfter(d time.Duration) *Error {
 	c := *e

@@ -80,15 +80,21 @@ func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 	return b
 }
 
-// submit accepts one generation of the bundle's user.
-func (b *bundle) submit(t *testing.T, edits ...func(*generation.Submission)) generation.Generation {
-	t.Helper()
-
+// submission is a request of the bundle's user.
+func submission(b *bundle, edits ...func(*generation.Submission)) generation.Submission {
 	s := generation.Submission{UserID: b.user, Request: catalogue.Request{Model: "z-image-turbo", Prompt: redact.NewPersonal("a red fox")}}
 	for _, edit := range edits {
 		edit(&s)
 	}
 
+	return s
+}
+
+// submit accepts one generation of the bundle's user.
+func (b *bundle) submit(t *testing.T, edits ...func(*generation.Submission)) generation.Generation {
+	t.Helper()
+
+	s := submission(b, edits...)
 	if s.UserID != b.user {
 		b.fund(t, s.UserID, fortune)
 	}
@@ -107,18 +113,25 @@ const fortune = 1_000_000
 func (b *bundle) fund(t *testing.T, user uuid.UUID, n int64) {
 	t.Helper()
 
-	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
-		subject, err := b.credits.Subject(t.Context(), tx, user)
-		if err != nil {
-			return err
+	b.grant(t, user, credits.Grant{Source: credits.SourcePack, Reference: "creem:" + user.String(), Credits: n})
+}
+
+// grant gives a user credits.
+func (b *bundle) grant(t *testing.T, user uuid.UUID, g credits.Grant) {
+	t.Helper()
+
+	b.ledger(t, func(tx pgx.Tx) (err error) {
+		if g.Subject, err = b.credits.Subject(t.Context(), tx, user); err == nil {
+			_, err = b.credits.Grant(t.Context(), tx, g)
 		}
 
-		_, err = b.credits.Grant(t.Context(), tx, credits.Grant{
-			Subject: subject, Source: credits.SourcePack, Reference: "creem:" + user.String(), Credits: n,
-		})
-
 		return err
-	}))
+	})
+}
+
+func (b *bundle) ledger(t *testing.T, do func(tx pgx.Tx) error) {
+	t.Helper()
+	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, do))
 }
 
 // start submits, admits, and hands to the provider.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
@@ -30,7 +31,7 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 
 		err = s.end(ctx, tx, t, StatusCanceled, FailureCanceledByUser)
 		if over(err) && t.status() != StatusCanceled {
-			return ErrNotCancelable
+			return s.tooLate(ctx, tx, id)
 		}
 
 		return moot(err)
@@ -40,6 +41,16 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 	}
 
 	return s.Get(ctx, userID, id)
+}
+
+// tooLate is [ErrNotCancelable] with what the generation cost.
+func (s *Service) tooLate(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	costs, err := s.Credits.Costs(ctx, tx, []uuid.UUID{id})
+	if err != nil {
+		return err
+	}
+
+	return ErrNotCancelable.WithMore(costs[id].Sentence())
 }
 
 // canceler calls an attempt off at the provider and waits until nothing can come of it.
