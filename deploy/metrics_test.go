@@ -17,6 +17,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"imagerun/internal/ratelimit"
+	"imagerun/internal/clock"
+	"imagerun/internal/credits"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/telemetry"
 	"imagerun/queue"
@@ -40,7 +42,9 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 	q := durable.New(pool, queue.All(), durable.Options{})
 	collectors := append(q.Collectors(), q.TableCollector(),
 		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)),
-		sweep.Collector(pool, slog.New(slog.DiscardHandler)))
+		sweep.Collector(pool, slog.New(slog.DiscardHandler)),
+		credits.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System))
+	collectors = append(collectors, credits.New(credits.Options{Now: clock.System}).Collectors()...)
 	collectors = append(collectors, ratelimit.NewMetrics().Collectors()...)
 
 	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true}

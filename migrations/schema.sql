@@ -338,6 +338,14 @@ COMMENT ON TABLE public.billing_subject IS 'Whose money it is, under a random na
 
 COMMENT ON COLUMN public.billing_subject.welcomed_at IS 'When welcome credits were given, or found to have been given before; null: the address was not verified yet.';
 
+CREATE TABLE public.credit_audit (
+    at timestamp with time zone NOT NULL,
+    breaches integer NOT NULL,
+    CONSTRAINT credit_audit_breaches_check CHECK ((breaches >= 0))
+);
+
+COMMENT ON TABLE public.credit_audit IS 'When the whole ledger was audited, and how much was not in order. Kept for a year.';
+
 CREATE TABLE public.credit_claw (
     reference text NOT NULL,
     subject uuid NOT NULL,
@@ -843,6 +851,9 @@ ALTER TABLE ONLY public.billing_subject
 ALTER TABLE ONLY public.billing_subject
     ADD CONSTRAINT billing_subject_subject_key UNIQUE (subject);
 
+ALTER TABLE ONLY public.credit_audit
+    ADD CONSTRAINT credit_audit_pkey PRIMARY KEY (at);
+
 ALTER TABLE ONLY public.credit_claw
     ADD CONSTRAINT credit_claw_pkey PRIMARY KEY (reference);
 
@@ -1117,6 +1128,8 @@ GRANT SELECT,DELETE ON TABLE public.auth_mail TO imagerun_app;
 GRANT INSERT ON TABLE public.auth_mail TO imagerun_auth;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.billing_subject TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.credit_audit TO imagerun_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_claw TO imagerun_app;
 

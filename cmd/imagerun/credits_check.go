@@ -40,8 +40,9 @@ func (f *creditsTool) checkCommand() *cobra.Command {
 holds and balances are what the entries come to, that nothing was paid twice or without an image,
 and that every generation that ended holds nothing. docs/credits.md lists the invariants.
 
-It reads the whole ledger, on one snapshot, and locks and changes nothing: it may run while the
-service does. Where long, it says how far it is, on standard error.
+It reads the whole ledger, on one snapshot, and locks and changes nothing of it: it may run while
+the service does. Where long, it says how far it is, on standard error. What it found is noted in
+the table credit_audit, for the metrics and the alarm.
 
 It ends with 0 when all is in order; with 1 when something is not, or when it could not end. Of one
 query it shows twenty breaches at most. The subject that a breach names goes with balance and
@@ -53,6 +54,10 @@ entries, too.`,
 				list, err := credits.AuditAll(c.Context(), pool, clock.System, func(done credits.Checked) {
 					tellChecked(c.ErrOrStderr(), done)
 				})
+
+				if err == nil {
+					err = credits.RecordAudit(c.Context(), pool, clock.System(), list)
+				}
 
 				if printErr := f.printAudit(c.OutOrStdout(), list, err == nil); printErr != nil {
 					return printErr

@@ -371,6 +371,11 @@ func TestCredits_Check(t *testing.T) {
 	require.Equal(t, 2, unsound.Breaches["I1"])
 	require.NotEmpty(t, unsound.Violations[0].Subject)
 
+	// Each time it was noted, for the metrics.
+	var noted []bool
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select array_agg(breaches > 0 order by at) from credit_audit`).Scan(&noted))
+	require.Equal(t, []bool{false, false, true, true}, noted)
+
 	// What cannot be read is not in order.
 	b.exec(b.owner, `alter table credit_claw rename to gone`)
 

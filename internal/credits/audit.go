@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/clock"
+	"imagerun/internal/credits/db"
 )
 
 // Violation is an invariant that does not hold.
@@ -203,6 +204,13 @@ func AuditAll(ctx context.Context, pool snapshots, now clock.Now, tell func(Chec
 	})
 
 	return a.list, err
+}
+
+// RecordAudit notes what an audit of everybody's ledger found, for the metrics and as evidence.
+func RecordAudit(ctx context.Context, tx db.DBTX, at time.Time, list []Violation) error {
+	err := db.New().AuditRecord(ctx, tx, db.AuditRecordParams{At: at, Breaches: int32(len(list))}) //nolint:gosec // dozens at most
+
+	return wrap(err, "record audit of credits")
 }
 
 // audit is one at work.

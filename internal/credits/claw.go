@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/credits/db"
+	"imagerun/internal/postgres"
 )
 
 // ClawBack is credits to take back, because their payment was refunded or disputed.
@@ -154,7 +155,7 @@ func (l *Ledger) Expire(ctx context.Context, pool beginner, most int) (int, erro
 	}
 
 	for i, subject := range subjects {
-		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return l.ExpireSubject(ctx, tx, subject) })
+		err := postgres.InTx(ctx, pool, func(tx *postgres.Tx) error { return l.ExpireSubject(ctx, tx, subject) })
 		if err != nil {
 			return i, err
 		}

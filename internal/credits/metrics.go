@@ -2,10 +2,12 @@ package credits
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -55,6 +57,10 @@ var (
 		"For how long the time of the most overdue hold has been over; zero: there is none.", nil, nil)
 	owedDesc = prometheus.NewDesc("imagerun_credits_outstanding",
 		"Credits of everybody together: available and held are owed to people, debt is owed by them. Minutes old.", []string{"part"}, nil)
+	auditedDesc = prometheus.NewDesc("imagerun_credit_audit_timestamp_seconds",
+		"When the whole ledger was last audited. Absent: it never was.", nil, nil)
+	breachesDesc = prometheus.NewDesc("imagerun_credit_audit_breaches",
+		"How much the last audit found that was not in order.", nil, nil)
 )
 
 // owedEvery is how long a sum over everybody is good enough.
@@ -80,7 +86,7 @@ func TableCollector(pool *pgxpool.Pool, log *slog.Logger, now clock.Now) prometh
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lateDesc, latestDesc, owedDesc} {
+	for _, d := range []*prometheus.Desc{lateDesc, latestDesc, owedDesc, auditedDesc, breachesDesc} {
 		descs <- d
 	}
 }
@@ -106,13 +112,22 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	owed, err := c.outstanding(ctx, now)
 	if err != nil {
 		c.log.WarnContext(ctx, "outstanding credits were not added up", slog.Any("error", err))
-
-		return
+	} else {
+		gauge(owedDesc, float64(owed.Available), "available")
+		gauge(owedDesc, float64(owed.Held), "held")
+		gauge(owedDesc, float64(owed.Debt), "debt")
 	}
 
-	gauge(owedDesc, float64(owed.Available), "available")
-	gauge(owedDesc, float64(owed.Held), "held")
-	gauge(owedDesc, float64(owed.Debt), "debt")
+	last, err := c.db.AuditLast(ctx, c.pool)
+
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+	case err != nil:
+		c.log.WarnContext(ctx, "the last audit was not read", slog.Any("error", err))
+	default:
+		gauge(auditedDesc, float64(last.At.UnixMilli())/1000)
+		gauge(breachesDesc, float64(last.Breaches))
+	}
 }
 
 func (c *collector) outstanding(ctx context.Context, now time.Time) (db.OwedRow, error) {

@@ -61,6 +61,10 @@ func TestMetrics(t *testing.T) {
 	require.NoError(t, tx(func(tx *postgres.Tx) error {
 		return b.ClawBack(b.ctx, tx, credits.ClawBack{Subject: b.subject, Reference: "promo:1", Event: "e", Credits: 10, Reason: credits.ReasonDispute})
 	}))
+	b.give(t, credits.SourcePromotion, "promo:2", 3, b.in(time.Minute)) // in a transaction that counts nothing
+	b.wait(time.Minute)
+	_, err := b.Expire(b.ctx, b.pool, 10)
+	require.NoError(t, err)
 
 	require.NoError(t, testutil.CollectAndCompare(b.Collectors()[0], strings.NewReader(`
 # HELP imagerun_credits_booked_total Credits moved by entries that were committed, by the entry's kind and the source of its grant (empty: of several, or none).
@@ -70,7 +74,7 @@ imagerun_credits_booked_total{kind="charge",source="promotion"} 6
 imagerun_credits_booked_total{kind="claw",source="promotion"} 0
 imagerun_credits_booked_total{kind="compensation",source="compensation"} 4
 imagerun_credits_booked_total{kind="expire",source=""} 4
-imagerun_credits_booked_total{kind="expire",source="promotion"} 4
+imagerun_credits_booked_total{kind="expire",source="promotion"} 6
 imagerun_credits_booked_total{kind="grant",source="promotion"} 10
 imagerun_credits_booked_total{kind="hold",source=""} 6
 imagerun_credits_booked_total{kind="refund",source="refund"} 1
@@ -106,6 +110,21 @@ func TestTableCollector(t *testing.T) {
 	require.InDelta(t, 1, got["imagerun_credit_holds_overdue"], 0)
 	require.InDelta(t, 90, got["imagerun_credit_hold_overdue_seconds"], 0)
 	require.InDelta(t, 4, got["imagerun_credits_outstanding held"], 0)
+
+	// The last audit counts, and an old one is forgotten.
+	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.clock().AddDate(-1, 0, -1), nil))
+	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.clock().Add(-time.Hour), []credits.Violation{{Invariant: "I1"}, {Invariant: "I2"}}))
+
+	got = gauges()
+	require.InDelta(t, 2, got["imagerun_credit_audit_breaches"], 0)
+	require.InDelta(t, b.clock().Add(-time.Hour).Unix(), got["imagerun_credit_audit_timestamp_seconds"], 1)
+
+	var kept int
+	require.NoError(t, b.pool.QueryRow(b.ctx, `select count(*) from credit_audit`).Scan(&kept))
+	require.Equal(t, 1, kept)
+
+	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.clock(), nil))
+	require.InDelta(t, 0, gauges()["imagerun_credit_audit_breaches"], 0)
 }
 
 // While Postgres is away there is nothing to see, and scraping goes on.

@@ -173,3 +173,12 @@ where closed_at is null and auto_refund_at <= sqlc.arg(now)::timestamptz;
 -- What we owe to everybody together, and they to us: one row of each who ever had credits.
 select coalesce(sum(available), 0)::bigint as available, coalesce(sum(held), 0)::bigint as held, coalesce(sum(debt), 0)::bigint as debt
 from user_credit;
+
+-- name: AuditRecord :exec
+with old as (
+    delete from credit_audit where at < sqlc.arg(at)::timestamptz - interval '1 year'
+)
+insert into credit_audit (at, breaches) values (@at, @breaches);
+
+-- name: AuditLast :one
+select * from credit_audit order by at desc limit 1;

@@ -10,6 +10,12 @@ import (
 	"github.com/google/uuid"
 )
 
+// When the whole ledger was audited, and how much was not in order. Kept for a year.
+type CreditAudit struct {
+	At       time.Time
+	Breaches int32
+}
+
 // Credits that came at once, and what became of each of them. compensated: the part of expired that was given anew. clawed: what a refund of the payment takes back; charged: the part of it that became debt.
 type CreditGrant struct {
 	ID      uuid.UUID

@@ -88,6 +88,34 @@ func (q *Queries) AllocationsUpdate(ctx context.Context, db DBTX, arg Allocation
 	return err
 }
 
+const auditLast = `-- name: AuditLast :one
+select at, breaches from credit_audit order by at desc limit 1
+`
+
+func (q *Queries) AuditLast(ctx context.Context, db DBTX) (CreditAudit, error) {
+	row := db.QueryRow(ctx, auditLast)
+	var i CreditAudit
+	err := row.Scan(&i.At, &i.Breaches)
+	return i, err
+}
+
+const auditRecord = `-- name: AuditRecord :exec
+with old as (
+    delete from credit_audit where at < $1::timestamptz - interval '1 year'
+)
+insert into credit_audit (at, breaches) values ($1, $2)
+`
+
+type AuditRecordParams struct {
+	At       time.Time
+	Breaches int32
+}
+
+func (q *Queries) AuditRecord(ctx context.Context, db DBTX, arg AuditRecordParams) error {
+	_, err := db.Exec(ctx, auditRecord, arg.At, arg.Breaches)
+	return err
+}
+
 const balanceLock = `-- name: BalanceLock :one
 select subject, version, available, held, debt from user_credit where subject = $1 for update
 `
