@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"imagerun/internal/ratelimit"
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
+	"imagerun/internal/ratelimit"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/telemetry"
 	"imagerun/queue"
