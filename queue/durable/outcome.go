@@ -213,7 +213,7 @@ func (r *Runner) bury(ctx context.Context, o *outcome) (v Verdict, event string,
 	n, _, err := attempt(ctx, r, func(ctx context.Context) (n int64, err error) {
 		hook = nil
 
-		err = pgx.BeginFunc(ctx, r.q.pool, func(tx pgx.Tx) error {
+		err = r.q.inTx(ctx, func(tx pgx.Tx) error {
 			if hook = o.dead(ctx, tx, code); hook != nil {
 				return hook
 			}

@@ -20,7 +20,10 @@ func TestRunner_DeadHookIsOneTransactionWithTheDeath(t *testing.T) {
 	task := b.stage()
 	b.exec(`update job set attempt = $2 where id = $1`, task.ID, attempts-1)
 
-	var codes []string
+	var (
+		codes     []string
+		committed []int // what the hook wanted to be told of once it is true
+	)
 
 	broken := errors.New("ledger is closed")
 	b.h.handle = func(context.Context, *queue.Job[probe]) error { return errHandler }
@@ -28,6 +31,9 @@ func TestRunner_DeadHookIsOneTransactionWithTheDeath(t *testing.T) {
 		codes = append(codes, code)
 		_, err := tx.Exec(ctx, `insert into job (id, kind, queue, args) values ($1, 'hook', 'q', '{}')`, args.ID)
 		require.NoError(t, err)
+
+		n := len(codes)
+		tx.(interface{ AfterCommit(f func()) }).AfterCommit(func() { committed = append(committed, n) })
 
 		if len(codes) == 1 {
 			return broken
@@ -55,6 +61,7 @@ func TestRunner_DeadHookIsOneTransactionWithTheDeath(t *testing.T) {
 	require.Equal(t, "dead", b.row(task).State)
 	require.Equal(t, 1, hooked())
 	require.Equal(t, []string{"error", "error"}, codes)
+	require.Equal(t, []int{2}, committed)
 }
 
 func TestRunner_UndecodableIsDead(t *testing.T) {
