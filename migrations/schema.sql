@@ -183,6 +183,26 @@ COMMENT ON COLUMN auth.verification.identifier IS 'erase: row at use or expiry, 
 
 COMMENT ON COLUMN auth.verification.value IS 'erase: row at use or expiry, or with the account';
 
+CREATE TABLE public.admission_clock (
+    provider text NOT NULL,
+    now bigint NOT NULL,
+    entry bigint NOT NULL
+);
+
+COMMENT ON TABLE public.admission_clock IS 'How far the line of a provider has got.';
+
+COMMENT ON COLUMN public.admission_clock.provider IS 'erase: nothing of anybody';
+
+CREATE TABLE public.admission_turn (
+    provider text NOT NULL,
+    user_id uuid NOT NULL,
+    pass bigint NOT NULL
+);
+
+COMMENT ON TABLE public.admission_turn IS 'Where a user is in the line of a provider: the least pass is next, and a turn moves it on by a round divided by the weight of the plan.';
+
+COMMENT ON COLUMN public.admission_turn.provider IS 'erase: row with the account';
+
 CREATE TABLE public.ai_image (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     task_id uuid NOT NULL,
@@ -463,12 +483,11 @@ CREATE TABLE public.generation_user (
     user_id uuid NOT NULL,
     ref text DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text) NOT NULL,
     plan text DEFAULT 'free'::text NOT NULL,
-    last_admitted_at timestamp with time zone,
     event_sequence bigint DEFAULT 0 NOT NULL,
     event_floor bigint DEFAULT 0 NOT NULL
 );
 
-COMMENT ON TABLE public.generation_user IS 'What generation knows of a user: a random name for object keys and hints, the plan, and when they last got a turn.';
+COMMENT ON TABLE public.generation_user IS 'What generation knows of a user: a random name for object keys and hints, and the plan.';
 
 COMMENT ON COLUMN public.generation_user.ref IS 'erase: row with the account';
 
@@ -821,6 +840,12 @@ ALTER TABLE ONLY auth."user"
 ALTER TABLE ONLY auth.verification
     ADD CONSTRAINT verification_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.admission_clock
+    ADD CONSTRAINT admission_clock_pkey PRIMARY KEY (provider);
+
+ALTER TABLE ONLY public.admission_turn
+    ADD CONSTRAINT admission_turn_pkey PRIMARY KEY (provider, user_id);
+
 ALTER TABLE ONLY public.ai_image
     ADD CONSTRAINT ai_image_key_key UNIQUE (key);
 
@@ -966,7 +991,7 @@ CREATE INDEX ai_task_reference_idx ON public.ai_task USING btree (reference_uplo
 
 CREATE INDEX ai_task_remix_idx ON public.ai_task USING btree (remix_of) WHERE (remix_of IS NOT NULL);
 
-CREATE INDEX ai_task_waiting_idx ON public.ai_task USING btree (provider, user_id, created_at, id) WHERE ((status = 'queued'::text) AND (admitted_at IS NULL));
+CREATE INDEX ai_task_waiting_idx ON public.ai_task USING btree (provider, user_id, created_at, id) INCLUDE (model) WHERE ((status = 'queued'::text) AND (admitted_at IS NULL));
 
 CREATE INDEX api_key_user_idx ON public.api_key USING btree (user_id, created_at DESC);
 
@@ -1117,6 +1142,10 @@ GRANT SELECT("userId") ON TABLE auth.session TO imagerun_app;
 GRANT SELECT("impersonatedBy") ON TABLE auth.session TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.verification TO imagerun_auth;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admission_clock TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admission_turn TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ai_image TO imagerun_app;
 

@@ -61,8 +61,10 @@ var rows = []row{
 	{"internal/upload", list([]string{"internal/picture", "internal/storage"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
 		"internal/generation/catalogue", "internal/generation/estimate", "internal/generation/hints",
+		"internal/generation/recent", "internal/generation/turns",
 		"internal/idempotency", "internal/picture", "internal/providers", "internal/storage",
 	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
+	{"internal/generation/estimate", list([]string{"internal/generation/recent"}, foundation), "an estimate knows times, and nothing of whose"},
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
 
 	{"internal/httpapi/...", list([]string{

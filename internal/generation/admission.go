@@ -10,18 +10,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/clock"
-	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
-	"imagerun/queue"
 )
 
 // dueMost is how many are ended in one look at the deadlines.
 const dueMost = 500
-
-// admitMost is how many are admitted in one transaction: enough to keep up, few enough to keep
-// the advisory lock short.
-const admitMost = 100
 
 // WantAdmission asks for a round of admission soon. It never blocks, and any number of wishes
 // before the next round are one.
@@ -71,67 +65,6 @@ func (s *Service) Admit(ctx context.Context, provider string) (admitted int, err
 			return admitted, err
 		}
 	}
-}
-
-func (s *Service) admitRound(ctx context.Context, provider string) (n int, err error) {
-	plans, slots := make([]string, 0, len(s.Plans.Plans)), make([]int32, 0, len(s.Plans.Plans))
-	for _, p := range s.Plans.Plans {
-		plans, slots = append(plans, p.ID), append(slots, int32(p.Slots))
-	}
-
-	fallback := s.Plans.Of(catalogue.DefaultPlan)
-
-	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-		if err := s.db.AdmissionLock(ctx, tx, provider); err != nil {
-			return fmt.Errorf("lock admission: %w", err)
-		}
-
-		busy, err := s.db.AdmissionBusy(ctx, tx, provider)
-		if err != nil {
-			return fmt.Errorf("count slots: %w", err)
-		}
-
-		free := min(s.Options.Slots-int(busy), admitMost)
-		if free <= 0 {
-			return nil
-		}
-
-		shut, err := s.models.shut(ctx, tx)
-		if err != nil {
-			return err
-		}
-
-		next, err := s.db.AdmissionNext(ctx, tx, db.AdmissionNextParams{
-			Shut:     shut,
-			Provider: provider, Plans: plans, Slots: slots, DefaultSlots: int32(fallback.Slots), Most: int32(free),
-		})
-		if err != nil || len(next) == 0 {
-			return wrap(err, "choose who is next")
-		}
-
-		ids, users := make([]uuid.UUID, len(next)), make([]uuid.UUID, len(next))
-		for i, t := range next {
-			ids[i], users[i] = t.ID, t.UserID
-
-			if err := s.stage(ctx, tx, queue.SubmitGeneration{TaskID: t.ID}, t.ID, 0); err != nil {
-				return err
-			}
-		}
-
-		now := s.Now()
-		n = len(next)
-
-		if err := s.db.AdmissionMark(ctx, tx, db.AdmissionMarkParams{Ids: ids, At: &now}); err != nil {
-			return fmt.Errorf("mark admitted: %w", err)
-		}
-
-		return wrap(s.db.AdmissionServed(ctx, tx, db.AdmissionServedParams{UserIds: users, At: &now}), "mark users served")
-	})
-	if err != nil {
-		return 0, err
-	}
-
-	return n, nil
 }
 
 // RunDeadlines ends what is past its deadline, about each interval, until ctx ends, and keeps the

@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
-	"imagerun/internal/generation/estimate"
 )
 
 // assemble turns rows of one user into generations: parameters, images with links, place in the
@@ -96,28 +95,8 @@ func (s *Service) foretell(ctx context.Context, tasks []db.AiTask, at map[uuid.U
 	}
 
 	for provider, ids := range waiting {
-		held, err := s.db.AdmissionHeld(ctx, s.Pool, db.AdmissionHeldParams{Provider: provider, UserID: tasks[0].UserID})
-		if err != nil {
-			return fmt.Errorf("count slots: %w", err)
-		}
-
-		rows, err := s.db.AdmissionPositions(ctx, s.Pool, db.AdmissionPositionsParams{Provider: provider, Ids: ids})
-		if err != nil {
-			return fmt.Errorf("read queue positions: %w", err)
-		}
-
-		for _, r := range rows { // who was admitted in the meantime has none
-			g := at[r.ID]
-			g.QueuePosition = new(int(r.Ahead))
-
-			if took, known := typical[g.Model]; known {
-				line := estimate.Line{
-					Ahead: int(r.Ahead), Busy: int(held.Provider), Slots: s.Options.Slots,
-					OwnAhead: int(r.Own), OwnBusy: int(held.Own), OwnSlots: s.Plans.Of(held.Plan).Slots,
-				}
-				start := line.Start(s.Now(), took)
-				g.EstimatedStartAt, g.EstimatedFinishAt = &start, new(start.Add(took))
-			}
+		if err := s.place(ctx, provider, tasks[0].UserID, ids, at, typical); err != nil {
+			return err
 		}
 	}
 

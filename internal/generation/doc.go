@@ -25,6 +25,11 @@
 //   - An image's row is committed before its objects are put, and the key is the row's: doing it
 //     again overwrites itself, and an object without a row cannot be.
 //   - A slot is counted from rows, so a crash leaks none.
+//   - Turns are by weight, and nobody waits for ever: package turns says by whom, and how often, one
+//     who waits may be passed. How far each user has got is a row (admission_turn), so that
+//     it is the same whether one slot becomes free at a time or a hundred. A task that was given
+//     back because its model fails keeps its place among its user's, and the turn is spent.
+//   - A place in the queue is the order in which admission goes, or not said.
 //   - A worker never waits for a running image: the collect job snoozes, a callback wakes it.
 //   - A generation past its deadline ends, whatever has become of its jobs.
 //   - Nobody is answered about a generation of somebody else: the owner is in every query.

@@ -121,69 +121,108 @@ from floor f join locked l on l.user_id = f.user_id where u.user_id = f.user_id;
 -- name: AdmissionLock :exec
 select pg_advisory_xact_lock(hashtext('generation.admit'), hashtext(@provider::text));
 
+-- name: AdmissionClock :one
+-- How far the line has got. No row: nobody was ever served.
+select c.now, c.entry from admission_clock c where c.provider = sqlc.arg(provider);
+
+-- name: AdmissionEnter :execrows
+-- Whoever waits for the first time enters the line, one behind the other.
+insert into admission_turn (provider, user_id, pass)
+select sqlc.arg(provider)::text as provider, w.user_id, least(sqlc.arg(entry)::bigint + row_number() over (order by w.since, w.user_id) - 1, sqlc.arg(latest)::bigint) as pass
+from (
+    select user_id, min(created_at) as since from ai_task
+    where provider = sqlc.arg(provider) and status = 'queued' and admitted_at is null
+    group by user_id
+) w
+where not exists (select from admission_turn a where a.provider = sqlc.arg(provider) and a.user_id = w.user_id);
+
 -- name: AdmissionNext :many
--- Who is next: the first waiting task of each before the second of any, the least recently served
--- first, as far as the slots of the provider and of each plan reach. Counted from rows,
--- so a crash leaks no slot. Who is on a plan that is no more has the default one's slots. What only
--- models that are shut may serve takes nobody's slot.
+-- Who is next, with as many of their oldest waiting tasks as their plan has free slots for. Slots are
+-- counted from rows, so a crash leaks none. Who is on a plan that is no more has the default one. What
+-- only models that are shut may serve takes nobody's slot.
 with plan as (
-    select unnest(@plans::text[]) as name, unnest(@slots::integer[]) as slots
+    select unnest(sqlc.arg(plans)::text[]) as name, unnest(sqlc.arg(slots)::integer[]) as slots
 ), busy as (
     select user_id, count(*) as n from ai_task
     where admitted_at is not null and finished_at is null group by user_id
 ), waiting as (
-    select t.id, t.user_id, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
-    from ai_task t where t.provider = @provider and t.status = 'queued' and t.admitted_at is null
-        and (t.model <> all (@shut::text[]) or exists (
-            select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all (@shut::text[])))
+    select distinct t.user_id from ai_task t where t.provider = sqlc.arg(provider) and t.status = 'queued' and t.admitted_at is null
+        and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
+            select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all (sqlc.arg(shut)::text[])))
+), next as (
+    select a.user_id, a.pass, u.plan, coalesce(p.slots, sqlc.arg(default_slots)::integer) - coalesce(b.n, 0) as free
+    from waiting w
+    join admission_turn a on a.provider = sqlc.arg(provider) and a.user_id = w.user_id
+    join generation_user u on u.user_id = w.user_id
+    left join plan p on p.name = u.plan
+    left join busy b on b.user_id = w.user_id
+    where coalesce(p.slots, sqlc.arg(default_slots)::integer) > coalesce(b.n, 0)
+    order by a.pass, a.user_id
+    limit sqlc.arg(most)::integer
 )
-select w.id, w.user_id
-from waiting w
-join generation_user u on u.user_id = w.user_id
-left join plan p on p.name = u.plan
-left join busy b on b.user_id = w.user_id
-where w.turn <= coalesce(p.slots, @default_slots::integer) - coalesce(b.n, 0)
-order by w.turn, u.last_admitted_at nulls first, w.id
-limit @most;
+select n.user_id, n.pass, n.plan, l.ids
+from next n cross join lateral (
+    select array_agg(h.id order by h.created_at, h.id)::uuid[] as ids from (
+        select t.id, t.created_at from ai_task t
+        where t.provider = sqlc.arg(provider) and t.user_id = n.user_id and t.status = 'queued' and t.admitted_at is null
+            and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
+                select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all (sqlc.arg(shut)::text[])))
+        order by t.created_at, t.id limit least(n.free, sqlc.arg(most)::integer)
+    ) h
+) l
+order by n.pass, n.user_id;
 
 -- name: AdmissionBusy :one
 -- How many slots of the provider are taken.
 select count(*) from ai_task
-where provider = @provider and admitted_at is not null and status in ('queued', 'submitting', 'running');
+where provider = sqlc.arg(provider) and admitted_at is not null and status in ('queued', 'submitting', 'running');
 
 -- name: AdmissionMark :exec
-update ai_task set admitted_at = @at where id = any(@ids::uuid[]);
+update ai_task set admitted_at = sqlc.arg(at) where id = any(sqlc.arg(ids)::uuid[]);
 
 -- name: AdmissionReturn :exec
 -- Nothing was tried: the slot is free for others, and the task waits for its next turn.
-update ai_task set admitted_at = null where id = @id and status = 'queued';
+update ai_task set admitted_at = null where id = sqlc.arg(id) and status = 'queued';
 
 -- name: AdmissionServed :exec
--- After the tasks, because a change holds its task when it wants its user; in the order of their
--- ids, as by whoever else locks several.
-with locked as (
-    select user_id from generation_user where user_id = any(@user_ids::uuid[]) order by user_id for no key update
-)
-update generation_user set last_admitted_at = @at where user_id in (select user_id from locked);
+update admission_turn a set pass = s.pass
+from (select unnest(sqlc.arg(user_ids)::uuid[]) as user_id, unnest(sqlc.arg(passes)::bigint[]) as pass) s
+where a.provider = sqlc.arg(provider) and a.user_id = s.user_id;
 
--- name: AdmissionPositions :many
--- How many waiting tasks get their turn before each of these, in the order of AdmissionNext, and
--- how many of its own user are among them.
-with waiting as (
-    select t.id, t.turn, row_number() over (order by t.turn, t.last_admitted_at nulls first, t.id) - 1 as ahead
-    from (
-        select t.id, u.last_admitted_at, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
-        from ai_task t join generation_user u on u.user_id = t.user_id
-        where t.provider = @provider and t.status = 'queued' and t.admitted_at is null
-    ) t
-)
-select id, ahead::integer as ahead, (turn - 1)::integer as own from waiting where id = any(@ids::uuid[]);
+-- name: AdmissionTick :exec
+insert into admission_clock (provider, now, entry) values (sqlc.arg(provider), sqlc.arg(now)::bigint, sqlc.arg(entry))
+on conflict (provider) do update set now = excluded.now, entry = excluded.entry;
+
+-- name: AdmissionLine :many
+-- Everybody who waits for more than models that are shut. Who has not entered yet has no pass; they
+-- come in the order in which they will.
+select w.user_id, w.n, u.plan, a.pass
+from (
+    select t.user_id, count(*) as n, min(t.created_at) as since from ai_task t where t.provider = sqlc.arg(provider) and t.status = 'queued' and t.admitted_at is null
+        and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
+            select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all (sqlc.arg(shut)::text[])))
+    group by t.user_id
+) w
+join generation_user u on u.user_id = w.user_id
+left join admission_turn a on a.provider = sqlc.arg(provider) and a.user_id = w.user_id
+order by w.since, w.user_id;
+
+-- name: AdmissionOwn :many
+-- How many of the user wait before each of these; none of those that only models that are shut may serve.
+select id, own::integer as own from (
+    select t.id, row_number() over (order by t.created_at, t.id) - 1 as own from ai_task t
+    where t.provider = sqlc.arg(provider) and t.user_id = sqlc.arg(user_id) and t.status = 'queued' and t.admitted_at is null
+        and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
+            select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all (sqlc.arg(shut)::text[])))
+) w where id = any(sqlc.arg(ids)::uuid[]);
 
 -- name: AdmissionHeld :one
--- How many slots are taken, of the provider and of a user, and the plan that says how many there are.
-select u.plan, (select count(*) from ai_task b where b.provider = @provider and b.admitted_at is not null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
+-- How many slots are taken, of the provider and of a user, the plan that says how many there are, and
+-- where the user is in the line.
+select u.plan, a.pass, (select count(*) from ai_task b where b.provider = sqlc.arg(provider) and b.admitted_at is not null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
     (select count(*) from ai_task o where o.user_id = u.user_id and o.admitted_at is not null and o.finished_at is null)::integer as own
-from generation_user u where u.user_id = @user_id;
+from generation_user u left join admission_turn a on a.provider = sqlc.arg(provider) and a.user_id = u.user_id
+where u.user_id = sqlc.arg(user_id);
 
 -- name: ImageList :many
 select * from ai_image where task_id = any(@task_ids::uuid[]) order by task_id, index;

@@ -15,6 +15,7 @@ import (
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/generation/estimate"
+	"imagerun/internal/generation/recent"
 	"imagerun/internal/picture"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
@@ -72,13 +73,14 @@ type Service struct {
 	metrics *Metrics
 	took    *estimate.Estimator
 	plans   *planCache
+	lines   map[string]*recent.Value[line] // by provider
 }
 
 // New returns a service. It dials nothing and starts nothing.
 func New(d Deps) *Service {
 	queries, metrics := db.New(), newMetrics()
 
-	return &Service{
+	s := &Service{
 		Deps:    d,
 		db:      queries,
 		admit:   make(chan struct{}, 1),
@@ -88,6 +90,9 @@ func New(d Deps) *Service {
 		took:    estimate.New(d.Pool, d.Catalogue.IDs(), d.Now),
 		plans:   newPlanCache(),
 	}
+	s.lines = s.newLines()
+
+	return s
 }
 
 // Models lists the catalogue.

@@ -26,10 +26,54 @@ func (q *Queries) AdmissionBusy(ctx context.Context, db DBTX, provider string) (
 	return count, err
 }
 
+const admissionClock = `-- name: AdmissionClock :one
+select c.now, c.entry from admission_clock c where c.provider = $1
+`
+
+type AdmissionClockRow struct {
+	Now   int64
+	Entry int64
+}
+
+// How far the line has got. No row: nobody was ever served.
+func (q *Queries) AdmissionClock(ctx context.Context, db DBTX, provider string) (AdmissionClockRow, error) {
+	row := db.QueryRow(ctx, admissionClock, provider)
+	var i AdmissionClockRow
+	err := row.Scan(&i.Now, &i.Entry)
+	return i, err
+}
+
+const admissionEnter = `-- name: AdmissionEnter :execrows
+insert into admission_turn (provider, user_id, pass)
+select $1::text as provider, w.user_id, least($2::bigint + row_number() over (order by w.since, w.user_id) - 1, $3::bigint) as pass
+from (
+    select user_id, min(created_at) as since from ai_task
+    where provider = $1 and status = 'queued' and admitted_at is null
+    group by user_id
+) w
+where not exists (select from admission_turn a where a.provider = $1 and a.user_id = w.user_id)
+`
+
+type AdmissionEnterParams struct {
+	Provider string
+	Entry    int64
+	Latest   int64
+}
+
+// Whoever waits for the first time enters the line, one behind the other.
+func (q *Queries) AdmissionEnter(ctx context.Context, db DBTX, arg AdmissionEnterParams) (int64, error) {
+	result, err := db.Exec(ctx, admissionEnter, arg.Provider, arg.Entry, arg.Latest)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const admissionHeld = `-- name: AdmissionHeld :one
-select u.plan, (select count(*) from ai_task b where b.provider = $1 and b.admitted_at is not null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
+select u.plan, a.pass, (select count(*) from ai_task b where b.provider = $1 and b.admitted_at is not null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
     (select count(*) from ai_task o where o.user_id = u.user_id and o.admitted_at is not null and o.finished_at is null)::integer as own
-from generation_user u where u.user_id = $2
+from generation_user u left join admission_turn a on a.provider = $1 and a.user_id = u.user_id
+where u.user_id = $2
 `
 
 type AdmissionHeldParams struct {
@@ -39,16 +83,75 @@ type AdmissionHeldParams struct {
 
 type AdmissionHeldRow struct {
 	Plan     string
+	Pass     *int64
 	Provider int32
 	Own      int32
 }
 
-// How many slots are taken, of the provider and of a user, and the plan that says how many there are.
+// How many slots are taken, of the provider and of a user, the plan that says how many there are, and
+// where the user is in the line.
 func (q *Queries) AdmissionHeld(ctx context.Context, db DBTX, arg AdmissionHeldParams) (AdmissionHeldRow, error) {
 	row := db.QueryRow(ctx, admissionHeld, arg.Provider, arg.UserID)
 	var i AdmissionHeldRow
-	err := row.Scan(&i.Plan, &i.Provider, &i.Own)
+	err := row.Scan(
+		&i.Plan,
+		&i.Pass,
+		&i.Provider,
+		&i.Own,
+	)
 	return i, err
+}
+
+const admissionLine = `-- name: AdmissionLine :many
+select w.user_id, w.n, u.plan, a.pass
+from (
+    select t.user_id, count(*) as n, min(t.created_at) as since from ai_task t where t.provider = $1 and t.status = 'queued' and t.admitted_at is null
+        and (t.model <> all ($2::text[]) or exists (
+            select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all ($2::text[])))
+    group by t.user_id
+) w
+join generation_user u on u.user_id = w.user_id
+left join admission_turn a on a.provider = $1 and a.user_id = w.user_id
+order by w.since, w.user_id
+`
+
+type AdmissionLineParams struct {
+	Provider string
+	Shut     []string
+}
+
+type AdmissionLineRow struct {
+	UserID uuid.UUID
+	N      int64
+	Plan   string
+	Pass   *int64
+}
+
+// Everybody who waits for more than models that are shut. Who has not entered yet has no pass; they
+// come in the order in which they will.
+func (q *Queries) AdmissionLine(ctx context.Context, db DBTX, arg AdmissionLineParams) ([]AdmissionLineRow, error) {
+	rows, err := db.Query(ctx, admissionLine, arg.Provider, arg.Shut)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AdmissionLineRow
+	for rows.Next() {
+		var i AdmissionLineRow
+		if err := rows.Scan(
+			&i.UserID,
+			&i.N,
+			&i.Plan,
+			&i.Pass,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const admissionLock = `-- name: AdmissionLock :exec
@@ -76,52 +179,65 @@ func (q *Queries) AdmissionMark(ctx context.Context, db DBTX, arg AdmissionMarkP
 
 const admissionNext = `-- name: AdmissionNext :many
 with plan as (
-    select unnest($3::text[]) as name, unnest($4::integer[]) as slots
+    select unnest($4::text[]) as name, unnest($5::integer[]) as slots
 ), busy as (
     select user_id, count(*) as n from ai_task
     where admitted_at is not null and finished_at is null group by user_id
 ), waiting as (
-    select t.id, t.user_id, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
-    from ai_task t where t.provider = $5 and t.status = 'queued' and t.admitted_at is null
-        and (t.model <> all ($6::text[]) or exists (
-            select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all ($6::text[])))
+    select distinct t.user_id from ai_task t where t.provider = $1 and t.status = 'queued' and t.admitted_at is null
+        and (t.model <> all ($2::text[]) or exists (
+            select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all ($2::text[])))
+), next as (
+    select a.user_id, a.pass, u.plan, coalesce(p.slots, $6::integer) - coalesce(b.n, 0) as free
+    from waiting w
+    join admission_turn a on a.provider = $1 and a.user_id = w.user_id
+    join generation_user u on u.user_id = w.user_id
+    left join plan p on p.name = u.plan
+    left join busy b on b.user_id = w.user_id
+    where coalesce(p.slots, $6::integer) > coalesce(b.n, 0)
+    order by a.pass, a.user_id
+    limit $3::integer
 )
-select w.id, w.user_id
-from waiting w
-join generation_user u on u.user_id = w.user_id
-left join plan p on p.name = u.plan
-left join busy b on b.user_id = w.user_id
-where w.turn <= coalesce(p.slots, $1::integer) - coalesce(b.n, 0)
-order by w.turn, u.last_admitted_at nulls first, w.id
-limit $2
+select n.user_id, n.pass, n.plan, l.ids
+from next n cross join lateral (
+    select array_agg(h.id order by h.created_at, h.id)::uuid[] as ids from (
+        select t.id, t.created_at from ai_task t
+        where t.provider = $1 and t.user_id = n.user_id and t.status = 'queued' and t.admitted_at is null
+            and (t.model <> all ($2::text[]) or exists (
+                select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all ($2::text[])))
+        order by t.created_at, t.id limit least(n.free, $3::integer)
+    ) h
+) l
+order by n.pass, n.user_id
 `
 
 type AdmissionNextParams struct {
-	DefaultSlots int32
+	Provider     string
+	Shut         []string
 	Most         int32
 	Plans        []string
 	Slots        []int32
-	Provider     string
-	Shut         []string
+	DefaultSlots int32
 }
 
 type AdmissionNextRow struct {
-	ID     uuid.UUID
 	UserID uuid.UUID
+	Pass   int64
+	Plan   string
+	Ids    []uuid.UUID
 }
 
-// Who is next: the first waiting task of each before the second of any, the least recently served
-// first, as far as the slots of the provider and of each plan reach. Counted from rows,
-// so a crash leaks no slot. Who is on a plan that is no more has the default one's slots. What only
-// models that are shut may serve takes nobody's slot.
+// Who is next, with as many of their oldest waiting tasks as their plan has free slots for. Slots are
+// counted from rows, so a crash leaks none. Who is on a plan that is no more has the default one. What
+// only models that are shut may serve takes nobody's slot.
 func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextParams) ([]AdmissionNextRow, error) {
 	rows, err := db.Query(ctx, admissionNext,
-		arg.DefaultSlots,
+		arg.Provider,
+		arg.Shut,
 		arg.Most,
 		arg.Plans,
 		arg.Slots,
-		arg.Provider,
-		arg.Shut,
+		arg.DefaultSlots,
 	)
 	if err != nil {
 		return nil, err
@@ -130,7 +246,12 @@ func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextP
 	var items []AdmissionNextRow
 	for rows.Next() {
 		var i AdmissionNextRow
-		if err := rows.Scan(&i.ID, &i.UserID); err != nil {
+		if err := rows.Scan(
+			&i.UserID,
+			&i.Pass,
+			&i.Plan,
+			&i.Ids,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -141,41 +262,43 @@ func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextP
 	return items, nil
 }
 
-const admissionPositions = `-- name: AdmissionPositions :many
-with waiting as (
-    select t.id, t.turn, row_number() over (order by t.turn, t.last_admitted_at nulls first, t.id) - 1 as ahead
-    from (
-        select t.id, u.last_admitted_at, row_number() over (partition by t.user_id order by t.created_at, t.id) as turn
-        from ai_task t join generation_user u on u.user_id = t.user_id
-        where t.provider = $2 and t.status = 'queued' and t.admitted_at is null
-    ) t
-)
-select id, ahead::integer as ahead, (turn - 1)::integer as own from waiting where id = any($1::uuid[])
+const admissionOwn = `-- name: AdmissionOwn :many
+select id, own::integer as own from (
+    select t.id, row_number() over (order by t.created_at, t.id) - 1 as own from ai_task t
+    where t.provider = $1 and t.user_id = $2 and t.status = 'queued' and t.admitted_at is null
+        and (t.model <> all ($3::text[]) or exists (
+            select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all ($3::text[])))
+) w where id = any($4::uuid[])
 `
 
-type AdmissionPositionsParams struct {
-	Ids      []uuid.UUID
+type AdmissionOwnParams struct {
 	Provider string
+	UserID   uuid.UUID
+	Shut     []string
+	Ids      []uuid.UUID
 }
 
-type AdmissionPositionsRow struct {
-	ID    uuid.UUID
-	Ahead int32
-	Own   int32
+type AdmissionOwnRow struct {
+	ID  uuid.UUID
+	Own int32
 }
 
-// How many waiting tasks get their turn before each of these, in the order of AdmissionNext, and
-// how many of its own user are among them.
-func (q *Queries) AdmissionPositions(ctx context.Context, db DBTX, arg AdmissionPositionsParams) ([]AdmissionPositionsRow, error) {
-	rows, err := db.Query(ctx, admissionPositions, arg.Ids, arg.Provider)
+// How many of the user wait before each of these; none of those that only models that are shut may serve.
+func (q *Queries) AdmissionOwn(ctx context.Context, db DBTX, arg AdmissionOwnParams) ([]AdmissionOwnRow, error) {
+	rows, err := db.Query(ctx, admissionOwn,
+		arg.Provider,
+		arg.UserID,
+		arg.Shut,
+		arg.Ids,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []AdmissionPositionsRow
+	var items []AdmissionOwnRow
 	for rows.Next() {
-		var i AdmissionPositionsRow
-		if err := rows.Scan(&i.ID, &i.Ahead, &i.Own); err != nil {
+		var i AdmissionOwnRow
+		if err := rows.Scan(&i.ID, &i.Own); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -197,21 +320,35 @@ func (q *Queries) AdmissionReturn(ctx context.Context, db DBTX, id uuid.UUID) er
 }
 
 const admissionServed = `-- name: AdmissionServed :exec
-with locked as (
-    select user_id from generation_user where user_id = any($2::uuid[]) order by user_id for no key update
-)
-update generation_user set last_admitted_at = $1 where user_id in (select user_id from locked)
+update admission_turn a set pass = s.pass
+from (select unnest($2::uuid[]) as user_id, unnest($3::bigint[]) as pass) s
+where a.provider = $1 and a.user_id = s.user_id
 `
 
 type AdmissionServedParams struct {
-	At      *time.Time
-	UserIds []uuid.UUID
+	Provider string
+	UserIds  []uuid.UUID
+	Passes   []int64
 }
 
-// After the tasks, because a change holds its task when it wants its user; in the order of their
-// ids, as by whoever else locks several.
 func (q *Queries) AdmissionServed(ctx context.Context, db DBTX, arg AdmissionServedParams) error {
-	_, err := db.Exec(ctx, admissionServed, arg.At, arg.UserIds)
+	_, err := db.Exec(ctx, admissionServed, arg.Provider, arg.UserIds, arg.Passes)
+	return err
+}
+
+const admissionTick = `-- name: AdmissionTick :exec
+insert into admission_clock (provider, now, entry) values ($1, $2::bigint, $3)
+on conflict (provider) do update set now = excluded.now, entry = excluded.entry
+`
+
+type AdmissionTickParams struct {
+	Provider string
+	Now      int64
+	Entry    int64
+}
+
+func (q *Queries) AdmissionTick(ctx context.Context, db DBTX, arg AdmissionTickParams) error {
+	_, err := db.Exec(ctx, admissionTick, arg.Provider, arg.Now, arg.Entry)
 	return err
 }
 

@@ -5,21 +5,22 @@ package estimate
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/clock"
+	"imagerun/internal/generation/recent"
 )
 
 const (
-	enough = 5                // measured generations of a model, or nothing is said of it
-	most   = 100              // the latest of each model
-	recent = 24 * time.Hour   // what is older tells nothing of now
-	fresh  = 10 * time.Second // how long one measurement serves
-	step   = 10 * time.Second // a start is rounded up to it, so that it does not change with every look
+	enough   = 5                // measured generations of a model, or nothing is said of it
+	most     = 100              // the latest of each model
+	recently = 24 * time.Hour   // what is older tells nothing of now
+	fresh    = 10 * time.Second // how long one measurement serves
+	stale    = time.Minute      // how long it serves while another one is under way
+	step     = 10 * time.Second // a start is rounded up to it, so that it does not change with every look
 )
 
 // Estimator measures. Safe for concurrent use.
@@ -28,26 +29,24 @@ type Estimator struct {
 	models []string
 	now    clock.Now
 
-	mu      sync.Mutex
-	until   time.Time                // guarded by mu; when typical must be measured again
-	typical map[string]time.Duration // guarded by mu; never changed once it is here
+	typical recent.Value[map[string]time.Duration]
 }
 
 // New returns an estimator for the models of these ids. It asks for nothing yet.
 func New(pool *pgxpool.Pool, models []string, now clock.Now) *Estimator {
-	return &Estimator{pool: pool, models: models, now: now}
+	e := &Estimator{pool: pool, models: models, now: now}
+	e.typical = recent.Value[map[string]time.Duration]{Load: e.measure, Now: now, Fresh: fresh, Stale: stale}
+
+	return e
 }
 
-// Typical returns the median time from turn to finish of each model that enough is known of.
+// Typical returns the median time from turn to finish of each model that enough is known of, as of
+// some seconds ago. It must not be called with a connection of the pool in hand.
 func (e *Estimator) Typical(ctx context.Context) (map[string]time.Duration, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	return e.typical.Get(ctx)
+}
 
-	now := e.now()
-	if now.Before(e.until) {
-		return e.typical, nil
-	}
-
+func (e *Estimator) measure(ctx context.Context) (map[string]time.Duration, error) {
 	rows, err := e.pool.Query(ctx, `
 		select m.id, percentile_cont(0.5) within group (order by extract(epoch from t.finished_at - t.admitted_at))
 		from unnest($1::text[]) m (id) cross join lateral (
@@ -55,7 +54,7 @@ func (e *Estimator) Typical(ctx context.Context) (map[string]time.Duration, erro
 			where model = m.id and admitted_at is not null and status in ('succeeded', 'partial') and finished_at > $2
 			order by finished_at desc limit $3
 		) t
-		group by m.id having count(*) >= $4`, e.models, now.Add(-recent), most, enough)
+		group by m.id having count(*) >= $4`, e.models, e.now().Add(-recently), most, enough)
 	if err != nil {
 		return nil, fmt.Errorf("measure models: %w", err)
 	}
@@ -74,8 +73,6 @@ func (e *Estimator) Typical(ctx context.Context) (map[string]time.Duration, erro
 	if err != nil {
 		return nil, fmt.Errorf("measure models: %w", err)
 	}
-
-	e.typical, e.until = typical, now.Add(fresh)
 
 	return typical, nil
 }

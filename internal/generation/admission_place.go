@@ -1,0 +1,134 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/db"
+	"imagerun/internal/generation/estimate"
+	"imagerun/internal/generation/recent"
+	"imagerun/internal/generation/turns"
+)
+
+// lineFresh is the age up to which what a process has read of a line is good enough to say places
+// by. What a place depends on of its own user is read each time.
+const lineFresh = time.Second
+
+// line is everybody who waits for a provider.
+type line struct {
+	turns.Line
+
+	shut     []string            // the models that were shut: who waits for no other is not in it
+	entering map[uuid.UUID]int64 // the passes of those who wait for the first time
+}
+
+// newLines returns what reads the line of each provider. Reading counts every waiting generation;
+// it is done once a second at most, and only where somebody asks for a place.
+func (s *Service) newLines() map[string]*recent.Value[line] {
+	lines := map[string]*recent.Value[line]{}
+
+	for _, provider := range s.Catalogue.Providers() {
+		lines[provider] = &recent.Value[line]{
+			Load:  func(ctx context.Context) (line, error) { return s.readLine(ctx, provider) },
+			Now:   s.Now,
+			Fresh: lineFresh, Stale: 2 * lineFresh,
+		}
+	}
+
+	return lines
+}
+
+func (s *Service) readLine(ctx context.Context, provider string) (l line, err error) {
+	if l.Clock, err = s.lineClock(ctx, s.Pool, provider); err != nil {
+		return l, err
+	}
+
+	if l.shut, err = s.models.shut(ctx, s.Pool); err != nil {
+		return l, err
+	}
+
+	rows, err := s.db.AdmissionLine(ctx, s.Pool, db.AdmissionLineParams{Provider: provider, Shut: l.shut})
+	if err != nil {
+		return l, fmt.Errorf("read the line: %w", err)
+	}
+
+	l.Users, l.entering = make([]turns.User, len(rows)), make(map[uuid.UUID]int64)
+
+	for i, r := range rows {
+		pass := l.enter(r.UserID, r.Pass)
+		l.Users[i] = turns.User{ID: r.UserID, Pass: pass, Weight: s.Plans.Of(r.Plan).Weight, Waiting: int(r.N)}
+	}
+
+	return l, nil
+}
+
+// enter returns the pass of a user. Who has none yet is given the one that the next round of
+// admission will give them.
+func (l *line) enter(id uuid.UUID, pass *int64) int64 {
+	if pass != nil {
+		return *pass
+	}
+
+	l.entering[id] = l.Enter()
+
+	return l.entering[id]
+}
+
+// pass is where a user of whom this was read just now stands.
+func (l *line) pass(id uuid.UUID, pass *int64) int64 {
+	if pass != nil {
+		return *pass
+	}
+
+	if given, ok := l.entering[id]; ok {
+		return given
+	}
+
+	return l.Entry // behind those who came before the line was read
+}
+
+// place fills in where generations of one user wait. Those that only failing models may serve have
+// no place: nobody knows when their turn is.
+func (s *Service) place(ctx context.Context, provider string, user uuid.UUID, ids []uuid.UUID, at map[uuid.UUID]*Generation, typical map[string]time.Duration) error {
+	reading, ok := s.lines[provider]
+	if !ok { // the catalogue has lost it while they waited
+		return nil
+	}
+
+	l, err := reading.Get(ctx)
+	if err != nil {
+		return err
+	}
+
+	held, err := s.db.AdmissionHeld(ctx, s.Pool, db.AdmissionHeldParams{Provider: provider, UserID: user})
+	if err != nil {
+		return fmt.Errorf("count slots: %w", err)
+	}
+
+	rows, err := s.db.AdmissionOwn(ctx, s.Pool, db.AdmissionOwnParams{Provider: provider, UserID: user, Shut: l.shut, Ids: ids})
+	if err != nil {
+		return fmt.Errorf("read places: %w", err)
+	}
+
+	me := turns.User{ID: user, Pass: l.pass(user, held.Pass), Weight: s.Plans.Of(held.Plan).Weight}
+
+	for _, r := range rows { // who was admitted in the meantime has none
+		g, own := at[r.ID], int(r.Own)
+		ahead := own + l.Ahead(me, own)
+		g.QueuePosition = &ahead
+
+		if took, known := typical[g.Model]; known {
+			waits := estimate.Line{
+				Ahead: ahead, Busy: int(held.Provider), Slots: s.Options.Slots,
+				OwnAhead: own, OwnBusy: int(held.Own), OwnSlots: s.Plans.Of(held.Plan).Slots,
+			}
+			start := waits.Start(s.Now(), took)
+			g.EstimatedStartAt, g.EstimatedFinishAt = &start, new(start.Add(took))
+		}
+	}
+
+	return nil
+}

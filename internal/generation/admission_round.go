@@ -1,0 +1,159 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/db"
+	"imagerun/internal/generation/turns"
+	"imagerun/internal/postgres"
+	"imagerun/queue"
+)
+
+// admitMost is how many are admitted in one transaction: enough to keep up, few enough to keep
+// the advisory lock short.
+const admitMost = 100
+
+// admitRound gives out what slots are free, a batch at most, in the order of the line.
+func (s *Service) admitRound(ctx context.Context, provider string) (n int, err error) {
+	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		if err := s.db.AdmissionLock(ctx, tx, provider); err != nil {
+			return fmt.Errorf("lock admission: %w", err)
+		}
+
+		clock, err := s.enter(ctx, tx, provider)
+		if err != nil {
+			return err
+		}
+
+		next, err := s.next(ctx, tx, provider)
+		if err != nil || len(next.rows) == 0 {
+			return err
+		}
+
+		before := slices.Clone(next.users)
+		served := clock.Serve(next.users, next.free)
+		ids := make([]uuid.UUID, 0, len(served))
+
+		for _, i := range served {
+			id := next.rows[i].Ids[0]
+			next.rows[i].Ids = next.rows[i].Ids[1:]
+			ids = append(ids, id)
+
+			if err := s.stage(ctx, tx, queue.SubmitGeneration{TaskID: id}, id, 0); err != nil {
+				return err
+			}
+		}
+
+		now := s.Now()
+		n = len(ids)
+
+		if err := s.db.AdmissionMark(ctx, tx, db.AdmissionMarkParams{Ids: ids, At: &now}); err != nil {
+			return fmt.Errorf("mark admitted: %w", err)
+		}
+
+		return s.served(ctx, tx, provider, clock, before, next.users)
+	})
+	if err != nil {
+		return 0, err
+	}
+
+	return n, nil
+}
+
+// enter lets whoever waits for the first time into the line, and returns how far that has got.
+func (s *Service) enter(ctx context.Context, tx pgx.Tx, provider string) (turns.Clock, error) {
+	clock, err := s.lineClock(ctx, tx, provider)
+	if err != nil {
+		return clock, err
+	}
+
+	n, err := s.db.AdmissionEnter(ctx, tx, db.AdmissionEnterParams{Provider: provider, Entry: clock.Entry, Latest: clock.Latest()})
+	if err != nil || n == 0 {
+		return clock, wrap(err, "enter the line")
+	}
+
+	clock.Entered(int(n))
+
+	return clock, s.tick(ctx, tx, provider, clock)
+}
+
+func (s *Service) lineClock(ctx context.Context, q db.DBTX, provider string) (turns.Clock, error) {
+	row, err := s.db.AdmissionClock(ctx, q, provider)
+	if err != nil && !notFound(err) {
+		return turns.Clock{}, fmt.Errorf("read the clock of the line: %w", err)
+	}
+
+	return turns.Clock{Now: row.Now, Entry: row.Entry}, nil
+}
+
+func (s *Service) tick(ctx context.Context, tx pgx.Tx, provider string, clock turns.Clock) error {
+	err := s.db.AdmissionTick(ctx, tx, db.AdmissionTickParams{Provider: provider, Now: clock.Now, Entry: clock.Entry})
+
+	return wrap(err, "set the clock of the line")
+}
+
+// candidates are the users whose turn it is, each with their oldest waiting generations.
+type candidates struct {
+	rows  []db.AdmissionNextRow
+	users []turns.User // the same
+	free  int          // slots
+}
+
+// next finds as many users as there are free slots: no more can be served.
+func (s *Service) next(ctx context.Context, tx pgx.Tx, provider string) (candidates, error) {
+	busy, err := s.db.AdmissionBusy(ctx, tx, provider)
+	if err != nil {
+		return candidates{}, fmt.Errorf("count slots: %w", err)
+	}
+
+	c := candidates{free: min(s.Options.Slots-int(busy), admitMost)}
+	if c.free <= 0 {
+		return c, nil
+	}
+
+	shut, err := s.models.shut(ctx, tx)
+	if err != nil {
+		return c, err
+	}
+
+	ask := db.AdmissionNextParams{
+		Provider: provider, Shut: shut, Most: int32(c.free),
+		DefaultSlots: int32(s.Plans.Of(catalogue.DefaultPlan).Slots),
+	}
+	for _, p := range s.Plans.Plans {
+		ask.Plans, ask.Slots = append(ask.Plans, p.ID), append(ask.Slots, int32(p.Slots))
+	}
+
+	if c.rows, err = s.db.AdmissionNext(ctx, tx, ask); err != nil {
+		return c, fmt.Errorf("choose who is next: %w", err)
+	}
+
+	for _, r := range c.rows {
+		c.users = append(c.users, turns.User{ID: r.UserID, Pass: r.Pass, Weight: s.Plans.Of(r.Plan).Weight, Waiting: len(r.Ids)})
+	}
+
+	return c, nil
+}
+
+// served moves on the passes of those who were served, and the clock.
+func (s *Service) served(ctx context.Context, tx pgx.Tx, provider string, clock turns.Clock, before, after []turns.User) error {
+	set := db.AdmissionServedParams{Provider: provider}
+
+	for i, u := range after {
+		if u.Pass != before[i].Pass {
+			set.UserIds, set.Passes = append(set.UserIds, u.ID), append(set.Passes, u.Pass)
+		}
+	}
+
+	if err := s.db.AdmissionServed(ctx, tx, set); err != nil {
+		return fmt.Errorf("move users on: %w", err)
+	}
+
+	return s.tick(ctx, tx, provider, clock)
+}
