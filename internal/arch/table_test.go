@@ -60,7 +60,7 @@ var rows = []row{
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/storage"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
-		"internal/generation/catalogue", "internal/generation/estimate", "internal/generation/hints",
+		"internal/credits", "internal/generation/catalogue", "internal/generation/estimate", "internal/generation/hints",
 		"internal/generation/recent", "internal/generation/turns",
 		"internal/idempotency", "internal/picture", "internal/providers", "internal/storage",
 	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
@@ -68,13 +68,13 @@ var rows = []row{
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
 
 	{"internal/httpapi/...", list([]string{
-		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/generation", "internal/generation/archive", "internal/generation/catalogue", "internal/generation/hints",
+		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/credits", "internal/generation", "internal/generation/archive", "internal/generation/catalogue", "internal/generation/hints",
 		"internal/idempotency", "internal/providers", "internal/ratelimit", "internal/storage", "internal/support", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth"}, foundation), "ops shows what app registers with it"},
 
 	{"internal/app", []string{
-		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/fault",
+		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",
 		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/ops", "internal/picture", "internal/postgres",
 		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/storage/...", "internal/telemetry", "internal/upload",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
