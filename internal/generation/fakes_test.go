@@ -29,10 +29,12 @@ import (
 // fakeProvider finishes what is submitted when told to. Its functions may be replaced to fail.
 type fakeProvider struct {
 	mu       sync.Mutex
+	prefix   string              // of its ids
 	requests []providers.Request         // accepted, in order; the id is the index
 	done     map[string]providers.Result // by request id
 	failed   map[string]error
-	failAll  error // what every request ends with that was not finished before
+	rest     *providers.Result // what every request ends with that was not finished or failed
+	failAll  error             // what every request ends with that was not finished before
 	canceled map[string]bool
 	erased   map[string]bool
 	media    map[string][]byte
@@ -49,12 +51,13 @@ type fakeProvider struct {
 
 func newFakeProvider() *fakeProvider {
 	return &fakeProvider{
+		prefix: "request-",
 		done: map[string]providers.Result{}, failed: map[string]error{}, canceled: map[string]bool{},
 		erased: map[string]bool{}, media: map[string][]byte{},
 	}
 }
 
-func (p *fakeProvider) id(i int) string { return "request-" + string(rune('a'+i)) }
+func (p *fakeProvider) id(i int) string { return p.prefix + string(rune('a'+i)) }
 
 // asked is how many requests were accepted.
 func (p *fakeProvider) asked() int {
@@ -120,7 +123,7 @@ func (p *fakeProvider) Poll(_ context.Context, k providers.Ticket) (providers.St
 	defer p.mu.Unlock()
 
 	_, done := p.done[k.RequestID]
-	if done || p.failed[k.RequestID] != nil || p.failAll != nil {
+	if done || p.failed[k.RequestID] != nil || p.failAll != nil || p.rest != nil {
 		return providers.Status{State: providers.StateDone}, nil
 	}
 
@@ -142,6 +145,10 @@ func (p *fakeProvider) Fetch(_ context.Context, k providers.Ticket) (providers.R
 	r, ok := p.done[k.RequestID]
 	if !ok && p.failAll != nil {
 		return r, p.failAll
+	}
+
+	if !ok && p.rest != nil {
+		return *p.rest, nil
 	}
 
 	if !ok {

@@ -69,7 +69,9 @@ func TestQuote(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 10, a.Cost.Held)
 
-	a, err = submit(func(s *generation.Submission) { s.Seed, s.OutputFormat, s.Prompt = new(int64(3)), new("png"), personal("a blue fox") })
+	a, err = submit(func(s *generation.Submission) {
+		s.Seed, s.OutputFormat, s.Prompt = new(int64(3)), new("png"), personal("a blue fox")
+	})
 	require.NoError(t, err, "what costs nothing may change")
 	require.EqualValues(t, 10, a.Cost.Held)
 
@@ -86,8 +88,10 @@ func TestQuote(t *testing.T) {
 		"AFallback":      func(s *generation.Submission) { s.FallbackModels = []string{"flux-schnell"} },
 		"SomebodyElse":   func(s *generation.Submission) { s.UserID = stranger },
 		"Forged":         func(s *generation.Submission) { s.Quote = string(forged) },
-		"NotOne":         func(s *generation.Submission) { s.Quote = "quo_" + base64.RawURLEncoding.EncodeToString(make([]byte, 40)) },
-		"Empty":          func(s *generation.Submission) { s.Quote = "quo_" },
+		"NotOne": func(s *generation.Submission) {
+			s.Quote = "quo_" + base64.RawURLEncoding.EncodeToString(make([]byte, 40))
+		},
+		"Empty": func(s *generation.Submission) { s.Quote = "quo_" },
 	} {
 		_, err := submit(edit)
 		require.ErrorIs(t, err, generation.ErrQuoteMismatch, name)

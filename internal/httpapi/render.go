@@ -39,7 +39,7 @@ func renderGeneration(g generation.Generation) Generation {
 		Cost: Cost{
 			Quoted: g.Cost.Quoted, Held: g.Cost.Held, Captured: g.Cost.Captured, Released: g.Cost.Released, Refunded: g.Cost.Refunded,
 		},
-		Favourite:    g.Favourite,
+		Favourite: g.Favourite,
 
 		EstimatedFinishAt: utc(g.EstimatedFinishAt),
 	}

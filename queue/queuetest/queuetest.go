@@ -103,6 +103,16 @@ func (j *Jobs) Advance(d time.Duration) {
 	require.NoError(j.t, err)
 }
 
+// Recover has every job that somebody was working on worked again, as the sweeper does when a worker
+// has died and its leases have run out.
+func (j *Jobs) Recover() {
+	j.t.Helper()
+
+	_, err := j.pool.Exec(j.t.Context(), `update job set state = 'staged', lost = lost + 1, epoch = epoch + 1, run_at = clock_timestamp(),
+		staged_at = clock_timestamp(), holder = null, lease_until = null, wake = false where state = 'running'`)
+	require.NoError(j.t, err)
+}
+
 // Pending returns every live job in the order in which they are due.
 func (j *Jobs) Pending() []Job { j.t.Helper(); return j.list("state <> 'dead'") }
 
