@@ -29,7 +29,7 @@ import (
 // fakeProvider finishes what is submitted when told to. Its functions may be replaced to fail.
 type fakeProvider struct {
 	mu       sync.Mutex
-	prefix   string              // of its ids
+	prefix   string                      // of its ids
 	requests []providers.Request         // accepted, in order; the id is the index
 	done     map[string]providers.Result // by request id
 	failed   map[string]error
@@ -52,7 +52,7 @@ type fakeProvider struct {
 func newFakeProvider() *fakeProvider {
 	return &fakeProvider{
 		prefix: "request-",
-		done: map[string]providers.Result{}, failed: map[string]error{}, canceled: map[string]bool{},
+		done:   map[string]providers.Result{}, failed: map[string]error{}, canceled: map[string]bool{},
 		erased: map[string]bool{}, media: map[string][]byte{},
 	}
 }

@@ -99,7 +99,7 @@ func running(t *testing.T, b *bundle) generation.Generation {
 // TestKilled kills a process before and after every statement that it sends while it submits,
 // collects, cancels and expires. The ledger balances at once, and when time has passed and whoever is
 // left has done its work, nothing is held, and everything else is as it always is.
-func TestKilled(t *testing.T) {
+func TestKilled(t *testing.T) { //nolint:tparallel // the process that dies is no test
 	if how := os.Getenv(killedHow); how != "" {
 		die(t, how)
 
