@@ -1035,9 +1035,9 @@ CREATE INDEX provider_attempt_lost_idx ON public.provider_attempt USING btree (e
 
 CREATE INDEX upload_deleted_idx ON public.upload USING btree (id) WHERE (deleted_at IS NOT NULL);
 
-CREATE INDEX upload_ended_idx ON public.upload USING btree (ended_at) WHERE ((deleted_at IS NULL) AND (ended_at IS NOT NULL));
-
 CREATE INDEX upload_expired_idx ON public.upload USING btree (expires_at) WHERE (raw_deleted_at IS NULL);
+
+CREATE INDEX upload_needed_idx ON public.upload USING btree (GREATEST(ended_at, last_used_at), id) WHERE ((deleted_at IS NULL) AND (ended_at IS NOT NULL));
 
 CREATE INDEX upload_user_idx ON public.upload USING btree (user_id) WHERE (deleted_at IS NULL);
 

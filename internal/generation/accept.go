@@ -32,7 +32,7 @@ type order struct {
 
 // Submit accepts a request for images: idempotency record, task, images and the hold of what they
 // may cost in one transaction. A replay of an earlier request returns that one's generation and its
-// record. Nothing outside Postgres is called. Errors: [catalogue.ErrInvalid], [ErrQueueFull],
+// record. Nothing outside Postgres is called. Errors: [catalogue.ErrInvalid], [ErrPlanForbids], [ErrQueueFull],
 // [credits.ErrInsufficient], [credits.ErrInDebt], those of [idempotency.Begin].
 func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) {
 	o := order{Submission: sub, id: uuid.New()}
@@ -111,6 +111,9 @@ func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order) (credits
 	}
 
 	plan := s.Plans.Of(user.Plan)
+	if err := permits(plan, o); err != nil {
+		return balance, err
+	}
 
 	waiting, err := s.db.TaskCountWaiting(ctx, tx, db.TaskCountWaitingParams{UserID: o.UserID, Provider: o.model.Provider})
 	if err != nil {

@@ -242,6 +242,9 @@ update ai_image set status = 'failed' where task_id = @task_id and status = 'pen
 select sequence, status, image_index, at from generation_event
 where task_id = @task_id and sequence > @after order by sequence;
 
+-- name: EventLatest :one
+select at from generation_event where task_id = $1 order by sequence desc limit 1;
+
 -- name: AttemptInsert :one
 insert into provider_attempt (id, task_id, n, model, endpoint, created_at)
 values (@id, @task_id, (select coalesce(max(n), 0) + 1 from provider_attempt where task_id = @task_id), @model, @endpoint, @created_at)

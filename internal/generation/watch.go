@@ -26,6 +26,10 @@ type Watches interface {
 // progressStep is the least progress that is news.
 const progressStep = 0.05
 
+// progressPause is the least time from a change of a generation to news of its progress: a provider
+// whose numbers go up and down is no reason to write, and to tell everybody, at each look.
+const progressPause = time.Second
+
 // Watch says that the user is looking at these generations, or without any at all of theirs that
 // run: while it is said again each ten seconds, their progress is asked for often. It is what makes
 // progress worth showing where the result comes by callback and the provider would otherwise be
@@ -76,6 +80,13 @@ func (h collector) looked(ctx context.Context, seen db.AiTask, st providers.Stat
 			return nil
 		}
 
+		if !begun(t.AiTask, st) {
+			latest, err := h.db.EventLatest(ctx, tx, t.ID)
+			if err != nil || h.Now().Sub(latest) < progressPause { // a later look has it, if it is so still
+				return wrap(err, "read the latest event of "+t.ID.String())
+			}
+		}
+
 		if err := h.setProgress(ctx, tx, t.ID, st); err != nil {
 			return err
 		}
@@ -111,6 +122,11 @@ func news(t db.AiTask, st providers.Status) bool {
 	default:
 		return t.ProviderPosition != nil && t.Progress == nil // it has started
 	}
+}
+
+// begun reports whether the status says that the provider has begun, which its user does not know.
+func begun(t db.AiTask, st providers.Status) bool {
+	return st.QueuePosition == nil && t.Progress == nil
 }
 
 // pause is the time to the next look.

@@ -80,3 +80,39 @@ func TestWatch_ProgressOfAnEarlierAttemptIsForgotten(t *testing.T) {
 	require.Equal(t, generation.StatusRunning, b.get(t, g.ID).Status)
 	require.Nil(t, b.get(t, g.ID).Progress)
 }
+
+// A place that goes up and down at each look is told once a second, and that it has begun at once.
+func TestWatch_APlaceThatFlapsIsWrittenOnceASecond(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, func(o *generation.Options) { o.PollEvery = 100 * time.Millisecond })
+	g := b.start(t)
+	b.watches.looking.Store(true)
+
+	place := 3
+	b.provider.poll = func() providers.Status {
+		place = 7 - place // 3, 4, 3, 4 …
+
+		return providers.Status{State: providers.StateQueued, QueuePosition: new(place)}
+	}
+	b.pass(t, 30*time.Second)
+	require.Equal(t, g.StatusSequence+1, b.get(t, g.ID).StatusSequence)
+
+	look := func() { // whoever comes to watch wakes the job, so looks may be close
+		b.now.add(100 * time.Millisecond)
+		b.jobs.Advance(time.Second)
+		b.jobs.RunAll(t.Context())
+	}
+
+	for range 35 {
+		look()
+	}
+
+	require.Equal(t, g.StatusSequence+1+3, b.get(t, g.ID).StatusSequence)
+	before := b.get(t, g.ID).StatusSequence
+
+	b.provider.poll = func() providers.Status { return providers.Status{State: providers.StateRunning, Progress: new(0.0)} }
+	look()
+	require.NotNil(t, b.get(t, g.ID).Progress)
+	require.Equal(t, before+1, b.get(t, g.ID).StatusSequence)
+}

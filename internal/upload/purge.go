@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -68,7 +69,7 @@ type purger struct{ *Service }
 
 // Handle takes a batch at a time until there is none.
 func (h purger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeUploads]) error {
-	for _, step := range []func(context.Context) (int, error){h.unneeded, h.putAgain} {
+	for _, step := range []func(context.Context) (int, error){h.unfinished, h.unneeded(), h.putAgain} {
 		for n := batch; n == batch; {
 			var err error
 			if n, err = step(ctx); err != nil {
@@ -104,26 +105,66 @@ func (h purger) left(ctx context.Context) error {
 	return nil
 }
 
-// unneeded marks uploads deleted and stages their erasure.
-func (h purger) unneeded(ctx context.Context) (n int, err error) {
+// unfinished marks deleted what was never completed, and stages its erasure.
+func (h purger) unfinished(ctx context.Context) (n int, err error) {
 	now := h.Now()
-	unused := now.Add(-h.Options.KeepUnused)
 
 	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
-		ids, err := h.db.UploadMarkUnneeded(ctx, tx, db.UploadMarkUnneededParams{
-			At: &now, PutBefore: now.Add(-lastPut), UnusedBefore: &unused, Most: batch,
-		})
+		ids, err := h.db.UploadMarkUnfinished(ctx, tx, db.UploadMarkUnfinishedParams{At: &now, PutBefore: now.Add(-lastPut), Most: batch})
 		if err != nil {
-			return fmt.Errorf("find unneeded uploads: %w", err)
+			return fmt.Errorf("find unfinished uploads: %w", err)
 		}
 
 		n = len(ids)
-		tx.AfterCommit(func() { h.metrics.purged.Add(float64(n)) })
 
-		return h.erase(ctx, tx, ids)
+		return h.discard(ctx, tx, ids)
 	})
 
 	return n, err
+}
+
+// unneeded returns a step that marks deleted what nobody needs any more, and stages its erasure: each
+// call goes on where the one before ended.
+func (h purger) unneeded() func(context.Context) (int, error) {
+	var (
+		neededAfter time.Time
+		after       uuid.UUID
+	)
+
+	return func(ctx context.Context) (n int, err error) {
+		now := h.Now()
+
+		err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+			rows, err := h.db.UploadMarkUnneeded(ctx, tx, db.UploadMarkUnneededParams{
+				At: &now, UnusedBefore: now.Add(-h.Options.KeepUnused), NeededAfter: neededAfter, After: after, Most: batch,
+			})
+			if err != nil {
+				return fmt.Errorf("find unneeded uploads: %w", err)
+			}
+
+			ids := make([]uuid.UUID, len(rows))
+			for i, r := range rows {
+				ids[i] = r.ID
+
+				if c := r.NeededAt.Compare(neededAfter); c > 0 || c == 0 && bytes.Compare(r.ID[:], after[:]) > 0 {
+					neededAfter, after = r.NeededAt, r.ID
+				}
+			}
+
+			n = len(ids)
+
+			return h.discard(ctx, tx, ids)
+		})
+
+		return n, err
+	}
+}
+
+// discard stages the erasure of what was marked deleted just now.
+func (h purger) discard(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) error {
+	tx.AfterCommit(func() { h.metrics.purged.Add(float64(len(ids))) })
+
+	return h.erase(ctx, tx, ids)
 }
 
 // putAgain deletes for the last time what may have been put behind the inspection.

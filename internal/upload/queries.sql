@@ -53,19 +53,28 @@ update upload set deleted_at = @at where user_id = @user_id and deleted_at is nu
 -- name: UploadDelete :exec
 delete from upload where id = @id and deleted_at is not null;
 
--- name: UploadMarkUnneeded :many
--- What was never finished, what was refused, and what no generation uses. One that is being
--- referred to at this moment is locked, and will have been used just now.
+-- name: UploadMarkUnfinished :many
+-- What was promised and never completed.
 update upload set deleted_at = @at where id in (
     select u.id from upload u
-    where u.deleted_at is null and (
-        (u.status = 'pending' and u.expires_at < @put_before)
-        or (u.status = 'rejected' and u.ended_at < @unused_before)
-        or (u.status = 'ready' and u.ended_at < @unused_before and coalesce(u.last_used_at < @unused_before, true)
-            and not exists (select from ai_task t where t.reference_upload_id = u.id)))
-    order by u.created_at limit @most
+    where u.deleted_at is null and u.raw_deleted_at is null and u.status = 'pending' and u.expires_at < @put_before
+    order by u.expires_at limit @most
     for update of u skip locked)
 returning id;
+
+-- name: UploadMarkUnneeded :many
+-- What was refused, and what no generation uses, by when it was last needed; from a place on, since what
+-- a generation does use stays and is not looked at twice. One that is being referred to at
+-- this moment is locked, and will have been used just now.
+with unneeded as (
+    select u.id, greatest(u.ended_at, u.last_used_at)::timestamptz as needed_at from upload u
+    where u.deleted_at is null and u.ended_at is not null and greatest(u.ended_at, u.last_used_at) < sqlc.arg(unused_before)::timestamptz
+        and (greatest(u.ended_at, u.last_used_at), u.id) > (sqlc.arg(needed_after)::timestamptz, sqlc.arg(after)::uuid)
+        and (u.status = 'rejected' or not exists (select from ai_task t where t.reference_upload_id = u.id))
+    order by greatest(u.ended_at, u.last_used_at), u.id limit @most
+    for update of u skip locked
+)
+update upload u set deleted_at = @at from unneeded n where u.id = n.id returning u.id, n.needed_at;
 
 -- name: UploadLeft :many
 select id from upload

@@ -869,6 +869,17 @@ func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParam
 	return result.RowsAffected(), nil
 }
 
+const eventLatest = `-- name: EventLatest :one
+select at from generation_event where task_id = $1 order by sequence desc limit 1
+`
+
+func (q *Queries) EventLatest(ctx context.Context, db DBTX, taskID uuid.UUID) (time.Time, error) {
+	row := db.QueryRow(ctx, eventLatest, taskID)
+	var at time.Time
+	err := row.Scan(&at)
+	return at, err
+}
+
 const eventList = `-- name: EventList :many
 select sequence, status, image_index, at from generation_event
 where task_id = $1 and sequence > $2 order by sequence

@@ -305,35 +305,24 @@ func (q *Queries) UploadMarkDeletedOfUser(ctx context.Context, db DBTX, arg Uplo
 	return items, nil
 }
 
-const uploadMarkUnneeded = `-- name: UploadMarkUnneeded :many
+const uploadMarkUnfinished = `-- name: UploadMarkUnfinished :many
 update upload set deleted_at = $1 where id in (
     select u.id from upload u
-    where u.deleted_at is null and (
-        (u.status = 'pending' and u.expires_at < $2)
-        or (u.status = 'rejected' and u.ended_at < $3)
-        or (u.status = 'ready' and u.ended_at < $3 and coalesce(u.last_used_at < $3, true)
-            and not exists (select from ai_task t where t.reference_upload_id = u.id)))
-    order by u.created_at limit $4
+    where u.deleted_at is null and u.raw_deleted_at is null and u.status = 'pending' and u.expires_at < $2
+    order by u.expires_at limit $3
     for update of u skip locked)
 returning id
 `
 
-type UploadMarkUnneededParams struct {
-	At           *time.Time
-	PutBefore    time.Time
-	UnusedBefore *time.Time
-	Most         int32
+type UploadMarkUnfinishedParams struct {
+	At        *time.Time
+	PutBefore time.Time
+	Most      int32
 }
 
-// What was never finished, what was refused, and what no generation uses. One that is being
-// referred to at this moment is locked, and will have been used just now.
-func (q *Queries) UploadMarkUnneeded(ctx context.Context, db DBTX, arg UploadMarkUnneededParams) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, uploadMarkUnneeded,
-		arg.At,
-		arg.PutBefore,
-		arg.UnusedBefore,
-		arg.Most,
-	)
+// What was promised and never completed.
+func (q *Queries) UploadMarkUnfinished(ctx context.Context, db DBTX, arg UploadMarkUnfinishedParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, uploadMarkUnfinished, arg.At, arg.PutBefore, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -345,6 +334,60 @@ func (q *Queries) UploadMarkUnneeded(ctx context.Context, db DBTX, arg UploadMar
 			return nil, err
 		}
 		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const uploadMarkUnneeded = `-- name: UploadMarkUnneeded :many
+with unneeded as (
+    select u.id, greatest(u.ended_at, u.last_used_at)::timestamptz as needed_at from upload u
+    where u.deleted_at is null and u.ended_at is not null and greatest(u.ended_at, u.last_used_at) < $2::timestamptz
+        and (greatest(u.ended_at, u.last_used_at), u.id) > ($3::timestamptz, $4::uuid)
+        and (u.status = 'rejected' or not exists (select from ai_task t where t.reference_upload_id = u.id))
+    order by greatest(u.ended_at, u.last_used_at), u.id limit $5
+    for update of u skip locked
+)
+update upload u set deleted_at = $1 from unneeded n where u.id = n.id returning u.id, n.needed_at
+`
+
+type UploadMarkUnneededParams struct {
+	At           *time.Time
+	UnusedBefore time.Time
+	NeededAfter  time.Time
+	After        uuid.UUID
+	Most         int32
+}
+
+type UploadMarkUnneededRow struct {
+	ID       uuid.UUID
+	NeededAt time.Time
+}
+
+// What was refused, and what no generation uses, by when it was last needed; from a place on, since what
+// a generation does use stays and is not looked at twice. One that is being referred to at
+// this moment is locked, and will have been used just now.
+func (q *Queries) UploadMarkUnneeded(ctx context.Context, db DBTX, arg UploadMarkUnneededParams) ([]UploadMarkUnneededRow, error) {
+	rows, err := db.Query(ctx, uploadMarkUnneeded,
+		arg.At,
+		arg.UnusedBefore,
+		arg.NeededAfter,
+		arg.After,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UploadMarkUnneededRow
+	for rows.Next() {
+		var i UploadMarkUnneededRow
+		if err := rows.Scan(&i.ID, &i.NeededAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -1,0 +1,44 @@
+package generation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"imagerun/internal/fault"
+	"imagerun/internal/generation/catalogue"
+)
+
+// ErrPlanForbids says that the caller's plan does not allow what was asked for.
+var ErrPlanForbids = fault.New(fault.Forbidden, "plan_forbids", "Your plan does not allow this. See errors for what it does allow; nothing was started or charged.")
+
+// permits judges an order by its user's plan: how many images, and which models may make them, also
+// instead of the one that was asked for. The error is [ErrPlanForbids] with every part that is too much,
+// and what the plan allows there.
+func permits(plan catalogue.Plan, o order) error {
+	var fields []fault.Field
+
+	if o.parameters.NumImages > plan.MaxImages {
+		fields = append(fields, fault.Field{
+			Pointer: "#/num_images", Keyword: "plan", Detail: fmt.Sprintf("Your plan allows %d or less.", plan.MaxImages),
+		})
+	}
+
+	if !plan.Allows(o.model.ID) {
+		fields = append(fields, fault.Field{Pointer: "#/model", Keyword: "plan", Detail: allowed(plan)})
+	}
+
+	if slices.ContainsFunc(o.parameters.FallbackModels, func(id string) bool { return !plan.Allows(id) }) {
+		fields = append(fields, fault.Field{Pointer: "#/fallback_models", Keyword: "plan", Detail: allowed(plan)})
+	}
+
+	if len(fields) == 0 {
+		return nil
+	}
+
+	return ErrPlanForbids.WithFields(fields...)
+}
+
+func allowed(plan catalogue.Plan) string {
+	return "Your plan allows " + strings.Join(plan.Models, ", ") + "."
+}
