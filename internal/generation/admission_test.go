@@ -20,6 +20,7 @@ func (b *bundle) somebody(t *testing.T, plan string) uuid.UUID {
 	id := uuid.New()
 	_, err := b.pool.Exec(t.Context(), `insert into generation_user (user_id, plan) values ($1, $2)`, id, plan)
 	require.NoError(t, err)
+	b.fund(t, id, fortune)
 
 	return id
 }

@@ -55,6 +55,15 @@ func (s *Service) Estimate(ctx context.Context, sub Submission) (Estimate, error
 		return Estimate{}, err
 	}
 
+	plan, err := s.PlanOf(ctx, sub.UserID)
+	if err != nil {
+		return Estimate{}, err
+	}
+
+	if err := permits(plan, o); err != nil {
+		return Estimate{}, err
+	}
+
 	if err := s.priceOrder(&o); err != nil {
 		return Estimate{}, err
 	}
