@@ -32,6 +32,9 @@ const (
 	ScopeAPIKeys          Scope = "api_keys" // never given to an API key: keys do not make keys
 )
 
+// KeyScopes lists the rights that an API key may be given.
+func KeyScopes() []Scope { return []Scope{ScopeGenerationsRead, ScopeGenerationsWrite, ScopeCreditsRead} }
+
 // Principal is an authenticated caller.
 type Principal struct {
 	UserID    uuid.UUID

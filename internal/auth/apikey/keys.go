@@ -206,9 +206,9 @@ func validate(name string, scopes []auth.Scope, expires *time.Time, now time.Tim
 	}
 
 	for i, s := range scopes {
-		if s != auth.ScopeGenerationsRead && s != auth.ScopeGenerationsWrite {
+		if !slices.Contains(auth.KeyScopes(), s) {
 			wrong = append(wrong, fault.Field{
-				Pointer: fmt.Sprintf("#/scopes/%d", i), Keyword: "enum", Detail: "Use generations:read or generations:write.",
+				Pointer: fmt.Sprintf("#/scopes/%d", i), Keyword: "enum", Detail: "Use one of: " + strings.Join(texts(auth.KeyScopes()), ", ") + ".",
 			})
 		}
 	}
