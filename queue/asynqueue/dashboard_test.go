@@ -150,6 +150,7 @@ func TestDashboard_RunGivesAllAttempts(t *testing.T) {
 	state, epoch := d.state(id)
 	require.Equal(t, 2, epoch)
 	require.NotEqual(t, "dead", state)
+	require.Equal(t, []string{"ada retry 1"}, d.audited(), "nor is it being canceled")
 }
 
 // TestDashboard_ArchiveThenDelete has a live job canceled, by each of two buttons, before there is
