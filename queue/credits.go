@@ -6,3 +6,9 @@ type ExpireCredits struct{}
 
 // Kind implements [Args].
 func (ExpireCredits) Kind() string { return "credits.expire" }
+
+// AuditCredits verifies every invariant of the ledger and notes what it found.
+type AuditCredits struct{}
+
+// Kind implements [Args].
+func (AuditCredits) Kind() string { return "credits.audit" }

@@ -115,6 +115,15 @@ func All() Kinds {
 			Snooze:   time.Minute,
 		},
 		Policy{
+			Args:     AuditCredits{},
+			Queue:    "retention",
+			Attempts: 5,
+			Timeout:  time.Hour,
+			Backoff:  Backoff{First: time.Minute, Max: time.Hour, Factor: 2, Jitter: 0.2},
+			Final:    []string{},
+			Snooze:   time.Minute,
+		},
+		Policy{
 			Args:     SweepObjects{},
 			Queue:    "retention",
 			Attempts: 20,

@@ -41,6 +41,13 @@ func Schedules() []Schedule {
 			Overlap: Skip,
 		},
 		{
+			Name:    "credits.audit",
+			Spec:    "53 4 * * *",
+			Args:    func(time.Time) Args { return AuditCredits{} },
+			CatchUp: 20 * time.Hour,
+			Overlap: Skip,
+		},
+		{
 			Name:    "retention.objects",
 			Spec:    "23 4 * * *",
 			Args:    func(time.Time) Args { return SweepObjects{} },

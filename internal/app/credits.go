@@ -39,6 +39,21 @@ func (b *base) expireCredits(ctx context.Context, _ *queue.Job[queue.ExpireCredi
 	}
 }
 
+// auditCredits looks for what must never be, and notes what it found for the alarms.
+func (b *base) auditCredits(ctx context.Context, _ *queue.Job[queue.AuditCredits]) error {
+	broken, err := credits.AuditAll(ctx, b.pool, clock.System, func(credits.Checked) {})
+	if err != nil {
+		return err
+	}
+
+	for _, v := range broken {
+		b.log.ErrorContext(ctx, "an invariant of the ledger does not hold",
+			slog.String("invariant", v.Invariant), slog.Any("subject", v.Subject), slog.String("what", v.What))
+	}
+
+	return credits.RecordAudit(ctx, b.pool, clock.System(), broken)
+}
+
 // accounts shows the ledger to the edge.
 type accounts struct {
 	ledger *credits.Ledger

@@ -129,6 +129,7 @@ func (b *base) handlers(service *generation.Service, uploads *upload.Service, bu
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeJobAudit](b.purgeAudit))
 	queue.Register(registry, queue.HandlerFunc[queue.ExpireCredits](b.expireCredits))
+	queue.Register(registry, queue.HandlerFunc[queue.AuditCredits](b.auditCredits))
 	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket), Pool: b.pool, Log: b.log}))
 
 	for _, p := range queue.All().Policies() {
