@@ -21,8 +21,22 @@ func (p *Product) Quiet(t testing.TB) {
 		return p.Count(t, `select count(*) from job where state <> 'dead'`) == 0
 	}, time.Minute, 50*time.Millisecond, "jobs do not come to an end\n%s", p.Log)
 	p.CheckCounts(t)
+	p.CheckCredits(t)
+}
+
+// CheckCredits audits the ledger, and demands of a quiet product that each stored image was paid for,
+// no other, and that nothing is held.
+func (p *Product) CheckCredits(t testing.TB) {
+	t.Helper()
 	creditstest.Check(t, p.Pool)
 	require.Zero(t, p.Count(t, `select count(*) from credit_hold where closed_at is null`), "what ended holds nothing")
+	require.Zero(t, p.Count(t, `select count(*) from ai_image i join ai_task k on k.id = i.task_id
+		full join (select task_id, image_index from ledger_txn where kind = 'capture' and task_id in (select id from ai_task)) c
+			on c.task_id = i.task_id and c.image_index = i.index
+		where (i.status = 'stored') is distinct from (c.task_id is not null)`), "every stored image is paid for, and no other")
+	require.Zero(t, p.Count(t, `select count(*) from ai_task k left join credit_hold h on h.task_id = k.id
+		where h.captured is distinct from (k.prices ->> coalesce(k.served_model, k.model))::bigint *
+			(select count(*) from ai_image i where i.task_id = k.id and i.status = 'stored')`), "each at the price of who made it")
 }
 
 // queueCounts is what the dashboard shows of one queue.

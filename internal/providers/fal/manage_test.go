@@ -121,7 +121,7 @@ func TestErase_IsDoneWhenNothingIsLeft(t *testing.T) {
 func TestDownload_TakesOnlyWhatItShould(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, func(o *fal.Options) { o.IdleTimeout = 200 * time.Millisecond })
+	b := setup(t, func(o *fal.Options) { o.IdleTimeout = time.Second })
 	b.quick()
 
 	result, err := b.client.Fetch(t.Context(), b.submit(""))
@@ -142,7 +142,7 @@ func TestDownload_TakesOnlyWhatItShould(t *testing.T) {
 	require.ErrorContains(t, err, "stalled")
 
 	// Slow is not stalled: each piece is in time, although all together are not.
-	b.force(falsim.RouteMedia, falsim.ActSlow, func(r *falsim.Rule) { r.DelayMS = 20 })
+	b.force(falsim.RouteMedia, falsim.ActSlow, func(r *falsim.Rule) { r.DelayMS = 100 })
 
 	data, err := b.client.Download(t.Context(), file, 1<<20)
 	require.NoError(t, err)
