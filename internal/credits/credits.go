@@ -87,7 +87,9 @@ func New(o Options) *Ledger { return &Ledger{Options: o, db: db.New(), metrics: 
 func (l *Ledger) Subject(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (uuid.UUID, error) {
 	subject, err := l.db.SubjectFind(ctx, tx, userID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		subject, err = l.db.SubjectCreate(ctx, tx, db.SubjectCreateParams{Subject: uuid.New(), UserID: userID})
+		if err = l.db.SubjectCreate(ctx, tx, db.SubjectCreateParams{Subject: uuid.New(), UserID: userID}); err == nil {
+			subject, err = l.db.SubjectFind(ctx, tx, userID) // ours, or that of who was faster
+		}
 	}
 
 	if err != nil {

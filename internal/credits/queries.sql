@@ -1,14 +1,14 @@
 -- name: SubjectFind :one
 select subject from billing_subject where user_id = @user_id;
 
--- name: SubjectCreate :one
--- The balance first, for the reference; whoever loses the race takes that of the winner.
+-- name: SubjectCreate :exec
+-- Whoever loses the race waits for the winner and makes nothing. It locks no row of the winner: that
+-- would come before the balance, and everybody else locks the balance first.
 with made as (
-    insert into user_credit (subject) values (@subject) returning subject
+    insert into billing_subject (user_id, subject) values (@user_id, @subject)
+    on conflict (user_id) do nothing returning subject
 )
-insert into billing_subject (user_id, subject) select @user_id, subject from made
-on conflict (user_id) do update set user_id = excluded.user_id
-returning subject;
+insert into user_credit (subject) select made.subject from made;
 
 -- name: SubjectForget :execrows
 delete from billing_subject where user_id = @user_id;

@@ -1,6 +1,8 @@
 package credits_test
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -153,6 +155,49 @@ func TestWelcome(t *testing.T) {
 		}
 
 		require.Equal(t, 4, refused, "twenty credits are four times five")
+		creditstest.Check(t, n.pool)
+	})
+
+	// The ledger of somebody new is made by whoever comes first, while others give and spend.
+	t.Run("ManyAtOnceForNewcomers", func(t *testing.T) {
+		t.Parallel()
+
+		n := welcoming(t)
+
+		for round := range 15 {
+			var (
+				ann   = n.sign(t, fmt.Sprintf("ann%d@example.com", round), true)
+				group sync.WaitGroup
+				errs  = make([]error, 12)
+			)
+
+			for i := range errs {
+				group.Go(func() {
+					errs[i] = n.tx(func(tx pgx.Tx) error {
+						if i%3 > 0 {
+							_, err := n.GiveWelcome(n.ctx, tx, ann)
+
+							return err
+						}
+
+						subject, err := n.Subject(n.ctx, tx, ann)
+						if err == nil {
+							_, err = n.Grant(n.ctx, tx, credits.Grant{Subject: subject, Source: credits.SourcePack, Reference: fmt.Sprint(round, ":", i), Credits: 3})
+						}
+
+						return err
+					})
+				})
+			}
+
+			group.Wait()
+			require.NoError(t, errors.Join(errs...))
+			require.EqualValues(t, 20+4*3, n.available(t, ann))
+		}
+
+		var ledgers int
+		require.NoError(t, n.pool.QueryRow(t.Context(), `select count(*) from user_credit`).Scan(&ledgers))
+		require.Equal(t, 15+1, ledgers, "one for each, and the bundle's own")
 		creditstest.Check(t, n.pool)
 	})
 }

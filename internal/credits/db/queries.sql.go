@@ -920,13 +920,12 @@ func (q *Queries) SignupOnce(ctx context.Context, db DBTX, arg SignupOnceParams)
 	return result.RowsAffected(), nil
 }
 
-const subjectCreate = `-- name: SubjectCreate :one
+const subjectCreate = `-- name: SubjectCreate :exec
 with made as (
-    insert into user_credit (subject) values ($2) returning subject
+    insert into billing_subject (user_id, subject) values ($1, $2)
+    on conflict (user_id) do nothing returning subject
 )
-insert into billing_subject (user_id, subject) select $1, subject from made
-on conflict (user_id) do update set user_id = excluded.user_id
-returning subject
+insert into user_credit (subject) select made.subject from made
 `
 
 type SubjectCreateParams struct {
@@ -934,12 +933,11 @@ type SubjectCreateParams struct {
 	Subject uuid.UUID
 }
 
-// The balance first, for the reference; whoever loses the race takes that of the winner.
-func (q *Queries) SubjectCreate(ctx context.Context, db DBTX, arg SubjectCreateParams) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, subjectCreate, arg.UserID, arg.Subject)
-	var subject uuid.UUID
-	err := row.Scan(&subject)
-	return subject, err
+// Whoever loses the race waits for the winner and makes nothing. It locks no row of the winner: that
+// would come before the balance, and everybody else locks the balance first.
+func (q *Queries) SubjectCreate(ctx context.Context, db DBTX, arg SubjectCreateParams) error {
+	_, err := db.Exec(ctx, subjectCreate, arg.UserID, arg.Subject)
+	return err
 }
 
 const subjectFind = `-- name: SubjectFind :one
