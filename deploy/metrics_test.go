@@ -18,6 +18,8 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
+	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/ratelimit"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/telemetry"
@@ -46,6 +48,7 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 		credits.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System))
 	collectors = append(collectors, credits.New(credits.Options{Now: clock.System}).Collectors()...)
 	collectors = append(collectors, ratelimit.NewMetrics().Collectors()...)
+	collectors = append(collectors, generation.New(generation.Deps{Catalogue: &catalogue.Catalogue{}}).Collectors()...)
 
 	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true}
 
