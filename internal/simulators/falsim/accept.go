@@ -10,7 +10,12 @@ import (
 	"time"
 )
 
-func (s *Sim) submit(parts []string) handler {
+// entry takes what may run, from the queue's door or from the one beside it.
+type entry func(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any)
+
+// admit refuses what never becomes a request: a wrong method or key, an empty balance, an app that
+// is not there, a body that is no JSON.
+func (s *Sim) admit(parts []string, enter entry) handler {
 	return func(w http.ResponseWriter, r *http.Request, body []byte) {
 		endpoint := strings.Join(parts, "/")
 		app := strings.Join(parts[:min(2, len(parts))], "/")
@@ -42,7 +47,7 @@ func (s *Sim) submit(parts []string) handler {
 			return
 		}
 
-		s.accept(w, r, endpoint, app, object)
+		enter(w, r, endpoint, app, object)
 	}
 }
 
@@ -61,33 +66,12 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 		return
 	}
 
-	if !tagged(r.Header.Get("X-Fal-Tags")) {
-		answer(w, http.StatusBadRequest, map[string]any{"detail": "Invalid X-Fal-Tags header"})
-
+	req := s.newRequest(w, r, endpoint, app, body)
+	if req == nil {
 		return
 	}
 
-	req := &request{
-		id: s.newID(), endpoint: endpoint, app: app, base: s.base(r), model: models()[endpoint],
-		webhook: r.URL.Query().Get("fal_webhook"),
-		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.now(),
-		noRetry: yes(r.Header.Get("X-Fal-No-Retry")), noFall: yes(r.Header.Get("X-App-Fal-Disable-Fallback")),
-		low:       r.Header.Get("X-Fal-Queue-Priority") == "low",
-		lifecycle: readLifecycle(r.Header.Get("X-Fal-Object-Lifecycle-Preference")),
-		duration:  millis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.rng.Float64()-1)))),
-	}
-	seed := s.rng.Int64N(1 << 31)
-
-	if req.model != nil {
-		req.input, req.problems = req.model.read(body, seed)
-	}
-
-	req.gateway = req.id
-	s.requests[req.id] = req
-	s.order = append(s.order, req)
 	s.enqueue(req)
-	s.count.Accepted++
-	s.forget()
 	s.limitStart(req, r.Header)
 
 	answered := s.describe(req, false)
@@ -104,6 +88,43 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 	s.advance()
 	answered["status"] = "IN_QUEUE" // as fal answers, even if a slot was free
 	answer(w, http.StatusOK, answered)
+}
+
+// newRequest writes a request down, or answers why not and returns nil. The caller holds mu.
+func (s *Sim) newRequest(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any) *request {
+	if !tagged(r.Header.Get("X-Fal-Tags")) {
+		answer(w, http.StatusBadRequest, map[string]any{"detail": "Invalid X-Fal-Tags header"})
+
+		return nil
+	}
+
+	req := &request{
+		id: s.newID(), endpoint: endpoint, app: app, base: s.base(r), model: models()[endpoint],
+		webhook: r.URL.Query().Get("fal_webhook"),
+		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.now(),
+		noRetry: yes(r.Header.Get("X-Fal-No-Retry")), noFall: yes(r.Header.Get("X-App-Fal-Disable-Fallback")),
+		low:       r.Header.Get("X-Fal-Queue-Priority") == "low",
+		lifecycle: readLifecycle(r.Header.Get("X-Fal-Object-Lifecycle-Preference")),
+		duration:  millis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.rng.Float64()-1)))),
+		over:      make(chan struct{}),
+	}
+	seed := s.rng.Int64N(1 << 31)
+
+	if req.model != nil {
+		req.input, req.problems = req.model.read(body, seed)
+	}
+
+	if req.storeIO {
+		req.body = body
+	}
+
+	req.gateway = req.id
+	s.requests[req.id] = req
+	s.order = append(s.order, req)
+	s.count.Accepted++
+	s.forget()
+
+	return req
 }
 
 // tagged checks tags as they are documented: up to 10 of "key=value", keys of 64 and values of

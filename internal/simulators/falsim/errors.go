@@ -65,7 +65,7 @@ func infraErrors() map[string]int {
 		"runner_connection_error":    http.StatusServiceUnavailable,
 		"runner_incomplete_response": http.StatusBadGateway,
 		"runner_server_error":        http.StatusInternalServerError,
-		"client_disconnected":        statusClientClosed,
+		clientGone:                   statusClientClosed,
 		"client_cancelled":           statusClientClosed,
 		"bad_request":                http.StatusBadRequest,
 		"internal_error":             http.StatusInternalServerError,
@@ -79,6 +79,7 @@ func infraText(kind string) string {
 		"startup_timeout":           "Runner startup timed out",
 		"runner_scheduling_failure": "No runner could be scheduled",
 		"client_cancelled":          "Request was cancelled by the client",
+		clientGone:                  "The client disconnected",
 		"bad_request":               "Bad request",
 		"internal_error":            "Internal error",
 	}

@@ -177,10 +177,12 @@ func (s *Sim) Tick() {
 	s.advance()
 }
 
-// Handler serves everything that fal serves, under one base URL: /queue, /rest, /v1 and /files.
+// Handler serves everything that fal serves, under one base URL: /queue, /run, /rest, /v1 and
+// /files.
 func (s *Sim) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/queue/", s.serveQueue)
+	mux.HandleFunc("/run/", s.serveRun)
 	mux.HandleFunc("GET /rest/.well-known/jwks.json", s.on(RouteJWKS, s.serveJWKS))
 	mux.HandleFunc("GET /v1/models/requests/by-endpoint", s.on(RouteFind, s.platform(s.serveFind)))
 	mux.HandleFunc("DELETE /v1/models/requests/{id}/payloads", s.on(RouteErase, s.platform(s.serveErase)))

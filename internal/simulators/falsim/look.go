@@ -111,15 +111,20 @@ func (s *Sim) serveResult(w http.ResponseWriter, _ *http.Request, req *request) 
 	case erased:
 		answer(w, http.StatusNotFound, map[string]any{"detail": "Request not found"})
 	default:
-		w.Header().Set("Content-Type", "application/json")
-
-		for k, v := range o.header {
-			w.Header().Set(k, v)
-		}
-
-		w.WriteHeader(o.status)
-		_, _ = w.Write(req.read())
+		req.reveal(w, o)
 	}
+}
+
+// reveal answers with what the model answered.
+func (r *request) reveal(w http.ResponseWriter, o outcome) {
+	w.Header().Set("Content-Type", "application/json")
+
+	for k, v := range o.header {
+		w.Header().Set(k, v)
+	}
+
+	w.WriteHeader(o.status)
+	_, _ = w.Write(r.read())
 }
 
 // serveCancel follows fal's table: removed from the queue, asked to stop, too late, unknown.

@@ -16,6 +16,9 @@ import (
 // statusClientClosed is what fal gives a request that its caller cancelled.
 const statusClientClosed = 499
 
+// clientGone is the error of a call whose caller went away.
+const clientGone = "client_disconnected"
+
 // bigSeed is above 2^53, as in fal's own examples.
 const bigSeed int64 = 1 << 57
 

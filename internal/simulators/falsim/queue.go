@@ -20,7 +20,7 @@ func (s *Sim) serveQueue(w http.ResponseWriter, r *http.Request) {
 	at := slices.Index(parts, "requests")
 
 	if at < 2 {
-		s.on(RouteSubmit, s.submit(parts))(w, r)
+		s.on(RouteSubmit, s.admit(parts, s.accept))(w, r)
 
 		return
 	}

@@ -40,6 +40,7 @@ type counters struct {
 // Stats count what happened since the start or the last reset.
 type Stats struct {
 	Submits  int64 `json:"submits"`  // calls, refused ones included
+	Runs     int64 `json:"runs"`     // calls without the queue, refused ones included
 	Accepted int64 `json:"accepted"` // requests that came to be
 	Statuses int64 `json:"statuses"`
 	Streams  int64 `json:"streams"`
@@ -76,7 +77,7 @@ type Stats struct {
 
 func (c *counters) route(route string) {
 	n := map[string]*int64{
-		RouteSubmit: &c.Submits, RouteStatus: &c.Statuses, RouteStream: &c.Streams, RouteResult: &c.Results,
+		RouteSubmit: &c.Submits, RouteRun: &c.Runs, RouteStatus: &c.Statuses, RouteStream: &c.Streams, RouteResult: &c.Results,
 		RouteCancel: &c.Cancels, RouteFind: &c.Finds, RouteErase: &c.Erases, RouteMedia: &c.Media, RouteJWKS: &c.JWKS,
 		RouteTrap: &c.Trapped, RouteUpload: &c.Uploads, RoutePut: &c.Puts,
 	}[route]

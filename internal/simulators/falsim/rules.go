@@ -10,6 +10,7 @@ import (
 // The routes, as rules and statistics name them.
 const (
 	RouteSubmit  = "submit"
+	RouteRun     = "run" // without the queue
 	RouteStatus  = "status"
 	RouteStream  = "stream"
 	RouteResult  = "result"
@@ -29,7 +30,7 @@ const (
 // callRoutes are the routes that rules and the mix can spoil.
 func callRoutes() []string {
 	return []string{
-		RouteSubmit, RouteStatus, RouteStream, RouteResult, RouteCancel, RouteFind, RouteErase,
+		RouteSubmit, RouteRun, RouteStatus, RouteStream, RouteResult, RouteCancel, RouteFind, RouteErase,
 		RoutePricing, RouteBilling, RouteMeta, RouteJWKS, RouteMedia,
 		RouteUpload, RoutePut,
 	}

@@ -23,7 +23,8 @@ type request struct {
 	base      string // how the caller reached us
 	model     *model // nil: the app has no such path
 	input     input
-	problems  []problem // what the model will refuse
+	body      map[string]any // as it was sent, if it may be kept
+	problems  []problem      // what the model will refuse
 	webhook   string
 	gateway   string // id of the present attempt inside fal
 	tries     int    // attempts that failed and were repeated
@@ -39,7 +40,8 @@ type request struct {
 	phase     phase
 	cancelled bool
 	erased    bool
-	outcome   outcome // set when done
+	outcome   outcome       // set when done
+	over      chan struct{} // closed when done
 	paths     []string
 }
 
@@ -112,18 +114,23 @@ func (s *Sim) startAll(t time.Time) {
 
 		s.queue[0] = nil
 		s.queue = s.queue[1:]
-		s.running++
-		r.phase, r.started = running, later(t, r.submitted)
+		s.start(r, t)
+	}
+}
 
-		switch end := r.started.Add(r.duration); {
-		case len(r.problems) > 0 || r.model == nil: // refused before any work
-			end = r.started
-			s.at(end, func() { s.conclude(r, end) })
-		case r.model.image && r.input.tint == nil && s.ctx.Err() == nil:
-			s.posts.Go(func() { s.refer(r) })
-		default:
-			s.at(end, func() { s.conclude(r, end) })
-		}
+// start lets a request run, which takes a slot.
+func (s *Sim) start(r *request, t time.Time) {
+	s.running++
+	r.phase, r.started = running, later(t, r.submitted)
+
+	switch end := r.started.Add(r.duration); {
+	case len(r.problems) > 0 || r.model == nil: // refused before any work
+		end = r.started
+		s.at(end, func() { s.conclude(r, end) })
+	case r.model.image && r.input.tint == nil && s.ctx.Err() == nil:
+		s.posts.Go(func() { s.refer(r) })
+	default:
+		s.at(end, func() { s.conclude(r, end) })
 	}
 }
 
@@ -159,6 +166,7 @@ func (s *Sim) finish(r *request, t time.Time, o outcome) {
 	}
 
 	s.count.Finished++
+	close(r.over)
 }
 
 // dequeue takes a waiting request out of the queue.
