@@ -41,7 +41,7 @@ func (b *bundle) wait(t *testing.T, user uuid.UUID, n int) []uuid.UUID {
 func (b *bundle) serve(t *testing.T) []uuid.UUID {
 	t.Helper()
 
-	b.now.add(time.Second)
+	b.now.Move(time.Second)
 
 	_, err := b.Admit(t.Context(), "fal")
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func TestQueuePosition_IsTrue(t *testing.T) {
 	b.end(t)
 
 	for left := len(all) - 1; left > 0; left-- {
-		b.now.add(2 * time.Second)
+		b.now.Move(2 * time.Second)
 
 		places := map[int]uuid.UUID{}
 
@@ -190,18 +190,18 @@ func TestQueuePosition_SkipsWhoWaitsForAShutModel(t *testing.T) {
 	spared := b.submit(t, func(s *generation.Submission) {
 		s.Model, s.FallbackModels = "flux-dev", []string{"z-image-turbo"}
 	})
-	b.now.add(2 * time.Second)
+	b.now.Move(2 * time.Second)
 	require.Equal(t, 1, *b.get(t, spared.ID).QueuePosition)
 
 	_, err := b.pool.Exec(t.Context(), `insert into model_breaker (model, failures, opened_at) values ('flux-dev', 5, $1)`, b.now.Now())
 	require.NoError(t, err)
-	b.now.add(2 * time.Second)
+	b.now.Move(2 * time.Second)
 
 	require.Nil(t, b.get(t, stuck.ID).QueuePosition)
 	require.Equal(t, 0, *b.get(t, spared.ID).QueuePosition)
 
 	other := b.submit(t, func(s *generation.Submission) { s.UserID = b.somebody(t, "free") })
-	b.now.add(2 * time.Second)
+	b.now.Move(2 * time.Second)
 
 	g, err := b.Get(t.Context(), other.UserID, other.ID)
 	require.NoError(t, err)
@@ -227,13 +227,13 @@ func TestQueuePosition_ALongLineIsReadOnceASecond(t *testing.T) {
 		from u cross join generate_series(1, %d)`, perUser), b.now.Now())
 	require.NoError(t, err)
 
-	b.now.add(2 * time.Second)
+	b.now.Move(2 * time.Second)
 	require.NotNil(t, b.get(t, g.ID).QueuePosition)
 
 	_, err = b.pool.Exec(t.Context(), `update ai_task set status = 'failed', finished_at = now() where prompt = 'x'`)
 	require.NoError(t, err)
 	require.Positive(t, *b.get(t, g.ID).QueuePosition, "what was read a moment ago serves")
 
-	b.now.add(2 * time.Second)
+	b.now.Move(2 * time.Second)
 	require.Zero(t, *b.get(t, g.ID).QueuePosition)
 }

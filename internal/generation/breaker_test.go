@@ -87,7 +87,7 @@ func TestBreaker(t *testing.T) {
 		require.Equal(t, generation.StatusRunning, b.get(t, other.ID).Status, "a model that works has its turn")
 
 		// When the next probe is due, one is tried and the rest give their slots back at once.
-		b.now.add(31 * time.Second)
+		b.now.Move(31 * time.Second)
 		b.admit(t)
 
 		for _, g := range waiting {
@@ -228,7 +228,7 @@ func TestBreaker_WhatSaysNothingOfTheModelIsNotCounted(t *testing.T) {
 
 		b := setup(t)
 		b.start(t, func(s *generation.Submission) { s.DeadlineSeconds = new(10) })
-		b.now.add(10 * time.Second) // and the sweep of the deadlines has not come by yet
+		b.now.Move(10 * time.Second) // and the sweep of the deadlines has not come by yet
 		b.provider.failed["request-a"] = &providers.Error{Class: providers.Rejected, Code: string(generation.FailureTimeout), Status: 504}
 		b.callback(t, 0, "request-a")
 		b.jobs.RunAll(t.Context())
@@ -327,7 +327,7 @@ func TestRunDeadlines_KeepsTheMetricOfFailingModels(t *testing.T) {
 	} {
 		_, err := b.pool.Exec(t.Context(), step.sql)
 		require.NoError(t, err)
-		require.Eventually(t, func() bool { b.now.add(time.Second); return open() == step.want }, 10*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { b.now.Move(time.Second); return open() == step.want }, 10*time.Second, 10*time.Millisecond)
 	}
 }
 

@@ -3,7 +3,6 @@ package generation_test
 import (
 	"encoding/json"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/clock/clocktest"
 	"imagerun/internal/credits"
 	"imagerun/internal/credits/creditstest"
 	"imagerun/internal/devstack/devtest"
@@ -34,7 +34,7 @@ type bundle struct {
 	pool     *pgxpool.Pool
 	provider *fakeProvider
 	bucket   *fakeBucket
-	now      *fakeClock
+	now      *clocktest.Clock
 	user     uuid.UUID
 
 	credits    *credits.Ledger
@@ -62,7 +62,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, edits ...func(*generation.Options
 
 	b := &bundle{
 		pool: pool, provider: newFakeProvider(), bucket: &fakeBucket{objects: map[string][]byte{}},
-		now: &fakeClock{t: time.Now().UTC().Truncate(time.Microsecond)}, user: uuid.New(),
+		now: clocktest.New(), user: uuid.New(),
 		watches: &fakeWatches{}, references: fakeReferences{},
 	}
 	b.credits = credits.New(credits.Options{Now: b.now.Now})
@@ -110,7 +110,7 @@ func (b *bundle) submit(t *testing.T, edits ...func(*generation.Submission)) gen
 
 	g, err := b.Submit(t.Context(), s)
 	require.NoError(t, err)
-	b.now.add(time.Millisecond) // so that the order of submits is one of times, too
+	b.now.Move(time.Millisecond) // so that the order of submits is one of times, too
 
 	return g.Generation
 }
@@ -175,7 +175,7 @@ func (b *bundle) get(t *testing.T, id uuid.UUID) generation.Generation {
 func (b *bundle) pass(t *testing.T, d time.Duration) {
 	t.Helper()
 
-	b.now.add(d)
+	b.now.Move(d)
 	b.jobs.Advance(d)
 	b.jobs.RunAll(t.Context())
 }
@@ -228,18 +228,6 @@ func (b *bundle) settled(t *testing.T) {
 type noHints struct{}
 
 func (noHints) Hint(string, uuid.UUID, int64) {}
-
-type fakeClock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *fakeClock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
-func (c *fakeClock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 // token is the callback token of the nth request.
 func (b *bundle) token(n int) string {

@@ -51,7 +51,7 @@ func TestDelete_IsGoneForItsOwnerAlone(t *testing.T) {
 	require.Empty(t, b.bucket.keys())
 	gone(generation.ErrDeleted)
 
-	b.now.add(generation.TombstoneLifetime + time.Minute)
+	b.now.Move(generation.TombstoneLifetime + time.Minute)
 	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
 		_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.PurgeTombstones{})
 

@@ -71,7 +71,7 @@ func TestEnd(t *testing.T) {
 
 		b := setup(t)
 		running, waiting := b.start(t), b.submit(t)
-		b.now.add(11 * time.Minute)
+		b.now.Move(11 * time.Minute)
 
 		n, err := b.ExpireDue(t.Context())
 		require.NoError(t, err)

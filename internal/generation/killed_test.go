@@ -77,7 +77,7 @@ var scenarios = map[string]struct { //nolint:gochecknoglobals // a table
 		before: running,
 		do: func(t *testing.T, b *bundle, _ death) {
 			t.Helper()
-			b.now.add(time.Hour)
+			b.now.Move(time.Hour)
 
 			_, err := b.ExpireDue(t.Context())
 			require.NoError(t, err)
@@ -169,7 +169,7 @@ func killed(t *testing.T, pool *pgxpool.Pool, d death) bool {
 		b.pass(t, 30*time.Second)
 	}
 
-	b.now.add(time.Hour)
+	b.now.Move(time.Hour)
 
 	_, err = b.ExpireDue(t.Context())
 	require.NoError(t, err)
@@ -212,7 +212,7 @@ func die(t *testing.T, how string) {
 
 	b := setupOn(t, pool)
 	b.user = d.User
-	b.now.add(d.Now.Sub(b.now.Now()))
+	b.now.Move(d.Now.Sub(b.now.Now()))
 	b.provider.finishAll(t)
 
 	k.armed.Store(true)

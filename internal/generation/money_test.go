@@ -91,7 +91,7 @@ func TestMoney_OfEachEnding(t *testing.T) {
 	}
 	expire := func(t *testing.T, b *bundle, _ uuid.UUID) {
 		t.Helper()
-		b.now.add(time.Hour)
+		b.now.Move(time.Hour)
 
 		_, err := b.ExpireDue(t.Context())
 		require.NoError(t, err)
@@ -200,7 +200,7 @@ func TestMoney_OfEachEnding(t *testing.T) {
 		b.grant(t, b.user, credits.Grant{Source: credits.SourceSubscription, Reference: "sub:1", Credits: 10, ExpiresAt: new(b.now.Now().Add(time.Minute))})
 
 		g := b.start(t, two)
-		b.now.add(2 * time.Minute)
+		b.now.Move(2 * time.Minute)
 		cancel(t, b, g.ID)
 		require.Equal(t, []string{
 			aside, all, "-10 Reached their expiry date.", "+10 Given anew for 72 hours: they expired while a generation held them.",

@@ -36,21 +36,21 @@ func TestPlanOf(t *testing.T) {
 
 	set("pro")
 	require.Equal(t, catalogue.DefaultPlan, plan(b.user), "a minute has not passed")
-	b.now.add(time.Minute)
+	b.now.Move(time.Minute)
 	require.Equal(t, "pro", plan(b.user))
 	require.Equal(t, catalogue.DefaultPlan, plan(uuid.New()), "somebody else")
 
 	set("no longer sold")
-	b.now.add(time.Minute)
+	b.now.Move(time.Minute)
 	require.Equal(t, catalogue.DefaultPlan, plan(b.user))
 
 	set("studio")
-	b.now.add(time.Minute)
+	b.now.Move(time.Minute)
 	require.Equal(t, "studio", plan(b.user))
 
 	// Without Postgres: what was known, for those of whom something was.
 	b.pool.Close()
-	b.now.add(time.Hour)
+	b.now.Move(time.Hour)
 	require.Equal(t, "studio", plan(b.user))
 
 	_, err := b.PlanOf(t.Context(), uuid.New())

@@ -97,7 +97,7 @@ func TestQuote(t *testing.T) {
 		require.ErrorIs(t, err, generation.ErrQuoteMismatch, name)
 	}
 
-	b.now.add(10 * time.Minute)
+	b.now.Move(10 * time.Minute)
 
 	_, err = submit()
 	require.ErrorIs(t, err, generation.ErrQuoteExpired)

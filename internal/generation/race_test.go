@@ -274,7 +274,7 @@ func TestSubmitJob_EndsWhatCannotBeMade(t *testing.T) {
 
 		b := setup(t)
 		g := b.submit(t)
-		b.now.add(11 * time.Minute)
+		b.now.Move(11 * time.Minute)
 
 		_, err := b.Admit(t.Context(), "fal")
 		require.NoError(t, err)

@@ -33,7 +33,7 @@ func TestReap(t *testing.T) {
 			require.NoError(t, err)
 
 			if c.status != generation.StatusExpired {
-				b.now.add(time.Hour)
+				b.now.Move(time.Hour)
 			}
 
 			for range 2 {

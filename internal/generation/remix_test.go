@@ -190,7 +190,7 @@ func TestEstimates(t *testing.T) {
 		b.start(t)
 		b.provider.finish(t, len(b.provider.requests)-1)
 		b.pass(t, 30*time.Second)
-		b.now.add(11 * time.Second) // the last measurement is no longer fresh
+		b.now.Move(11 * time.Second) // the last measurement is no longer fresh
 	}
 	for range 4 {
 		finish()
@@ -202,7 +202,7 @@ func TestEstimates(t *testing.T) {
 
 	b.provider.finish(t, len(b.provider.requests)-1)
 	b.pass(t, 30*time.Second)
-	b.now.add(11 * time.Second)
+	b.now.Move(11 * time.Second)
 
 	begun := b.now.Now()
 	_, err := b.Admit(t.Context(), "fal")
@@ -221,6 +221,6 @@ func TestEstimates(t *testing.T) {
 	require.WithinDuration(t, begun.Add(15*time.Second), *third.EstimatedStartAt, 10*time.Second)
 	require.Equal(t, 30*time.Second, third.EstimatedFinishAt.Sub(*third.EstimatedStartAt).Round(time.Millisecond))
 
-	b.now.add(31 * time.Second)
+	b.now.Move(31 * time.Second)
 	require.Nil(t, b.get(t, waiting.ID).EstimatedFinishAt, "it takes longer: nobody knows how long")
 }

@@ -163,7 +163,7 @@ func TestRead(t *testing.T) {
 		var want []uuid.UUID
 		for range 7 {
 			want = append([]uuid.UUID{b.submit(t).ID}, want...)
-			b.now.add(time.Second)
+			b.now.Move(time.Second)
 		}
 
 		var got []uuid.UUID

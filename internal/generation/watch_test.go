@@ -99,7 +99,7 @@ func TestWatch_APlaceThatFlapsIsWrittenOnceASecond(t *testing.T) {
 	require.Equal(t, g.StatusSequence+1, b.get(t, g.ID).StatusSequence)
 
 	look := func() { // whoever comes to watch wakes the job, so looks may be close
-		b.now.add(100 * time.Millisecond)
+		b.now.Move(100 * time.Millisecond)
 		b.jobs.Advance(time.Second)
 		b.jobs.RunAll(t.Context())
 	}

@@ -21,7 +21,7 @@ func (p *process) eventuallyRedis(t *testing.T) {
 
 	require.Eventually(t, func() bool {
 		before := p.by(t, "redis")
-		p.clock.add(time.Second)
+		p.clock.Move(time.Second)
 		p.Allow(t.Context(), "probe", hourly("requests", 1000))
 
 		return p.by(t, "redis") > before
@@ -69,7 +69,7 @@ func TestAway_Hangs(t *testing.T) {
 	require.Equal(t, 1, p.allowed(t.Context(), 1, "ada", limit))
 
 	require.Eventually(t, func() bool { // connected, and not by chance too slow
-		hasty.clock.add(time.Second)
+		hasty.clock.Move(time.Second)
 		hasty.Allow(t.Context(), "warm", hourly("requests", 1000))
 
 		return hasty.by(t, "redis") > 0
@@ -114,7 +114,7 @@ func TestAway_OneTries(t *testing.T) {
 	defer server.Continue()
 
 	p.Allow(t.Context(), "ada", hourly("requests", 10))
-	p.clock.add(time.Second)
+	p.clock.Move(time.Second)
 
 	slow := make(chan bool, 50)
 
@@ -180,16 +180,16 @@ func TestAlone(t *testing.T) {
 		require.False(t, d.Allowed)
 		require.Equal(t, 8571428*time.Microsecond, d.RetryAfter())
 
-		p.clock.add(d.RetryAfter() - time.Microsecond)
+		p.clock.Move(d.RetryAfter() - time.Microsecond)
 		require.Zero(t, p.allowed(t.Context(), 1, "ada", limit))
-		p.clock.add(time.Microsecond)
+		p.clock.Move(time.Microsecond)
 		require.Equal(t, 1, p.allowed(t.Context(), 5, "ada", limit))
 
-		p.clock.add(time.Minute)
+		p.clock.Move(time.Minute)
 
 		for range 50 { // who keeps to the limit is never refused
 			require.Equal(t, 7, p.allowed(t.Context(), 7, "ada", limit))
-			p.clock.add(time.Minute)
+			p.clock.Move(time.Minute)
 		}
 	})
 
@@ -200,7 +200,7 @@ func TestAlone(t *testing.T) {
 		limit := ratelimit.Limit{Policy: "requests", Quota: 6, Window: time.Minute}
 
 		require.Equal(t, 6, p.allowed(t.Context(), 20, "ada", limit))
-		p.clock.add(-time.Hour)
+		p.clock.Move(-time.Hour)
 		require.Equal(t, 10*time.Second, p.Allow(t.Context(), "ada", limit).RetryAfter())
 	})
 

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/clock/clocktest"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/ratelimit"
 	"imagerun/queue/asynqueue"
@@ -23,33 +24,13 @@ func hourly(policy string, quota int) ratelimit.Limit {
 	return ratelimit.Limit{Policy: policy, Quota: quota, Window: time.Duration(quota) * time.Hour}
 }
 
-// manual is a clock that stands still.
-type manual struct {
-	mu sync.Mutex
-	t  time.Time // guarded by mu
-}
-
-func (m *manual) now() time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-
-	return m.t
-}
-
-func (m *manual) add(d time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-
-	m.t = m.t.Add(d)
-}
-
 // process is a limiter, as each process has one.
 type process struct {
 	*ratelimit.Limiter
 
 	client  redis.UniversalClient
 	metrics *ratelimit.Metrics
-	clock   *manual
+	clock   *clocktest.Clock
 }
 
 // newProcess returns one that waits long for Redis, so that a busy machine is no outage.
@@ -60,8 +41,8 @@ func newProcess(t *testing.T, url string, edits ...func(*ratelimit.Options)) *pr
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 
-	p := &process{client: client, metrics: ratelimit.NewMetrics(), clock: &manual{t: time.Now()}}
-	o := ratelimit.Options{Timeout: 10 * time.Second, Metrics: p.metrics, Log: slog.New(slog.DiscardHandler), Now: p.clock.now}
+	p := &process{client: client, metrics: ratelimit.NewMetrics(), clock: clocktest.New()}
+	o := ratelimit.Options{Timeout: 10 * time.Second, Metrics: p.metrics, Log: slog.New(slog.DiscardHandler), Now: p.clock.Now}
 
 	for _, edit := range edits {
 		edit(&o)

@@ -19,6 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/clock"
+	"imagerun/internal/clock/clocktest"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
@@ -39,7 +41,7 @@ type bundle struct {
 	jobs   *queuetest.Jobs
 	pool   *pgxpool.Pool
 	bucket *bucket
-	now    *fakeClock
+	now    *clocktest.Clock
 	hints  chan uuid.UUID
 	user   uuid.UUID
 }
@@ -49,7 +51,7 @@ func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
 
 	s3 := devtest.S3(t)
 	b := &bundle{
-		pool: devtest.Postgres(t), now: &fakeClock{t: time.Now().UTC().Truncate(time.Second)}, hints: make(chan uuid.UUID, 100), user: uuid.New(),
+		pool: devtest.Postgres(t), now: clocktest.At(clock.System().Truncate(time.Second)), hints: make(chan uuid.UUID, 100), user: uuid.New(),
 		bucket: &bucket{Bucket: r2.New(r2.Options{
 			Endpoint: s3.URL, Region: s3.Region, AccessKey: s3.AccessKey, SecretKey: redact.NewSecret(s3.SecretKey), Bucket: s3.Name, Now: time.Now,
 		})},
@@ -76,20 +78,11 @@ type hinter chan uuid.UUID
 
 func (h hinter) Hint(_ string, id uuid.UUID, _ int64) { h <- id }
 
-type fakeClock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *fakeClock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
-
 // pass lets time pass, for the service and for its jobs, and works what is due.
 func (b *bundle) pass(t *testing.T, d time.Duration) {
 	t.Helper()
 
-	b.now.mu.Lock()
-	b.now.t = b.now.t.Add(d)
-	b.now.mu.Unlock()
+	b.now.Move(d)
 	b.jobs.Advance(d)
 	b.jobs.RunAll(t.Context())
 }

@@ -6,12 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/clock/clocktest"
 	"imagerun/internal/fault"
 	"imagerun/internal/providers"
 	"imagerun/internal/providers/fal"
@@ -182,12 +182,12 @@ func TestVerifier_ForgetsKeysAfterADay(t *testing.T) {
 	require.NoError(t, h.verify(h.send("")))
 
 	h.sim.RotateKey(false)
-	h.move(24 * time.Hour)
+	h.clock.Move(24 * time.Hour)
 
 	require.NoError(t, h.verify(h.send("")), "the new key was fetched, and the old one dropped")
 
 	// Closed, the key server gives no keys, and no keys means no trust.
-	h.move(24 * time.Hour)
+	h.clock.Move(24 * time.Hour)
 	last := h.send("")
 
 	h.server.CloseClientConnections()
@@ -203,7 +203,7 @@ type hook struct {
 	verifier *fal.Verifier
 	client   *fal.Client
 	posts    chan received
-	nanos    atomic.Int64 // the clock
+	clock    *clocktest.Clock
 	input    string
 	last     providers.Callback
 }
@@ -217,18 +217,17 @@ func newHook(t *testing.T) *hook {
 	t.Helper()
 
 	h := &hook{
-		t: t, posts: make(chan received, 10),
+		t: t, posts: make(chan received, 10), clock: clocktest.New(),
 		input: `{"prompt":"` + secret + `","num_images":2,"seed":42,"image_size":"square"}`,
 	}
-	h.move(time.Duration(time.Now().UnixNano()))
 	h.sim = falsim.New(falsim.Options{
 		Key: testKey, UserID: "user_me", Seed: 1, Duration: time.Millisecond, AllowPrivateCallbacks: true,
-		Knobs: falsim.Knobs{LoseEveryNth: 1}, Now: h.clock,
+		Knobs: falsim.Knobs{LoseEveryNth: 1}, Now: h.clock.Now,
 	})
 	h.server = httptest.NewServer(h.sim.Handler())
 	h.client = fal.New(options(h.server.URL))
 	h.verifier = fal.NewVerifier(fal.VerifierOptions{
-		JWKSURL: h.server.URL + "/rest/.well-known/jwks.json", UserID: "user_me", Now: h.clock,
+		JWKSURL: h.server.URL + "/rest/.well-known/jwks.json", UserID: "user_me", Now: h.clock.Now,
 	})
 	t.Cleanup(func() {
 		h.verifier.Close()
@@ -239,10 +238,6 @@ func newHook(t *testing.T) *hook {
 
 	return h
 }
-
-func (h *hook) clock() time.Time { return time.Unix(0, h.nanos.Load()) }
-
-func (h *hook) move(d time.Duration) { h.nanos.Add(int64(d)) }
 
 // send has a request made and its webhook sent, in a manner, and returns what came.
 func (h *hook) send(manner string) received {
@@ -257,7 +252,7 @@ func (h *hook) send(manner string) received {
 	ticket, err := h.client.Submit(h.t.Context(), providers.Request{Endpoint: model, Input: json.RawMessage(h.input), CallbackURL: target.URL})
 	require.NoError(h.t, err)
 
-	h.move(time.Second)
+	h.clock.Move(time.Second)
 	require.NoError(h.t, h.sim.SendWebhook(ticket.RequestID, manner, "", nil))
 
 	ctx, cancel := context.WithTimeout(h.t.Context(), 5*time.Second)
