@@ -62,9 +62,16 @@ verify: deps ## fail if what `generate` makes is stale, or a column lacks its er
 ##@ Measurements
 
 # A bench exits 0 when it measured, whether its aim was met or not. FLAGS="-rounds 5 -jobs 20000".
-.PHONY: bench bench-start bench-work bench-enqueue bench-redis
+<<<<<<< HEAD
+.PHONY: bench bench-accept bench-start bench-work bench-enqueue bench-redis
+=======
+.PHONY: bench bench-start bench-work bench-enqueue bench-redis bench-fair bench-inflight
+>>>>>>> 0af7ccf (bench: fair and inflight)
 bench: deps ## measure ours beside bare asynq and River; FLAGS="-rounds 5"
 	@cd bench && go run . $(FLAGS)
+
+bench-accept: deps ## generations accepted a second, and how soon
+	@cd bench && go run . $(FLAGS) accept
 
 bench-start: deps ## from a commit to its handler running
 	@cd bench && go run . $(FLAGS) start
@@ -77,6 +84,12 @@ bench-enqueue: deps ## staging, singly and in bulk
 
 bench-redis: deps ## bytes of Redis for a waiting job, and what an idle worker asks
 	@cd bench && go run . $(FLAGS) redis
+
+bench-fair: deps ## who waits how long when one user asks for a thousand
+	@cd bench && go run . $(FLAGS) fair
+
+bench-inflight: deps tools ## ten thousand generations at once on one worker
+	@cd bench && go run . $(FLAGS) inflight
 
 .PHONY: bench-test
 bench-test: deps ## do the benches run at all?

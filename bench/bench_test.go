@@ -51,10 +51,17 @@ func TestChoose(t *testing.T) {
 
 	all, err := choose(nil)
 	require.NoError(t, err)
-	require.Len(t, all, 4)
+<<<<<<< HEAD
+	require.Len(t, all, 5)
 
 	_, err = choose([]string{"speed"})
-	require.ErrorContains(t, err, "there are start, work, enqueue, redis")
+	require.ErrorContains(t, err, "there are accept, start, work, enqueue, redis")
+=======
+	require.Len(t, all, 6)
+
+	_, err = choose([]string{"speed"})
+	require.ErrorContains(t, err, "there are start, work, enqueue, redis, fair, inflight")
+>>>>>>> 0af7ccf (bench: fair and inflight)
 }
 
 func TestTake(t *testing.T) {

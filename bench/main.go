@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -27,6 +28,8 @@ type bench struct {
 	name string
 	aim  string
 	jobs int // of each system in each round, unless the flag says otherwise
+	// roundsOf is how many rounds it has unless the flag says otherwise. Zero: 3.
+	roundsOf int
 	// round measures every system once.
 	round func(ctx context.Context, s *servers, o options) (map[string]figures, error)
 	// judge computes the ratios, and whether the aim is met, from the medians.
@@ -35,7 +38,13 @@ type bench struct {
 	delayed bool
 }
 
-func benches() []bench { return []bench{startBench(), workBench(), enqueueBench(), redisBench()} }
+func benches() []bench {
+<<<<<<< HEAD
+	return []bench{acceptBench(), startBench(), workBench(), enqueueBench(), redisBench()}
+=======
+	return []bench{startBench(), workBench(), enqueueBench(), redisBench(), fairBench(), inflightBench()}
+>>>>>>> 0af7ccf (bench: fair and inflight)
+}
 
 // options are the flags of a run.
 type options struct {
@@ -50,6 +59,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
+	if len(os.Args) == 5 && os.Args[1] == childGoroutines {
+		if err := runGoroutines(ctx, os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1) //nolint:gocritic // stop only frees the signal
+		}
+
+		return
+	}
+
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // stop only frees the signal
@@ -61,7 +79,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.IntVar(&o.rounds, "rounds", 3, "rounds, of which the median counts")
+	flags.IntVar(&o.rounds, "rounds", 0, "rounds, of which the median counts; 0: the bench's own number, mostly 3")
 	flags.IntVar(&o.jobs, "jobs", 0, "jobs of each system in each round; 0: the bench's own number")
 	flags.IntVar(&o.concurrency, "concurrency", 100, "jobs at once of a worker: ours and bare asynq")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process here")
@@ -145,6 +163,10 @@ func choose(args []string) ([]bench, error) {
 }
 
 func (b bench) run(ctx context.Context, o options) error {
+	if o.rounds == 0 {
+		o.rounds = cmp.Or(b.roundsOf, 3)
+	}
+
 	if o.jobs == 0 {
 		o.jobs = b.jobs
 	}
