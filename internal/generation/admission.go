@@ -2,12 +2,10 @@ package generation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/db"
@@ -82,12 +80,15 @@ func (s *Service) RunDeadlines(ctx context.Context, interval time.Duration) {
 	})
 }
 
-// ExpireDue ends every generation past its deadline and returns how many.
+// ExpireDue ends every generation past its deadline and returns how many. One that cannot be ended
+// keeps nobody else from it; the error then says which.
 func (s *Service) ExpireDue(ctx context.Context) (expired int, err error) {
 	due, err := s.db.TaskDue(ctx, s.Pool, db.TaskDueParams{Now: s.Now(), Most: dueMost})
 	if err != nil {
 		return 0, fmt.Errorf("list what is due: %w", err)
 	}
+
+	var failed []error
 
 	for _, id := range due {
 		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error { return s.expire(ctx, tx, id) })
@@ -97,30 +98,11 @@ func (s *Service) ExpireDue(ctx context.Context) (expired int, err error) {
 			expired++
 		case notFound(err) || over(err): // somebody else was faster
 		default:
-			return expired, err
+			failed = append(failed, fmt.Errorf("expire %s: %w", id, err))
 		}
 	}
 
-	return expired, s.reap(ctx)
-}
-
-// expire ends a generation whose time is up. What came of it before is its user's, and paid for.
-func (s *Service) expire(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	t, err := s.lock(ctx, tx, id)
-	if err != nil {
-		return err
-	}
-
-	status, code, err := s.verdict(ctx, tx, t, FailureDeadline)
-	if err != nil {
-		return err
-	}
-
-	if status == StatusFailed {
-		status = StatusExpired
-	}
-
-	return s.end(ctx, tx, t, status, code)
+	return expired, errors.Join(append(failed, s.reap(ctx))...)
 }
 
 // wrap says what was being done when err happened; nil stays nil.

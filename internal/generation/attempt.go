@@ -34,7 +34,7 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 	}
 
 	if !h.Now().Before(t.DeadlineAt) { // the sweep of the deadlines is late
-		return a, false, h.end(ctx, tx, t, StatusExpired, FailureDeadline)
+		return a, false, h.conclude(ctx, tx, t, FailureDeadline)
 	}
 
 	model, endpoint, wait, err := h.choose(ctx, tx, t, before)
@@ -49,7 +49,7 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 	}
 
 	if model == "" { // the catalogue lost it while the task waited
-		return a, false, h.end(ctx, tx, t, StatusFailed, FailureInvalidRequest)
+		return a, false, h.conclude(ctx, tx, t, FailureInvalidRequest)
 	}
 
 	if t.status() == StatusQueued {

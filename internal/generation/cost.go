@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -74,6 +75,8 @@ func (s *Service) reap(ctx context.Context) error {
 		return err
 	}
 
+	var failed []error
+
 	for _, id := range overdue {
 		s.Log.Error("a hold outlived its generation", slog.Any("generation_id", id))
 
@@ -88,9 +91,9 @@ func (s *Service) reap(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("release hold of %s: %w", id, err)
+			failed = append(failed, fmt.Errorf("release hold of %s: %w", id, err))
 		}
 	}
 
-	return nil
+	return errors.Join(failed...)
 }

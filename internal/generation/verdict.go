@@ -11,27 +11,37 @@ import (
 // giveUp fails a generation whose job died.
 func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	t, err := s.lock(ctx, tx, id)
-	if err == nil {
-		var (
-			status Status
-			code   FailureCode
-		)
-
-		why := FailureProviderError
-		if t.status() == StatusStoring {
-			why = FailureStorage // the picture was there
-		}
-
-		if status, code, err = s.verdict(ctx, tx, t, why); err == nil {
-			err = s.end(ctx, tx, t, status, code)
-		}
+	if err != nil {
+		return moot(err)
 	}
 
-	if notFound(err) || over(err) {
-		return nil
+	why := FailureProviderError
+	if t.status() == StatusStoring {
+		why = FailureStorage // the picture was there
 	}
 
-	return err
+	return moot(s.conclude(ctx, tx, t, why))
+}
+
+// expire ends a generation whose time is up.
+func (s *Service) expire(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	t, err := s.lock(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+
+	return s.conclude(ctx, tx, t, FailureDeadline)
+}
+
+// conclude ends a locked task of which nothing more will come, for a reason of our own. What came of
+// it before is its user's, and paid for.
+func (s *Service) conclude(ctx context.Context, tx pgx.Tx, t *task, why FailureCode) error {
+	status, code, err := s.verdict(ctx, tx, t, why)
+	if err != nil {
+		return err
+	}
+
+	return s.end(ctx, tx, t, status, code)
 }
 
 // fail ends a generation as its provider's refusal demands.
@@ -61,6 +71,8 @@ func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureC
 		return status, "", nil
 	case code == FailurePromptRejected || code == FailureOutputBlocked:
 		return StatusBlocked, code, nil
+	case code == FailureDeadline:
+		return StatusExpired, code, nil
 	default:
 		return StatusFailed, code, nil
 	}
