@@ -67,7 +67,7 @@ func (d *demo) user() (demoUser, error) {
 	}
 
 	status, err = d.call(http.MethodPost, "/v1/api_keys", bearer,
-		map[string]any{"name": "demo", "scopes": []string{"generations:read", "generations:write"}}, &key)
+		map[string]any{"name": "demo", "scopes": []string{"generations:read", "generations:write", "credits:read"}}, &key)
 	if err != nil || status != http.StatusCreated {
 		return u, fmt.Errorf("make an API key: status %d: %w", status, errors.Join(err))
 	}
