@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 
 const [base, key, scenario] = process.argv.slice(2)
-const hosts = { 'https://queue.fal.run': '/queue', 'https://rest.fal.ai': '/rest' }
+const hosts = { 'https://queue.fal.run': '/queue', 'https://fal.run': '/run', 'https://rest.fal.ai': '/rest' }
 const fal = createFalClient({
   credentials: key,
   requestMiddleware: async (request) => {
@@ -136,6 +136,21 @@ const scenarios = {
   },
 
   submitAgain: async () => ({ submitted: await fal.queue.submit(model, { input }) }),
+
+  run: async () => {
+    const ran = await fal.run(model, { input, storageSettings: { expiresIn: '1h' }, startTimeout: 30 })
+    return {
+      ran, image: await download(ran.data.images[0].url),
+      refused: await failure(fal.run(model, { input: { ...input, num_images: 9 } })),
+      app: await failure(fal.run('fal-ai/no-such-app', { input })),
+    }
+  },
+
+  runCrowded: async () => {
+    const { request_id: requestId } = await fal.queue.submit(model, { input })
+    const ran = await fal.run(model, { input })
+    return { ran, before: await fal.queue.status(model, { requestId }) }
+  },
 
   upload: async () => {
     const file = await photo()
