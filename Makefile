@@ -62,11 +62,7 @@ verify: deps ## fail if what `generate` makes is stale, or a column lacks its er
 ##@ Measurements
 
 # A bench exits 0 when it measured, whether its aim was met or not. FLAGS="-rounds 5 -jobs 20000".
-<<<<<<< HEAD
-.PHONY: bench bench-accept bench-start bench-work bench-enqueue bench-redis
-=======
-.PHONY: bench bench-start bench-work bench-enqueue bench-redis bench-fair bench-inflight
->>>>>>> 0af7ccf (bench: fair and inflight)
+.PHONY: bench bench-accept bench-start bench-work bench-enqueue bench-redis bench-fair bench-inflight
 bench: deps ## measure ours beside bare asynq and River; FLAGS="-rounds 5"
 	@cd bench && go run . $(FLAGS)
 

@@ -51,17 +51,10 @@ func TestChoose(t *testing.T) {
 
 	all, err := choose(nil)
 	require.NoError(t, err)
-<<<<<<< HEAD
-	require.Len(t, all, 5)
+	require.Len(t, all, 7)
 
 	_, err = choose([]string{"speed"})
-	require.ErrorContains(t, err, "there are accept, start, work, enqueue, redis")
-=======
-	require.Len(t, all, 6)
-
-	_, err = choose([]string{"speed"})
-	require.ErrorContains(t, err, "there are start, work, enqueue, redis, fair, inflight")
->>>>>>> 0af7ccf (bench: fair and inflight)
+	require.ErrorContains(t, err, "there are accept, start, work, enqueue, redis, fair, inflight")
 }
 
 func TestTake(t *testing.T) {

@@ -39,11 +39,7 @@ type bench struct {
 }
 
 func benches() []bench {
-<<<<<<< HEAD
-	return []bench{acceptBench(), startBench(), workBench(), enqueueBench(), redisBench()}
-=======
-	return []bench{startBench(), workBench(), enqueueBench(), redisBench(), fairBench(), inflightBench()}
->>>>>>> 0af7ccf (bench: fair and inflight)
+	return []bench{acceptBench(), startBench(), workBench(), enqueueBench(), redisBench(), fairBench(), inflightBench()}
 }
 
 // options are the flags of a run.
