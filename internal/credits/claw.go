@@ -147,21 +147,24 @@ func (b *book) like(grants []db.CreditGrant) (int16, *time.Time) {
 }
 
 // Expire books the expiry of what is due, each subject in a transaction of its own, and returns how
-// many subjects it did; most bounds the grants that it looks for. What is held stays held.
+// many subjects it did; most bounds the grants that it looks for. What is held stays held. A subject
+// that fails keeps nobody else from it; the error then says which.
 func (l *Ledger) Expire(ctx context.Context, pool beginner, most int) (int, error) {
 	subjects, err := l.db.SubjectsDue(ctx, pool, db.SubjectsDueParams{Now: l.Now(), Most: int32(most)})
 	if err != nil {
 		return 0, fmt.Errorf("look for grants that expired: %w", err)
 	}
 
-	for i, subject := range subjects {
+	var failed []error
+
+	for _, subject := range subjects {
 		err := postgres.InTx(ctx, pool, func(tx *postgres.Tx) error { return l.ExpireSubject(ctx, tx, subject) })
 		if err != nil {
-			return i, err
+			failed = append(failed, fmt.Errorf("expire grants of %s: %w", subject, err))
 		}
 	}
 
-	return len(subjects), nil
+	return len(subjects) - len(failed), errors.Join(failed...)
 }
 
 // ExpireSubject books the expiry of what is due of one subject's.
