@@ -37,8 +37,11 @@ func (s *server) EstimateGeneration(ctx context.Context, r EstimateGenerationReq
 	}
 
 	out := EstimateGeneration200JSONResponse{
-		Object: EstimateObjectEstimate, Credits: e.Credits(e.Model), CreditsAtMost: e.AtMost(), Available: e.Balance.Available,
-		Affordable: e.Balance.Debt == 0 && e.Balance.Available >= e.AtMost(), Quote: e.Quote, ExpiresAt: e.ExpiresAt.UTC(),
+		Object: EstimateObjectEstimate, Credits: e.Credits(e.Model), CreditsAtMost: e.AtMost(), Quote: e.Quote, ExpiresAt: e.ExpiresAt.UTC(),
+	}
+
+	if p.Require(auth.ScopeCreditsRead) == nil {
+		out.Available, out.Affordable = &e.Balance.Available, new(e.Balance.Debt == 0 && e.Balance.Available >= e.AtMost())
 	}
 
 	if e.Took > 0 {

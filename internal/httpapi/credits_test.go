@@ -102,12 +102,19 @@ func TestEstimate(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
 	contractOf(t).requireConforms(t, "200", "post", "/v1/estimates", w)
 	require.Equal(t, httpapi.Estimate{
-		Object: httpapi.EstimateObjectEstimate, Credits: 10, CreditsAtMost: 14, Available: 13, Affordable: false, Quote: "quo_x", ExpiresAt: at, EstimatedSeconds: new(3),
+		Object: httpapi.EstimateObjectEstimate, Credits: 10, CreditsAtMost: 14, Available: new(int64(13)), Affordable: new(false), Quote: "quo_x", ExpiresAt: at, EstimatedSeconds: new(3),
 		Items: []httpapi.EstimateItem{
 			{Model: "flux-dev", Width: 64, Height: 32, Quality: "high", NumImages: 2, CreditsEach: 5, Credits: 10},
 			{Model: "flux-schnell", Width: 64, Height: 32, Quality: "high", NumImages: 2, CreditsEach: 7, Credits: 14},
 		},
 	}, decode[httpapi.Estimate](t, w))
+
+	// A key that may not read credits learns the price, and not what its owner has.
+	w = b.do("POST", "/v1/estimates", `{"model":"flux-dev","prompt":"a lighthouse"}`, "Authorization", "Bearer reader")
+	contractOf(t).requireConforms(t, "200", "post", "/v1/estimates", w)
+	require.NotContains(t, w.Body.String(), "13")
+	require.Nil(t, decode[httpapi.Estimate](t, w).Affordable)
+	require.EqualValues(t, 14, decode[httpapi.Estimate](t, w).CreditsAtMost)
 
 	requireCode(t, b.do("POST", "/v1/estimates", `{"model":"flux-dev"}`), http.StatusUnprocessableEntity, "validation_failed")
 }

@@ -439,11 +439,11 @@ type DownloadedGeneration struct {
 
 // Estimate defines model for Estimate.
 type Estimate struct {
-	// Affordable Whether that is enough.
-	Affordable bool `json:"affordable"`
+	// Affordable Whether that is enough, and nothing is owed; null as above.
+	Affordable *bool `json:"affordable"`
 
-	// Available What you have to spend.
-	Available int64 `json:"available"`
+	// Available What you have to spend; null for an API key without the scope `credits:read`.
+	Available *int64 `json:"available"`
 
 	// Credits What it costs when all images come from the model that was asked for.
 	Credits int64 `json:"credits"`
