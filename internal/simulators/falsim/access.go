@@ -3,6 +3,7 @@ package falsim
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -10,7 +11,8 @@ import (
 const tokenLife = time.Hour
 
 // lifecycle says how long files live and who may read them: the object lifecycle header, which
-// is "X-Fal-Object-Lifecycle-Preference" for outputs and "X-Fal-Object-Lifecycle" for uploads.
+// is "X-Fal-Object-Lifecycle-Preference" for outputs and either that or "X-Fal-Object-Lifecycle" for
+// uploads.
 // https://fal.ai/docs (media expiration and access, read 2026-11)
 type lifecycle struct {
 	keep   time.Duration // 0: for ever
@@ -61,12 +63,8 @@ func (s *Sim) mayRead(w http.ResponseWriter, r *http.Request, l lifecycle) bool 
 		return true
 	}
 
-	s.mu.Lock()
-	expires := s.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
-	s.mu.Unlock()
-
 	switch {
-	case s.now().Before(expires):
+	case s.bears(r), s.holdsLink(r):
 		return true
 	case l.access == "hide":
 		http.Error(w, "404 page not found", http.StatusNotFound)
@@ -75,4 +73,62 @@ func (s *Sim) mayRead(w http.ResponseWriter, r *http.Request, l lifecycle) bool 
 	}
 
 	return false
+}
+
+// bears reports whether the call has a token that is still good.
+func (s *Sim) bears(r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.now().Before(s.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")])
+}
+
+// holdsLink reports whether the call's address was signed, and still is.
+func (s *Sim) holdsLink(r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.now().Before(s.links[r.PathValue("store")+"/"+r.PathValue("name")+"?"+r.URL.Query().Get("signature")])
+}
+
+// maxSigned is how long a signed link may last.
+const maxSigned = 7 * 24 * time.Hour
+
+// serveSign gives a link to a private file, which whoever has it may read for a while.
+// https://fal.ai/docs (file access controls, read 2026-11)
+func (s *Sim) serveSign(w http.ResponseWriter, r *http.Request, body []byte) {
+	if !s.bears(r) && !s.authorized(w, r, "storage") {
+		return
+	}
+
+	var in struct {
+		Seconds int64    `json:"duration"`
+		Scope   []string `json:"scope"`
+	}
+
+	lasts := time.Hour
+	if json.Unmarshal(body, &in) == nil && in.Seconds != 0 {
+		lasts = time.Duration(in.Seconds) * time.Second
+	}
+
+	if lasts <= 0 || lasts > maxSigned || in.Scope != nil && !slices.Contains(in.Scope, "read") {
+		answer(w, http.StatusUnprocessableEntity, map[string]any{"detail": "Invalid duration or scope"})
+
+		return
+	}
+
+	path := r.PathValue("store") + "/" + r.PathValue("name")
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if _, made := s.files[path]; !made && s.uploads[path] == nil {
+		answer(w, http.StatusNotFound, map[string]any{"detail": "File not found"})
+
+		return
+	}
+
+	signature := s.newID()
+	s.links[path+"?"+signature] = s.now().Add(lasts)
+	answer(w, http.StatusOK, map[string]any{"signed_url": s.base(r) + "/files/b/" + path + "?signature=" + signature})
 }

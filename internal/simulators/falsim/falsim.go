@@ -16,6 +16,9 @@ import (
 type Options struct {
 	// Key is the one accepted key, as fal writes it: "<key_id>:<key_secret>".
 	Key string
+	// RunKey is a second key that may run models and look at them, and is refused what needs fal's
+	// ADMIN scope: erasing, usage and billing. Empty: there is none.
+	RunKey string
 	// UserID is the account that webhooks are signed for. Empty: "user_falsim".
 	UserID string
 	// Seed makes ids, keys and jitter the same in every run. Zero: random.
@@ -68,6 +71,8 @@ type Sim struct {
 
 	uploadOrder []*upload            // by age
 	tokens      map[string]time.Time // for private files, with their ends
+	links       map[string]time.Time // signed, "path?signature", with their ends
+	erasures    map[string]erasure   // by idempotency key and request
 	events      eventHeap
 	timer       *time.Timer
 	count       counters
@@ -128,7 +133,8 @@ func (s *Sim) begin() {
 	s.knobs = s.opts.Knobs
 	s.knobs.start(s.opts)
 	s.requests = map[string]*request{}
-	s.tokens = map[string]time.Time{}
+	s.tokens, s.links = map[string]time.Time{}, map[string]time.Time{}
+	s.erasures = map[string]erasure{}
 	s.files, s.uploads, s.uploadOrder = map[string]file{}, map[string]*upload{}, nil
 	s.order, s.queue, s.events, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil, nil
 	s.running = 0
@@ -184,15 +190,22 @@ func (s *Sim) Handler() http.Handler {
 	mux.HandleFunc("/queue/", s.serveQueue)
 	mux.HandleFunc("/run/", s.serveRun)
 	mux.HandleFunc("GET /rest/.well-known/jwks.json", s.on(RouteJWKS, s.serveJWKS))
-	mux.HandleFunc("GET /v1/models/requests/by-endpoint", s.on(RouteFind, s.platform(s.serveFind)))
-	mux.HandleFunc("DELETE /v1/models/requests/{id}/payloads", s.on(RouteErase, s.platform(s.serveErase)))
+	mux.HandleFunc("GET /v1/models", s.on(RoutePricing, s.platform(s.serveModels)))
+	mux.HandleFunc("GET /v1/models/requests/by-endpoint", s.on(RouteFind, s.platform(s.serveFind(false))))
+	mux.HandleFunc("GET /v1/models/requests/search", s.on(RouteFind, s.platform(s.serveFind(true))))
+	mux.HandleFunc("DELETE /v1/models/requests/{id}/payloads", s.on(RouteErase, s.admin(s.serveErase)))
 	mux.HandleFunc("GET /v1/models/pricing", s.on(RoutePricing, s.platform(s.servePricing)))
-	mux.HandleFunc("GET /v1/account/billing", s.on(RouteBilling, s.platform(s.serveBilling)))
+	mux.HandleFunc("POST /v1/models/pricing/estimate", s.on(RoutePricing, s.platform(s.serveEstimate)))
+	mux.HandleFunc("GET /v1/models/usage", s.on(RouteBilling, s.admin(s.serveUsage)))
+	mux.HandleFunc("GET /v1/models/billing-events", s.on(RouteBilling, s.admin(s.serveBillingEvents)))
+	mux.HandleFunc("GET /v1/account/billing", s.on(RouteBilling, s.admin(s.serveBilling)))
 	mux.HandleFunc("GET /v1/meta", s.on(RouteMeta, s.serveMeta))
 	mux.HandleFunc("GET /files/b/{store}/{name}", s.on(RouteMedia, s.serveFile))
 	mux.HandleFunc("POST /rest/storage/upload/initiate", s.on(RouteUpload, s.serveInitiate(false)))
 	mux.HandleFunc("POST /rest/storage/upload/initiate-multipart", s.on(RouteUpload, s.serveInitiate(true)))
 	mux.HandleFunc("POST /rest/storage/auth/token", s.on(RouteUpload, s.serveToken))
+	mux.HandleFunc("POST /files/b/{store}/{name}/sign", s.on(RouteUpload, s.serveSign))
+	mux.HandleFunc("POST /files/upload", s.on(RoutePut, s.servePost))
 	mux.HandleFunc("PUT /files/upload/{store}/{name}", s.on(RoutePut, s.servePut))
 	mux.HandleFunc("PUT /files/multipart/{store}/{name}/{part}", s.on(RoutePut, s.servePart))
 	mux.HandleFunc("POST /files/multipart/{store}/{name}/complete", s.on(RoutePut, s.serveComplete))

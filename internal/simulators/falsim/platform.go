@@ -1,11 +1,10 @@
 package falsim
 
 import (
-	"encoding/base64"
+	"encoding/json"
+	"maps"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -16,7 +15,7 @@ const platformDocs = "https://docs.fal.ai/platform-apis"
 // https://docs.fal.ai/platform-apis (read 2026-11)
 func (s *Sim) platform(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, body []byte) {
-		if r.Header.Get("Authorization") != "Key "+s.opts.Key {
+		if key, isKey := strings.CutPrefix(r.Header.Get("Authorization"), "Key "); !isKey || !s.knows(key) {
 			s.refuse(w, http.StatusUnauthorized, "authorization_error", "Authentication required")
 
 			return
@@ -26,65 +25,83 @@ func (s *Sim) platform(h handler) handler {
 	}
 }
 
+// admin guards what a key that may only run models may not do.
+func (s *Sim) admin(h handler) handler {
+	return s.platform(func(w http.ResponseWriter, r *http.Request, body []byte) {
+		if r.Header.Get("Authorization") != "Key "+s.opts.Key {
+			s.refuse(w, http.StatusForbidden, "authorization_error", "Admin API key required")
+
+			return
+		}
+
+		h(w, r, body)
+	})
+}
+
+// knows reports whether the key is one of the account's.
+func (s *Sim) knows(key string) bool {
+	return key == s.opts.Key || s.opts.RunKey != "" && key == s.opts.RunKey
+}
+
 func (s *Sim) refuse(w http.ResponseWriter, status int, kind, message string) {
 	answer(w, status, map[string]any{"error": map[string]any{
 		"type": kind, "message": message, "docs_url": platformDocs, "request_id": "falsim",
 	}})
 }
 
-// serveFind lists the requests of an endpoint by when they were sent, the newest first.
+// serveFind lists requests by when they were sent, the newest first: of one endpoint, or with search
+// of all of them.
 // https://docs.fal.ai/platform-apis/v1/models/requests/by-endpoint (read 2026-11)
-func (s *Sim) serveFind(w http.ResponseWriter, r *http.Request, _ []byte) {
-	q, k := r.URL.Query(), s.Knobs()
-	now := s.now().Add(k.skew())
-	start, errStart := moment(q.Get("start"), now.Add(-24*time.Hour))
-	end, errEnd := moment(q.Get("end"), now)
-	limit, page := 50, 0
+func (s *Sim) serveFind(search bool) handler {
+	return func(w http.ResponseWriter, r *http.Request, _ []byte) {
+		l, ok := s.listing(r, maxFound)
+		if !ok || !search && len(l.endpoints) == 0 {
+			s.refuse(w, http.StatusBadRequest, "validation_error", "Invalid query parameters")
 
-	if v := q.Get("limit"); v != "" {
-		limit, _ = strconv.Atoi(v)
+			return
+		}
+
+		s.mu.Lock()
+		defer s.mu.Unlock()
+
+		s.advance()
+
+		skew := s.knobs.skew()
+		answer(w, http.StatusOK, paged(l, "items", s.listed(l), func(req *request) map[string]any {
+			row := req.row(skew)
+			if slices.Contains(l.expand, "payloads") {
+				row["json_input"], row["json_output"] = req.payloads()
+			}
+
+			return row
+		}))
 	}
-
-	if raw, err := base64.StdEncoding.DecodeString(q.Get("cursor")); err == nil {
-		page, _ = strconv.Atoi(string(raw))
-	}
-
-	if q.Get("endpoint_id") == "" || errStart != nil || errEnd != nil || limit < 1 || limit > 100 {
-		s.refuse(w, http.StatusBadRequest, "validation_error", "Invalid query parameters")
-
-		return
-	}
-
-	answer(w, http.StatusOK, s.page(q, start, end, page, limit))
 }
 
-func (s *Sim) page(q url.Values, start, end time.Time, page, limit int) map[string]any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	s.advance()
-
-	skew := s.knobs.skew()
-	start, end = start.Add(-skew), end.Add(-skew)
-
+// listed are the requests that a listing asks for. The caller holds mu.
+func (s *Sim) listed(l listing) []*request {
 	var found []*request
+
 	for _, req := range slices.Backward(s.order) {
-		if req.endpoint == q.Get("endpoint_id") && !req.submitted.Before(start) && !req.submitted.After(end) && fits(req, q.Get("request_id"), q.Get("status")) {
+		if l.names(req) && !req.submitted.Before(l.start) && !req.submitted.After(l.end) && fits(req, l.status) {
 			found = append(found, req)
 		}
 	}
 
-	items := []map[string]any{}
-	for _, req := range found[min(page*limit, len(found)):min((page+1)*limit, len(found))] {
-		items = append(items, req.row(skew))
+	return found
+}
+
+// payloads are what went in and came out, while it is kept.
+func (r *request) payloads() (in, out any) {
+	if r.erased || r.body == nil {
+		return nil, nil
 	}
 
-	out := map[string]any{"items": items, "next_cursor": nil, "has_more": false}
-	if len(found) > (page+1)*limit {
-		out["next_cursor"], out["has_more"] = base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(page+1))), true
+	if r.phase == done && json.Valid(r.outcome.body) {
+		out = json.RawMessage(r.outcome.body)
 	}
 
-	return out
+	return r.body, out
 }
 
 func (r *request) row(skew time.Duration) map[string]any {
@@ -100,11 +117,7 @@ func (r *request) row(skew time.Duration) map[string]any {
 	return row
 }
 
-func fits(r *request, id, status string) bool {
-	if id != "" && r.id != id {
-		return false
-	}
-
+func fits(r *request, status string) bool {
 	switch status {
 	case "success":
 		return r.outcome.status == http.StatusOK
@@ -117,7 +130,17 @@ func fits(r *request, id, status string) bool {
 	}
 }
 
+// erasureKept is how long an erasure is remembered under its idempotency key.
+const erasureKept = 10 * time.Minute
+
+// erasure is an answer that is given again.
+type erasure struct {
+	until  time.Time
+	answer map[string]any
+}
+
 // serveErase deletes payloads and output files, and says for each file whether it worked.
+// https://docs.fal.ai/platform-apis/v1/models/requests/payloads (read 2026-11)
 func (s *Sim) serveErase(w http.ResponseWriter, r *http.Request, _ []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,6 +150,13 @@ func (s *Sim) serveErase(w http.ResponseWriter, r *http.Request, _ []byte) {
 	req := s.requests[r.PathValue("id")]
 	if req == nil {
 		s.refuse(w, http.StatusNotFound, "not_found", "Request not found")
+
+		return
+	}
+
+	key := r.Header.Get("Idempotency-Key")
+	if e := s.erasures[key+" "+req.id]; s.now().Before(e.until) {
+		answer(w, http.StatusOK, e.answer)
 
 		return
 	}
@@ -147,7 +177,14 @@ func (s *Sim) serveErase(w http.ResponseWriter, r *http.Request, _ []byte) {
 		s.count.Erased++
 	}
 
-	answer(w, http.StatusOK, map[string]any{"cdn_delete_results": results})
+	e := erasure{s.now().Add(erasureKept), map[string]any{"cdn_delete_results": results}}
+	maps.DeleteFunc(s.erasures, func(_ string, old erasure) bool { return !s.now().Before(old.until) })
+
+	if key != "" {
+		s.erasures[key+" "+req.id] = e
+	}
+
+	answer(w, http.StatusOK, e.answer)
 }
 
 func (s *Sim) servePricing(w http.ResponseWriter, r *http.Request, _ []byte) {
@@ -155,11 +192,57 @@ func (s *Sim) servePricing(w http.ResponseWriter, r *http.Request, _ []byte) {
 
 	for _, id := range r.URL.Query()["endpoint_id"] {
 		if m := models()[id]; m != nil {
-			prices = append(prices, map[string]any{"endpoint_id": id, "unit_price": m.price, "unit": "megapixel", "currency": "USD"})
+			prices = append(prices, map[string]any{"endpoint_id": id, "unit_price": m.price, "unit": unit, "currency": "USD"})
 		}
 	}
 
 	answer(w, http.StatusOK, map[string]any{"prices": prices, "next_cursor": nil, "has_more": false})
+}
+
+// serveEstimate works out what so many units, or so many calls, would cost. What a call costs is the
+// mean of those that were made, or else one unit.
+// https://docs.fal.ai/platform-apis/v1/models/pricing/estimate (read 2026-11)
+func (s *Sim) serveEstimate(w http.ResponseWriter, _ *http.Request, body []byte) {
+	var in struct {
+		Type      string `json:"estimate_type"`
+		Endpoints map[string]struct {
+			Units *float64 `json:"unit_quantity"`
+			Calls *float64 `json:"call_quantity"`
+		} `json:"endpoints"`
+	}
+
+	historical := json.Unmarshal(body, &in) == nil && in.Type == "historical_api_price"
+	if !historical && in.Type != "unit_price" || len(in.Endpoints) == 0 {
+		s.refuse(w, http.StatusBadRequest, "validation_error", "Invalid request body")
+
+		return
+	}
+
+	total := 0.0
+
+	for id, e := range in.Endpoints {
+		m, quantity := models()[id], e.Units
+		if m == nil {
+			s.refuse(w, http.StatusNotFound, "not_found", "Endpoint not found: "+id)
+
+			return
+		}
+
+		each := m.price
+		if historical {
+			quantity, each = e.Calls, s.meanCost(id, m)
+		}
+
+		if quantity == nil || *quantity < 0 {
+			s.refuse(w, http.StatusBadRequest, "validation_error", "Invalid quantity for "+id)
+
+			return
+		}
+
+		total += *quantity * each
+	}
+
+	answer(w, http.StatusOK, map[string]any{"estimate_type": in.Type, "total_cost": total, "currency": "USD"})
 }
 
 func (s *Sim) serveBilling(w http.ResponseWriter, r *http.Request, _ []byte) {
@@ -179,24 +262,4 @@ func (s *Sim) serveBilling(w http.ResponseWriter, r *http.Request, _ []byte) {
 
 func (s *Sim) serveMeta(w http.ResponseWriter, _ *http.Request, _ []byte) {
 	answer(w, http.StatusOK, map[string]any{"webhook_ip_ranges": []string{"127.0.0.1/32", "::1/128"}})
-}
-
-func moment(text string, otherwise time.Time) (time.Time, error) {
-	if text == "" {
-		return otherwise, nil
-	}
-
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return t, nil
-	}
-
-	return time.Parse(time.RFC3339, text)
-}
-
-func stamp(t time.Time, skew time.Duration) any {
-	if t.IsZero() {
-		return nil
-	}
-
-	return t.Add(skew).UTC().Format(time.RFC3339Nano)
 }

@@ -78,7 +78,7 @@ func (s *Sim) authorized(w http.ResponseWriter, r *http.Request, app string) boo
 		detail = fmt.Sprintf("Cannot access application %q. Authentication is required to access this application.", app)
 	case !isKey || !strings.Contains(key, ":"):
 		detail = "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'."
-	case key != s.opts.Key:
+	case !s.knows(key):
 		detail = "No user found for Key ID and Secret"
 	default:
 		return true

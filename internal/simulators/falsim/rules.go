@@ -17,12 +17,12 @@ const (
 	RouteCancel  = "cancel"
 	RouteFind    = "find"
 	RouteErase   = "erase"
-	RoutePricing = "pricing"
-	RouteBilling = "billing"
+	RoutePricing = "pricing" // prices, estimates, schemas
+	RouteBilling = "billing" // balance, usage, billing events
 	RouteMeta    = "meta"
 	RouteJWKS    = "jwks"
 	RouteMedia   = "media"
-	RouteUpload  = "upload" // initiate, tokens
+	RouteUpload  = "upload" // initiate, tokens, signed links
 	RoutePut     = "put"    // send a file, a part, complete
 	RouteTrap    = "trap"   // where the mix's redirects and false links lead: nobody should come
 )

@@ -56,21 +56,10 @@ func (s *Sim) serveInitiate(parts bool) handler {
 			return
 		}
 
-		if in.ContentType == "" {
-			in.ContentType = "application/octet-stream"
-		}
-
 		s.mu.Lock()
 		defer s.mu.Unlock()
 
-		id := strings.ReplaceAll(s.newID(), "-", "")
-		u := &upload{
-			path: id[:8] + "/" + id[8:28] + "_" + path.Base(path.Clean("/"+in.FileName)), token: s.newID(),
-			contentType: in.ContentType, lifecycle: readLifecycle(r.Header.Get("X-Fal-Object-Lifecycle")),
-		}
-
-		s.uploads[u.path] = u
-		s.uploadOrder = append(s.uploadOrder, u)
+		u := s.expect(r.Header, in.FileName, in.ContentType)
 
 		kind := "upload"
 		if parts {
@@ -83,6 +72,53 @@ func (s *Sim) serveInitiate(parts bool) handler {
 			"file_url":   base + "/files/b/" + u.path,
 		})
 	}
+}
+
+// expect names a file that is about to be sent. The caller holds mu.
+func (s *Sim) expect(h http.Header, name, kind string) *upload {
+	if kind == "" {
+		kind = "application/octet-stream"
+	}
+
+	life := h.Get("X-Fal-Object-Lifecycle")
+	if life == "" {
+		life = h.Get("X-Fal-Object-Lifecycle-Preference")
+	}
+
+	id := strings.ReplaceAll(s.newID(), "-", "")
+	u := &upload{
+		path: id[:8] + "/" + id[8:28] + "_" + path.Base(path.Clean("/"+name)), token: s.newID(),
+		contentType: kind, lifecycle: readLifecycle(life),
+	}
+
+	s.uploads[u.path] = u
+	s.uploadOrder = append(s.uploadOrder, u)
+
+	return u
+}
+
+// servePost takes a file in one call, with a token, as fal's Python client sends it (fal_client 0.x,
+// read 2026-08).
+func (s *Sim) servePost(w http.ResponseWriter, r *http.Request, body []byte) {
+	name := r.Header.Get("X-Fal-File-Name")
+
+	switch {
+	case !s.bears(r):
+		answer(w, http.StatusUnauthorized, map[string]any{"detail": "Invalid token"})
+
+		return
+	case name == "":
+		answer(w, http.StatusUnprocessableEntity, map[string]any{"detail": "X-Fal-File-Name is missing"})
+
+		return
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	u := s.expect(r.Header, name, r.Header.Get("Content-Type"))
+	s.store(u, body)
+	answer(w, http.StatusOK, map[string]any{"access_url": s.base(r) + "/files/b/" + u.path})
 }
 
 // sendable finds the upload that a call may add to. The caller holds mu.
