@@ -45,6 +45,8 @@ func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject
 		return nil, err
 	}
 
+	s.looked(ctx, userID, g)
+
 	g, applied, err := s.await(ctx, userID, g, r.Params.Prefer)
 	if err != nil {
 		return nil, err

@@ -42,6 +42,7 @@ type server struct {
 	contract    *contract
 	crossOrigin *http.CrossOriginProtection
 	open        *slots
+	looks       looks
 }
 
 // route is one address and who may use it.

@@ -91,6 +91,7 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 		next, err := s.Generations.Get(ctx, userID, g.ID)
 		if err == nil {
 			g = next
+			s.looked(ctx, userID, g)
 		}
 
 		return g.Status.Terminal(), err
