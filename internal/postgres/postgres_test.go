@@ -1,8 +1,6 @@
 package postgres_test
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"testing"
 
@@ -48,83 +46,6 @@ func TestOpen(t *testing.T) {
 
 		_, err = pool.Exec(t.Context(), "select pg_sleep(10)")
 		require.ErrorContains(t, err, "57014")
-	})
-}
-
-func TestInTx(t *testing.T) {
-	t.Parallel()
-
-	pool := devtest.Postgres(t)
-
-	count := func(t *testing.T, ref string) (n int) {
-		t.Helper()
-		require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from generation_user where ref = $1", ref).Scan(&n))
-
-		return n
-	}
-
-	insert := func(ctx context.Context, tx *postgres.Tx, ref string) error {
-		_, err := tx.Exec(ctx, "insert into generation_user (user_id, ref) values (gen_random_uuid(), $1)", ref)
-
-		return err
-	}
-
-	t.Run("CommitsAndThenCallsAfterCommit", func(t *testing.T) {
-		t.Parallel()
-
-		var seen []int
-
-		require.NoError(t, postgres.InTx(t.Context(), pool, func(tx *postgres.Tx) error {
-			tx.AfterCommit(func() { seen = append(seen, count(t, "commits")) })
-
-			return insert(t.Context(), tx, "commits")
-		}))
-		require.Equal(t, []int{1}, seen)
-	})
-
-	t.Run("RollsBackOnError", func(t *testing.T) {
-		t.Parallel()
-
-		called := false
-		sorry := errors.New("sorry")
-
-		require.ErrorIs(t, postgres.InTx(t.Context(), pool, func(tx *postgres.Tx) error {
-			tx.AfterCommit(func() { called = true })
-
-			return errors.Join(insert(t.Context(), tx, "rolls"), sorry)
-		}), sorry)
-		require.False(t, called)
-		require.Equal(t, 0, count(t, "rolls"))
-	})
-
-	t.Run("RollsBackAfterCancel", func(t *testing.T) {
-		t.Parallel()
-
-		ctx, cancel := context.WithCancel(t.Context())
-
-		require.ErrorIs(t, postgres.InTx(ctx, pool, func(tx *postgres.Tx) error {
-			require.NoError(t, insert(ctx, tx, "canceled"))
-			cancel()
-
-			return ctx.Err()
-		}), context.Canceled)
-		require.Equal(t, 0, count(t, "canceled"))
-	})
-
-	t.Run("FailedCommitCallsNothing", func(t *testing.T) {
-		t.Parallel()
-
-		called := false
-
-		require.ErrorContains(t, postgres.InTx(t.Context(), pool, func(tx *postgres.Tx) error {
-			tx.AfterCommit(func() { called = true })
-			// The transaction is now one that can only be rolled back.
-			_, err := tx.Exec(t.Context(), "select 1/0")
-			require.Error(t, err)
-
-			return nil
-		}), "commit transaction")
-		require.False(t, called)
 	})
 }
 
