@@ -125,4 +125,5 @@ func Of(err error) *Error {
 	return errInternal.WithCause(err)
 }
 
-var errInternal = New(Internal, "internal_error", "Something went wrong on our side. Nothing was charged. Try again, and quote the request id if it happens twice.")
+// It promises nothing about what was done: an answer can be lost after the commit.
+var errInternal = New(Internal, "internal_error", "Something went wrong on our side. Try again; with the same Idempotency-Key nothing is started or charged twice. Quote the request id if it happens again.")

@@ -103,7 +103,7 @@ func (s *server) caught(rec *recorder, r *http.Request, v any) (abort bool) {
 		return true
 	}
 
-	err := errPanic.WithCause(fmt.Errorf("handler panicked: %s", debug.Stack()))
+	err := fmt.Errorf("handler panicked: %s", debug.Stack())
 
 	if rec.status != 0 {
 		x := exchangeOf(r.Context())

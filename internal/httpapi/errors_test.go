@@ -16,7 +16,7 @@ import (
 )
 
 // declared finds the faults in the source: kind and code.
-var declared = regexp.MustCompile(`fault\.New\(\s*fault\.(\w+),\s*"([a-z_]+)"`)
+var declared = regexp.MustCompile(`(?:fault\.| = )New\(\s*(?:fault\.)?([A-Z]\w+),\s*"([a-z_]+)"`)
 
 // The list of codes in docs/errors.md is closed: it has every fault that the product declares, with
 // its status, and no other.

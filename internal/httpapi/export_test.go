@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"errors"
+
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
 	"imagerun/internal/fault"
@@ -44,7 +46,7 @@ func Describe(e *fault.Error) (status int, again bool) {
 func Faults() []*fault.Error {
 	return []*fault.Error{
 		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
-		errHeader, errQuery, errStreams, errRateLimited, errPanic, errAbandoned,
+		errHeader, errQuery, errStreams, errRateLimited, errAbandoned, fault.Of(errors.New("of nobody")),
 		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
 		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,
 		generation.ErrNotFound, generation.ErrDeleted, generation.ErrNotCancelable, generation.ErrQueueFull, generation.ErrCallbackUnknown,

@@ -29,7 +29,6 @@ var (
 	errHeader       = fault.New(fault.Malformed, "malformed_header", "A header is not of the form that it must have. See errors.")
 	errQuery        = fault.New(fault.Malformed, "malformed_query", "The query string is not correctly encoded.")
 	errStreams      = fault.New(fault.RateLimited, "too_many_streams", "Too many event streams are open. Close some, or poll instead.").WithRetryAfter(10 * time.Second)
-	errPanic        = fault.New(fault.Internal, "internal_error", "Something went wrong on our side. Nothing was charged. Try again, and quote the request id if it happens twice.")
 	errAbandoned    = fault.New(fault.Unavailable, "request_abandoned", "The connection ended before the answer. Send the request again.")
 )
 
