@@ -18,7 +18,7 @@ type Key struct {
 	Variable string // as the environment spells it
 	Doc      string
 	Default  string // empty: none
-	Secret   bool
+	Secret   bool   // may be given by file as well: [FileOf]
 	NeededBy []Process
 }
 
@@ -33,7 +33,7 @@ func Describe() []Key {
 			Variable: Variable(l.name),
 			Doc:      l.doc,
 			Default:  l.fallback,
-			Secret:   l.value.Type() == reflect.TypeFor[redact.Secret](),
+			Secret:   l.secret(),
 			NeededBy: neededBy(l.name),
 		})
 	}
@@ -61,7 +61,8 @@ func Example() []byte {
 
 	b.WriteString(`# Every key of the configuration, with its default. Copy this file, keep what you change, and name
 # it in ` + FileVariable + `. The environment wins over the file: the name of a key there is below
-# each key's text, and secrets are best put there. Generated from internal/config: make generate.
+# each key's text, and secrets are best put there, or into a file that a variable ending in
+# ` + fileSuffix + ` names, as Docker and Kubernetes mount them. Generated from internal/config: make generate.
 
 `)
 	write(&b, Default(), true)
@@ -96,6 +97,10 @@ func write(b *bytes.Buffer, c Config, explain bool) {
 
 			if !section {
 				fmt.Fprintf(b, "%s# %s%s\n", indent, Variable(l.name), needs(l.name))
+			}
+
+			if l.secret() {
+				fmt.Fprintf(b, "%s# %s names a file that holds it\n", indent, FileOf(l.name))
 			}
 		}
 

@@ -3,6 +3,7 @@
 // A value comes from the first of these that has it: the environment
 // (IMAGERUN_<SECTION>_<KEY>), the YAML file, the default in the field's tag. An empty
 // environment variable counts as absent, because platforms and compose files pass such ones.
+// A secret may be in a file of its own, which IMAGERUN_<SECTION>_<KEY>_FILE names.
 //
 // Invariants:
 //   - Load reports everything that is wrong at once. Each complaint names the key as the file

@@ -200,6 +200,14 @@ func applyEnvironment(v *viper.Viper, all []leaf, env map[string]string, found *
 		name := Variable(l.name)
 		names = append(names, name)
 
+		if l.secret() {
+			names = append(names, FileOf(l.name))
+		}
+
+		if value, ok := readSecret(l, env, found); ok {
+			v.Set(l.name, value)
+		}
+
 		if value, ok := env[name]; ok {
 			v.Set(l.name, value)
 			delete(env, name)
