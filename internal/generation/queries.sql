@@ -175,7 +175,7 @@ order by n.pass, n.user_id;
 -- name: AdmissionBusy :one
 -- How many slots of the provider are taken.
 select count(*) from ai_task
-where provider = sqlc.arg(provider) and admitted_at is not null and status in ('queued', 'submitting', 'running');
+where provider = sqlc.arg(provider) and admitted_at is not null and finished_at is null and status in ('queued', 'submitting', 'running');
 
 -- name: AdmissionMark :exec
 update ai_task set admitted_at = sqlc.arg(at) where id = any(sqlc.arg(ids)::uuid[]);
@@ -219,7 +219,7 @@ select id, own::integer as own from (
 -- name: AdmissionHeld :one
 -- How many slots are taken, of the provider and of a user, the plan that says how many there are, and
 -- where the user is in the line.
-select u.plan, a.pass, (select count(*) from ai_task b where b.provider = sqlc.arg(provider) and b.admitted_at is not null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
+select u.plan, a.pass, (select count(*) from ai_task b where b.provider = sqlc.arg(provider) and b.admitted_at is not null and b.finished_at is null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
     (select count(*) from ai_task o where o.user_id = u.user_id and o.admitted_at is not null and o.finished_at is null)::integer as own
 from generation_user u left join admission_turn a on a.provider = sqlc.arg(provider) and a.user_id = u.user_id
 where u.user_id = sqlc.arg(user_id);

@@ -15,7 +15,7 @@ import (
 
 const admissionBusy = `-- name: AdmissionBusy :one
 select count(*) from ai_task
-where provider = $1 and admitted_at is not null and status in ('queued', 'submitting', 'running')
+where provider = $1 and admitted_at is not null and finished_at is null and status in ('queued', 'submitting', 'running')
 `
 
 // How many slots of the provider are taken.
@@ -70,7 +70,7 @@ func (q *Queries) AdmissionEnter(ctx context.Context, db DBTX, arg AdmissionEnte
 }
 
 const admissionHeld = `-- name: AdmissionHeld :one
-select u.plan, a.pass, (select count(*) from ai_task b where b.provider = $1 and b.admitted_at is not null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
+select u.plan, a.pass, (select count(*) from ai_task b where b.provider = $1 and b.admitted_at is not null and b.finished_at is null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
     (select count(*) from ai_task o where o.user_id = u.user_id and o.admitted_at is not null and o.finished_at is null)::integer as own
 from generation_user u left join admission_turn a on a.provider = $1 and a.user_id = u.user_id
 where u.user_id = $2
