@@ -66,7 +66,7 @@ func TestAudit_Finds(t *testing.T) {
 			require.NoError(t, err)
 
 			b.give(t, credits.SourcePack, "creem:1", 10, nil)
-			b.wait(1000)
+			b.time.Move(1000)
 			b.give(t, credits.SourcePack, "creem:2", 10, nil)
 			require.NoError(t, b.hold(task, 6))
 			require.NoError(t, b.capture(task, 0, 2))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"imagerun/internal/clock"
+	"imagerun/internal/clock/clocktest"
 	"imagerun/internal/credits"
 	"imagerun/internal/credits/creditstest"
 	"imagerun/internal/devstack/devtest"
@@ -32,9 +31,7 @@ type bundle struct {
 	pool    *pgxpool.Pool
 	user    uuid.UUID
 	subject uuid.UUID
-
-	mu  sync.Mutex
-	now time.Time
+	time    *clocktest.Clock
 }
 
 func setup(t *testing.T) *bundle {
@@ -49,8 +46,8 @@ func setup(t *testing.T) *bundle {
 }
 
 func newBundle(ctx context.Context, pool *pgxpool.Pool) (*bundle, error) {
-	b := &bundle{ctx: ctx, pool: pool, user: uuid.New(), now: clock.System()}
-	b.Ledger = credits.New(credits.Options{Now: b.clock, SignupKeys: []redact.Secret{redact.NewSecret("a key")}})
+	b := &bundle{ctx: ctx, pool: pool, user: uuid.New(), time: clocktest.New()}
+	b.Ledger = credits.New(credits.Options{Now: b.time.Now, SignupKeys: []redact.Secret{redact.NewSecret("a key")}})
 
 	return b, b.tx(func(tx pgx.Tx) (err error) {
 		b.subject, err = b.Subject(ctx, tx, b.user)
@@ -59,22 +56,8 @@ func newBundle(ctx context.Context, pool *pgxpool.Pool) (*bundle, error) {
 	})
 }
 
-func (b *bundle) clock() time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-
-	return b.now
-}
-
-func (b *bundle) wait(d time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-
-	b.now = b.now.Add(d)
-}
-
 func (b *bundle) in(d time.Duration) *time.Time {
-	at := b.clock().Add(d)
+	at := b.time.Now().Add(d)
 
 	return &at
 }
@@ -97,7 +80,7 @@ func (b *bundle) give(t *testing.T, source credits.Source, reference string, n i
 
 func (b *bundle) hold(task uuid.UUID, n int64) error {
 	return b.tx(func(tx pgx.Tx) error {
-		_, err := b.Hold(b.ctx, tx, credits.Hold{UserID: b.user, TaskID: task, Credits: n, AutoRefundAt: b.clock().Add(time.Hour)})
+		_, err := b.Hold(b.ctx, tx, credits.Hold{UserID: b.user, TaskID: task, Credits: n, AutoRefundAt: b.time.Now().Add(time.Hour)})
 
 		return err
 	})

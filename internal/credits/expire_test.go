@@ -44,7 +44,7 @@ func TestExpire_GoesOnAfterAFailure(t *testing.T) {
 		return err
 	}))
 
-	b.wait(2 * time.Hour)
+	b.time.Move(2 * time.Hour)
 
 	n, err := b.Expire(b.ctx, b.pool, 100)
 	require.ErrorContains(t, err, broken.String())

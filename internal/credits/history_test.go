@@ -94,7 +94,7 @@ func (h *history) step() {
 	case "release":
 		h.releases()
 	case "wait":
-		h.wait(time.Duration(rapid.IntRange(1, 80).Draw(h.t, "hours")) * time.Hour)
+		h.time.Move(time.Duration(rapid.IntRange(1, 80).Draw(h.t, "hours")) * time.Hour)
 	case "expire":
 		h.do(func(tx pgx.Tx) error { return h.ExpireSubject(h.ctx, tx, h.subject) })
 	case "claw":
@@ -164,7 +164,7 @@ func (h *history) grant() {
 func (h *history) holds() {
 	task, n := uuid.New(), rapid.Int64Range(1, 20).Draw(h.t, "credits")
 	before := h.balance()
-	row := credits.Hold{UserID: h.user, TaskID: task, Credits: n, AutoRefundAt: h.clock().Add(24 * time.Hour)}
+	row := credits.Hold{UserID: h.user, TaskID: task, Credits: n, AutoRefundAt: h.time.Now().Add(24 * time.Hour)}
 
 	err := h.do(func(tx pgx.Tx) error {
 		_, err := h.Hold(h.ctx, tx, row)

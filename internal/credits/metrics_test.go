@@ -42,12 +42,12 @@ func TestMetrics(t *testing.T) {
 	require.NoError(t, tx(grant))
 	require.NoError(t, tx(grant))
 	require.NoError(t, tx(func(tx *postgres.Tx) error {
-		_, err := b.Hold(b.ctx, tx, credits.Hold{UserID: b.user, TaskID: task, Credits: 6, AutoRefundAt: b.clock().Add(time.Hour)})
+		_, err := b.Hold(b.ctx, tx, credits.Hold{UserID: b.user, TaskID: task, Credits: 6, AutoRefundAt: b.time.Now().Add(time.Hour)})
 
 		return err
 	}))
 	require.NoError(t, tx(func(tx *postgres.Tx) error { return b.Capture(b.ctx, tx, task, 0, 2) }))
-	b.wait(2 * time.Minute)
+	b.time.Move(2 * time.Minute)
 	require.NoError(t, tx(func(tx *postgres.Tx) error {
 		_, err := b.Release(b.ctx, tx, task)
 
@@ -62,7 +62,7 @@ func TestMetrics(t *testing.T) {
 		return b.ClawBack(b.ctx, tx, credits.ClawBack{Subject: b.subject, Reference: "promo:1", Event: "e", Credits: 10, Reason: credits.ReasonDispute})
 	}))
 	b.give(t, credits.SourcePromotion, "promo:2", 3, b.in(time.Minute)) // in a transaction that counts nothing
-	b.wait(time.Minute)
+	b.time.Move(time.Minute)
 	_, err := b.Expire(b.ctx, b.pool, 10)
 	require.NoError(t, err)
 
@@ -87,7 +87,7 @@ func TestTableCollector(t *testing.T) {
 	t.Parallel()
 
 	b, other := setup(t), uuid.New()
-	c := credits.TableCollector(b.pool, slog.New(slog.DiscardHandler), b.clock)
+	c := credits.TableCollector(b.pool, slog.New(slog.DiscardHandler), b.time.Now)
 
 	b.give(t, credits.SourcePack, "creem:1", 10, nil)
 	require.NoError(t, b.hold(uuid.New(), 4))
@@ -104,7 +104,7 @@ func TestTableCollector(t *testing.T) {
 	b.release(t, other)
 	require.InDelta(t, 5, gauges()["imagerun_credits_outstanding held"], 0)
 
-	b.wait(time.Hour + 90*time.Second)
+	b.time.Move(time.Hour + 90*time.Second)
 
 	got := gauges()
 	require.InDelta(t, 1, got["imagerun_credit_holds_overdue"], 0)
@@ -112,18 +112,18 @@ func TestTableCollector(t *testing.T) {
 	require.InDelta(t, 4, got["imagerun_credits_outstanding held"], 0)
 
 	// The last audit counts, and an old one is forgotten.
-	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.clock().AddDate(-1, 0, -1), nil))
-	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.clock().Add(-time.Hour), []credits.Violation{{Invariant: "I1"}, {Invariant: "I2"}}))
+	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.time.Now().AddDate(-1, 0, -1), nil))
+	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.time.Now().Add(-time.Hour), []credits.Violation{{Invariant: "I1"}, {Invariant: "I2"}}))
 
 	got = gauges()
 	require.InDelta(t, 2, got["imagerun_credit_audit_breaches"], 0)
-	require.InDelta(t, b.clock().Add(-time.Hour).Unix(), got["imagerun_credit_audit_timestamp_seconds"], 1)
+	require.InDelta(t, b.time.Now().Add(-time.Hour).Unix(), got["imagerun_credit_audit_timestamp_seconds"], 1)
 
 	var kept int
 	require.NoError(t, b.pool.QueryRow(b.ctx, `select count(*) from credit_audit`).Scan(&kept))
 	require.Equal(t, 1, kept)
 
-	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.clock(), nil))
+	require.NoError(t, credits.RecordAudit(b.ctx, b.pool, b.time.Now(), nil))
 	require.InDelta(t, 0, gauges()["imagerun_credit_audit_breaches"], 0)
 }
 

@@ -74,7 +74,7 @@ func TestStory(t *testing.T) {
 		b, task := setup(t), uuid.New()
 		b.give(t, credits.SourcePromotion, "promo:1", 5, b.in(time.Hour))
 		require.NoError(t, b.hold(task, 3))
-		b.wait(time.Hour)
+		b.time.Move(time.Hour)
 		b.has(t, credits.Balance{Held: 3})
 
 		for range 2 {
@@ -93,7 +93,7 @@ func TestStory(t *testing.T) {
 			"+3 Given anew for 72 hours: they expired while a generation held them.",
 		}, b.story(t))
 
-		b.wait(72 * time.Hour)
+		b.time.Move(72 * time.Hour)
 		b.has(t, credits.Balance{})
 	})
 
@@ -215,7 +215,7 @@ func TestStory(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, ids)
 
-		b.wait(time.Hour)
+		b.time.Move(time.Hour)
 
 		ids, err = b.Overdue(b.ctx, b.pool, 10)
 		require.NoError(t, err)
@@ -260,7 +260,7 @@ func TestSignup(t *testing.T) {
 	require.False(t, welcome(b.Ledger, again.subject, " ADA@example.com"))
 
 	// A newer key does not forget what the earlier one marked.
-	rotated := credits.New(credits.Options{Now: b.clock, SignupKeys: []redact.Secret{redact.NewSecret("newer"), redact.NewSecret("a key")}})
+	rotated := credits.New(credits.Options{Now: b.time.Now, SignupKeys: []redact.Secret{redact.NewSecret("newer"), redact.NewSecret("a key")}})
 	require.False(t, welcome(rotated, again.subject, "ada@example.com"))
 	require.True(t, welcome(rotated, again.subject, "grace@example.com"))
 }

@@ -33,7 +33,7 @@ func welcoming(t *testing.T) newcomers {
 	require.NoError(t, err)
 
 	b.Ledger = credits.New(credits.Options{
-		Now: b.clock, SignupKeys: []redact.Secret{redact.NewSecret("a key")}, Welcome: 20, WelcomeLife: 24 * time.Hour,
+		Now: b.time.Now, SignupKeys: []redact.Secret{redact.NewSecret("a key")}, Welcome: 20, WelcomeLife: 24 * time.Hour,
 	})
 
 	return newcomers{b, devtest.Pool(t, owner)}
@@ -117,7 +117,7 @@ func TestWelcome(t *testing.T) {
 		n := welcoming(t)
 		ann := n.sign(t, "ann@example.com", true)
 		n.welcome(t, ann)
-		n.wait(24 * time.Hour)
+		n.time.Move(24 * time.Hour)
 		require.Zero(t, n.available(t, ann))
 	})
 
@@ -135,7 +135,7 @@ func TestWelcome(t *testing.T) {
 		for i := range held {
 			group.Go(func() {
 				held[i] = n.tx(func(tx pgx.Tx) error {
-					_, err := n.Hold(n.ctx, tx, credits.Hold{UserID: ann, TaskID: uuid.New(), Credits: 5, AutoRefundAt: n.clock().Add(time.Hour)})
+					_, err := n.Hold(n.ctx, tx, credits.Hold{UserID: ann, TaskID: uuid.New(), Credits: 5, AutoRefundAt: n.time.Now().Add(time.Hour)})
 
 					return err
 				})
