@@ -44,10 +44,6 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 			id := next.rows[i].Ids[0]
 			next.rows[i].Ids = next.rows[i].Ids[1:]
 			ids = append(ids, id)
-
-			if err := s.stage(ctx, tx, queue.SubmitGeneration{TaskID: id}, id, 0); err != nil {
-				return err
-			}
 		}
 
 		now := s.Now()
@@ -55,6 +51,12 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 
 		if err := s.db.AdmissionMark(ctx, tx, db.AdmissionMarkParams{Ids: ids, At: &now}); err != nil {
 			return fmt.Errorf("mark admitted: %w", err)
+		}
+
+		for _, id := range ids { // after the tasks: that is the order of locks
+			if err := s.stage(ctx, tx, queue.SubmitGeneration{TaskID: id}, id, 0); err != nil {
+				return err
+			}
 		}
 
 		return s.served(ctx, tx, provider, clock, before, next.users)
