@@ -35,6 +35,22 @@ func TestEstimate(t *testing.T) {
 		require.EqualValues(t, 20, a.Balance.Available)
 	})
 
+	t.Run("SaysWhatADearerOneWouldCost", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		dearer := func(s *generation.Submission) {
+			s.Model, s.NumImages, s.FallbackModels = "flux-schnell", new(2), []string{"flux-dev"}
+		}
+
+		e, err := b.Estimate(t.Context(), submission(b, dearer))
+		require.NoError(t, err)
+		require.Equal(t, []int64{2, 10}, []int64{e.Credits("flux-schnell"), e.AtMost()})
+
+		g := b.submit(t, dearer)
+		require.Equal(t, []int64{2, 10}, []int64{g.Cost.Quoted, g.Cost.Held})
+	})
+
 	t.Run("JudgesAsASubmitDoes", func(t *testing.T) {
 		t.Parallel()
 

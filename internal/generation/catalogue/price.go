@@ -2,6 +2,10 @@ package catalogue
 
 import "errors"
 
+// priceMost is what an image may cost: more is a mistake, and any number of images stays a number that
+// every JSON reader keeps exactly.
+const priceMost = 1_000_000
+
 // Tier is what one image costs up to a size. Whatever is larger than the last tier costs as much as
 // that.
 type Tier struct {
@@ -58,8 +62,8 @@ func (q Quality) checkPrices() error {
 	var before Tier
 
 	for _, tier := range q.Prices {
-		if tier.Credits < 1 || tier.Pixels <= before.Pixels || tier.Credits < before.Credits {
-			return errors.New("prices must be at least 1 credit and rise with their pixels")
+		if tier.Credits < 1 || tier.Credits > priceMost || tier.Pixels <= before.Pixels || tier.Credits < before.Credits {
+			return errors.New("prices must be 1 to 1000000 credits and rise with their pixels")
 		}
 
 		before = tier

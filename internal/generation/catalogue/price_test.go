@@ -52,6 +52,7 @@ func TestLoad_RefusesPricesThatMakeNoSense(t *testing.T) {
 
 	for name, prices := range map[string]string{
 		"None":        `[]`,
+		"Astronomic":  `[{"pixels": 1, "credits": 4611686018427387904}]`,
 		"Free":        `[{"pixels": 1, "credits": 0}]`,
 		"OutOfOrder":  `[{"pixels": 2, "credits": 1}, {"pixels": 1, "credits": 2}]`,
 		"LargerCheap": `[{"pixels": 1, "credits": 2}, {"pixels": 2, "credits": 1}]`,
