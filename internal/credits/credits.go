@@ -23,7 +23,7 @@ const system = "system"
 
 var (
 	// ErrInsufficient says that there are too few credits; it comes inside a [*ShortfallError].
-	ErrInsufficient = fault.New(fault.Payment, "insufficient_credits", "There are not enough credits for this. Nothing was charged.")
+	ErrInsufficient = fault.New(fault.Payment, "insufficient_credits", "There are not enough credits for this. Ask for fewer or smaller images or another model, or get more credits; nothing was charged.")
 	// ErrInDebt says that credits are owed from a payment that was refunded or disputed.
 	ErrInDebt = fault.New(fault.Payment, "account_in_debt", "Credits are owed, because a payment was refunded or disputed after they were used. Buy credits to continue; nothing was charged.")
 
