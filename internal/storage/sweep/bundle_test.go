@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -38,17 +39,34 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 
-	b := &bundle{pool: devtest.Postgres(t), store: devtest.S3(t), ahead: 7 * 24 * time.Hour, user: uuid.New()}
+	b := setupOn(t, devtest.Postgres(t), devtest.S3(t))
+	b.addUser(t)
+
+	return b
+}
+
+func (b *bundle) addUser(t *testing.T) {
+	t.Helper()
+
+	require.NoError(t, b.pool.QueryRow(t.Context(),
+		`insert into generation_user (user_id) values ($1) returning ref`, b.user).Scan(&b.ref))
+}
+
+// setupOn is a bundle on a database and a bucket that are there.
+func setupOn(t *testing.T, pool *pgxpool.Pool, store devtest.Bucket) *bundle {
+	t.Helper()
+
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	t.Cleanup(client.CloseIdleConnections)
+
+	b := &bundle{pool: pool, store: store, ahead: 7 * 24 * time.Hour, user: uuid.New()}
 	b.bucket = &hooked{Bucket: r2.New(r2.Options{
 		Endpoint: b.store.URL, Region: b.store.Region, AccessKey: b.store.AccessKey,
-		SecretKey: redact.NewSecret(b.store.SecretKey), Bucket: b.store.Name, Now: time.Now,
+		SecretKey: redact.NewSecret(b.store.SecretKey), Bucket: b.store.Name, Now: time.Now, HTTPClient: client,
 	})}
 	now := func() time.Time { return time.Now().Add(b.ahead) }
 	b.images = &source{Objects: generation.NewObjects(b.pool, now)}
 	b.Sweeper = sweep.New(b.bucket, now, b.images)
-
-	require.NoError(t, b.pool.QueryRow(t.Context(),
-		`insert into generation_user (user_id) values ($1) returning ref`, b.user).Scan(&b.ref))
 
 	return b
 }

@@ -63,11 +63,16 @@ func (h *Handler) Handle(ctx context.Context, job *queue.Job[queue.SweepObjects]
 	}
 
 	// A page at least, however late it is: else it would never come to an end.
-	for more, end := true, now.Add(h.d.Slice); more; {
+	for end := now.Add(h.d.Slice); ; {
+		var more bool
 		if after, more, err = h.d.Sweeper.Step(ctx, h.d.Options, after, &r); errors.Is(err, ErrImplausible) {
 			return queue.Cancel(err) // trying again would not help: an operator looks
 		} else if err != nil {
 			return err
+		}
+
+		if !more {
+			break // the end is written with it: there is no key to go on from
 		}
 
 		err = h.write(ctx, r, func(tx *postgres.Tx, report []byte) error {
@@ -81,7 +86,7 @@ func (h *Handler) Handle(ctx context.Context, job *queue.Job[queue.SweepObjects]
 			return fmt.Errorf("write how far the sweep came: %w", err)
 		}
 
-		if more && h.d.Sweeper.now().After(end) {
+		if h.d.Sweeper.now().After(end) {
 			return queue.Snooze(0) // others may want the place
 		}
 	}
