@@ -82,6 +82,26 @@ func TestFailure_SaysWhatItCost(t *testing.T) {
 	require.Equal(t, "You canceled this generation. 5 credits were charged for the pictures that came; the rest was returned.", got.Message)
 }
 
+// A refund comes long after the last change of status; whoever asks again learns of it.
+func TestRefund_IsAnotherRendering(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	g := sample(generation.StatusSucceeded, 5)
+	g.Cost = generation.Cost{Cost: credits.Cost{Captured: 5}, Quoted: 5}
+	b.get = ofAlice(g)
+
+	tag := b.do("GET", "/v1/generations/"+sampleID, "").Header().Get("ETag")
+	require.Equal(t, http.StatusNotModified, b.do("GET", "/v1/generations/"+sampleID, "", "If-None-Match", tag).Code)
+
+	g.Cost.Refunded = 5
+	b.get = ofAlice(g)
+
+	w := b.do("GET", "/v1/generations/"+sampleID, "", "If-None-Match", tag)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.EqualValues(t, 5, decode[httpapi.Generation](t, w).Cost.Refunded)
+}
+
 func TestEstimate(t *testing.T) {
 	t.Parallel()
 

@@ -144,8 +144,8 @@ func progress(g generation.Generation) *float64 {
 }
 
 // etag is strong: it names everything in the rendering that can change, which is the state (by
-// its sequence), what is foretold, whether it is a favourite, and the window that the links are
-// signed for.
+// its sequence), what is foretold, whether it is a favourite, what was given back of its price, and the
+// window that the links are signed for.
 func etag(g generation.Generation) string {
 	var window int64
 
@@ -170,7 +170,12 @@ func etag(g generation.Generation) string {
 		favourite = "f"
 	}
 
-	return fmt.Sprintf(`"%d.%s.%s%s"`, g.StatusSequence, foretold, strconv.FormatInt(window, 36), favourite)
+	refunded := ""
+	if g.Cost.Refunded > 0 {
+		refunded = "r" + strconv.FormatInt(g.Cost.Refunded, 10)
+	}
+
+	return fmt.Sprintf(`"%d.%s.%s%s%s"`, g.StatusSequence, foretold, strconv.FormatInt(window, 36), favourite, refunded)
 }
 
 // matches reports whether an If-None-Match header names tag (RFC 9110 §13.1.2: weak comparison).
