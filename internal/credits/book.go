@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/credits/db"
+	"imagerun/internal/postgres"
 )
 
 // The accounts. The first three are the subject's own: debt is negative there. The others are ours.
@@ -59,16 +60,22 @@ type leg struct {
 	amount  int64
 }
 
-// open continues with a balance that is locked: it reads the grants, and books what is due to expire.
+// open continues with a balance that is locked: it reads the grants, and begins.
 func (l *Ledger) open(ctx context.Context, tx pgx.Tx, c db.UserCredit) (*book, error) {
-	b := &book{
-		Ledger: l, tx: tx, now: l.Now(), subject: c.Subject, version: c.Version,
-		balance: Balance{Available: c.Available, Held: c.Held, Debt: c.Debt},
-	}
-
 	grants, err := l.db.GrantsLive(ctx, tx, c.Subject)
 	if err != nil {
 		return nil, fmt.Errorf("read grants of %s: %w", c.Subject, err)
+	}
+
+	return l.begin(tx, c, grants), nil
+}
+
+// begin opens the book of a balance that is locked, with the grants that were read since: it books
+// what is due to expire.
+func (l *Ledger) begin(tx pgx.Tx, c db.UserCredit, grants []db.CreditGrant) *book {
+	b := &book{
+		Ledger: l, tx: tx, now: l.Now(), subject: c.Subject, version: c.Version,
+		balance: Balance{Available: c.Available, Held: c.Held, Debt: c.Debt},
 	}
 
 	for i := range grants {
@@ -82,7 +89,7 @@ func (l *Ledger) open(ctx context.Context, tx pgx.Tx, c db.UserCredit) (*book, e
 		}
 	}
 
-	return b, nil
+	return b
 }
 
 // openSubject locks a subject's balance and opens the book.
@@ -259,7 +266,7 @@ func (b *book) close(ctx context.Context, follows entry) error {
 		p.Charged = append(p.Charged, g.Charged)
 	}
 
-	if err := b.db.Book(ctx, b.tx, *p); err != nil {
+	if err := b.db.Book(ctx, postgres.Later(b.tx), *p); err != nil {
 		return fmt.Errorf("book %s: %w", follows.key, err)
 	}
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/credits/db"
+	"imagerun/internal/postgres"
 )
 
 // Hold is credits to set aside for a generation.
@@ -35,30 +36,18 @@ func (l *Ledger) Hold(ctx context.Context, tx pgx.Tx, h Hold) (Balance, error) {
 		return Balance{}, fmt.Errorf("hold %d credits for %s: %w", h.Credits, h.TaskID, ErrExceeds)
 	}
 
-	c, err := l.lockUser(ctx, tx, h.UserID)
+	b, earlier, err := l.openUser(ctx, tx, h.UserID, h.TaskID)
 
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Balance{}, &ShortfallError{Required: h.Credits}
 	case err != nil:
 		return Balance{}, fmt.Errorf("lock balance of user %s: %w", h.UserID, err)
-	}
-
-	b, err := l.open(ctx, tx, c)
-	if err != nil {
-		return Balance{}, err
-	}
-
-	earlier, err := l.db.HoldFind(ctx, tx, h.TaskID)
-
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-	case err != nil:
-		return Balance{}, fmt.Errorf("look for hold of %s: %w", h.TaskID, err)
+	case earlier == nil:
 	case earlier.Subject != b.subject || earlier.Amount != h.Credits:
 		return Balance{}, fmt.Errorf("hold for %s: %w", h.TaskID, ErrMismatch)
 	default:
-		return Balance{Available: c.Available, Held: c.Held, Debt: c.Debt}, nil
+		return b.balance, nil
 	}
 
 	switch {
@@ -77,7 +66,7 @@ func (l *Ledger) Hold(ctx context.Context, tx pgx.Tx, h Hold) (Balance, error) {
 }
 
 func (b *book) allocate(ctx context.Context, e entry, h Hold) error {
-	err := b.db.HoldInsert(ctx, b.tx, db.HoldInsertParams{
+	err := b.db.HoldInsert(ctx, postgres.Later(b.tx), db.HoldInsertParams{
 		TaskID: h.TaskID, Subject: b.subject, Amount: h.Credits, AutoRefundAt: h.AutoRefundAt, CreatedAt: b.now,
 	})
 	if err != nil {
@@ -102,7 +91,7 @@ func (b *book) allocate(ctx context.Context, e entry, h Hold) error {
 		rows.Amounts = append(rows.Amounts, n)
 	}
 
-	if err := b.db.AllocationsInsert(ctx, b.tx, rows); err != nil {
+	if err := b.db.AllocationsInsert(ctx, postgres.Later(b.tx), rows); err != nil {
 		return fmt.Errorf("insert allocations for %s: %w", h.TaskID, err)
 	}
 
@@ -182,7 +171,7 @@ func (l *Ledger) Release(ctx context.Context, tx pgx.Tx, taskID uuid.UUID) (int6
 
 // end writes the hold as it stands now, and closes the book.
 func (b *book) end(ctx context.Context, e entry, h *hold) error {
-	err := b.db.HoldUpdate(ctx, b.tx, db.HoldUpdateParams{
+	err := b.db.HoldUpdate(ctx, postgres.Later(b.tx), db.HoldUpdateParams{
 		TaskID: h.TaskID, Captured: h.Captured, Released: h.Released, Refunded: h.Refunded, ClosedAt: h.ClosedAt,
 	})
 	if err != nil {
@@ -196,7 +185,7 @@ func (b *book) end(ctx context.Context, e entry, h *hold) error {
 		rows.Released = append(rows.Released, a.Released)
 	}
 
-	if err := b.db.AllocationsUpdate(ctx, b.tx, rows); err != nil {
+	if err := b.db.AllocationsUpdate(ctx, postgres.Later(b.tx), rows); err != nil {
 		return fmt.Errorf("write allocations of %s: %w", h.TaskID, err)
 	}
 

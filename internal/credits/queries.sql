@@ -38,6 +38,12 @@ select exists (select from ledger_txn where business_key = @business_key);
 select * from credit_grant where subject = @subject and (remaining > 0 or held > 0)
 order by priority, expires_at nulls last, created_at, id;
 
+-- name: GrantsLiveUser :many
+-- The same of a user. A statement of its own, after the lock: it sees what whoever had the lock before has written.
+select g.* from billing_subject b join credit_grant g on g.subject = b.subject
+where b.user_id = @user_id and (g.remaining > 0 or g.held > 0)
+order by g.priority, g.expires_at nulls last, g.created_at, g.id;
+
 -- name: GrantByReference :one
 select * from credit_grant where reference = @reference;
 

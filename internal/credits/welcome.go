@@ -52,21 +52,3 @@ func (l *Ledger) GiveWelcome(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (
 
 	return given, nil
 }
-
-// lockUser locks a user's balance; whoever has welcome credits coming has them then. The error
-// [pgx.ErrNoRows] says that the user never had any credits.
-func (l *Ledger) lockUser(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (db.UserCredit, error) {
-	row, err := l.db.BalanceLockUser(ctx, tx, userID)
-	if row.Welcomed || l.Welcome == 0 || err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return row.UserCredit, err
-	}
-
-	if _, err := l.GiveWelcome(ctx, tx, userID); err != nil {
-		return db.UserCredit{}, err
-	}
-
-	// Given or not: somebody else may have given them meanwhile.
-	row, err = l.db.BalanceLockUser(ctx, tx, userID)
-
-	return row.UserCredit, err
-}

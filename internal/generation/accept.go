@@ -3,8 +3,8 @@ package generation
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,14 +48,18 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) 
 		}
 	}
 
-	var out Accepted
+	var (
+		out  Accepted
+		turn standing
+	)
 
-	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+	err = postgres.InTxFirst(ctx, s.Pool, func(first *pgx.Batch) {
 		if sub.IdempotencyKey != "" {
-			out.Replay, err = idempotency.Begin(ctx, tx, sub.UserID, sub.IdempotencyKey, sub.Fingerprint)
-			if err != nil || out.Replay != nil {
-				return err
-			}
+			idempotency.Queue(first, sub.UserID, sub.IdempotencyKey, sub.Fingerprint, &out.Replay)
+		}
+	}, func(tx *postgres.Tx) error {
+		if out.Replay != nil {
+			return nil
 		}
 
 		if sub.Reference != nil {
@@ -64,7 +68,7 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) 
 			}
 		}
 
-		if out.Balance, err = s.accept(ctx, tx, o); err != nil {
+		if turn, err = s.accept(ctx, tx, o, &out); err != nil {
 			return err
 		}
 
@@ -76,17 +80,19 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) 
 
 		return nil
 	})
-	if err != nil {
-		return Accepted{}, err
-	}
 
-	if out.Replay != nil {
+	switch {
+	case err != nil:
+		return Accepted{}, err
+	case out.Replay != nil:
 		return s.replayed(ctx, sub.UserID, out.Replay)
 	}
 
-	out.Generation, err = s.Get(ctx, sub.UserID, o.id)
+	if err := s.placeNew(ctx, o.model.Provider, &out.Generation, turn); err != nil {
+		s.Log.Warn("a generation was accepted without a place", slog.Any("generation_id", o.id), slog.Any("error", err))
+	}
 
-	return out, err
+	return out, nil
 }
 
 // replayed answers with what an earlier request was answered with, as it is now.
@@ -101,107 +107,70 @@ func (s *Service) replayed(ctx context.Context, userID uuid.UUID, record *idempo
 	return Accepted{Generation: g, Balance: balance, Replay: record}, err
 }
 
-// accept writes the rows of a new generation and sets aside what it may cost.
-func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order) (credits.Balance, error) {
-	var balance credits.Balance
-
-	user, err := s.db.UserEnsure(ctx, tx, o.UserID)
+// accept writes the rows of a new generation, sets aside what it may cost and fills in the answer. It
+// returns what the place in it depends on.
+func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order, out *Accepted) (standing, error) {
+	turn, err := s.lockUser(ctx, tx, o)
 	if err != nil {
-		return balance, fmt.Errorf("find user %s: %w", o.UserID, err)
+		return turn, fmt.Errorf("find user %s: %w", o.UserID, err)
 	}
 
-	plan := s.Plans.Of(user.Plan)
+	plan := s.Plans.Of(turn.Plan)
 	if err := permits(plan, o); err != nil {
-		return balance, err
+		return turn, err
 	}
 
-	waiting, err := s.db.TaskCountWaiting(ctx, tx, db.TaskCountWaitingParams{UserID: o.UserID, Provider: o.model.Provider})
-	if err != nil {
-		return balance, fmt.Errorf("count waiting generations: %w", err)
-	}
-
-	if waiting >= int64(plan.QueueDepth) {
-		return balance, ErrQueueFull
+	if turn.waiting >= plan.QueueDepth {
+		return turn, ErrQueueFull
 	}
 
 	if err := s.priceOrder(&o); err != nil {
-		return balance, err
+		return turn, err
 	}
 
-	now := s.Now()
-	if err := s.insert(ctx, tx, o, now); err != nil {
-		return balance, err
-	}
+	now, images := s.Now(), int64(o.parameters.NumImages)
+	cost := Cost{Cost: credits.Cost{Held: o.prices.Most() * images}, Quoted: o.prices[o.model.ID] * images}
 
-	if err := s.insertImages(ctx, tx, o, user.Ref); err != nil {
-		return balance, err
-	}
-
-	event := db.EventInsertParams{TaskID: o.id, UserID: o.UserID, Sequence: 1, Status: string(StatusQueued), At: now}
-	if err := s.record(ctx, tx, event); err != nil {
-		return balance, err
-	}
-
-	balance, err = s.Credits.Hold(ctx, tx, credits.Hold{
-		UserID: o.UserID, TaskID: o.id, AutoRefundAt: now.Add(o.deadline), Credits: o.prices.Most() * int64(o.parameters.NumImages),
+	out.Balance, err = s.Credits.Hold(ctx, tx, credits.Hold{
+		UserID: o.UserID, TaskID: o.id, AutoRefundAt: now.Add(o.deadline), Credits: cost.Held,
 	})
 	if err != nil {
-		return balance, err
+		return turn, err
 	}
+
+	if out.Generation, err = s.insert(ctx, tx, o, turn.ref, now); err != nil {
+		return turn, err
+	}
+
+	out.Cost = cost
 
 	s.metrics.accepted.WithLabelValues(o.model.ID).Inc()
 	tx.AfterCommit(s.WantAdmission)
-	tx.AfterCommit(func() { s.Hints.Hint(user.Ref, o.id, 1) })
+	tx.AfterCommit(func() { s.Hints.Hint(turn.ref, o.id, 1) })
 
-	return balance, nil
+	return turn, nil
 }
 
-func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, now time.Time) error {
-	parameters, err := json.Marshal(o.parameters)
-	if err != nil {
-		return fmt.Errorf("encode parameters: %w", err)
+// lockUser has one submit of a user at a time, and reads how the user stands.
+func (s *Service) lockUser(ctx context.Context, tx pgx.Tx, o order) (turn standing, err error) {
+	batch := &pgx.Batch{}
+
+	batch.Queue(db.UserLock, o.UserID).QueryRow(func(row pgx.Row) error { return row.Scan(&turn.ref) })
+	batch.Queue(db.TaskCountWaiting, o.UserID, o.model.Provider).QueryRow(func(row pgx.Row) error { return row.Scan(&turn.waiting) })
+	batch.Queue(db.AdmissionHeld, o.model.Provider, o.UserID).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&turn.Plan, &turn.Pass, &turn.Provider, &turn.Own)
+	})
+
+	err = tx.SendBatch(ctx, batch).Close()
+	if !notFound(err) {
+		return turn, err
 	}
 
-	prices, err := json.Marshal(o.prices)
-	if err != nil {
-		return fmt.Errorf("encode prices: %w", err)
+	if _, err := s.db.UserEnsure(ctx, tx, o.UserID); err != nil {
+		return turn, err
 	}
 
-	row := db.TaskInsertParams{
-		ID: o.id, UserID: o.UserID, Provider: o.model.Provider, Model: o.model.ID, CatalogueHash: s.Catalogue.Hash,
-		Prompt: o.Prompt, Parameters: parameters, Metadata: o.Metadata, ReferenceKey: textOrNil(o.referenceKey),
-		SupportCode: newSupportCode(), CreatedAt: now, DeadlineAt: now.Add(o.deadline), RemixOf: o.RemixOf, Prices: prices,
-	}
-
-	if len(row.Metadata) == 0 {
-		row.Metadata = json.RawMessage(`{}`)
-	}
-
-	if o.NegativePrompt != nil {
-		row.NegativePrompt = *o.NegativePrompt
-	}
-
-	if o.Reference != nil {
-		row.ReferenceUploadID = &o.Reference.UploadID
-	}
-
-	return wrap(s.db.TaskInsert(ctx, tx, row), "insert generation")
-}
-
-// insertImages commits the rows of the images to come, and with them the keys of their objects.
-func (s *Service) insertImages(ctx context.Context, tx pgx.Tx, o order, userRef string) error {
-	images := make([]db.ImageInsertParams, o.parameters.NumImages)
-	for i := range images {
-		base := fmt.Sprintf("u/%s/%s/%s", userRef, o.id, uuid.New())
-		images[i] = db.ImageInsertParams{
-			ID: uuid.New(), TaskID: o.id, Index: int16(i),
-			Key: base + "." + extension(o.parameters.OutputFormat), ThumbnailKey: base + ".thumb.jpg",
-		}
-	}
-
-	_, err := s.db.ImageInsert(ctx, tx, images)
-
-	return wrap(err, "insert images")
+	return s.lockUser(ctx, tx, o)
 }
 
 func (s *Service) deadline(sub Submission) (time.Duration, error) {

@@ -113,22 +113,55 @@ func (s *Service) place(ctx context.Context, provider string, user uuid.UUID, id
 		return fmt.Errorf("read places: %w", err)
 	}
 
-	me := turns.User{ID: user, Pass: l.pass(user, held.Pass), Weight: s.Plans.Of(held.Plan).Weight}
-
 	for _, r := range rows { // who was admitted in the meantime has none
-		g, own := at[r.ID], int(r.Own)
-		ahead := own + l.Ahead(me, own)
-		g.QueuePosition = &ahead
-
-		if took, known := typical[g.Model]; known {
-			waits := estimate.Line{
-				Ahead: ahead, Busy: int(held.Provider), Slots: s.Options.Slots,
-				OwnAhead: own, OwnBusy: int(held.Own), OwnSlots: s.Plans.Of(held.Plan).Slots,
-			}
-			start := waits.Start(s.Now(), took)
-			g.EstimatedStartAt, g.EstimatedFinishAt = &start, new(start.Add(took))
-		}
+		s.foresee(at[r.ID], l, standing{AdmissionHeldRow: held, waiting: int(r.Own)}, typical)
 	}
 
 	return nil
+}
+
+// standing is what a place depends on of its own user.
+type standing struct {
+	db.AdmissionHeldRow
+
+	ref     string // the user's
+	waiting int    // of the user's generations, how many wait before it
+}
+
+// placeNew fills in where a generation waits that was accepted a moment ago.
+func (s *Service) placeNew(ctx context.Context, provider string, g *Generation, turn standing) error {
+	typical, err := s.took.Typical(ctx)
+	if err != nil {
+		return err
+	}
+
+	l, err := s.lines[provider].Get(ctx)
+
+	switch {
+	case err != nil:
+		return err
+	case len(l.shut) > 0: // not all that wait are in the line
+		return s.place(ctx, provider, g.UserID, []uuid.UUID{g.ID}, map[uuid.UUID]*Generation{g.ID: g}, typical)
+	}
+
+	s.foresee(g, l, turn, typical)
+
+	return nil
+}
+
+// foresee fills in the place of a generation, and when it should begin and end.
+func (s *Service) foresee(g *Generation, l line, turn standing, typical map[string]time.Duration) {
+	plan := s.Plans.Of(turn.Plan)
+	me := turns.User{ID: g.UserID, Pass: l.pass(g.UserID, turn.Pass), Weight: plan.Weight}
+	ahead := turn.waiting + l.Ahead(me, turn.waiting)
+	g.QueuePosition = &ahead
+
+	if took, known := typical[g.Model]; known {
+		waits := estimate.Line{
+			Ahead: ahead, Busy: int(turn.Provider), Slots: s.Options.Slots,
+			OwnAhead: turn.waiting, OwnBusy: int(turn.Own), OwnSlots: plan.Slots,
+		}
+		start := waits.Start(s.Now(), took)
+		g.EstimatedStartAt, g.EstimatedFinishAt = &start, new(start.Add(took))
+	}
 }

@@ -17,19 +17,12 @@ func (s *Service) assemble(ctx context.Context, tasks []db.AiTask) ([]Generation
 	ids := make([]uuid.UUID, len(tasks))
 
 	for i, t := range tasks {
-		p, err := parametersOf(t)
+		g, err := generationOf(t)
 		if err != nil {
 			return nil, err
 		}
 
-		out[i] = Generation{
-			ID: t.ID, UserID: t.UserID, Status: Status(t.Status), StatusSequence: t.StatusSequence,
-			Model: t.Model, Prompt: t.Prompt, NegativePrompt: t.NegativePrompt, Parameters: p, Metadata: t.Metadata,
-			FailureCode: FailureCode(orEmpty(t.FailureCode)), SupportCode: t.SupportCode,
-			CreatedAt: t.CreatedAt, DeadlineAt: t.DeadlineAt, AdmittedAt: t.AdmittedAt, FinishedAt: t.FinishedAt,
-			Favourite: t.FavouriteAt != nil, RemixOf: t.RemixOf, ReferenceID: t.ReferenceUploadID, ServedModel: orEmpty(t.ServedModel),
-		}
-		out[i].provided(t)
+		out[i] = g
 		at[t.ID], ids[i] = &out[i], t.ID
 	}
 
@@ -57,6 +50,25 @@ func (s *Service) assemble(ctx context.Context, tasks []db.AiTask) ([]Generation
 	}
 
 	return out, nil
+}
+
+// generationOf is what the row alone says.
+func generationOf(t db.AiTask) (Generation, error) {
+	p, err := parametersOf(t)
+	if err != nil {
+		return Generation{}, err
+	}
+
+	g := Generation{
+		ID: t.ID, UserID: t.UserID, Status: Status(t.Status), StatusSequence: t.StatusSequence,
+		Model: t.Model, Prompt: t.Prompt, NegativePrompt: t.NegativePrompt, Parameters: p, Metadata: t.Metadata,
+		FailureCode: FailureCode(orEmpty(t.FailureCode)), SupportCode: t.SupportCode,
+		CreatedAt: t.CreatedAt, DeadlineAt: t.DeadlineAt, AdmittedAt: t.AdmittedAt, FinishedAt: t.FinishedAt,
+		Favourite: t.FavouriteAt != nil, RemixOf: t.RemixOf, ReferenceID: t.ReferenceUploadID, ServedModel: orEmpty(t.ServedModel),
+	}
+	g.provided(t)
+
+	return g, nil
 }
 
 // provided fills in what the provider says of a generation that it has.

@@ -3,6 +3,10 @@ insert into generation_user (user_id) values ($1)
 on conflict (user_id) do update set user_id = excluded.user_id
 returning ref, plan;
 
+-- name: UserLock :one
+-- One submit of a user at a time: whoever has the row counts what waits, and numbers the next event.
+select ref from generation_user where user_id = $1 for no key update;
+
 -- name: TaskCountWaiting :one
 select count(*) from ai_task
 where user_id = $1 and provider = $2 and status = 'queued' and admitted_at is null;
@@ -69,8 +73,9 @@ select * from ai_task where id = any(@ids::uuid[]) and user_id = @user_id and de
 update ai_task set favourite_at = case when @favourite::boolean then coalesce(favourite_at, sqlc.arg(at)::timestamptz) end
 where id = @id and user_id = @user_id and deleted_at is null;
 
--- name: ImageInsert :copyfrom
-insert into ai_image (id, task_id, index, key, thumbnail_key) values ($1, $2, $3, $4, $5);
+-- name: ImagesInsert :exec
+insert into ai_image (id, task_id, index, key, thumbnail_key)
+select unnest(@ids::uuid[]), @task_id, unnest(@indexes::smallint[]), unnest(@keys::text[]), unnest(@thumbnail_keys::text[]);
 
 -- name: TaskGet :one
 select sqlc.embed(t), u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id

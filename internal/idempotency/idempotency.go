@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"imagerun/internal/fault"
+	"imagerun/internal/postgres"
 )
 
 // Lifetime is how long a key is remembered.
@@ -43,44 +44,62 @@ type Record struct {
 //
 // Age is judged by the database's clock, which also wrote created_at. A record of exactly
 // Lifetime is too old.
-func Begin(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerprint []byte) (*Record, error) {
-	var mine bool
+func Begin(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerprint []byte) (found *Record, err error) {
+	batch := &pgx.Batch{}
+	Queue(batch, userID, key, fingerprint, &found)
+	err = tx.SendBatch(ctx, batch).Close()
 
-	err := tx.QueryRow(ctx, `select pg_try_advisory_xact_lock(hashtextextended($1::text || ':' || $2, 0))`, userID, key).Scan(&mine)
-	if err != nil {
-		return nil, fmt.Errorf("lock idempotency key: %w", err)
-	}
+	return found, err
+}
 
-	if !mine {
-		return nil, ErrInFlight
-	}
+// Queue is [Begin] in a batch of its transaction: found and the error are there when that has been sent.
+// The record is looked for by a statement of its own: one that also took the lock might not see what
+// whoever had it until then has committed.
+func Queue(batch *pgx.Batch, userID uuid.UUID, key string, fingerprint []byte, found **Record) {
+	lock := batch.Queue(`select pg_try_advisory_xact_lock(hashtextextended($1::text || ':' || $2, 0))`, userID, key)
+	lock.QueryRow(func(row pgx.Row) error {
+		var mine bool
+		if err := row.Scan(&mine); err != nil {
+			return fmt.Errorf("lock idempotency key: %w", err)
+		}
 
-	var (
-		r    Record
-		seen []byte
-	)
+		if !mine {
+			return ErrInFlight
+		}
 
-	err = tx.QueryRow(ctx, `select resource_id, status, fingerprint from idempotency_record
-		where user_id = $1 and key = $2 and created_at > now() - $3::interval`,
-		userID, key, Lifetime).Scan(&r.ResourceID, &r.Status, &seen)
+		return nil
+	})
 
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil //nolint:nilnil // nil is the answer: nothing was recorded
-	case err != nil:
-		return nil, fmt.Errorf("read idempotency record: %w", err)
-	case !bytes.Equal(seen, fingerprint):
-		return nil, ErrMismatch
-	}
+	look := batch.Queue(`select resource_id, status, fingerprint from idempotency_record
+		where user_id = $1 and key = $2 and created_at > now() - $3::interval`, userID, key, Lifetime)
+	look.QueryRow(func(row pgx.Row) error {
+		var (
+			r    Record
+			seen []byte
+		)
 
-	return &r, nil
+		err := row.Scan(&r.ResourceID, &r.Status, &seen)
+
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read idempotency record: %w", err)
+		case !bytes.Equal(seen, fingerprint):
+			return ErrMismatch
+		}
+
+		*found = &r
+
+		return nil
+	})
 }
 
 // Finish records what the key now stands for, in the transaction that makes the resource and has
-// claimed the key by [Begin]. A record that is still there is too old, or Begin would have found it:
+// claimed the key by [Begin], once that sends something else or commits. A record that is still there is too old, or Begin would have found it:
 // it is replaced.
 func Finish(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerprint []byte, r Record) error {
-	_, err := tx.Exec(ctx, `insert into idempotency_record (user_id, key, fingerprint, resource_id, status) values ($1, $2, $3, $4, $5)
+	_, err := postgres.Later(tx).Exec(ctx, `insert into idempotency_record (user_id, key, fingerprint, resource_id, status) values ($1, $2, $3, $4, $5)
 		on conflict (user_id, key) do update set fingerprint = excluded.fingerprint, resource_id = excluded.resource_id,
 			status = excluded.status, created_at = now()`,
 		userID, key, fingerprint, r.ResourceID, r.Status)

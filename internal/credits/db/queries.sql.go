@@ -12,12 +12,12 @@ import (
 	"github.com/google/uuid"
 )
 
-const allocations = `-- name: Allocations :many
+const Allocations = `-- name: Allocations :many
 select task_id, n, grant_id, amount, captured, released from credit_hold_allocation where task_id = $1 order by n
 `
 
 func (q *Queries) Allocations(ctx context.Context, db DBTX, taskID uuid.UUID) ([]CreditHoldAllocation, error) {
-	rows, err := db.Query(ctx, allocations, taskID)
+	rows, err := db.Query(ctx, Allocations, taskID)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (q *Queries) Allocations(ctx context.Context, db DBTX, taskID uuid.UUID) ([
 	return items, nil
 }
 
-const allocationsInsert = `-- name: AllocationsInsert :exec
+const AllocationsInsert = `-- name: AllocationsInsert :exec
 insert into credit_hold_allocation (task_id, n, grant_id, amount)
 select $1, unnest($2::smallint[]), unnest($3::uuid[]), unnest($4::bigint[])
 `
@@ -56,7 +56,7 @@ type AllocationsInsertParams struct {
 }
 
 func (q *Queries) AllocationsInsert(ctx context.Context, db DBTX, arg AllocationsInsertParams) error {
-	_, err := db.Exec(ctx, allocationsInsert,
+	_, err := db.Exec(ctx, AllocationsInsert,
 		arg.TaskID,
 		arg.N,
 		arg.Grants,
@@ -65,7 +65,7 @@ func (q *Queries) AllocationsInsert(ctx context.Context, db DBTX, arg Allocation
 	return err
 }
 
-const allocationsUpdate = `-- name: AllocationsUpdate :exec
+const AllocationsUpdate = `-- name: AllocationsUpdate :exec
 update credit_hold_allocation a set captured = v.captured, released = v.released
 from (select unnest($2::smallint[]) as n, unnest($3::bigint[]) as captured, unnest($4::bigint[]) as released) v
 where a.task_id = $1 and a.n = v.n
@@ -79,7 +79,7 @@ type AllocationsUpdateParams struct {
 }
 
 func (q *Queries) AllocationsUpdate(ctx context.Context, db DBTX, arg AllocationsUpdateParams) error {
-	_, err := db.Exec(ctx, allocationsUpdate,
+	_, err := db.Exec(ctx, AllocationsUpdate,
 		arg.TaskID,
 		arg.N,
 		arg.Captured,
@@ -88,18 +88,18 @@ func (q *Queries) AllocationsUpdate(ctx context.Context, db DBTX, arg Allocation
 	return err
 }
 
-const auditLast = `-- name: AuditLast :one
+const AuditLast = `-- name: AuditLast :one
 select at, breaches from credit_audit order by at desc limit 1
 `
 
 func (q *Queries) AuditLast(ctx context.Context, db DBTX) (CreditAudit, error) {
-	row := db.QueryRow(ctx, auditLast)
+	row := db.QueryRow(ctx, AuditLast)
 	var i CreditAudit
 	err := row.Scan(&i.At, &i.Breaches)
 	return i, err
 }
 
-const auditRecord = `-- name: AuditRecord :exec
+const AuditRecord = `-- name: AuditRecord :exec
 with old as (
     delete from credit_audit where at < $1::timestamptz - interval '1 year'
 )
@@ -112,17 +112,17 @@ type AuditRecordParams struct {
 }
 
 func (q *Queries) AuditRecord(ctx context.Context, db DBTX, arg AuditRecordParams) error {
-	_, err := db.Exec(ctx, auditRecord, arg.At, arg.Breaches)
+	_, err := db.Exec(ctx, AuditRecord, arg.At, arg.Breaches)
 	return err
 }
 
-const balanceLock = `-- name: BalanceLock :one
+const BalanceLock = `-- name: BalanceLock :one
 select subject, version, available, held, debt from user_credit where subject = $1 for update
 `
 
 // Always first: everything else that a verb touches belongs to this row.
 func (q *Queries) BalanceLock(ctx context.Context, db DBTX, subject uuid.UUID) (UserCredit, error) {
-	row := db.QueryRow(ctx, balanceLock, subject)
+	row := db.QueryRow(ctx, BalanceLock, subject)
 	var i UserCredit
 	err := row.Scan(
 		&i.Subject,
@@ -134,12 +134,12 @@ func (q *Queries) BalanceLock(ctx context.Context, db DBTX, subject uuid.UUID) (
 	return i, err
 }
 
-const balanceLockTask = `-- name: BalanceLockTask :one
+const BalanceLockTask = `-- name: BalanceLockTask :one
 select c.subject, c.version, c.available, c.held, c.debt from credit_hold h join user_credit c on c.subject = h.subject where h.task_id = $1 for update of c
 `
 
 func (q *Queries) BalanceLockTask(ctx context.Context, db DBTX, taskID uuid.UUID) (UserCredit, error) {
-	row := db.QueryRow(ctx, balanceLockTask, taskID)
+	row := db.QueryRow(ctx, BalanceLockTask, taskID)
 	var i UserCredit
 	err := row.Scan(
 		&i.Subject,
@@ -151,7 +151,7 @@ func (q *Queries) BalanceLockTask(ctx context.Context, db DBTX, taskID uuid.UUID
 	return i, err
 }
 
-const balanceLockUser = `-- name: BalanceLockUser :one
+const BalanceLockUser = `-- name: BalanceLockUser :one
 select c.subject, c.version, c.available, c.held, c.debt, (b.welcomed_at is not null)::boolean as welcomed from billing_subject b join user_credit c on c.subject = b.subject where b.user_id = $1 for update of c
 `
 
@@ -161,7 +161,7 @@ type BalanceLockUserRow struct {
 }
 
 func (q *Queries) BalanceLockUser(ctx context.Context, db DBTX, userID uuid.UUID) (BalanceLockUserRow, error) {
-	row := db.QueryRow(ctx, balanceLockUser, userID)
+	row := db.QueryRow(ctx, BalanceLockUser, userID)
 	var i BalanceLockUserRow
 	err := row.Scan(
 		&i.UserCredit.Subject,
@@ -174,7 +174,7 @@ func (q *Queries) BalanceLockUser(ctx context.Context, db DBTX, userID uuid.UUID
 	return i, err
 }
 
-const balanceRead = `-- name: BalanceRead :one
+const BalanceRead = `-- name: BalanceRead :one
 select (c.available - coalesce((
     select sum(g.remaining) from credit_grant g where g.subject = c.subject and g.remaining > 0 and g.expires_at <= $1::timestamptz
 ), 0))::bigint as available, c.held, c.debt
@@ -194,13 +194,13 @@ type BalanceReadRow struct {
 
 // What has reached its expiry is not to be had, whether or not the job has booked it.
 func (q *Queries) BalanceRead(ctx context.Context, db DBTX, arg BalanceReadParams) (BalanceReadRow, error) {
-	row := db.QueryRow(ctx, balanceRead, arg.Now, arg.UserID)
+	row := db.QueryRow(ctx, BalanceRead, arg.Now, arg.UserID)
 	var i BalanceReadRow
 	err := row.Scan(&i.Available, &i.Held, &i.Debt)
 	return i, err
 }
 
-const book = `-- name: Book :exec
+const Book = `-- name: Book :exec
 with entry as (
     insert into ledger_txn (subject, sequence, kind, source, business_key, task_id, image_index, actor, reason, available, held, debt, created_at)
     select $5, t.sequence, t.kind, nullif(t.source, ''), t.business_key, nullif(t.task_id, '00000000-0000-0000-0000-000000000000'), nullif(t.image_index, -1), t.actor,
@@ -267,7 +267,7 @@ type BookParams struct {
 // What a verb does to the ledger is one statement: its entries, their postings, the grants as they
 // are afterwards, and the balance.
 func (q *Queries) Book(ctx context.Context, db DBTX, arg BookParams) error {
-	_, err := db.Exec(ctx, book,
+	_, err := db.Exec(ctx, Book,
 		arg.Version,
 		arg.Available,
 		arg.Held,
@@ -302,29 +302,29 @@ func (q *Queries) Book(ctx context.Context, db DBTX, arg BookParams) error {
 	return err
 }
 
-const booked = `-- name: Booked :one
+const Booked = `-- name: Booked :one
 select exists (select from ledger_txn where business_key = $1)
 `
 
 func (q *Queries) Booked(ctx context.Context, db DBTX, businessKey string) (bool, error) {
-	row := db.QueryRow(ctx, booked, businessKey)
+	row := db.QueryRow(ctx, Booked, businessKey)
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
 }
 
-const clawFind = `-- name: ClawFind :one
+const ClawFind = `-- name: ClawFind :one
 select credits from credit_claw where reference = $1
 `
 
 func (q *Queries) ClawFind(ctx context.Context, db DBTX, reference string) (int64, error) {
-	row := db.QueryRow(ctx, clawFind, reference)
+	row := db.QueryRow(ctx, ClawFind, reference)
 	var credits int64
 	err := row.Scan(&credits)
 	return credits, err
 }
 
-const clawRaise = `-- name: ClawRaise :exec
+const ClawRaise = `-- name: ClawRaise :exec
 insert into credit_claw (reference, subject, credits) values ($1, $2, $3)
 on conflict (reference) do update set credits = greatest(credit_claw.credits, excluded.credits)
 `
@@ -336,11 +336,11 @@ type ClawRaiseParams struct {
 }
 
 func (q *Queries) ClawRaise(ctx context.Context, db DBTX, arg ClawRaiseParams) error {
-	_, err := db.Exec(ctx, clawRaise, arg.Reference, arg.Subject, arg.Credits)
+	_, err := db.Exec(ctx, ClawRaise, arg.Reference, arg.Subject, arg.Credits)
 	return err
 }
 
-const entriesOfTask = `-- name: EntriesOfTask :many
+const EntriesOfTask = `-- name: EntriesOfTask :many
 select t.subject, t.sequence, t.kind, t.source, t.business_key, t.task_id, t.image_index, t.actor, t.reason, t.available, t.held, t.debt, t.created_at, coalesce(t.available - p.available, t.available)::bigint as available_change,
     coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
 from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
@@ -367,7 +367,7 @@ type EntriesOfTaskRow struct {
 }
 
 func (q *Queries) EntriesOfTask(ctx context.Context, db DBTX, taskID *uuid.UUID) ([]EntriesOfTaskRow, error) {
-	rows, err := db.Query(ctx, entriesOfTask, taskID)
+	rows, err := db.Query(ctx, EntriesOfTask, taskID)
 	if err != nil {
 		return nil, err
 	}
@@ -403,7 +403,7 @@ func (q *Queries) EntriesOfTask(ctx context.Context, db DBTX, taskID *uuid.UUID)
 	return items, nil
 }
 
-const entriesRead = `-- name: EntriesRead :many
+const EntriesRead = `-- name: EntriesRead :many
 select t.subject, t.sequence, t.kind, t.source, t.business_key, t.task_id, t.image_index, t.actor, t.reason, t.available, t.held, t.debt, t.created_at, coalesce(t.available - p.available, t.available)::bigint as available_change,
     coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
 from billing_subject b join ledger_txn t on t.subject = b.subject
@@ -439,7 +439,7 @@ type EntriesReadRow struct {
 
 // Newest first; before is the sequence where the last page ended.
 func (q *Queries) EntriesRead(ctx context.Context, db DBTX, arg EntriesReadParams) ([]EntriesReadRow, error) {
-	rows, err := db.Query(ctx, entriesRead, arg.UserID, arg.Before, arg.Most)
+	rows, err := db.Query(ctx, EntriesRead, arg.UserID, arg.Before, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -475,7 +475,7 @@ func (q *Queries) EntriesRead(ctx context.Context, db DBTX, arg EntriesReadParam
 	return items, nil
 }
 
-const entryByKey = `-- name: EntryByKey :one
+const EntryByKey = `-- name: EntryByKey :one
 select t.subject, t.sequence, t.kind, t.source, t.business_key, t.task_id, t.image_index, t.actor, t.reason, t.available, t.held, t.debt, t.created_at, coalesce(t.available - p.available, t.available)::bigint as available_change,
     coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
 from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
@@ -502,7 +502,7 @@ type EntryByKeyRow struct {
 }
 
 func (q *Queries) EntryByKey(ctx context.Context, db DBTX, businessKey string) (EntryByKeyRow, error) {
-	row := db.QueryRow(ctx, entryByKey, businessKey)
+	row := db.QueryRow(ctx, EntryByKey, businessKey)
 	var i EntryByKeyRow
 	err := row.Scan(
 		&i.Subject,
@@ -525,12 +525,12 @@ func (q *Queries) EntryByKey(ctx context.Context, db DBTX, businessKey string) (
 	return i, err
 }
 
-const grantByReference = `-- name: GrantByReference :one
+const GrantByReference = `-- name: GrantByReference :one
 select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at from credit_grant where reference = $1
 `
 
 func (q *Queries) GrantByReference(ctx context.Context, db DBTX, reference string) (CreditGrant, error) {
-	row := db.QueryRow(ctx, grantByReference, reference)
+	row := db.QueryRow(ctx, GrantByReference, reference)
 	var i CreditGrant
 	err := row.Scan(
 		&i.ID,
@@ -553,7 +553,7 @@ func (q *Queries) GrantByReference(ctx context.Context, db DBTX, reference strin
 	return i, err
 }
 
-const grantInsert = `-- name: GrantInsert :exec
+const GrantInsert = `-- name: GrantInsert :exec
 insert into credit_grant (id, subject, source, reference, priority, amount, remaining, clawed, created_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $6, 0, $7, $8)
 `
@@ -570,7 +570,7 @@ type GrantInsertParams struct {
 }
 
 func (q *Queries) GrantInsert(ctx context.Context, db DBTX, arg GrantInsertParams) error {
-	_, err := db.Exec(ctx, grantInsert,
+	_, err := db.Exec(ctx, GrantInsert,
 		arg.ID,
 		arg.Subject,
 		arg.Source,
@@ -583,14 +583,14 @@ func (q *Queries) GrantInsert(ctx context.Context, db DBTX, arg GrantInsertParam
 	return err
 }
 
-const grantsLive = `-- name: GrantsLive :many
+const GrantsLive = `-- name: GrantsLive :many
 select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at from credit_grant where subject = $1 and (remaining > 0 or held > 0)
 order by priority, expires_at nulls last, created_at, id
 `
 
 // In the order in which they are spent.
 func (q *Queries) GrantsLive(ctx context.Context, db DBTX, subject uuid.UUID) ([]CreditGrant, error) {
-	rows, err := db.Query(ctx, grantsLive, subject)
+	rows, err := db.Query(ctx, GrantsLive, subject)
 	if err != nil {
 		return nil, err
 	}
@@ -626,7 +626,51 @@ func (q *Queries) GrantsLive(ctx context.Context, db DBTX, subject uuid.UUID) ([
 	return items, nil
 }
 
-const grantsRead = `-- name: GrantsRead :many
+const GrantsLiveUser = `-- name: GrantsLiveUser :many
+select g.id, g.subject, g.source, g.reference, g.priority, g.amount, g.remaining, g.held, g.captured, g.expired, g.voided, g.compensated, g.clawed, g.charged, g.created_at, g.expires_at from billing_subject b join credit_grant g on g.subject = b.subject
+where b.user_id = $1 and (g.remaining > 0 or g.held > 0)
+order by g.priority, g.expires_at nulls last, g.created_at, g.id
+`
+
+// The same of a user. A statement of its own, after the lock: it sees what whoever had the lock before has written.
+func (q *Queries) GrantsLiveUser(ctx context.Context, db DBTX, userID uuid.UUID) ([]CreditGrant, error) {
+	rows, err := db.Query(ctx, GrantsLiveUser, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditGrant
+	for rows.Next() {
+		var i CreditGrant
+		if err := rows.Scan(
+			&i.ID,
+			&i.Subject,
+			&i.Source,
+			&i.Reference,
+			&i.Priority,
+			&i.Amount,
+			&i.Remaining,
+			&i.Held,
+			&i.Captured,
+			&i.Expired,
+			&i.Voided,
+			&i.Compensated,
+			&i.Clawed,
+			&i.Charged,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const GrantsRead = `-- name: GrantsRead :many
 select g.id, g.subject, g.source, g.reference, g.priority, g.amount, g.remaining, g.held, g.captured, g.expired, g.voided, g.compensated, g.clawed, g.charged, g.created_at, g.expires_at from billing_subject b join credit_grant g on g.subject = b.subject
 where b.user_id = $1 and (g.remaining > 0 or g.held > 0) and (g.held > 0 or g.expires_at is null or g.expires_at > $2::timestamptz)
 order by g.priority, g.expires_at nulls last, g.created_at, g.id
@@ -638,7 +682,7 @@ type GrantsReadParams struct {
 }
 
 func (q *Queries) GrantsRead(ctx context.Context, db DBTX, arg GrantsReadParams) ([]CreditGrant, error) {
-	rows, err := db.Query(ctx, grantsRead, arg.UserID, arg.Now)
+	rows, err := db.Query(ctx, GrantsRead, arg.UserID, arg.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -674,12 +718,12 @@ func (q *Queries) GrantsRead(ctx context.Context, db DBTX, arg GrantsReadParams)
 	return items, nil
 }
 
-const holdFind = `-- name: HoldFind :one
+const HoldFind = `-- name: HoldFind :one
 select task_id, subject, amount, captured, released, refunded, auto_refund_at, created_at, closed_at from credit_hold where task_id = $1
 `
 
 func (q *Queries) HoldFind(ctx context.Context, db DBTX, taskID uuid.UUID) (CreditHold, error) {
-	row := db.QueryRow(ctx, holdFind, taskID)
+	row := db.QueryRow(ctx, HoldFind, taskID)
 	var i CreditHold
 	err := row.Scan(
 		&i.TaskID,
@@ -695,12 +739,12 @@ func (q *Queries) HoldFind(ctx context.Context, db DBTX, taskID uuid.UUID) (Cred
 	return i, err
 }
 
-const holdGrants = `-- name: HoldGrants :many
+const HoldGrants = `-- name: HoldGrants :many
 select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at from credit_grant where id in (select grant_id from credit_hold_allocation where task_id = $1)
 `
 
 func (q *Queries) HoldGrants(ctx context.Context, db DBTX, taskID uuid.UUID) ([]CreditGrant, error) {
-	rows, err := db.Query(ctx, holdGrants, taskID)
+	rows, err := db.Query(ctx, HoldGrants, taskID)
 	if err != nil {
 		return nil, err
 	}
@@ -736,7 +780,7 @@ func (q *Queries) HoldGrants(ctx context.Context, db DBTX, taskID uuid.UUID) ([]
 	return items, nil
 }
 
-const holdInsert = `-- name: HoldInsert :exec
+const HoldInsert = `-- name: HoldInsert :exec
 insert into credit_hold (task_id, subject, amount, auto_refund_at, created_at)
 values ($1, $2, $3, $4, $5)
 `
@@ -750,7 +794,7 @@ type HoldInsertParams struct {
 }
 
 func (q *Queries) HoldInsert(ctx context.Context, db DBTX, arg HoldInsertParams) error {
-	_, err := db.Exec(ctx, holdInsert,
+	_, err := db.Exec(ctx, HoldInsert,
 		arg.TaskID,
 		arg.Subject,
 		arg.Amount,
@@ -760,7 +804,7 @@ func (q *Queries) HoldInsert(ctx context.Context, db DBTX, arg HoldInsertParams)
 	return err
 }
 
-const holdUpdate = `-- name: HoldUpdate :exec
+const HoldUpdate = `-- name: HoldUpdate :exec
 update credit_hold set captured = $1, released = $2, refunded = $3, closed_at = $4
 where task_id = $5
 `
@@ -774,7 +818,7 @@ type HoldUpdateParams struct {
 }
 
 func (q *Queries) HoldUpdate(ctx context.Context, db DBTX, arg HoldUpdateParams) error {
-	_, err := db.Exec(ctx, holdUpdate,
+	_, err := db.Exec(ctx, HoldUpdate,
 		arg.Captured,
 		arg.Released,
 		arg.Refunded,
@@ -784,18 +828,18 @@ func (q *Queries) HoldUpdate(ctx context.Context, db DBTX, arg HoldUpdateParams)
 	return err
 }
 
-const holder = `-- name: Holder :one
+const Holder = `-- name: Holder :one
 select b.user_id from credit_hold h left join billing_subject b on b.subject = h.subject where h.task_id = $1
 `
 
 func (q *Queries) Holder(ctx context.Context, db DBTX, taskID uuid.UUID) (*uuid.UUID, error) {
-	row := db.QueryRow(ctx, holder, taskID)
+	row := db.QueryRow(ctx, Holder, taskID)
 	var user_id *uuid.UUID
 	err := row.Scan(&user_id)
 	return user_id, err
 }
 
-const holdsLate = `-- name: HoldsLate :one
+const HoldsLate = `-- name: HoldsLate :one
 select count(*) as holds, coalesce(min(auto_refund_at), $1)::timestamptz as first from credit_hold
 where closed_at is null and auto_refund_at <= $1::timestamptz
 `
@@ -807,13 +851,13 @@ type HoldsLateRow struct {
 
 // For the gauges. The index of open holds has what is due in front.
 func (q *Queries) HoldsLate(ctx context.Context, db DBTX, now time.Time) (HoldsLateRow, error) {
-	row := db.QueryRow(ctx, holdsLate, now)
+	row := db.QueryRow(ctx, HoldsLate, now)
 	var i HoldsLateRow
 	err := row.Scan(&i.Holds, &i.First)
 	return i, err
 }
 
-const holdsOverdue = `-- name: HoldsOverdue :many
+const HoldsOverdue = `-- name: HoldsOverdue :many
 select task_id from credit_hold where closed_at is null and auto_refund_at <= $1::timestamptz order by auto_refund_at limit $2
 `
 
@@ -823,7 +867,7 @@ type HoldsOverdueParams struct {
 }
 
 func (q *Queries) HoldsOverdue(ctx context.Context, db DBTX, arg HoldsOverdueParams) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, holdsOverdue, arg.Now, arg.Most)
+	rows, err := db.Query(ctx, HoldsOverdue, arg.Now, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -842,7 +886,7 @@ func (q *Queries) HoldsOverdue(ctx context.Context, db DBTX, arg HoldsOverduePar
 	return items, nil
 }
 
-const holdsRead = `-- name: HoldsRead :many
+const HoldsRead = `-- name: HoldsRead :many
 select task_id, amount, captured, released, refunded, closed_at from credit_hold where task_id = any($1::uuid[])
 `
 
@@ -856,7 +900,7 @@ type HoldsReadRow struct {
 }
 
 func (q *Queries) HoldsRead(ctx context.Context, db DBTX, taskIds []uuid.UUID) ([]HoldsReadRow, error) {
-	rows, err := db.Query(ctx, holdsRead, taskIds)
+	rows, err := db.Query(ctx, HoldsRead, taskIds)
 	if err != nil {
 		return nil, err
 	}
@@ -882,7 +926,7 @@ func (q *Queries) HoldsRead(ctx context.Context, db DBTX, taskIds []uuid.UUID) (
 	return items, nil
 }
 
-const owed = `-- name: Owed :one
+const Owed = `-- name: Owed :one
 select coalesce(sum(available), 0)::bigint as available, coalesce(sum(held), 0)::bigint as held, coalesce(sum(debt), 0)::bigint as debt
 from user_credit
 `
@@ -895,13 +939,13 @@ type OwedRow struct {
 
 // What we owe to everybody together, and they to us: one row of each who ever had credits.
 func (q *Queries) Owed(ctx context.Context, db DBTX) (OwedRow, error) {
-	row := db.QueryRow(ctx, owed)
+	row := db.QueryRow(ctx, Owed)
 	var i OwedRow
 	err := row.Scan(&i.Available, &i.Held, &i.Debt)
 	return i, err
 }
 
-const signupOnce = `-- name: SignupOnce :execrows
+const SignupOnce = `-- name: SignupOnce :execrows
 insert into signup_tombstone (address_mac) select $1::bytea
 where not exists (select from signup_tombstone where address_mac = any ($2::bytea[]))
 on conflict do nothing
@@ -913,14 +957,14 @@ type SignupOnceParams struct {
 }
 
 func (q *Queries) SignupOnce(ctx context.Context, db DBTX, arg SignupOnceParams) (int64, error) {
-	result, err := db.Exec(ctx, signupOnce, arg.AddressMac, arg.Earlier)
+	result, err := db.Exec(ctx, SignupOnce, arg.AddressMac, arg.Earlier)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const subjectCreate = `-- name: SubjectCreate :exec
+const SubjectCreate = `-- name: SubjectCreate :exec
 with made as (
     insert into billing_subject (user_id, subject) values ($1, $2)
     on conflict (user_id) do nothing returning subject
@@ -936,34 +980,34 @@ type SubjectCreateParams struct {
 // Whoever loses the race waits for the winner and makes nothing. It locks no row of the winner: that
 // would come before the balance, and everybody else locks the balance first.
 func (q *Queries) SubjectCreate(ctx context.Context, db DBTX, arg SubjectCreateParams) error {
-	_, err := db.Exec(ctx, subjectCreate, arg.UserID, arg.Subject)
+	_, err := db.Exec(ctx, SubjectCreate, arg.UserID, arg.Subject)
 	return err
 }
 
-const subjectFind = `-- name: SubjectFind :one
+const SubjectFind = `-- name: SubjectFind :one
 select subject from billing_subject where user_id = $1
 `
 
 func (q *Queries) SubjectFind(ctx context.Context, db DBTX, userID uuid.UUID) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, subjectFind, userID)
+	row := db.QueryRow(ctx, SubjectFind, userID)
 	var subject uuid.UUID
 	err := row.Scan(&subject)
 	return subject, err
 }
 
-const subjectForget = `-- name: SubjectForget :execrows
+const SubjectForget = `-- name: SubjectForget :execrows
 delete from billing_subject where user_id = $1
 `
 
 func (q *Queries) SubjectForget(ctx context.Context, db DBTX, userID uuid.UUID) (int64, error) {
-	result, err := db.Exec(ctx, subjectForget, userID)
+	result, err := db.Exec(ctx, SubjectForget, userID)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const subjectsDue = `-- name: SubjectsDue :many
+const SubjectsDue = `-- name: SubjectsDue :many
 select distinct subject from (
     select g.subject from credit_grant g where g.remaining > 0 and g.expires_at <= $1::timestamptz order by g.expires_at limit $2
 ) due
@@ -975,7 +1019,7 @@ type SubjectsDueParams struct {
 }
 
 func (q *Queries) SubjectsDue(ctx context.Context, db DBTX, arg SubjectsDueParams) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, subjectsDue, arg.Now, arg.Most)
+	rows, err := db.Query(ctx, SubjectsDue, arg.Now, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -994,7 +1038,7 @@ func (q *Queries) SubjectsDue(ctx context.Context, db DBTX, arg SubjectsDueParam
 	return items, nil
 }
 
-const welcomeDue = `-- name: WelcomeDue :one
+const WelcomeDue = `-- name: WelcomeDue :one
 select verified_address_digest(one.user_id) as digest
 from (select $1::uuid as user_id) one left join billing_subject b on b.user_id = one.user_id
 where b.welcomed_at is null
@@ -1002,13 +1046,13 @@ where b.welcomed_at is null
 
 // No row: that was settled before. Without a digest there is no verified address yet.
 func (q *Queries) WelcomeDue(ctx context.Context, db DBTX, userID uuid.UUID) ([]byte, error) {
-	row := db.QueryRow(ctx, welcomeDue, userID)
+	row := db.QueryRow(ctx, WelcomeDue, userID)
 	var digest []byte
 	err := row.Scan(&digest)
 	return digest, err
 }
 
-const welcomeSettle = `-- name: WelcomeSettle :exec
+const WelcomeSettle = `-- name: WelcomeSettle :exec
 update billing_subject set welcomed_at = $1 where user_id = $2
 `
 
@@ -1018,6 +1062,6 @@ type WelcomeSettleParams struct {
 }
 
 func (q *Queries) WelcomeSettle(ctx context.Context, db DBTX, arg WelcomeSettleParams) error {
-	_, err := db.Exec(ctx, welcomeSettle, arg.At, arg.UserID)
+	_, err := db.Exec(ctx, WelcomeSettle, arg.At, arg.UserID)
 	return err
 }

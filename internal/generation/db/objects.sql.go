@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-const objectFind = `-- name: ObjectFind :many
+const ObjectFind = `-- name: ObjectFind :many
 select i.key, i.thumbnail_key, i.id, case
         when i.status = 'stored' and t.deleted_at is null then 2
         when i.status = 'stored' or t.finished_at is null or t.deleted_at is not null then 1
@@ -31,7 +31,7 @@ type ObjectFindRow struct {
 }
 
 func (q *Queries) ObjectFind(ctx context.Context, db DBTX, keys []string) ([]ObjectFindRow, error) {
-	rows, err := db.Query(ctx, objectFind, keys)
+	rows, err := db.Query(ctx, ObjectFind, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (q *Queries) ObjectFind(ctx context.Context, db DBTX, keys []string) ([]Obj
 	return items, nil
 }
 
-const objectMark = `-- name: ObjectMark :exec
+const ObjectMark = `-- name: ObjectMark :exec
 update ai_image set
     lost_at = case when key = any($1::text[]) then $2::timestamptz else lost_at end,
     thumbnail_lost_at = case when thumbnail_key = any($1::text[]) then $2::timestamptz else thumbnail_lost_at end
@@ -70,11 +70,11 @@ type ObjectMarkParams struct {
 }
 
 func (q *Queries) ObjectMark(ctx context.Context, db DBTX, arg ObjectMarkParams) error {
-	_, err := db.Exec(ctx, objectMark, arg.Keys, arg.At)
+	_, err := db.Exec(ctx, ObjectMark, arg.Keys, arg.At)
 	return err
 }
 
-const objectPage = `-- name: ObjectPage :many
+const ObjectPage = `-- name: ObjectPage :many
 select x.key::text as key, x.id, x.need::integer as need, x.lost::boolean as lost from (
     (select i.key, i.id, case
             when i.status = 'stored' and t.deleted_at is null then 2
@@ -104,7 +104,7 @@ type ObjectPageRow struct {
 
 // The keys of images in the order of their bytes. Each half walks an index of its own.
 func (q *Queries) ObjectPage(ctx context.Context, db DBTX, arg ObjectPageParams) ([]ObjectPageRow, error) {
-	rows, err := db.Query(ctx, objectPage, arg.After, arg.Most)
+	rows, err := db.Query(ctx, ObjectPage, arg.After, arg.Most)
 	if err != nil {
 		return nil, err
 	}

@@ -13,20 +13,20 @@ import (
 	"imagerun/internal/redact"
 )
 
-const admissionBusy = `-- name: AdmissionBusy :one
+const AdmissionBusy = `-- name: AdmissionBusy :one
 select count(*) from ai_task
 where provider = $1 and admitted_at is not null and finished_at is null and status in ('queued', 'submitting', 'running')
 `
 
 // How many slots of the provider are taken.
 func (q *Queries) AdmissionBusy(ctx context.Context, db DBTX, provider string) (int64, error) {
-	row := db.QueryRow(ctx, admissionBusy, provider)
+	row := db.QueryRow(ctx, AdmissionBusy, provider)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
 }
 
-const admissionClock = `-- name: AdmissionClock :one
+const AdmissionClock = `-- name: AdmissionClock :one
 select c.now, c.entry from admission_clock c where c.provider = $1
 `
 
@@ -37,13 +37,13 @@ type AdmissionClockRow struct {
 
 // How far the line has got. No row: nobody was ever served.
 func (q *Queries) AdmissionClock(ctx context.Context, db DBTX, provider string) (AdmissionClockRow, error) {
-	row := db.QueryRow(ctx, admissionClock, provider)
+	row := db.QueryRow(ctx, AdmissionClock, provider)
 	var i AdmissionClockRow
 	err := row.Scan(&i.Now, &i.Entry)
 	return i, err
 }
 
-const admissionEnter = `-- name: AdmissionEnter :execrows
+const AdmissionEnter = `-- name: AdmissionEnter :execrows
 insert into admission_turn (provider, user_id, pass)
 select $1::text as provider, w.user_id, least($2::bigint + row_number() over (order by w.since, w.user_id) - 1, $3::bigint) as pass
 from (
@@ -62,14 +62,14 @@ type AdmissionEnterParams struct {
 
 // Whoever waits for the first time enters the line, one behind the other.
 func (q *Queries) AdmissionEnter(ctx context.Context, db DBTX, arg AdmissionEnterParams) (int64, error) {
-	result, err := db.Exec(ctx, admissionEnter, arg.Provider, arg.Entry, arg.Latest)
+	result, err := db.Exec(ctx, AdmissionEnter, arg.Provider, arg.Entry, arg.Latest)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const admissionHeld = `-- name: AdmissionHeld :one
+const AdmissionHeld = `-- name: AdmissionHeld :one
 select u.plan, a.pass, (select count(*) from ai_task b where b.provider = $1 and b.admitted_at is not null and b.finished_at is null and b.status in ('queued', 'submitting', 'running'))::integer as provider,
     (select count(*) from ai_task o where o.user_id = u.user_id and o.admitted_at is not null and o.finished_at is null)::integer as own
 from generation_user u left join admission_turn a on a.provider = $1 and a.user_id = u.user_id
@@ -91,7 +91,7 @@ type AdmissionHeldRow struct {
 // How many slots are taken, of the provider and of a user, the plan that says how many there are, and
 // where the user is in the line.
 func (q *Queries) AdmissionHeld(ctx context.Context, db DBTX, arg AdmissionHeldParams) (AdmissionHeldRow, error) {
-	row := db.QueryRow(ctx, admissionHeld, arg.Provider, arg.UserID)
+	row := db.QueryRow(ctx, AdmissionHeld, arg.Provider, arg.UserID)
 	var i AdmissionHeldRow
 	err := row.Scan(
 		&i.Plan,
@@ -102,7 +102,7 @@ func (q *Queries) AdmissionHeld(ctx context.Context, db DBTX, arg AdmissionHeldP
 	return i, err
 }
 
-const admissionLine = `-- name: AdmissionLine :many
+const AdmissionLine = `-- name: AdmissionLine :many
 select w.user_id, w.n, u.plan, a.pass
 from (
     select t.user_id, count(*) as n, min(t.created_at) as since from ai_task t where t.provider = $1 and t.status = 'queued' and t.admitted_at is null
@@ -130,7 +130,7 @@ type AdmissionLineRow struct {
 // Everybody who waits for more than models that are shut. Who has not entered yet has no pass; they
 // come in the order in which they will.
 func (q *Queries) AdmissionLine(ctx context.Context, db DBTX, arg AdmissionLineParams) ([]AdmissionLineRow, error) {
-	rows, err := db.Query(ctx, admissionLine, arg.Provider, arg.Shut)
+	rows, err := db.Query(ctx, AdmissionLine, arg.Provider, arg.Shut)
 	if err != nil {
 		return nil, err
 	}
@@ -154,16 +154,16 @@ func (q *Queries) AdmissionLine(ctx context.Context, db DBTX, arg AdmissionLineP
 	return items, nil
 }
 
-const admissionLock = `-- name: AdmissionLock :exec
+const AdmissionLock = `-- name: AdmissionLock :exec
 select pg_advisory_xact_lock(hashtext('generation.admit'), hashtext($1::text))
 `
 
 func (q *Queries) AdmissionLock(ctx context.Context, db DBTX, provider string) error {
-	_, err := db.Exec(ctx, admissionLock, provider)
+	_, err := db.Exec(ctx, AdmissionLock, provider)
 	return err
 }
 
-const admissionMark = `-- name: AdmissionMark :exec
+const AdmissionMark = `-- name: AdmissionMark :exec
 update ai_task set admitted_at = $1 where id = any($2::uuid[])
 `
 
@@ -173,11 +173,11 @@ type AdmissionMarkParams struct {
 }
 
 func (q *Queries) AdmissionMark(ctx context.Context, db DBTX, arg AdmissionMarkParams) error {
-	_, err := db.Exec(ctx, admissionMark, arg.At, arg.Ids)
+	_, err := db.Exec(ctx, AdmissionMark, arg.At, arg.Ids)
 	return err
 }
 
-const admissionNext = `-- name: AdmissionNext :many
+const AdmissionNext = `-- name: AdmissionNext :many
 with plan as (
     select unnest($4::text[]) as name, unnest($5::integer[]) as slots
 ), busy as (
@@ -231,7 +231,7 @@ type AdmissionNextRow struct {
 // counted from rows, so a crash leaks none. Who is on a plan that is no more has the default one. What
 // only models that are shut may serve takes nobody's slot.
 func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextParams) ([]AdmissionNextRow, error) {
-	rows, err := db.Query(ctx, admissionNext,
+	rows, err := db.Query(ctx, AdmissionNext,
 		arg.Provider,
 		arg.Shut,
 		arg.Most,
@@ -262,7 +262,7 @@ func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextP
 	return items, nil
 }
 
-const admissionOwn = `-- name: AdmissionOwn :many
+const AdmissionOwn = `-- name: AdmissionOwn :many
 select id, own::integer as own from (
     select t.id, row_number() over (order by t.created_at, t.id) - 1 as own from ai_task t
     where t.provider = $1 and t.user_id = $2 and t.status = 'queued' and t.admitted_at is null
@@ -285,7 +285,7 @@ type AdmissionOwnRow struct {
 
 // How many of the user wait before each of these; none of those that only models that are shut may serve.
 func (q *Queries) AdmissionOwn(ctx context.Context, db DBTX, arg AdmissionOwnParams) ([]AdmissionOwnRow, error) {
-	rows, err := db.Query(ctx, admissionOwn,
+	rows, err := db.Query(ctx, AdmissionOwn,
 		arg.Provider,
 		arg.UserID,
 		arg.Shut,
@@ -309,17 +309,17 @@ func (q *Queries) AdmissionOwn(ctx context.Context, db DBTX, arg AdmissionOwnPar
 	return items, nil
 }
 
-const admissionReturn = `-- name: AdmissionReturn :exec
+const AdmissionReturn = `-- name: AdmissionReturn :exec
 update ai_task set admitted_at = null where id = $1 and status = 'queued'
 `
 
 // Nothing was tried: the slot is free for others, and the task waits for its next turn.
 func (q *Queries) AdmissionReturn(ctx context.Context, db DBTX, id uuid.UUID) error {
-	_, err := db.Exec(ctx, admissionReturn, id)
+	_, err := db.Exec(ctx, AdmissionReturn, id)
 	return err
 }
 
-const admissionServed = `-- name: AdmissionServed :exec
+const AdmissionServed = `-- name: AdmissionServed :exec
 update admission_turn a set pass = s.pass
 from (select unnest($2::uuid[]) as user_id, unnest($3::bigint[]) as pass) s
 where a.provider = $1 and a.user_id = s.user_id
@@ -332,11 +332,11 @@ type AdmissionServedParams struct {
 }
 
 func (q *Queries) AdmissionServed(ctx context.Context, db DBTX, arg AdmissionServedParams) error {
-	_, err := db.Exec(ctx, admissionServed, arg.Provider, arg.UserIds, arg.Passes)
+	_, err := db.Exec(ctx, AdmissionServed, arg.Provider, arg.UserIds, arg.Passes)
 	return err
 }
 
-const admissionTick = `-- name: AdmissionTick :exec
+const AdmissionTick = `-- name: AdmissionTick :exec
 insert into admission_clock (provider, now, entry) values ($1, $2::bigint, $3)
 on conflict (provider) do update set now = excluded.now, entry = excluded.entry
 `
@@ -348,11 +348,11 @@ type AdmissionTickParams struct {
 }
 
 func (q *Queries) AdmissionTick(ctx context.Context, db DBTX, arg AdmissionTickParams) error {
-	_, err := db.Exec(ctx, admissionTick, arg.Provider, arg.Now, arg.Entry)
+	_, err := db.Exec(ctx, AdmissionTick, arg.Provider, arg.Now, arg.Entry)
 	return err
 }
 
-const attemptAbandon = `-- name: AttemptAbandon :execrows
+const AttemptAbandon = `-- name: AttemptAbandon :execrows
 update provider_attempt set state = 'abandoned', error_code = $1, callback = null, finished_at = $2
 where id = $3 and finished_at is null and request_id is null
 `
@@ -365,14 +365,14 @@ type AttemptAbandonParams struct {
 
 // Whoever decides this looked a moment ago; a request that has become known since is no lost one.
 func (q *Queries) AttemptAbandon(ctx context.Context, db DBTX, arg AttemptAbandonParams) (int64, error) {
-	result, err := db.Exec(ctx, attemptAbandon, arg.ErrorCode, arg.At, arg.ID)
+	result, err := db.Exec(ctx, AttemptAbandon, arg.ErrorCode, arg.At, arg.ID)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const attemptCallback = `-- name: AttemptCallback :exec
+const AttemptCallback = `-- name: AttemptCallback :exec
 update provider_attempt set callback = $1, callback_at = $2
 where id = $3 and state in ('intent', 'unknown', 'submitted')
 `
@@ -384,11 +384,11 @@ type AttemptCallbackParams struct {
 }
 
 func (q *Queries) AttemptCallback(ctx context.Context, db DBTX, arg AttemptCallbackParams) error {
-	_, err := db.Exec(ctx, attemptCallback, arg.Callback, arg.At, arg.ID)
+	_, err := db.Exec(ctx, AttemptCallback, arg.Callback, arg.At, arg.ID)
 	return err
 }
 
-const attemptEnd = `-- name: AttemptEnd :exec
+const AttemptEnd = `-- name: AttemptEnd :exec
 update provider_attempt set state = $1, error_code = $2, callback = null, finished_at = $3
 where id = $4 and finished_at is null
 `
@@ -402,7 +402,7 @@ type AttemptEndParams struct {
 
 // The callback's body has served its purpose.
 func (q *Queries) AttemptEnd(ctx context.Context, db DBTX, arg AttemptEndParams) error {
-	_, err := db.Exec(ctx, attemptEnd,
+	_, err := db.Exec(ctx, AttemptEnd,
 		arg.State,
 		arg.ErrorCode,
 		arg.At,
@@ -411,7 +411,7 @@ func (q *Queries) AttemptEnd(ctx context.Context, db DBTX, arg AttemptEndParams)
 	return err
 }
 
-const attemptErased = `-- name: AttemptErased :exec
+const AttemptErased = `-- name: AttemptErased :exec
 update provider_attempt set erased_at = $1 where id = $2
 `
 
@@ -421,16 +421,16 @@ type AttemptErasedParams struct {
 }
 
 func (q *Queries) AttemptErased(ctx context.Context, db DBTX, arg AttemptErasedParams) error {
-	_, err := db.Exec(ctx, attemptErased, arg.At, arg.ID)
+	_, err := db.Exec(ctx, AttemptErased, arg.At, arg.ID)
 	return err
 }
 
-const attemptGet = `-- name: AttemptGet :one
+const AttemptGet = `-- name: AttemptGet :one
 select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model from provider_attempt where id = $1
 `
 
 func (q *Queries) AttemptGet(ctx context.Context, db DBTX, id uuid.UUID) (ProviderAttempt, error) {
-	row := db.QueryRow(ctx, attemptGet, id)
+	row := db.QueryRow(ctx, AttemptGet, id)
 	var i ProviderAttempt
 	err := row.Scan(
 		&i.ID,
@@ -454,7 +454,7 @@ func (q *Queries) AttemptGet(ctx context.Context, db DBTX, id uuid.UUID) (Provid
 	return i, err
 }
 
-const attemptInsert = `-- name: AttemptInsert :one
+const AttemptInsert = `-- name: AttemptInsert :one
 insert into provider_attempt (id, task_id, n, model, endpoint, created_at)
 values ($1, $2, (select coalesce(max(n), 0) + 1 from provider_attempt where task_id = $2), $3, $4, $5)
 returning id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model
@@ -469,7 +469,7 @@ type AttemptInsertParams struct {
 }
 
 func (q *Queries) AttemptInsert(ctx context.Context, db DBTX, arg AttemptInsertParams) (ProviderAttempt, error) {
-	row := db.QueryRow(ctx, attemptInsert,
+	row := db.QueryRow(ctx, AttemptInsert,
 		arg.ID,
 		arg.TaskID,
 		arg.Model,
@@ -499,7 +499,7 @@ func (q *Queries) AttemptInsert(ctx context.Context, db DBTX, arg AttemptInsertP
 	return i, err
 }
 
-const attemptLate = `-- name: AttemptLate :execrows
+const AttemptLate = `-- name: AttemptLate :execrows
 update provider_attempt set request_id = $1
 where id = $2 and finished_at is not null and request_id is null
 `
@@ -511,19 +511,19 @@ type AttemptLateParams struct {
 
 // A request that nobody knew of when its attempt was given up.
 func (q *Queries) AttemptLate(ctx context.Context, db DBTX, arg AttemptLateParams) (int64, error) {
-	result, err := db.Exec(ctx, attemptLate, arg.RequestID, arg.ID)
+	result, err := db.Exec(ctx, AttemptLate, arg.RequestID, arg.ID)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const attemptList = `-- name: AttemptList :many
+const AttemptList = `-- name: AttemptList :many
 select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model from provider_attempt where task_id = $1 order by n
 `
 
 func (q *Queries) AttemptList(ctx context.Context, db DBTX, taskID uuid.UUID) ([]ProviderAttempt, error) {
-	rows, err := db.Query(ctx, attemptList, taskID)
+	rows, err := db.Query(ctx, AttemptList, taskID)
 	if err != nil {
 		return nil, err
 	}
@@ -560,12 +560,12 @@ func (q *Queries) AttemptList(ctx context.Context, db DBTX, taskID uuid.UUID) ([
 	return items, nil
 }
 
-const attemptOpen = `-- name: AttemptOpen :many
+const AttemptOpen = `-- name: AttemptOpen :many
 select id from provider_attempt where task_id = $1 and state in ('intent', 'unknown', 'submitted')
 `
 
 func (q *Queries) AttemptOpen(ctx context.Context, db DBTX, taskID uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, attemptOpen, taskID)
+	rows, err := db.Query(ctx, AttemptOpen, taskID)
 	if err != nil {
 		return nil, err
 	}
@@ -584,7 +584,7 @@ func (q *Queries) AttemptOpen(ctx context.Context, db DBTX, taskID uuid.UUID) ([
 	return items, nil
 }
 
-const attemptSubmitted = `-- name: AttemptSubmitted :exec
+const AttemptSubmitted = `-- name: AttemptSubmitted :exec
 update provider_attempt set state = 'submitted', request_id = coalesce(request_id, $1),
     status_url = coalesce($2, status_url),
     response_url = coalesce($3, response_url),
@@ -604,7 +604,7 @@ type AttemptSubmittedParams struct {
 
 // A callback may have come before the reply: what is known stays.
 func (q *Queries) AttemptSubmitted(ctx context.Context, db DBTX, arg AttemptSubmittedParams) error {
-	_, err := db.Exec(ctx, attemptSubmitted,
+	_, err := db.Exec(ctx, AttemptSubmitted,
 		arg.RequestID,
 		arg.StatusUrl,
 		arg.ResponseUrl,
@@ -615,7 +615,7 @@ func (q *Queries) AttemptSubmitted(ctx context.Context, db DBTX, arg AttemptSubm
 	return err
 }
 
-const attemptTried = `-- name: AttemptTried :one
+const AttemptTried = `-- name: AttemptTried :one
 select count(*) from provider_attempt
 where task_id = $1 and (state <> 'abandoned' or request_id is not null or error_code = 'submit_lost')
 `
@@ -623,13 +623,13 @@ where task_id = $1 and (state <> 'abandoned' or request_id is not null or error_
 // How many attempts the provider has had, as far as we know: what it refused for our account's
 // sake, or had no room for, is none.
 func (q *Queries) AttemptTried(ctx context.Context, db DBTX, taskID uuid.UUID) (int64, error) {
-	row := db.QueryRow(ctx, attemptTried, taskID)
+	row := db.QueryRow(ctx, AttemptTried, taskID)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
 }
 
-const attemptTwin = `-- name: AttemptTwin :one
+const AttemptTwin = `-- name: AttemptTwin :one
 select exists (
     select from ai_task t join provider_attempt a on a.task_id = t.id
     where t.reference_key <> $1 and t.prompt = $2
@@ -647,7 +647,7 @@ type AttemptTwinParams struct {
 // Whether there is another request whose answer was lost and that only its reference tells from this
 // one; also of a generation that was ended since.
 func (q *Queries) AttemptTwin(ctx context.Context, db DBTX, arg AttemptTwinParams) (bool, error) {
-	row := db.QueryRow(ctx, attemptTwin,
+	row := db.QueryRow(ctx, AttemptTwin,
 		arg.ReferenceKey,
 		arg.Prompt,
 		arg.Seed,
@@ -658,12 +658,12 @@ func (q *Queries) AttemptTwin(ctx context.Context, db DBTX, arg AttemptTwinParam
 	return exists, err
 }
 
-const attemptUnerased = `-- name: AttemptUnerased :many
+const AttemptUnerased = `-- name: AttemptUnerased :many
 select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model from provider_attempt where task_id = $1 and request_id is not null and erased_at is null
 `
 
 func (q *Queries) AttemptUnerased(ctx context.Context, db DBTX, taskID uuid.UUID) ([]ProviderAttempt, error) {
-	rows, err := db.Query(ctx, attemptUnerased, taskID)
+	rows, err := db.Query(ctx, AttemptUnerased, taskID)
 	if err != nil {
 		return nil, err
 	}
@@ -700,7 +700,7 @@ func (q *Queries) AttemptUnerased(ctx context.Context, db DBTX, taskID uuid.UUID
 	return items, nil
 }
 
-const attemptUnknown = `-- name: AttemptUnknown :exec
+const AttemptUnknown = `-- name: AttemptUnknown :exec
 update provider_attempt set state = 'unknown', sent_at = coalesce(sent_at, $1)
 where id = $2 and state = 'intent'
 `
@@ -711,11 +711,11 @@ type AttemptUnknownParams struct {
 }
 
 func (q *Queries) AttemptUnknown(ctx context.Context, db DBTX, arg AttemptUnknownParams) error {
-	_, err := db.Exec(ctx, attemptUnknown, arg.At, arg.ID)
+	_, err := db.Exec(ctx, AttemptUnknown, arg.At, arg.ID)
 	return err
 }
 
-const attemptWatched = `-- name: AttemptWatched :many
+const AttemptWatched = `-- name: AttemptWatched :many
 select a.id from provider_attempt a join ai_task t on t.id = a.task_id
 where t.id = any($1::uuid[]) and t.user_id = $2 and t.status = 'running' and a.state = 'submitted'
 order by a.id
@@ -728,7 +728,7 @@ type AttemptWatchedParams struct {
 
 // The attempts whose users are looking on.
 func (q *Queries) AttemptWatched(ctx context.Context, db DBTX, arg AttemptWatchedParams) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, attemptWatched, arg.TaskIds, arg.UserID)
+	rows, err := db.Query(ctx, AttemptWatched, arg.TaskIds, arg.UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -747,20 +747,20 @@ func (q *Queries) AttemptWatched(ctx context.Context, db DBTX, arg AttemptWatche
 	return items, nil
 }
 
-const breakerClose = `-- name: BreakerClose :execrows
+const BreakerClose = `-- name: BreakerClose :execrows
 delete from model_breaker where model = $1
 `
 
 // Where there is no failure to forget it writes nothing, so that nobody waits for anybody.
 func (q *Queries) BreakerClose(ctx context.Context, db DBTX, model string) (int64, error) {
-	result, err := db.Exec(ctx, breakerClose, model)
+	result, err := db.Exec(ctx, BreakerClose, model)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const breakerFail = `-- name: BreakerFail :one
+const BreakerFail = `-- name: BreakerFail :one
 insert into model_breaker (model, failures) values ($1, 1)
 on conflict (model) do update set failures = model_breaker.failures + 1,
     opened_at = case when model_breaker.failures + 1 >= $2::integer then coalesce(model_breaker.opened_at, $3::timestamptz) end
@@ -775,7 +775,7 @@ type BreakerFailParams struct {
 
 // One more failure in a row; at the limit it opens, and a failed probe keeps it open.
 func (q *Queries) BreakerFail(ctx context.Context, db DBTX, arg BreakerFailParams) (ModelBreaker, error) {
-	row := db.QueryRow(ctx, breakerFail, arg.Model, arg.Limit, arg.At)
+	row := db.QueryRow(ctx, BreakerFail, arg.Model, arg.Limit, arg.At)
 	var i ModelBreaker
 	err := row.Scan(
 		&i.Model,
@@ -786,12 +786,12 @@ func (q *Queries) BreakerFail(ctx context.Context, db DBTX, arg BreakerFailParam
 	return i, err
 }
 
-const breakerList = `-- name: BreakerList :many
+const BreakerList = `-- name: BreakerList :many
 select model, failures, opened_at, probed_at from model_breaker where opened_at is not null
 `
 
 func (q *Queries) BreakerList(ctx context.Context, db DBTX) ([]ModelBreaker, error) {
-	rows, err := db.Query(ctx, breakerList)
+	rows, err := db.Query(ctx, BreakerList)
 	if err != nil {
 		return nil, err
 	}
@@ -815,7 +815,7 @@ func (q *Queries) BreakerList(ctx context.Context, db DBTX) ([]ModelBreaker, err
 	return items, nil
 }
 
-const breakerProbe = `-- name: BreakerProbe :execrows
+const BreakerProbe = `-- name: BreakerProbe :execrows
 update model_breaker set probed_at = $1::timestamptz
 where model = $2 and opened_at is not null and coalesce(probed_at, opened_at) <= $3::timestamptz
 `
@@ -828,14 +828,14 @@ type BreakerProbeParams struct {
 
 // One caller in each pause may try a model that is open.
 func (q *Queries) BreakerProbe(ctx context.Context, db DBTX, arg BreakerProbeParams) (int64, error) {
-	result, err := db.Exec(ctx, breakerProbe, arg.At, arg.Model, arg.Before)
+	result, err := db.Exec(ctx, BreakerProbe, arg.At, arg.Model, arg.Before)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const eventInsert = `-- name: EventInsert :execrows
+const EventInsert = `-- name: EventInsert :execrows
 with counter as (
     update generation_user set event_sequence = event_sequence + 1 where user_id = $6 returning event_sequence
 )
@@ -855,7 +855,7 @@ type EventInsertParams struct {
 // The number among all events of the user comes from a counter and not from a sequence: its row is
 // locked until the commit, so whoever sees a number has seen every smaller one.
 func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParams) (int64, error) {
-	result, err := db.Exec(ctx, eventInsert,
+	result, err := db.Exec(ctx, EventInsert,
 		arg.TaskID,
 		arg.Sequence,
 		arg.Status,
@@ -869,18 +869,18 @@ func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParam
 	return result.RowsAffected(), nil
 }
 
-const eventLatest = `-- name: EventLatest :one
+const EventLatest = `-- name: EventLatest :one
 select at from generation_event where task_id = $1 order by sequence desc limit 1
 `
 
 func (q *Queries) EventLatest(ctx context.Context, db DBTX, taskID uuid.UUID) (time.Time, error) {
-	row := db.QueryRow(ctx, eventLatest, taskID)
+	row := db.QueryRow(ctx, EventLatest, taskID)
 	var at time.Time
 	err := row.Scan(&at)
 	return at, err
 }
 
-const eventList = `-- name: EventList :many
+const EventList = `-- name: EventList :many
 select sequence, status, image_index, at from generation_event
 where task_id = $1 and sequence > $2 order by sequence
 `
@@ -898,7 +898,7 @@ type EventListRow struct {
 }
 
 func (q *Queries) EventList(ctx context.Context, db DBTX, arg EventListParams) ([]EventListRow, error) {
-	rows, err := db.Query(ctx, eventList, arg.TaskID, arg.After)
+	rows, err := db.Query(ctx, EventList, arg.TaskID, arg.After)
 	if err != nil {
 		return nil, err
 	}
@@ -922,29 +922,21 @@ func (q *Queries) EventList(ctx context.Context, db DBTX, arg EventListParams) (
 	return items, nil
 }
 
-const imageAbandon = `-- name: ImageAbandon :exec
+const ImageAbandon = `-- name: ImageAbandon :exec
 update ai_image set status = 'failed' where task_id = $1 and status = 'pending'
 `
 
 func (q *Queries) ImageAbandon(ctx context.Context, db DBTX, taskID uuid.UUID) error {
-	_, err := db.Exec(ctx, imageAbandon, taskID)
+	_, err := db.Exec(ctx, ImageAbandon, taskID)
 	return err
 }
 
-type ImageInsertParams struct {
-	ID           uuid.UUID
-	TaskID       uuid.UUID
-	Index        int16
-	Key          string
-	ThumbnailKey string
-}
-
-const imageList = `-- name: ImageList :many
+const ImageList = `-- name: ImageList :many
 select id, task_id, index, status, key, thumbnail_key, content_type, width, height, bytes, sha256, stored_at, lost_at, thumbnail_lost_at from ai_image where task_id = any($1::uuid[]) order by task_id, index
 `
 
 func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) ([]AiImage, error) {
-	rows, err := db.Query(ctx, imageList, taskIds)
+	rows, err := db.Query(ctx, ImageList, taskIds)
 	if err != nil {
 		return nil, err
 	}
@@ -978,7 +970,7 @@ func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) (
 	return items, nil
 }
 
-const imageSettle = `-- name: ImageSettle :exec
+const ImageSettle = `-- name: ImageSettle :exec
 update ai_image set status = $1 where id = $2 and status = 'pending'
 `
 
@@ -988,11 +980,11 @@ type ImageSettleParams struct {
 }
 
 func (q *Queries) ImageSettle(ctx context.Context, db DBTX, arg ImageSettleParams) error {
-	_, err := db.Exec(ctx, imageSettle, arg.Status, arg.ID)
+	_, err := db.Exec(ctx, ImageSettle, arg.Status, arg.ID)
 	return err
 }
 
-const imageStored = `-- name: ImageStored :exec
+const ImageStored = `-- name: ImageStored :exec
 update ai_image set status = 'stored', content_type = $1, width = $2, height = $3,
     bytes = $4, sha256 = $5, stored_at = $6
 where id = $7
@@ -1009,7 +1001,7 @@ type ImageStoredParams struct {
 }
 
 func (q *Queries) ImageStored(ctx context.Context, db DBTX, arg ImageStoredParams) error {
-	_, err := db.Exec(ctx, imageStored,
+	_, err := db.Exec(ctx, ImageStored,
 		arg.ContentType,
 		arg.Width,
 		arg.Height,
@@ -1021,12 +1013,36 @@ func (q *Queries) ImageStored(ctx context.Context, db DBTX, arg ImageStoredParam
 	return err
 }
 
-const requestsKnown = `-- name: RequestsKnown :many
+const ImagesInsert = `-- name: ImagesInsert :exec
+insert into ai_image (id, task_id, index, key, thumbnail_key)
+select unnest($1::uuid[]), $2, unnest($3::smallint[]), unnest($4::text[]), unnest($5::text[])
+`
+
+type ImagesInsertParams struct {
+	Ids           []uuid.UUID
+	TaskID        uuid.UUID
+	Indexes       []int16
+	Keys          []string
+	ThumbnailKeys []string
+}
+
+func (q *Queries) ImagesInsert(ctx context.Context, db DBTX, arg ImagesInsertParams) error {
+	_, err := db.Exec(ctx, ImagesInsert,
+		arg.Ids,
+		arg.TaskID,
+		arg.Indexes,
+		arg.Keys,
+		arg.ThumbnailKeys,
+	)
+	return err
+}
+
+const RequestsKnown = `-- name: RequestsKnown :many
 select request_id::text from provider_attempt where request_id = any($1::text[])
 `
 
 func (q *Queries) RequestsKnown(ctx context.Context, db DBTX, requestIds []string) ([]string, error) {
-	rows, err := db.Query(ctx, requestsKnown, requestIds)
+	rows, err := db.Query(ctx, RequestsKnown, requestIds)
 	if err != nil {
 		return nil, err
 	}
@@ -1045,7 +1061,7 @@ func (q *Queries) RequestsKnown(ctx context.Context, db DBTX, requestIds []strin
 	return items, nil
 }
 
-const taskCountWaiting = `-- name: TaskCountWaiting :one
+const TaskCountWaiting = `-- name: TaskCountWaiting :one
 select count(*) from ai_task
 where user_id = $1 and provider = $2 and status = 'queued' and admitted_at is null
 `
@@ -1056,22 +1072,22 @@ type TaskCountWaitingParams struct {
 }
 
 func (q *Queries) TaskCountWaiting(ctx context.Context, db DBTX, arg TaskCountWaitingParams) (int64, error) {
-	row := db.QueryRow(ctx, taskCountWaiting, arg.UserID, arg.Provider)
+	row := db.QueryRow(ctx, TaskCountWaiting, arg.UserID, arg.Provider)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
 }
 
-const taskDelete = `-- name: TaskDelete :exec
+const TaskDelete = `-- name: TaskDelete :exec
 delete from ai_task where id = $1
 `
 
 func (q *Queries) TaskDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
-	_, err := db.Exec(ctx, taskDelete, id)
+	_, err := db.Exec(ctx, TaskDelete, id)
 	return err
 }
 
-const taskDue = `-- name: TaskDue :many
+const TaskDue = `-- name: TaskDue :many
 select id from ai_task where deadline_at <= $1 and finished_at is null
 order by deadline_at limit $2
 `
@@ -1082,7 +1098,7 @@ type TaskDueParams struct {
 }
 
 func (q *Queries) TaskDue(ctx context.Context, db DBTX, arg TaskDueParams) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, taskDue, arg.Now, arg.Most)
+	rows, err := db.Query(ctx, TaskDue, arg.Now, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -1101,7 +1117,7 @@ func (q *Queries) TaskDue(ctx context.Context, db DBTX, arg TaskDueParams) ([]uu
 	return items, nil
 }
 
-const taskFavourite = `-- name: TaskFavourite :execrows
+const TaskFavourite = `-- name: TaskFavourite :execrows
 update ai_task set favourite_at = case when $1::boolean then coalesce(favourite_at, $2::timestamptz) end
 where id = $3 and user_id = $4 and deleted_at is null
 `
@@ -1114,7 +1130,7 @@ type TaskFavouriteParams struct {
 }
 
 func (q *Queries) TaskFavourite(ctx context.Context, db DBTX, arg TaskFavouriteParams) (int64, error) {
-	result, err := db.Exec(ctx, taskFavourite,
+	result, err := db.Exec(ctx, TaskFavourite,
 		arg.Favourite,
 		arg.At,
 		arg.ID,
@@ -1126,7 +1142,7 @@ func (q *Queries) TaskFavourite(ctx context.Context, db DBTX, arg TaskFavouriteP
 	return result.RowsAffected(), nil
 }
 
-const taskGet = `-- name: TaskGet :one
+const TaskGet = `-- name: TaskGet :one
 select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 and t.user_id = $2
 `
@@ -1143,7 +1159,7 @@ type TaskGetRow struct {
 }
 
 func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (TaskGetRow, error) {
-	row := db.QueryRow(ctx, taskGet, arg.ID, arg.UserID)
+	row := db.QueryRow(ctx, TaskGet, arg.ID, arg.UserID)
 	var i TaskGetRow
 	err := row.Scan(
 		&i.AiTask.ID,
@@ -1178,7 +1194,7 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 	return i, err
 }
 
-const taskInsert = `-- name: TaskInsert :exec
+const TaskInsert = `-- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
     support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of, prices)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
@@ -1206,7 +1222,7 @@ type TaskInsertParams struct {
 }
 
 func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams) error {
-	_, err := db.Exec(ctx, taskInsert,
+	_, err := db.Exec(ctx, TaskInsert,
 		arg.ID,
 		arg.UserID,
 		arg.Provider,
@@ -1227,7 +1243,7 @@ func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams)
 	return err
 }
 
-const taskLive = `-- name: TaskLive :many
+const TaskLive = `-- name: TaskLive :many
 select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
 where t.user_id = $1 and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit $2
@@ -1245,7 +1261,7 @@ type TaskLiveRow struct {
 
 // What of a user has not ended, newest first, and the number of the last event as of the same instant.
 func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]TaskLiveRow, error) {
-	rows, err := db.Query(ctx, taskLive, arg.UserID, arg.Most)
+	rows, err := db.Query(ctx, TaskLive, arg.UserID, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -1292,7 +1308,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 	return items, nil
 }
 
-const taskLock = `-- name: TaskLock :one
+const TaskLock = `-- name: TaskLock :one
 select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t
 `
@@ -1305,7 +1321,7 @@ type TaskLockRow struct {
 
 // The one way to begin a change of a task: whoever holds the row decides.
 func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLockRow, error) {
-	row := db.QueryRow(ctx, taskLock, id)
+	row := db.QueryRow(ctx, TaskLock, id)
 	var i TaskLockRow
 	err := row.Scan(
 		&i.AiTask.ID,
@@ -1340,7 +1356,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 	return i, err
 }
 
-const taskMany = `-- name: TaskMany :many
+const TaskMany = `-- name: TaskMany :many
 select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
 `
 
@@ -1350,7 +1366,7 @@ type TaskManyParams struct {
 }
 
 func (q *Queries) TaskMany(ctx context.Context, db DBTX, arg TaskManyParams) ([]AiTask, error) {
-	rows, err := db.Query(ctx, taskMany, arg.Ids, arg.UserID)
+	rows, err := db.Query(ctx, TaskMany, arg.Ids, arg.UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -1396,7 +1412,7 @@ func (q *Queries) TaskMany(ctx context.Context, db DBTX, arg TaskManyParams) ([]
 	return items, nil
 }
 
-const taskMarkDeleted = `-- name: TaskMarkDeleted :exec
+const TaskMarkDeleted = `-- name: TaskMarkDeleted :exec
 update ai_task set deleted_at = $1 where id = $2 and deleted_at is null
 `
 
@@ -1406,11 +1422,11 @@ type TaskMarkDeletedParams struct {
 }
 
 func (q *Queries) TaskMarkDeleted(ctx context.Context, db DBTX, arg TaskMarkDeletedParams) error {
-	_, err := db.Exec(ctx, taskMarkDeleted, arg.At, arg.ID)
+	_, err := db.Exec(ctx, TaskMarkDeleted, arg.At, arg.ID)
 	return err
 }
 
-const taskPeek = `-- name: TaskPeek :one
+const TaskPeek = `-- name: TaskPeek :one
 select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1
 `
@@ -1423,7 +1439,7 @@ type TaskPeekRow struct {
 
 // Without a lock: for a look before outside calls, never for a decision.
 func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeekRow, error) {
-	row := db.QueryRow(ctx, taskPeek, id)
+	row := db.QueryRow(ctx, TaskPeek, id)
 	var i TaskPeekRow
 	err := row.Scan(
 		&i.AiTask.ID,
@@ -1458,7 +1474,7 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 	return i, err
 }
 
-const taskProgress = `-- name: TaskProgress :exec
+const TaskProgress = `-- name: TaskProgress :exec
 update ai_task set progress = $1, provider_position = $2 where id = $3
 `
 
@@ -1469,11 +1485,11 @@ type TaskProgressParams struct {
 }
 
 func (q *Queries) TaskProgress(ctx context.Context, db DBTX, arg TaskProgressParams) error {
-	_, err := db.Exec(ctx, taskProgress, arg.Progress, arg.ProviderPosition, arg.ID)
+	_, err := db.Exec(ctx, TaskProgress, arg.Progress, arg.ProviderPosition, arg.ID)
 	return err
 }
 
-const taskRunning = `-- name: TaskRunning :many
+const TaskRunning = `-- name: TaskRunning :many
 select id from ai_task
 where user_id = $1 and status = 'running' and admitted_at is not null and finished_at is null and deleted_at is null
 order by created_at desc limit 100
@@ -1481,7 +1497,7 @@ order by created_at desc limit 100
 
 // By the index of what is under way: that of a user's history may be long.
 func (q *Queries) TaskRunning(ctx context.Context, db DBTX, userID uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, taskRunning, userID)
+	rows, err := db.Query(ctx, TaskRunning, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -1500,7 +1516,7 @@ func (q *Queries) TaskRunning(ctx context.Context, db DBTX, userID uuid.UUID) ([
 	return items, nil
 }
 
-const taskServed = `-- name: TaskServed :exec
+const TaskServed = `-- name: TaskServed :exec
 update ai_task set served_model = $1 where id = $2
 `
 
@@ -1510,11 +1526,11 @@ type TaskServedParams struct {
 }
 
 func (q *Queries) TaskServed(ctx context.Context, db DBTX, arg TaskServedParams) error {
-	_, err := db.Exec(ctx, taskServed, arg.Model, arg.ID)
+	_, err := db.Exec(ctx, TaskServed, arg.Model, arg.ID)
 	return err
 }
 
-const taskSet = `-- name: TaskSet :execrows
+const TaskSet = `-- name: TaskSet :execrows
 update ai_task set status = $1, status_sequence = status_sequence + 1,
     failure_code = $2, finished_at = $3
 where id = $4 and status_sequence = $5 and finished_at is null
@@ -1530,7 +1546,7 @@ type TaskSetParams struct {
 
 // The one statement that changes a status. Compare-and-set on the sequence, never out of a terminal state.
 func (q *Queries) TaskSet(ctx context.Context, db DBTX, arg TaskSetParams) (int64, error) {
-	result, err := db.Exec(ctx, taskSet,
+	result, err := db.Exec(ctx, TaskSet,
 		arg.Status,
 		arg.FailureCode,
 		arg.FinishedAt,
@@ -1543,7 +1559,7 @@ func (q *Queries) TaskSet(ctx context.Context, db DBTX, arg TaskSetParams) (int6
 	return result.RowsAffected(), nil
 }
 
-const tombstoneExists = `-- name: TombstoneExists :one
+const TombstoneExists = `-- name: TombstoneExists :one
 select exists (select from generation_tombstone where task_id = $1 and user_id = $2)
 `
 
@@ -1553,13 +1569,13 @@ type TombstoneExistsParams struct {
 }
 
 func (q *Queries) TombstoneExists(ctx context.Context, db DBTX, arg TombstoneExistsParams) (bool, error) {
-	row := db.QueryRow(ctx, tombstoneExists, arg.ID, arg.UserID)
+	row := db.QueryRow(ctx, TombstoneExists, arg.ID, arg.UserID)
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
 }
 
-const tombstoneInsert = `-- name: TombstoneInsert :execrows
+const TombstoneInsert = `-- name: TombstoneInsert :execrows
 with counter as (
     update generation_user set event_sequence = event_sequence + 1 where user_id = $2 returning event_sequence
 )
@@ -1574,14 +1590,14 @@ type TombstoneInsertParams struct {
 }
 
 func (q *Queries) TombstoneInsert(ctx context.Context, db DBTX, arg TombstoneInsertParams) (int64, error) {
-	result, err := db.Exec(ctx, tombstoneInsert, arg.TaskID, arg.UserID, arg.At)
+	result, err := db.Exec(ctx, TombstoneInsert, arg.TaskID, arg.UserID, arg.At)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const tombstonePurge = `-- name: TombstonePurge :execrows
+const TombstonePurge = `-- name: TombstonePurge :execrows
 with gone as (
     delete from generation_tombstone where deleted_at < $1 returning user_id, user_sequence
 ), floor as (
@@ -1595,25 +1611,25 @@ from floor f join locked l on l.user_id = f.user_id where u.user_id = f.user_id
 
 // Users are locked in the order of their ids, as by whoever else locks several.
 func (q *Queries) TombstonePurge(ctx context.Context, db DBTX, before time.Time) (int64, error) {
-	result, err := db.Exec(ctx, tombstonePurge, before)
+	result, err := db.Exec(ctx, TombstonePurge, before)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const userAudience = `-- name: UserAudience :one
+const UserAudience = `-- name: UserAudience :one
 select ref from generation_user where user_id = $1
 `
 
 func (q *Queries) UserAudience(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
-	row := db.QueryRow(ctx, userAudience, userID)
+	row := db.QueryRow(ctx, UserAudience, userID)
 	var ref string
 	err := row.Scan(&ref)
 	return ref, err
 }
 
-const userEnsure = `-- name: UserEnsure :one
+const UserEnsure = `-- name: UserEnsure :one
 insert into generation_user (user_id) values ($1)
 on conflict (user_id) do update set user_id = excluded.user_id
 returning ref, plan
@@ -1625,13 +1641,13 @@ type UserEnsureRow struct {
 }
 
 func (q *Queries) UserEnsure(ctx context.Context, db DBTX, userID uuid.UUID) (UserEnsureRow, error) {
-	row := db.QueryRow(ctx, userEnsure, userID)
+	row := db.QueryRow(ctx, UserEnsure, userID)
 	var i UserEnsureRow
 	err := row.Scan(&i.Ref, &i.Plan)
 	return i, err
 }
 
-const userEventList = `-- name: UserEventList :many
+const UserEventList = `-- name: UserEventList :many
 select o.user_sequence, o.task_id, o.sequence, o.status, o.image_index, o.at, o.deleted from (
     select e.user_sequence, e.task_id, e.sequence, e.status, e.image_index, e.at, false as deleted from generation_event e
     where e.user_id = $1 and e.user_sequence > $2
@@ -1660,7 +1676,7 @@ type UserEventListRow struct {
 
 // Everything that happened to a user, in order; of what is deleted, that alone.
 func (q *Queries) UserEventList(ctx context.Context, db DBTX, arg UserEventListParams) ([]UserEventListRow, error) {
-	rows, err := db.Query(ctx, userEventList, arg.UserID, arg.After, arg.Most)
+	rows, err := db.Query(ctx, UserEventList, arg.UserID, arg.After, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -1687,7 +1703,7 @@ func (q *Queries) UserEventList(ctx context.Context, db DBTX, arg UserEventListP
 	return items, nil
 }
 
-const userEventState = `-- name: UserEventState :one
+const UserEventState = `-- name: UserEventState :one
 select event_sequence, event_floor from generation_user where user_id = $1
 `
 
@@ -1697,18 +1713,30 @@ type UserEventStateRow struct {
 }
 
 func (q *Queries) UserEventState(ctx context.Context, db DBTX, userID uuid.UUID) (UserEventStateRow, error) {
-	row := db.QueryRow(ctx, userEventState, userID)
+	row := db.QueryRow(ctx, UserEventState, userID)
 	var i UserEventStateRow
 	err := row.Scan(&i.EventSequence, &i.EventFloor)
 	return i, err
 }
 
-const userPlan = `-- name: UserPlan :one
+const UserLock = `-- name: UserLock :one
+select ref from generation_user where user_id = $1 for no key update
+`
+
+// One submit of a user at a time: whoever has the row counts what waits, and numbers the next event.
+func (q *Queries) UserLock(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
+	row := db.QueryRow(ctx, UserLock, userID)
+	var ref string
+	err := row.Scan(&ref)
+	return ref, err
+}
+
+const UserPlan = `-- name: UserPlan :one
 select plan from generation_user where user_id = $1
 `
 
 func (q *Queries) UserPlan(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
-	row := db.QueryRow(ctx, userPlan, userID)
+	row := db.QueryRow(ctx, UserPlan, userID)
 	var plan string
 	err := row.Scan(&plan)
 	return plan, err
