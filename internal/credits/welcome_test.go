@@ -158,6 +158,48 @@ func TestWelcome(t *testing.T) {
 		creditstest.Check(t, n.pool)
 	})
 
+	t.Run("TwoAccountsOfOneAddressAtOnce", func(t *testing.T) {
+		t.Parallel()
+
+		n := welcoming(t)
+
+		for round := range 10 {
+			var (
+				group sync.WaitGroup
+				given = make([]bool, 8)
+				errs  = make([]error, 8)
+			)
+
+			for i := range given {
+				// Spaces and capitals make another account, and no other address.
+				user := n.sign(t, fmt.Sprintf("%*sann%d@Example.com", i, "", round), true)
+
+				group.Go(func() {
+					errs[i] = n.tx(func(tx pgx.Tx) (err error) {
+						given[i], err = n.GiveWelcome(n.ctx, tx, user)
+
+						return err
+					})
+				})
+			}
+
+			group.Wait()
+			require.NoError(t, errors.Join(errs...))
+
+			times := 0
+
+			for _, did := range given {
+				if did {
+					times++
+				}
+			}
+
+			require.Equal(t, 1, times)
+		}
+
+		creditstest.Check(t, n.pool)
+	})
+
 	// The ledger of somebody new is made by whoever comes first, while others give and spend.
 	t.Run("ManyAtOnceForNewcomers", func(t *testing.T) {
 		t.Parallel()
