@@ -100,10 +100,15 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	return nil
 }
 
+// record is [record] with the service's queries.
+func (s *Service) record(ctx context.Context, tx pgx.Tx, e db.EventInsertParams) error {
+	return record(ctx, s.db, tx, e)
+}
+
 // record writes an event, with its number among all of its user's. From here to the commit, other
 // changes of the same user wait.
-func (s *Service) record(ctx context.Context, tx pgx.Tx, e db.EventInsertParams) error {
-	n, err := s.db.EventInsert(ctx, tx, e)
+func record(ctx context.Context, q *db.Queries, tx pgx.Tx, e db.EventInsertParams) error {
+	n, err := q.EventInsert(ctx, tx, e)
 	if err == nil && n != 1 {
 		err = fmt.Errorf("user %s is not known", e.UserID)
 	}

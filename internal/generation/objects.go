@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"regexp"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
 	"imagerun/internal/storage"
 )
 
@@ -78,17 +81,54 @@ func (o *Objects) Find(ctx context.Context, keys []string) ([]storage.Record, er
 }
 
 // Mark writes down that objects are lost, or are there again: an image without its object is
-// shown without a link.
+// shown without a link. Who follows the generation hears of it, and whoever asks for it again with
+// the tag of its last answer gets another one; its status stays as it is.
 func (o *Objects) Mark(ctx context.Context, keys []string, lost bool) error {
-	p := db.ObjectMarkParams{Keys: keys}
+	ids, err := o.db.ObjectTasks(ctx, o.pool, keys)
+	if err != nil {
+		return fmt.Errorf("find generations of images: %w", err)
+	}
+
+	for _, id := range ids {
+		err := postgres.InTx(ctx, o.pool, func(tx *postgres.Tx) error { return o.mark(ctx, tx, id, keys, lost) })
+		if err != nil && !notFound(err) { // one that is gone by now has nothing to mark
+			return fmt.Errorf("mark images of %s: %w", id, err)
+		}
+	}
+
+	return nil
+}
+
+func (o *Objects) mark(ctx context.Context, tx pgx.Tx, id uuid.UUID, keys []string, lost bool) error {
+	t, err := o.db.TaskLock(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+
+	now := o.now()
+	p := db.ObjectMarkParams{TaskID: id, Keys: keys}
 
 	if lost {
-		now := o.now()
 		p.At = &now
 	}
 
-	if err := o.db.ObjectMark(ctx, o.pool, p); err != nil {
-		return fmt.Errorf("mark images: %w", err)
+	changed, err := o.db.ObjectMark(ctx, tx, p)
+	if err != nil || t.AiTask.DeletedAt != nil { // of what is deleted nobody hears
+		return err
+	}
+
+	for _, index := range changed {
+		sequence, err := o.db.ObjectTouch(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+
+		err = record(ctx, o.db, tx, db.EventInsertParams{
+			TaskID: id, UserID: t.AiTask.UserID, Sequence: sequence, Status: t.AiTask.Status, ImageIndex: &index, At: now,
+		})
+		if err != nil {
+			return err
+		}
 	}
 
 	return nil

@@ -22,8 +22,20 @@ select i.key, i.thumbnail_key, i.id, case
 from ai_image i join ai_task t on t.id = i.task_id
 where i.key = any(@keys::text[]) or i.thumbnail_key = any(@keys::text[]);
 
--- name: ObjectMark :exec
+-- name: ObjectTasks :many
+-- In one order for all, because their rows are locked in it.
+select distinct task_id from ai_image where key = any(@keys::text[]) or thumbnail_key = any(@keys::text[]) order by task_id;
+
+-- name: ObjectMark :many
+-- Marks those of a task that are not marked so, and returns which images that changed.
 update ai_image set
     lost_at = case when key = any(@keys::text[]) then sqlc.narg(at)::timestamptz else lost_at end,
     thumbnail_lost_at = case when thumbnail_key = any(@keys::text[]) then sqlc.narg(at)::timestamptz else thumbnail_lost_at end
-where key = any(@keys::text[]) or thumbnail_key = any(@keys::text[]);
+where task_id = @task_id and (
+    key = any(@keys::text[]) and (lost_at is null) = (sqlc.narg(at)::timestamptz is not null)
+    or thumbnail_key = any(@keys::text[]) and (thumbnail_lost_at is null) = (sqlc.narg(at)::timestamptz is not null))
+returning index;
+
+-- name: ObjectTouch :one
+-- What a person sees of a task has changed, and its status has not.
+update ai_task set status_sequence = status_sequence + 1 where id = @id returning status_sequence;

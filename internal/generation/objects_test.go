@@ -32,6 +32,7 @@ func TestObjects_LostIsSaid(t *testing.T) {
 		require.False(t, r.Lost)
 	}
 
+	ended := b.get(t, g.ID)
 	require.NoError(t, objects.Mark(t.Context(), []string{thumbnail.Key}, true))
 	img := b.get(t, g.ID).Images[0]
 	require.Equal(t, generation.ImageStored, img.Status)
@@ -51,6 +52,50 @@ func TestObjects_LostIsSaid(t *testing.T) {
 	img = b.get(t, g.ID).Images[0]
 	require.Equal(t, generation.ImageStored, img.Status)
 	require.NotEmpty(t, img.ThumbnailURL)
+
+	// Each of it was an event, and its status stayed; what is marked already is none.
+	require.NoError(t, objects.Mark(t.Context(), []string{image.Key}, false))
+
+	now := b.get(t, g.ID)
+	require.Equal(t, ended.StatusSequence+3, now.StatusSequence)
+	require.Equal(t, ended.FinishedAt, now.FinishedAt)
+
+	events, err := b.Events(t.Context(), b.user, g.ID, ended.StatusSequence)
+	require.NoError(t, err)
+	require.Len(t, events, 3)
+
+	for i, e := range events {
+		require.Equal(t, ended.StatusSequence+int64(i)+1, e.Sequence)
+		require.Equal(t, generation.StatusSucceeded, e.Status)
+		require.Equal(t, 0, *e.ImageIndex)
+	}
+
+	b.settled(t)
+}
+
+// Nobody hears of the images of what is deleted.
+func TestObjects_LostOfADeletedGeneration(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	g := b.start(t)
+	b.provider.finish(t, 0)
+	b.pass(t, b.Options.CollectFirst)
+
+	objects := generation.NewObjects(b.pool, b.now.Now)
+	page, err := objects.Page(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.NoError(t, b.Delete(t.Context(), b.user, g.ID))
+
+	events := func() (n int) {
+		require.NoError(t, b.pool.QueryRow(t.Context(), `select count(*) from generation_event`).Scan(&n))
+
+		return n
+	}
+	before := events()
+
+	require.NoError(t, objects.Mark(t.Context(), []string{page[0].Key}, true))
+	require.Equal(t, before, events())
 }
 
 func TestObjects_Owns(t *testing.T) {

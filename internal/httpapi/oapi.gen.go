@@ -599,7 +599,7 @@ type GenerationEvent struct {
 	// GenerationID Examples: gen_0197f2a8c4d27b53a1f09e6d58c3b214
 	GenerationID GenerationID `json:"generation_id"`
 
-	// ImageIndex The image that was stored, if that was the change.
+	// ImageIndex The image that was stored, if that was the change; in a status that is terminal, the one that our store has lost, or has again.
 	ImageIndex *int                  `json:"image_index"`
 	Object     GenerationEventObject `json:"object"`
 	Sequence   int64                 `json:"sequence"`

@@ -57,21 +57,41 @@ func (q *Queries) ObjectFind(ctx context.Context, db DBTX, keys []string) ([]Obj
 	return items, nil
 }
 
-const ObjectMark = `-- name: ObjectMark :exec
+const ObjectMark = `-- name: ObjectMark :many
 update ai_image set
     lost_at = case when key = any($1::text[]) then $2::timestamptz else lost_at end,
     thumbnail_lost_at = case when thumbnail_key = any($1::text[]) then $2::timestamptz else thumbnail_lost_at end
-where key = any($1::text[]) or thumbnail_key = any($1::text[])
+where task_id = $3 and (
+    key = any($1::text[]) and (lost_at is null) = ($2::timestamptz is not null)
+    or thumbnail_key = any($1::text[]) and (thumbnail_lost_at is null) = ($2::timestamptz is not null))
+returning index
 `
 
 type ObjectMarkParams struct {
-	Keys []string
-	At   *time.Time
+	Keys   []string
+	At     *time.Time
+	TaskID uuid.UUID
 }
 
-func (q *Queries) ObjectMark(ctx context.Context, db DBTX, arg ObjectMarkParams) error {
-	_, err := db.Exec(ctx, ObjectMark, arg.Keys, arg.At)
-	return err
+// Marks those of a task that are not marked so, and returns which images that changed.
+func (q *Queries) ObjectMark(ctx context.Context, db DBTX, arg ObjectMarkParams) ([]int16, error) {
+	rows, err := db.Query(ctx, ObjectMark, arg.Keys, arg.At, arg.TaskID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int16
+	for rows.Next() {
+		var index int16
+		if err := rows.Scan(&index); err != nil {
+			return nil, err
+		}
+		items = append(items, index)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ObjectPage = `-- name: ObjectPage :many
@@ -126,4 +146,41 @@ func (q *Queries) ObjectPage(ctx context.Context, db DBTX, arg ObjectPageParams)
 		return nil, err
 	}
 	return items, nil
+}
+
+const ObjectTasks = `-- name: ObjectTasks :many
+select distinct task_id from ai_image where key = any($1::text[]) or thumbnail_key = any($1::text[]) order by task_id
+`
+
+// In one order for all, because their rows are locked in it.
+func (q *Queries) ObjectTasks(ctx context.Context, db DBTX, keys []string) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, ObjectTasks, keys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var task_id uuid.UUID
+		if err := rows.Scan(&task_id); err != nil {
+			return nil, err
+		}
+		items = append(items, task_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ObjectTouch = `-- name: ObjectTouch :one
+update ai_task set status_sequence = status_sequence + 1 where id = $1 returning status_sequence
+`
+
+// What a person sees of a task has changed, and its status has not.
+func (q *Queries) ObjectTouch(ctx context.Context, db DBTX, id uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, ObjectTouch, id)
+	var status_sequence int64
+	err := row.Scan(&status_sequence)
+	return status_sequence, err
 }
