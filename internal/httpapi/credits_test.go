@@ -55,6 +55,7 @@ func TestSubmit_WithoutEnoughCredits(t *testing.T) {
 		}
 
 		p := requireCode(t, b.do("POST", "/v1/generations", smallest), http.StatusPaymentRequired, c.code)
+		require.Equal(t, "Credits needed", p.Title)
 		require.Zero(t, p.Charged)
 		require.False(t, p.Retryable)
 

@@ -44,7 +44,7 @@ func statusOf(e *fault.Error) (status int, title string) {
 	case fault.Unauthenticated:
 		return http.StatusUnauthorized, "Not signed in"
 	case fault.Payment:
-		return http.StatusPaymentRequired, "Not enough credits"
+		return http.StatusPaymentRequired, "Credits needed"
 	case fault.Forbidden:
 		return http.StatusForbidden, "Not allowed"
 	case fault.NotFound:
