@@ -21,6 +21,12 @@ const admitMost = 100
 
 // admitRound gives out what slots are free, a batch at most, in the order of the line.
 func (s *Service) admitRound(ctx context.Context, provider string) (n int, err error) {
+	// A busy fleet is asked for a round with every submit. Nobody enters the line for nothing: that looks
+	// at everything that waits. Whoever frees a slot wants a round of their own.
+	if free, err := s.free(ctx, s.Pool, provider); err != nil || free <= 0 {
+		return 0, err
+	}
+
 	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		if err := s.db.AdmissionLock(ctx, tx, provider); err != nil {
 			return fmt.Errorf("lock admission: %w", err)
@@ -109,14 +115,11 @@ type candidates struct {
 
 // next finds as many users as there are free slots: no more can be served.
 func (s *Service) next(ctx context.Context, tx pgx.Tx, provider string) (candidates, error) {
-	busy, err := s.db.AdmissionBusy(ctx, tx, provider)
-	if err != nil {
-		return candidates{}, fmt.Errorf("count slots: %w", err)
-	}
+	free, err := s.free(ctx, tx, provider)
 
-	c := candidates{free: min(s.Options.Slots-int(busy), admitMost)}
-	if c.free <= 0 {
-		return c, nil
+	c := candidates{free: min(free, admitMost)}
+	if err != nil || c.free <= 0 {
+		return c, err
 	}
 
 	shut, err := s.models.shut(ctx, tx)
@@ -141,6 +144,13 @@ func (s *Service) next(ctx context.Context, tx pgx.Tx, provider string) (candida
 	}
 
 	return c, nil
+}
+
+// free is how many slots of the provider are.
+func (s *Service) free(ctx context.Context, q db.DBTX, provider string) (int, error) {
+	busy, err := s.db.AdmissionBusy(ctx, q, provider)
+
+	return s.Options.Slots - int(busy), wrap(err, "count slots")
 }
 
 // served moves on the passes of those who were served, and the clock.
