@@ -92,7 +92,7 @@ func (l *line) pass(id uuid.UUID, pass *int64) int64 {
 
 // place fills in where generations of one user wait. Those that only failing models may serve have
 // no place: nobody knows when their turn is.
-func (s *Service) place(ctx context.Context, provider string, user uuid.UUID, ids []uuid.UUID, at map[uuid.UUID]*Generation, typical map[string]time.Duration) error {
+func (s *Service) place(ctx context.Context, provider string, user uuid.UUID, ids []uuid.UUID, at map[uuid.UUID]*Generation, typical estimate.Typical) error {
 	reading, ok := s.lines[provider]
 	if !ok { // the catalogue has lost it while they waited
 		return nil
@@ -150,13 +150,13 @@ func (s *Service) placeNew(ctx context.Context, provider string, g *Generation, 
 }
 
 // foresee fills in the place of a generation, and when it should begin and end.
-func (s *Service) foresee(g *Generation, l line, turn standing, typical map[string]time.Duration) {
+func (s *Service) foresee(g *Generation, l line, turn standing, typical estimate.Typical) {
 	plan := s.Plans.Of(turn.Plan)
 	me := turns.User{ID: g.UserID, Pass: l.pass(g.UserID, turn.Pass), Weight: plan.Weight}
 	ahead := turn.waiting + l.Ahead(me, turn.waiting)
 	g.QueuePosition = &ahead
 
-	if took, known := typical[g.Model]; known {
+	if took, known := typical.Of(kindOf(g.Model, g.Parameters)); known {
 		waits := estimate.Line{
 			Ahead: ahead, Busy: int(turn.Provider), Slots: s.Options.Slots,
 			OwnAhead: turn.waiting, OwnBusy: int(turn.Own), OwnSlots: plan.Slots,

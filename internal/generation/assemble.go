@@ -113,7 +113,7 @@ func (s *Service) foretell(ctx context.Context, tasks []db.AiTask, at map[uuid.U
 	}
 
 	for _, g := range at {
-		took, known := typical[g.Model]
+		took, known := typical.Of(kindOf(g.Model, g.Parameters))
 		if known && g.AdmittedAt != nil && g.FinishedAt == nil && g.AdmittedAt.Add(took).After(s.Now()) {
 			g.EstimatedFinishAt = new(g.AdmittedAt.Add(took))
 		}

@@ -6,6 +6,7 @@ import (
 
 	"imagerun/internal/credits"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/estimate"
 	"imagerun/internal/postgres"
 )
 
@@ -73,11 +74,17 @@ func (s *Service) Estimate(ctx context.Context, sub Submission) (Estimate, error
 		return Estimate{}, err
 	}
 
-	e.Model, e.Parameters, e.Prices, e.Took = o.model.ID, o.parameters, o.prices, typical[o.model.ID]
+	e.Model, e.Parameters, e.Prices = o.model.ID, o.parameters, o.prices
+	e.Took, _ = typical.Of(kindOf(e.Model, e.Parameters))
 	e.ExpiresAt = s.Now().Add(QuoteLife).Truncate(time.Second)
 	e.Quote = s.seal(quote{Prices: e.Prices, Catalogue: s.Catalogue.Hash, ExpiresAt: e.ExpiresAt.Unix()}, sub.UserID, o)
 
 	return e, nil
+}
+
+// kindOf is what an estimate goes by.
+func kindOf(model string, p catalogue.Parameters) estimate.Kind {
+	return estimate.Kind{Model: model, Quality: p.Quality, Images: p.NumImages}
 }
 
 // priceOrder finds what an order costs: as its quote says, or as the catalogue does now.

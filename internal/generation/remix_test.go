@@ -211,6 +211,11 @@ func TestEstimates(t *testing.T) {
 	g := b.get(t, waiting.ID)
 	require.WithinDuration(t, begun.Add(30*time.Second), *g.EstimatedFinishAt, time.Millisecond)
 
+	// They were all of one kind: that of another goes by its model's until enough are known of it.
+	quote, err := b.Estimate(t.Context(), submission(b, func(s *generation.Submission) { s.Quality, s.NumImages = new("high"), new(3) }))
+	require.NoError(t, err)
+	require.Equal(t, 30*time.Second, quote.Took.Round(time.Millisecond))
+
 	// The plan has two slots: who comes third waits for half of what one takes.
 	b.submit(t)
 	_, err = b.Admit(t.Context(), "fal")

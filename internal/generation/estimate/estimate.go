@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	enough   = 5                // measured generations of a model, or nothing is said of it
+	enough   = 5                // measured generations of a kind, or nothing is said of it
 	most     = 100              // the latest of each model
 	recently = 24 * time.Hour   // what is older tells nothing of now
 	fresh    = 10 * time.Second // how long one measurement serves
@@ -29,44 +29,68 @@ type Estimator struct {
 	models []string
 	now    clock.Now
 
-	typical recent.Value[map[string]time.Duration]
+	typical recent.Value[Typical]
+}
+
+// Kind is what generations have in common that take about as long.
+type Kind struct {
+	Model   string
+	Quality string // empty: any
+	Images  int    // zero: any number of them
+}
+
+// Typical is how long kinds of generations take from their turn to their end.
+type Typical map[Kind]time.Duration
+
+// Of returns how long a kind takes: as measured of it, or else of its quality, or else of its model.
+// False: not enough is known of any.
+func (t Typical) Of(k Kind) (time.Duration, bool) {
+	for _, known := range []Kind{k, {k.Model, k.Quality, 0}, {k.Model, "", 0}} {
+		if d, ok := t[known]; ok {
+			return d, true
+		}
+	}
+
+	return 0, false
 }
 
 // New returns an estimator for the models of these ids. It asks for nothing yet.
 func New(pool *pgxpool.Pool, models []string, now clock.Now) *Estimator {
 	e := &Estimator{pool: pool, models: models, now: now}
-	e.typical = recent.Value[map[string]time.Duration]{Load: e.measure, Now: now, Fresh: fresh, Stale: stale}
+	e.typical = recent.Value[Typical]{Load: e.measure, Now: now, Fresh: fresh, Stale: stale}
 
 	return e
 }
 
-// Typical returns the median time from turn to finish of each model that enough is known of, as of
+// Typical returns the median time from turn to finish of each kind that enough is known of, as of
 // some seconds ago. It must not be called with a connection of the pool in hand.
-func (e *Estimator) Typical(ctx context.Context) (map[string]time.Duration, error) {
-	return e.typical.Get(ctx)
-}
+func (e *Estimator) Typical(ctx context.Context) (Typical, error) { return e.typical.Get(ctx) }
 
-func (e *Estimator) measure(ctx context.Context) (map[string]time.Duration, error) {
+func (e *Estimator) measure(ctx context.Context) (Typical, error) {
 	rows, err := e.pool.Query(ctx, `
-		select m.id, percentile_cont(0.5) within group (order by extract(epoch from t.finished_at - t.admitted_at))
+		select m.id, coalesce(t.quality, ''), coalesce(t.images, 0),
+			percentile_cont(0.5) within group (order by extract(epoch from t.finished_at - t.admitted_at))
 		from unnest($1::text[]) m (id) cross join lateral (
-			select finished_at, admitted_at from ai_task
+			select finished_at, admitted_at,
+				coalesce(parameters ->> 'quality', '?') as quality, coalesce((parameters ->> 'num_images')::integer, 1) as images
+			from ai_task
 			where model = m.id and admitted_at is not null and status in ('succeeded', 'partial') and finished_at > $2
 			order by finished_at desc limit $3
 		) t
-		group by m.id having count(*) >= $4`, e.models, e.now().Add(-recently), most, enough)
+		group by grouping sets ((m.id), (m.id, t.quality), (m.id, t.quality, t.images))
+		having count(*) >= $4`, e.models, e.now().Add(-recently), most, enough)
 	if err != nil {
 		return nil, fmt.Errorf("measure models: %w", err)
 	}
 
 	var (
-		typical = make(map[string]time.Duration)
-		id      string
+		typical = make(Typical)
+		kind    Kind
 		seconds float64
 	)
 
-	_, err = pgx.ForEachRow(rows, []any{&id, &seconds}, func() error {
-		typical[id] = time.Duration(seconds * float64(time.Second))
+	_, err = pgx.ForEachRow(rows, []any{&kind.Model, &kind.Quality, &kind.Images, &seconds}, func() error {
+		typical[kind] = time.Duration(seconds * float64(time.Second))
 
 		return nil
 	})
