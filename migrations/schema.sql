@@ -769,6 +769,7 @@ CREATE TABLE public.upload (
     last_used_at timestamp with time zone,
     raw_deleted_at timestamp with time zone,
     deleted_at timestamp with time zone,
+    lost_at timestamp with time zone,
     CONSTRAINT upload_check CHECK (((ended_at IS NOT NULL) = (status = ANY (ARRAY['ready'::text, 'rejected'::text])))),
     CONSTRAINT upload_check1 CHECK (((reason IS NOT NULL) = (status = 'rejected'::text))),
     CONSTRAINT upload_check2 CHECK (((key IS NULL) = (sha256 IS NULL))),
@@ -800,6 +801,8 @@ COMMENT ON COLUMN public.upload.reason IS 'erase: row with the upload';
 COMMENT ON COLUMN public.upload.expires_at IS 'Until then what was promised may be put and completed.';
 
 COMMENT ON COLUMN public.upload.raw_deleted_at IS 'When what was put was deleted for the last time: nobody can put it again.';
+
+COMMENT ON COLUMN public.upload.lost_at IS 'When a sweep found the object of a ready upload gone. Null: never, or it came back.';
 
 CREATE TABLE public.user_credit (
     subject uuid NOT NULL,

@@ -13,6 +13,6 @@ import (
 // comes to own some is a line here: until it is, its objects are foreign, and left alone.
 func NewSweeper(pool *pgxpool.Pool, bucket sweep.Bucket) *sweep.Sweeper {
 	return sweep.New(bucket, clock.System,
-		generation.NewObjects(pool, clock.System), upload.NewObjects(pool),
+		generation.NewObjects(pool, clock.System), upload.NewObjects(pool, clock.System),
 	)
 }

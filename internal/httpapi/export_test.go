@@ -48,7 +48,7 @@ func Faults() []*fault.Error {
 		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
 		errHeader, errQuery, errStreams, errRateLimited, errAbandoned, fault.Of(errors.New("of nobody")),
 		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
-		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,
+		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrLost, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,
 		generation.ErrNotFound, generation.ErrDeleted, generation.ErrNotCancelable, generation.ErrQueueFull, generation.ErrCallbackUnknown,
 		generation.ErrAlbumTooLarge, generation.ErrAlbumEmpty,
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imagerun/internal/clock"
 	"imagerun/internal/storage"
 	"imagerun/internal/upload/db"
 )
@@ -17,10 +18,13 @@ import (
 type Objects struct {
 	pool *pgxpool.Pool
 	db   *db.Queries
+	now  clock.Now
 }
 
 // NewObjects returns them. It dials nothing.
-func NewObjects(pool *pgxpool.Pool) *Objects { return &Objects{pool: pool, db: db.New()} }
+func NewObjects(pool *pgxpool.Pool, now clock.Now) *Objects {
+	return &Objects{pool: pool, db: db.New(), now: now}
+}
 
 var objectKey = regexp.MustCompile(`^u/[^/]+/uploads/[^/]+$`)
 
@@ -39,7 +43,7 @@ func (o *Objects) Page(ctx context.Context, after string, limit int) ([]storage.
 
 	records := make([]storage.Record, len(rows))
 	for i, r := range rows {
-		records[i] = storage.Record{Key: r.Key, ID: r.ID, Need: storage.Need(r.Need)}
+		records[i] = storage.Record{Key: r.Key, ID: r.ID, Need: storage.Need(r.Need), Lost: r.Lost}
 	}
 
 	return records, nil
@@ -61,7 +65,7 @@ func (o *Objects) Find(ctx context.Context, keys []string) ([]storage.Record, er
 
 	for _, r := range rows {
 		for _, record := range []storage.Record{
-			{Key: r.RawKey, ID: r.ID, Need: storage.Need(r.RawNeed)}, {Key: r.Key, ID: r.ID, Need: storage.Need(r.Need)},
+			{Key: r.RawKey, ID: r.ID, Need: storage.Need(r.RawNeed)}, {Key: r.Key, ID: r.ID, Need: storage.Need(r.Need), Lost: r.Lost},
 		} {
 			if asked[record.Key] {
 				records = append(records, record)
@@ -72,6 +76,15 @@ func (o *Objects) Find(ctx context.Context, keys []string) ([]storage.Record, er
 	return records, nil
 }
 
-// Mark does nothing: no link to an upload is ever shown, so there is none to take away. Each night's
-// report names those that are gone.
-func (*Objects) Mark(context.Context, []string, bool) error { return nil }
+// Mark writes down that pictures are lost, or are there again: nothing can start from one that is
+// lost.
+func (o *Objects) Mark(ctx context.Context, keys []string, lost bool) error {
+	p := db.ObjectMarkParams{Keys: keys}
+
+	if lost {
+		now := o.now()
+		p.At = &now
+	}
+
+	return wrap(o.db.ObjectMark(ctx, o.pool, p), "mark uploads")
+}

@@ -14,7 +14,7 @@ import (
 func (b *bundle) needs(t *testing.T, id uuid.UUID) (raw, made storage.Need, known int) {
 	t.Helper()
 
-	objects := upload.NewObjects(b.pool)
+	objects := upload.NewObjects(b.pool, b.now.Now)
 
 	page, err := objects.Page(t.Context(), "", 1000)
 	require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestObjects_FollowTheUpload(t *testing.T) {
 func TestObjects_Owns(t *testing.T) {
 	t.Parallel()
 
-	objects := upload.NewObjects(nil)
+	objects := upload.NewObjects(nil, nil)
 
 	for key, want := range map[string]bool{
 		"u/4f0c/uploads/0197f2a8.raw": true, "u/4f0c/uploads/0197f2a8.jpg": true,
@@ -110,4 +110,38 @@ func TestObjects_Owns(t *testing.T) {
 	} {
 		require.Equal(t, want, objects.Owns(key), key)
 	}
+}
+
+// Nothing can start from a picture that the sweep found lost, until it is there again.
+func TestObjects_LostIsNoReference(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	u := b.inspected(t, "image/png", pngOf(32, 32))
+	ref, err := b.refer(t, b.user, u.ID)
+	require.NoError(t, err)
+
+	objects := upload.NewObjects(b.pool, b.now.Now)
+	said := func() storage.Record {
+		found, err := objects.Find(t.Context(), []string{ref.Key})
+		require.NoError(t, err)
+
+		page, err := objects.Page(t.Context(), "", 10)
+		require.NoError(t, err)
+		require.Contains(t, page, found[0])
+
+		return found[0]
+	}
+
+	require.NoError(t, objects.Mark(t.Context(), []string{ref.Key, "u/x/uploads/other"}, true))
+	require.Equal(t, storage.Record{Key: ref.Key, ID: u.ID, Need: storage.Required, Lost: true}, said())
+
+	_, err = b.refer(t, b.user, u.ID)
+	require.ErrorIs(t, err, upload.ErrLost)
+
+	require.NoError(t, objects.Mark(t.Context(), []string{ref.Key}, false))
+	require.False(t, said().Lost)
+
+	_, err = b.refer(t, b.user, u.ID)
+	require.NoError(t, err)
 }

@@ -20,7 +20,7 @@ type Reference struct {
 
 // Reference returns one of the user's uploads for use by a generation that tx makes, and notes
 // the use. The row stays locked until tx ends, so no purge comes between. Errors: [ErrNotFound],
-// [ErrExpired], [ErrNotReady], [ErrRejected].
+// [ErrExpired], [ErrLost], [ErrNotReady], [ErrRejected].
 func (s *Service) Reference(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID) (Reference, error) {
 	u, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
 
@@ -39,6 +39,10 @@ func (s *Service) Reference(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID
 		return Reference{}, ErrExpired
 	case StatusPending, StatusInspecting:
 		return Reference{}, ErrNotReady
+	}
+
+	if u.LostAt != nil {
+		return Reference{}, ErrLost
 	}
 
 	now := s.Now()

@@ -14,6 +14,7 @@ var (
 	ErrTooMany     = fault.New(fault.RateLimited, "too_many_uploads", "Too many of your uploads wait to be used. Use or delete some, or wait until they expire.").WithRetryAfter(time.Minute)
 	ErrNotFound    = fault.New(fault.NotFound, "upload_not_found", "You have no such upload. It may have expired; upload the picture again.")
 	ErrExpired     = fault.New(fault.Gone, "upload_expired", "The file did not arrive in time. Make a new upload.")
+	ErrLost        = fault.New(fault.Gone, "upload_lost", "Our store no longer has this picture, and we are sorry. Upload it again.")
 	ErrNotReceived = fault.New(fault.Conflict, "upload_not_received", "No file has arrived. Put it to the upload's url first, then complete.")
 	ErrMismatch    = fault.New(fault.Conflict, "upload_mismatch", "The file that arrived is not the one that was announced. See errors; put the right one, then complete again.")
 	ErrNotReady    = fault.New(fault.Conflict, "upload_not_ready", "The upload is not ready. Complete it and wait until its status is ready.")

@@ -42,4 +42,6 @@ type Upload struct {
 	// When what was put was deleted for the last time: nobody can put it again.
 	RawDeletedAt *time.Time
 	DeletedAt    *time.Time
+	// When a sweep found the object of a ready upload gone. Null: never, or it came back.
+	LostAt *time.Time
 }

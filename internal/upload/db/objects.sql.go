@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -17,7 +18,7 @@ select u.raw_key, coalesce(u.key, '')::text as key, u.id,
     case
         when u.deleted_at is not null or u.status = 'inspecting' then 1
         when u.status = 'ready' then 2
-        else 0 end::integer as need
+        else 0 end::integer as need, (u.lost_at is not null)::boolean as lost
 from upload u
 where u.raw_key = any($1::text[]) or u.key = any($1::text[])
 `
@@ -28,6 +29,7 @@ type ObjectFindRow struct {
 	ID      uuid.UUID
 	RawNeed int32
 	Need    int32
+	Lost    bool
 }
 
 func (q *Queries) ObjectFind(ctx context.Context, db DBTX, keys []string) ([]ObjectFindRow, error) {
@@ -45,6 +47,7 @@ func (q *Queries) ObjectFind(ctx context.Context, db DBTX, keys []string) ([]Obj
 			&i.ID,
 			&i.RawNeed,
 			&i.Need,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -56,15 +59,29 @@ func (q *Queries) ObjectFind(ctx context.Context, db DBTX, keys []string) ([]Obj
 	return items, nil
 }
 
+const objectMark = `-- name: ObjectMark :exec
+update upload set lost_at = $1 where key = any($2::text[])
+`
+
+type ObjectMarkParams struct {
+	At   *time.Time
+	Keys []string
+}
+
+func (q *Queries) ObjectMark(ctx context.Context, db DBTX, arg ObjectMarkParams) error {
+	_, err := db.Exec(ctx, objectMark, arg.At, arg.Keys)
+	return err
+}
+
 const objectPage = `-- name: ObjectPage :many
-select x.key::text as key, x.id, x.need::integer as need from (
-    (select u.raw_key as key, u.id, case when u.raw_deleted_at is not null and u.deleted_at is null then 0 else 1 end as need
+select x.key::text as key, x.id, x.need::integer as need, x.lost::boolean as lost from (
+    (select u.raw_key as key, u.id, case when u.raw_deleted_at is not null and u.deleted_at is null then 0 else 1 end as need, false as lost
         from upload u where u.raw_key > $1 order by u.raw_key limit $2)
     union all
     (select u.key, u.id, case
             when u.deleted_at is not null or u.status = 'inspecting' then 1
             when u.status = 'ready' then 2
-            else 0 end
+            else 0 end, u.lost_at is not null
         from upload u where u.key > $1 order by u.key limit $2)
 ) x order by x.key limit $2
 `
@@ -78,6 +95,7 @@ type ObjectPageRow struct {
 	Key  string
 	ID   uuid.UUID
 	Need int32
+	Lost bool
 }
 
 // What was put and what was made of it, in the order of their bytes. Each half walks an index of its own.
@@ -90,7 +108,12 @@ func (q *Queries) ObjectPage(ctx context.Context, db DBTX, arg ObjectPageParams)
 	var items []ObjectPageRow
 	for rows.Next() {
 		var i ObjectPageRow
-		if err := rows.Scan(&i.Key, &i.ID, &i.Need); err != nil {
+		if err := rows.Scan(
+			&i.Key,
+			&i.ID,
+			&i.Need,
+			&i.Lost,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -41,7 +41,7 @@ func (q *Queries) UploadDelete(ctx context.Context, db DBTX, id uuid.UUID) error
 }
 
 const uploadFind = `-- name: UploadFind :one
-select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, g.ref from upload u join generation_user g on g.user_id = u.user_id where u.id = $1
+select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, g.ref from upload u join generation_user g on g.user_id = u.user_id where u.id = $1
 `
 
 type UploadFindRow struct {
@@ -73,13 +73,14 @@ func (q *Queries) UploadFind(ctx context.Context, db DBTX, id uuid.UUID) (Upload
 		&i.Upload.LastUsedAt,
 		&i.Upload.RawDeletedAt,
 		&i.Upload.DeletedAt,
+		&i.Upload.LostAt,
 		&i.Ref,
 	)
 	return i, err
 }
 
 const uploadGet = `-- name: UploadGet :one
-select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, exists (select from ai_task t where t.reference_upload_id = u.id) as used
+select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, exists (select from ai_task t where t.reference_upload_id = u.id) as used
 from upload u where u.id = $1 and u.user_id = $2 and u.deleted_at is null
 `
 
@@ -117,6 +118,7 @@ func (q *Queries) UploadGet(ctx context.Context, db DBTX, arg UploadGetParams) (
 		&i.Upload.LastUsedAt,
 		&i.Upload.RawDeletedAt,
 		&i.Upload.DeletedAt,
+		&i.Upload.LostAt,
 		&i.Used,
 	)
 	return i, err
@@ -194,7 +196,7 @@ func (q *Queries) UploadLeft(ctx context.Context, db DBTX, arg UploadLeftParams)
 }
 
 const uploadLock = `-- name: UploadLock :one
-select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at from upload where id = $1 for update
+select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at, lost_at from upload where id = $1 for update
 `
 
 func (q *Queries) UploadLock(ctx context.Context, db DBTX, id uuid.UUID) (Upload, error) {
@@ -221,12 +223,13 @@ func (q *Queries) UploadLock(ctx context.Context, db DBTX, id uuid.UUID) (Upload
 		&i.LastUsedAt,
 		&i.RawDeletedAt,
 		&i.DeletedAt,
+		&i.LostAt,
 	)
 	return i, err
 }
 
 const uploadLockOwned = `-- name: UploadLockOwned :one
-select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at from upload where id = $1 and user_id = $2 and deleted_at is null for update
+select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at, lost_at from upload where id = $1 and user_id = $2 and deleted_at is null for update
 `
 
 type UploadLockOwnedParams struct {
@@ -258,6 +261,7 @@ func (q *Queries) UploadLockOwned(ctx context.Context, db DBTX, arg UploadLockOw
 		&i.LastUsedAt,
 		&i.RawDeletedAt,
 		&i.DeletedAt,
+		&i.LostAt,
 	)
 	return i, err
 }
