@@ -140,8 +140,15 @@ func (m *model) check(f field, v any) *problem {
 			return fail("type_error.bool", "value could not be parsed to a boolean", "bool_parsing", "Input should be a valid boolean, unable to interpret input", nil)
 		}
 	case isList:
-		if _, ok := v.([]any); !ok {
+		list, ok := v.([]any)
+		if !ok {
 			return fail("type_error.list", "value is not a valid list", "list_type", "Input should be a valid list", nil)
+		}
+
+		if most := int(f.max); most > 0 && len(list) > most {
+			text := "List should have at most " + strconv.Itoa(most) + " items after validation"
+
+			return fail("value_error.list.max_items", text, "sequence_too_long", text, map[string]any{"max_length": most})
 		}
 	case isOneOf:
 		if s, _ := v.(string); !slices.Contains(f.oneOf, s) {

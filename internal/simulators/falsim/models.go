@@ -32,7 +32,7 @@ type field struct {
 	name     string
 	kind     kind
 	required bool
-	min, max float64 // bounds of numbers, both inclusive; both 0: none
+	min, max float64 // bounds of numbers, both inclusive; both 0: none. Of a list: how long it may be
 	oneOf    []string
 }
 
@@ -70,20 +70,47 @@ func models() map[string]*model {
 	}
 	size := field{name: "image_size", kind: isSize}
 	expand := field{name: "enable_prompt_expansion", kind: isBool}
-	qwen := []field{
-		steps(2, 250), guidance(0),
-		{name: "negative_prompt", kind: isString}, {name: "loras", kind: isList}, {name: "use_turbo", kind: isBool},
+	negative := field{name: "negative_prompt", kind: isString}
+	loras := field{name: "loras", kind: isList, max: 3}
+	mask := field{name: "mask_image_url", kind: isString, required: true}
+	qwen := []field{steps(2, 250), guidance(0), negative, loras, {name: "use_turbo", kind: isBool}}
+	control := []field{}
+
+	for _, name := range []string{"control_scale", "control_start", "control_end"} {
+		control = append(control, field{name: name, kind: isFloat, max: 1})
 	}
 
+	preprocess := field{name: "preprocess", kind: isOneOf, oneOf: []string{"none", "canny", "depth", "pose"}}
+	auto := append(slices.Clip(sizes), autoSize)
+	// turbo is z-image's with more fields, and those of its own LoRA form.
+	turbo := func(price, strength float64, image bool, more ...field) *model {
+		m := &model{price: price, format: "png", sizes: sizes, image: image, strength: strength, fields: shared(all, append(more, size, steps(1, 8), expand)...)}
+		if image {
+			m.sizes = auto
+		}
+
+		return m
+	}
+	edits, inpaints := []field{image, strength(0)}, append([]field{image, mask, strength(0)}, control...)
+	controls := append([]field{image, preprocess}, control...)
+	lora := func(fields []field) []field { return append(slices.Clip(fields), loras) }
+	base := []field{size, steps(1, 50), guidance(1), negative}
+
 	return map[string]*model{
-		"fal-ai/z-image/turbo": {
-			price: 0.005, format: "png", sizes: sizes,
-			fields: shared(all, size, steps(1, 8), expand),
+		"fal-ai/z-image/turbo/lora":                turbo(0.0085, 0, false, loras),
+		"fal-ai/z-image/turbo/image-to-image/lora": turbo(0.0085, 0.6, true, lora(edits)...),
+		"fal-ai/z-image/turbo/inpaint":             turbo(0.005, 1, true, inpaints...),
+		"fal-ai/z-image/turbo/inpaint/lora":        turbo(0.0085, 1, true, lora(inpaints)...),
+		"fal-ai/z-image/turbo/controlnet":          turbo(0.0065, 1, true, controls...),
+		"fal-ai/z-image/turbo/controlnet/lora":     turbo(0.0065, 1, true, lora(controls)...),
+		"fal-ai/z-image/base": {
+			price: 0.005, format: "png", sizes: sizes, fields: shared(all, base...),
 		},
-		"fal-ai/z-image/turbo/image-to-image": {
-			price: 0.005, format: "png", sizes: append(slices.Clip(sizes), autoSize), image: true, strength: 0.6,
-			fields: shared(all, image, size, steps(1, 8), strength(0), expand),
+		"fal-ai/z-image/base/lora": {
+			price: 0.0085, format: "png", sizes: sizes, fields: shared(all, lora(base)...),
 		},
+		"fal-ai/z-image/turbo":                turbo(0.005, 0, false),
+		"fal-ai/z-image/turbo/image-to-image": turbo(0.005, 0.6, true, edits...),
 		"fal-ai/flux/schnell": {
 			price: 0.003, roundUp: true, format: "jpeg", sizes: sizes, pydantic1: true,
 			fields: shared(jpegPNG, size, steps(1, 12), guidance(1)),
