@@ -5,11 +5,11 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,8 +26,8 @@ import (
 var acceptSQL string
 
 // acceptRows is no service but its limit on this machine: the same rows in one transaction of one
-// prepared statement, without a look at anything. pgbench sends it, or this process where there is
-// none.
+// prepared statement, without a look at anything. pgbench sends it; where there is none this process
+// does, and tells no percentiles.
 func acceptRows(ctx context.Context, s *servers, o options) (figures, error) {
 	app, owner, err := s.database(ctx)
 	if err != nil {
@@ -53,24 +53,27 @@ func acceptRows(ctx context.Context, s *servers, o options) (figures, error) {
 		return nil, err
 	}
 
-	send, name := sendRows, "go"
-	if program := findPgbench(); program != "" {
-		send, name = pgbench(program), "pgbench"
+	program := findPgbench()
+	if program == "" {
+		return sendRows(ctx, app, o.jobs)
 	}
 
-	if _, err := send(ctx, app, max(o.jobs/20, acceptClients)); err != nil {
+	if _, err := pgbench(ctx, program, app, max(o.jobs/20, acceptClients), 0); err != nil {
 		return nil, err
 	}
 
-	perSecond, err := send(ctx, app, o.jobs)
+	f, err := pgbench(ctx, program, app, o.jobs, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 
-	f := figures{"accepted_per_s": perSecond, "mean_ms": 1000 * acceptClients / perSecond, "by_pgbench": 0}
-	if name == "pgbench" {
-		f["by_pgbench"] = 1
+	half, err := pgbench(ctx, program, app, o.jobs/2, f["accepted_per_s"]/2)
+	if err != nil {
+		return nil, err
 	}
+
+	f["half_p50_ms"], f["half_p99_ms"] = half["p50_ms"], half["p99_ms"]
+	delete(f, "p50_ms")
 
 	return f, (&public{pool: pool}).same(ctx)
 }
@@ -88,51 +91,88 @@ func findPgbench() string {
 	return slices.Max(found)
 }
 
-var tps = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
-
-// pgbench returns what sends the statement n times with that program, and says how many a second.
-func pgbench(program string) func(ctx context.Context, url string, n int) (float64, error) {
-	return func(ctx context.Context, url string, n int) (float64, error) {
-		script, err := os.CreateTemp("", "accept-*.sql")
-		if err != nil {
-			return 0, err
-		}
-		defer os.Remove(script.Name())
-		defer script.Close()
-
-		_, err = fmt.Fprintf(script, "\\set n random(1, %d)\n%s", acceptUsers, strings.ReplaceAll(acceptSQL, "$1", ":n"))
-		if err != nil {
-			return 0, err
-		}
-
-		cmd := exec.CommandContext(ctx, program, "--no-vacuum", "--protocol=prepared", "--jobs=2",
-			"--client="+strconv.Itoa(acceptClients), "--transactions="+strconv.Itoa(max(n/acceptClients, 1)), "--file="+script.Name(), url)
-
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			return 0, fmt.Errorf("%w: %s", err, out)
-		}
-
-		if m := tps.FindSubmatch(out); m != nil {
-			return strconv.ParseFloat(string(m[1]), 64)
-		}
-
-		return 0, fmt.Errorf("it does not say how many a second: %s", out)
+// pgbench sends the statement n times with that program: all clients one after the other, or so many a
+// second at random instants.
+func pgbench(ctx context.Context, program, url string, n int, perSecond float64) (figures, error) {
+	dir, err := os.MkdirTemp("", "accept")
+	if err != nil {
+		return nil, err
 	}
+	defer os.RemoveAll(dir)
+
+	script := filepath.Join(dir, "accept.sql")
+	text := fmt.Sprintf("\\set n random(1, %d)\n%s", acceptUsers, strings.ReplaceAll(acceptSQL, "$1", ":n"))
+
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+
+	args := []string{
+		"--no-vacuum", "--protocol=prepared", "--log", "--log-prefix=" + filepath.Join(dir, "took"), "--file=" + script,
+		"--client=" + strconv.Itoa(acceptClients), "--transactions=" + strconv.Itoa(max(n/acceptClients, 1)),
+	}
+	if perSecond > 0 {
+		args = append(args, fmt.Sprintf("--rate=%.1f", perSecond))
+	}
+
+	if out, err := exec.CommandContext(ctx, program, append(args, url)...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("pgbench: %w: %s", err, out)
+	}
+
+	return readLog(dir)
 }
 
-// sendRows does the same with pgx.
-func sendRows(ctx context.Context, url string, n int) (float64, error) {
+// readLog reads what pgbench wrote of each transaction: client, number, microseconds since it was due,
+// script, second and microsecond of its end.
+func readLog(dir string) (figures, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "took.*"))
+	if err != nil || len(files) == 0 {
+		return nil, errors.New("pgbench wrote no log")
+	}
+
+	var (
+		took        []float64
+		first, last = math.MaxFloat64, 0.0
+	)
+
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+
+		for line := range strings.Lines(string(text)) {
+			var us, at, atUs float64
+			if _, err := fmt.Sscan(line, new(int), new(int), &us, new(int), &at, &atUs); err != nil {
+				return nil, fmt.Errorf("pgbench log: %w", err)
+			}
+
+			end := at + atUs/1e6
+			first, last = min(first, end-us/1e6), max(last, end)
+			took = append(took, us/1e3)
+		}
+	}
+
+	slices.Sort(took)
+
+	return figures{
+		"accepted_per_s": float64(len(took)) / (last - first), "mean_ms": mean(took),
+		"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99),
+	}, nil
+}
+
+// sendRows does the same with pgx, as fast as it can.
+func sendRows(ctx context.Context, url string, n int) (figures, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 
 	cfg.MaxConns = acceptClients
 
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer pool.Close()
 
@@ -154,5 +194,7 @@ func sendRows(ctx context.Context, url string, n int) (float64, error) {
 
 	wg.Wait()
 
-	return rate(n, time.Since(began)), errors.Join(errs[:]...)
+	perSecond := rate(n, time.Since(began))
+
+	return figures{"accepted_per_s": perSecond, "mean_ms": 1000 * acceptClients / perSecond}, errors.Join(errs[:]...)
 }
