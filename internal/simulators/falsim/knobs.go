@@ -33,6 +33,10 @@ type Knobs struct {
 	EraseFails       bool  `json:"erase_fails"`       // files survive, with an exception in the answer
 	ResultTTLMS      int64 `json:"result_ttl_ms"`     // how long a result is kept; 0: as fal does
 
+	// OlderShapes answers as older pages of fal's say: the result's URL has the whole model id and ends
+	// in /response, a cancelled request is {"success":true}, and X-Fal-Needs-Retry is beside errors.
+	OlderShapes bool `json:"older_shapes"`
+
 	// ClockSkewMS is how far fal's clock is ahead in the times that it states: of webhooks, logs
 	// and the list of requests. Negative: behind.
 	ClockSkewMS int64 `json:"clock_skew_ms"`

@@ -140,16 +140,27 @@ func (s *Sim) serveCancel(w http.ResponseWriter, _ *http.Request, req *request) 
 
 	s.advance()
 
+	said := map[string]any{"status": "OK"}
+	if s.knobs.OlderShapes {
+		said = map[string]any{"success": true}
+	}
+
 	switch req.phase {
 	case queued:
 		s.dequeue(req)
 		s.finish(req, s.now(), cancelled())
-		answer(w, http.StatusOK, map[string]any{"status": "OK"})
+		answer(w, http.StatusOK, said)
 	case running:
 		req.cancelled = true
 		if s.knobs.CancelStops {
 			s.finish(req, s.now(), cancelled())
 			s.advance()
+		}
+
+		if s.knobs.OlderShapes {
+			answer(w, http.StatusOK, said)
+
+			return
 		}
 
 		answer(w, http.StatusAccepted, map[string]any{"status": "CANCELLATION_REQUESTED"})

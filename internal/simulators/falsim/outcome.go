@@ -171,6 +171,11 @@ func (s *Sim) publish(r *request) {
 
 	r.outcome.header["X-Fal-Request-Id"] = r.id
 
+	if retry := r.outcome.header["X-Fal-Retryable"]; s.knobs.OlderShapes && retry != "" {
+		delete(r.outcome.header, "X-Fal-Retryable")
+		r.outcome.header["X-Fal-Needs-Retry"] = map[string]string{"true": "1", "false": "0"}[retry]
+	}
+
 	if r.outcome.header["X-Fal-Served-From"] == "" {
 		r.outcome.header["X-Fal-Served-From"] = "falsim"
 	}

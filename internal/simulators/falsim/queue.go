@@ -97,6 +97,10 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 		"cancel_url": self + "/cancel", "logs": nil, "metrics": map[string]any{},
 	}
 
+	if s.knobs.OlderShapes {
+		d["response_url"] = r.base + "/queue/" + r.endpoint + "/requests/" + r.id + "/response"
+	}
+
 	if logs {
 		d["logs"] = r.logs(s.now(), s.knobs.skew())
 	}
