@@ -25,6 +25,8 @@ func (c Cost) Sentence() string {
 	switch {
 	case c.Held > 0:
 		return many(c.Held) + " set aside until it ends."
+	case paid == 0 && c.Refunded > 0:
+		return "What was charged was given back."
 	case paid == 0:
 		return "Nothing was charged."
 	case c.Released > 0:

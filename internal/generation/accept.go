@@ -144,9 +144,11 @@ func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order, out *Acc
 
 	out.Cost = cost
 
-	s.metrics.accepted.WithLabelValues(o.model.ID).Inc()
-	tx.AfterCommit(s.WantAdmission)
-	tx.AfterCommit(func() { s.Hints.Hint(turn.ref, o.id, 1) })
+	tx.AfterCommit(func() {
+		s.metrics.accepted.WithLabelValues(o.model.ID).Inc()
+		s.WantAdmission()
+		s.Hints.Hint(turn.ref, o.id, 1)
+	})
 
 	return turn, nil
 }
