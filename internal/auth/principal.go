@@ -33,7 +33,9 @@ const (
 )
 
 // KeyScopes lists the rights that an API key may be given.
-func KeyScopes() []Scope { return []Scope{ScopeGenerationsRead, ScopeGenerationsWrite, ScopeCreditsRead} }
+func KeyScopes() []Scope {
+	return []Scope{ScopeGenerationsRead, ScopeGenerationsWrite, ScopeCreditsRead}
+}
 
 // Principal is an authenticated caller.
 type Principal struct {

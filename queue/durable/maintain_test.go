@@ -218,8 +218,9 @@ func TestReconciler_LeavesRunningJobsAlone(t *testing.T) {
 	orphan := b.stage() // shows that the reconciler has passed
 
 	task := b.stage()
-	b.engine.set(task, "active")
 	b.h.handle = func(context.Context, *queue.Job[probe]) error {
+		// Not sooner: two passes before the claim would see what nobody runs.
+		b.engine.set(task, "active")
 		b.engine.set(orphan, "active")
 		b.eventually(5*time.Second, func() bool { return b.row(orphan).Epoch > 1 })
 
