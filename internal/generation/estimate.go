@@ -29,6 +29,7 @@ func (e Estimate) AtMost() int64 { return e.Prices.Most() * int64(e.Parameters.N
 
 // Estimate judges a request as [Service.Submit] does and says what it would cost. It starts nothing.
 func (s *Service) Estimate(ctx context.Context, sub Submission) (Estimate, error) {
+	sub.Quote = "" // a quote is no reason for another one, or its prices would hold for ever
 	o := order{Submission: sub}
 
 	var e Estimate

@@ -91,6 +91,10 @@ func TestQuote(t *testing.T) {
 	require.NoError(t, err, "what costs nothing may change")
 	require.EqualValues(t, 10, a.Cost.Held)
 
+	renewed, err := b.Estimate(t.Context(), submission(b, two, func(s *generation.Submission) { s.Quote = e.Quote }))
+	require.NoError(t, err)
+	require.EqualValues(t, 1000, renewed.AtMost(), "a quote does not make another one of its prices")
+
 	forged := []byte(e.Quote)
 	forged[len(forged)-2] ^= 1
 
