@@ -51,6 +51,10 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	}
 	defer b.close()
 
+	if len(cfg.Credits.WelcomeKeys) == 0 {
+		log.Warn("nobody has welcome credits: credits.welcome_keys is empty")
+	}
+
 	bucket := b.bucket()
 
 	uploads := b.uploads(bucket, nil)
