@@ -287,8 +287,11 @@ func TestDownload_LeftInTheMiddle(t *testing.T) {
 	b := setup(t)
 	a := album()
 	b.album = func(uuid.UUID, []uuid.UUID) (generation.Album, error) { return a, nil }
+	opened := 0
 	b.open = func(generation.Picture) (io.ReadCloser, error) {
-		return io.NopCloser(strings.NewReader("picture")), nil
+		opened++
+
+		return io.NopCloser(strings.NewReader(strings.Repeat("picture", 1<<12))), nil // more than is gathered before a write
 	}
 
 	r := httptest.NewRequest(http.MethodGet, "/v1/generations/download?id="+sampleID, http.NoBody)
@@ -296,6 +299,7 @@ func TestDownload_LeftInTheMiddle(t *testing.T) {
 
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { b.handler.ServeHTTP(&deaf{header: http.Header{}}, r) })
 	require.Contains(t, b.log.String(), "not taken to its end")
+	require.Equal(t, 1, opened, "what nobody takes is not read")
 
 	w := b.do("HEAD", "/v1/generations/download?id="+sampleID, "")
 	require.Equal(t, http.StatusOK, w.Code)

@@ -28,7 +28,7 @@ var (
 	errInvalid      = fault.New(fault.Invalid, "validation_failed", "The request is not valid. See errors for what to change; nothing was started.")
 	errHeader       = fault.New(fault.Malformed, "malformed_header", "A header is not of the form that it must have. See errors.")
 	errQuery        = fault.New(fault.Malformed, "malformed_query", "The query string is not correctly encoded.")
-	errStreams      = fault.New(fault.RateLimited, "too_many_streams", "Too many event streams are open. Close some, or poll instead.").WithRetryAfter(10 * time.Second)
+	errStreams      = fault.New(fault.RateLimited, "too_many_streams", "Too many of your event streams, downloads and waiting requests are open. Let some of them end, or ask again later.").WithRetryAfter(10 * time.Second)
 	errAbandoned    = fault.New(fault.Unavailable, "request_abandoned", "The connection ended before the answer. Send the request again.")
 )
 

@@ -277,6 +277,10 @@ func TestStream_LimitOfAUser(t *testing.T) {
 		p := requireCode(t, b.do("GET", "/v1/generations/"+sampleID+"/events", ""), http.StatusTooManyRequests, "too_many_streams")
 		require.True(t, p.Retryable)
 
+		b.album = func(uuid.UUID, []uuid.UUID) (generation.Album, error) { return album(), nil }
+		p = requireCode(t, b.do("GET", "/v1/generations/download?id="+sampleID, ""), http.StatusTooManyRequests, "too_many_streams")
+		require.Contains(t, p.Detail, "downloads")
+
 		// A wait is only a preference: it is answered at once instead.
 		began := time.Now()
 		w := b.do("GET", "/v1/generations/"+sampleID, "", "Prefer", "wait=30")

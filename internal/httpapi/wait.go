@@ -17,7 +17,7 @@ const (
 	maxWait   = time.Minute     // longest Prefer: wait
 	lookEvery = 2 * time.Second // how often to look without a hint, because hints may be lost
 	replyTime = 15 * time.Second
-	maxOpen   = 20 // streams and waits of one user in this process
+	maxOpen   = 20 // streams, downloads and waits of one user in this process
 )
 
 // Changes gives hints that a generation has changed. A hint may be lost or come twice; the
