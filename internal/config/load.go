@@ -202,10 +202,10 @@ func applyEnvironment(v *viper.Viper, all []leaf, env map[string]string, found *
 
 		if l.secret() {
 			names = append(names, FileOf(l.name))
-		}
 
-		if value, ok := readSecret(l, env, found); ok {
-			v.Set(l.name, value)
+			if value, ok := readSecret(l, env, found); ok {
+				v.Set(l.name, value)
+			}
 		}
 
 		if value, ok := env[name]; ok {

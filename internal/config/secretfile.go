@@ -22,13 +22,13 @@ func (l leaf) secret() bool {
 	return t == reflect.TypeFor[redact.Secret]() || t == reflect.TypeFor[[]redact.Secret]()
 }
 
-// readSecret returns what is in the file that env names for the key, without the line's end; false
+// readSecret returns what is in the file that env names for a secret key, without the line's end; false
 // when it names none, or what is wrong was said.
 func readSecret(l leaf, env map[string]string, found *faults) (string, bool) {
 	name := FileOf(l.name)
 
 	file, ok := env[name]
-	if !ok || !l.secret() {
+	if !ok {
 		return "", false
 	}
 
