@@ -51,13 +51,13 @@ func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	f := &generationFeed{server: s, userID: userID, id: id}
+	seen, resumed := lastEvent(r, formatID(prefixGeneration, id)+":")
+	f := &generationFeed{server: s, userID: userID, id: id, seen: seen}
 
-	seen, ok := strings.CutPrefix(r.Header.Get("Last-Event-ID"), formatID(prefixGeneration, id)+":")
-	if f.seen, ok = eventNumber(seen, ok); !ok || f.seen > g.StatusSequence {
+	if !resumed || seen > g.StatusSequence {
 		f.seen = g.StatusSequence
 		f.snapshot = &message{f.name(f.seen), "snapshot", renderGeneration(g), g.Status.Terminal()}
-	} else if f.seen == g.StatusSequence && g.Status.Terminal() {
+	} else if seen == g.StatusSequence && g.Status.Terminal() {
 		w.WriteHeader(http.StatusNoContent)
 
 		return
@@ -137,12 +137,12 @@ func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	hint, stop := s.Changes.Subscribe(audience)
 	defer stop()
 
-	f := &userFeed{server: s, userID: p.UserID}
-
-	var resumed bool
-	if f.seen, resumed = eventNumber(r.Header.Get("Last-Event-ID"), true); resumed {
-		resumed, err = s.Generations.Resumable(ctx, p.UserID, f.seen)
+	seen, resumed := lastEvent(r, "")
+	if resumed {
+		resumed, err = s.Generations.Resumable(ctx, p.UserID, seen)
 	}
+
+	f := &userFeed{server: s, userID: p.UserID, seen: seen}
 
 	if err == nil && !resumed {
 		err = f.begin(ctx)
@@ -235,13 +235,10 @@ func renderEvent(id uuid.UUID, e generation.Event, now *generation.Generation) G
 	return out
 }
 
-// eventNumber reads the number in a Last-Event-ID.
-func eventNumber(digits string, ok bool) (int64, bool) {
-	if !ok {
-		return 0, false
-	}
-
+// lastEvent reads the number in a Last-Event-ID, which follows prefix.
+func lastEvent(r *http.Request, prefix string) (int64, bool) {
+	digits, ok := strings.CutPrefix(r.Header.Get("Last-Event-ID"), prefix)
 	n, err := strconv.ParseInt(digits, 10, 64)
 
-	return n, err == nil && n >= 0
+	return n, ok && err == nil && n >= 0
 }
