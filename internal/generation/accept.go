@@ -203,11 +203,3 @@ func newSupportCode() string {
 
 	return string(b[:5]) + "-" + string(b[5:])
 }
-
-func extension(format string) string {
-	if format == "jpeg" {
-		return "jpg"
-	}
-
-	return format
-}

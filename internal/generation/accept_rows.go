@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 )
 
@@ -44,7 +45,7 @@ func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, userRef string
 		id, base := uuid.New(), fmt.Sprintf("u/%s/%s/%s", userRef, t.ID, uuid.New())
 		images.Ids = append(images.Ids, id)
 		images.Indexes = append(images.Indexes, int16(i))
-		images.Keys = append(images.Keys, base+"."+extension(o.parameters.OutputFormat))
+		images.Keys = append(images.Keys, base+"."+picture.Format(o.parameters.OutputFormat).Extension())
 		images.ThumbnailKeys = append(images.ThumbnailKeys, base+".thumb.jpg")
 		g.Images = append(g.Images, Image{ID: id, Index: i, Status: ImagePending})
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/picture"
 )
 
 const (
@@ -29,6 +31,11 @@ type Picture struct {
 	GenerationID uuid.UUID
 
 	key string
+}
+
+// Extension returns the ending of a name for its file, without a dot.
+func (p Picture) Extension() string {
+	return picture.Format(strings.TrimPrefix(p.ContentType, "image/")).Extension()
 }
 
 // Album collects the stored images of the user's generations, before any of them is read.

@@ -108,21 +108,10 @@ func fileNames(album generation.Album) []string {
 			id = formatID("", p.GenerationID)
 		}
 
-		names[i] = fmt.Sprintf("%s_%s_%d.%s", created[p.GenerationID].Format(time.DateOnly), id, p.Index+1, extension(p.ContentType))
+		names[i] = fmt.Sprintf("%s_%s_%d.%s", created[p.GenerationID].Format(time.DateOnly), id, p.Index+1, p.Extension())
 	}
 
 	return names
-}
-
-func extension(contentType string) string {
-	switch contentType {
-	case "image/jpeg":
-		return "jpg"
-	case "image/webp":
-		return "webp"
-	default:
-		return "png"
-	}
 }
 
 func renderManifest(album generation.Album, files map[uuid.UUID][]DownloadedFile, now time.Time) DownloadManifest {
