@@ -306,8 +306,11 @@ func TestStream_RealConnection(t *testing.T) {
 	b := setup(t)
 	h := watched(b)
 
+	// Of a server: longer than a busy machine takes to begin the answer, which is bound by it.
+	const short = 2 * time.Second
+
 	server := httptest.NewUnstartedServer(b.handler)
-	server.Config.WriteTimeout, server.Config.ReadTimeout = 50*time.Millisecond, 50*time.Millisecond
+	server.Config.WriteTimeout, server.Config.ReadTimeout = short, short
 	server.Start()
 	t.Cleanup(server.Close)
 
@@ -326,7 +329,7 @@ func TestStream_RealConnection(t *testing.T) {
 	lines := bufio.NewReader(reply.Body)
 	awaitLine(t, lines, "event: snapshot")
 
-	timeouts := time.NewTimer(100 * time.Millisecond) // both of the server's pass
+	timeouts := time.NewTimer(short + 100*time.Millisecond) // both of the server's pass
 	<-timeouts.C
 
 	h.change(generation.StatusRunning)
