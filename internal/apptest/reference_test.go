@@ -76,7 +76,7 @@ func TestProgress(t *testing.T) {
 
 	p := apptest.Start(t, apptest.Options{
 		Config: map[string]string{"generation.collect_without_webhook": "200ms"},
-		Fal:    falsim.Options{Duration: 4 * time.Second},
+		Fal:    falsim.Options{Duration: 10 * time.Second}, // progress is told once a second at most
 	})
 	u := p.SignUp(t, "")
 	g := u.Submit(t, map[string]any{"width": 256, "height": 256})
