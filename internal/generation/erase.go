@@ -180,7 +180,23 @@ func (h tombstonePurger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeTom
 // ForgetDeletions forgets which generations were deleted before a time. A watcher who has not heard
 // of them begins anew.
 func (s *Service) ForgetDeletions(ctx context.Context, before time.Time) error {
-	_, err := s.db.TombstonePurge(ctx, s.Pool, before)
+	users, err := s.db.TombstoneUsers(ctx, s.Pool, before)
+	if err != nil {
+		return fmt.Errorf("list whose tombstones are old: %w", err)
+	}
 
-	return wrap(err, "purge tombstones")
+	for _, id := range users {
+		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+			if _, err := s.db.UserLock(ctx, tx, id); err != nil && !notFound(err) {
+				return fmt.Errorf("lock user %s: %w", id, err)
+			}
+
+			return s.db.TombstonePurge(ctx, tx, db.TombstonePurgeParams{UserID: id, Before: before})
+		})
+		if err != nil {
+			return fmt.Errorf("purge tombstones: %w", err)
+		}
+	}
+
+	return nil
 }

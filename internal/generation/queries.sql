@@ -111,17 +111,15 @@ delete from ai_task where id = @id;
 -- name: TombstoneExists :one
 select exists (select from generation_tombstone where task_id = @id and user_id = @user_id);
 
--- name: TombstonePurge :execrows
--- Users are locked in the order of their ids, as by whoever else locks several.
+-- name: TombstoneUsers :many
+select distinct user_id from generation_tombstone where deleted_at < @before;
+
+-- name: TombstonePurge :exec
+-- Of one user, whose row is locked: whoever deletes a generation holds it, too.
 with gone as (
-    delete from generation_tombstone where deleted_at < @before returning user_id, user_sequence
-), floor as (
-    select user_id, max(user_sequence) as sequence from gone group by user_id
-), locked as (
-    select u.user_id from generation_user u join floor f on f.user_id = u.user_id order by u.user_id for no key update of u
+    delete from generation_tombstone d where d.user_id = @user_id and d.deleted_at < @before returning d.user_sequence
 )
-update generation_user u set event_floor = greatest(u.event_floor, f.sequence)
-from floor f join locked l on l.user_id = f.user_id where u.user_id = f.user_id;
+update generation_user u set event_floor = greatest(u.event_floor, (select max(user_sequence) from gone)) where u.user_id = @user_id;
 
 -- name: AdmissionLock :exec
 select pg_advisory_xact_lock(hashtext('generation.admit'), hashtext(@provider::text));

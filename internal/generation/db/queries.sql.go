@@ -1597,25 +1597,46 @@ func (q *Queries) TombstoneInsert(ctx context.Context, db DBTX, arg TombstoneIns
 	return result.RowsAffected(), nil
 }
 
-const TombstonePurge = `-- name: TombstonePurge :execrows
+const TombstonePurge = `-- name: TombstonePurge :exec
 with gone as (
-    delete from generation_tombstone where deleted_at < $1 returning user_id, user_sequence
-), floor as (
-    select user_id, max(user_sequence) as sequence from gone group by user_id
-), locked as (
-    select u.user_id from generation_user u join floor f on f.user_id = u.user_id order by u.user_id for no key update of u
+    delete from generation_tombstone d where d.user_id = $1 and d.deleted_at < $2 returning d.user_sequence
 )
-update generation_user u set event_floor = greatest(u.event_floor, f.sequence)
-from floor f join locked l on l.user_id = f.user_id where u.user_id = f.user_id
+update generation_user u set event_floor = greatest(u.event_floor, (select max(user_sequence) from gone)) where u.user_id = $1
 `
 
-// Users are locked in the order of their ids, as by whoever else locks several.
-func (q *Queries) TombstonePurge(ctx context.Context, db DBTX, before time.Time) (int64, error) {
-	result, err := db.Exec(ctx, TombstonePurge, before)
+type TombstonePurgeParams struct {
+	UserID uuid.UUID
+	Before time.Time
+}
+
+// Of one user, whose row is locked: whoever deletes a generation holds it, too.
+func (q *Queries) TombstonePurge(ctx context.Context, db DBTX, arg TombstonePurgeParams) error {
+	_, err := db.Exec(ctx, TombstonePurge, arg.UserID, arg.Before)
+	return err
+}
+
+const TombstoneUsers = `-- name: TombstoneUsers :many
+select distinct user_id from generation_tombstone where deleted_at < $1
+`
+
+func (q *Queries) TombstoneUsers(ctx context.Context, db DBTX, before time.Time) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, TombstoneUsers, before)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var user_id uuid.UUID
+		if err := rows.Scan(&user_id); err != nil {
+			return nil, err
+		}
+		items = append(items, user_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const UserAudience = `-- name: UserAudience :one
