@@ -17,8 +17,8 @@ import (
 const (
 	kind      = "bench.noop"
 	queueName = "bench"
-	quickPoll = 10 * time.Millisecond  // of bare asynq beside our latency groups
-	slowPoll  = 100 * time.Millisecond // and beside the others
+	quickPoll = 10 * time.Millisecond  // of bare asynq where somebody waits
+	slowPoll  = 100 * time.Millisecond // and where nobody does
 )
 
 // noop is the job of every bench, for ours and for River.
@@ -80,7 +80,7 @@ func newOurs(ctx context.Context, s *servers, k queue.Kinds, concurrency int) (*
 
 	o := &ourSystem{kinds: k, queues: k.Queues(), stmts: &statements{}}
 
-	if o.pool, err = openPool(ctx, url, o.stmts); err != nil {
+	if o.pool, err = openOurPool(ctx, url, o.stmts); err != nil {
 		return nil, err
 	}
 
@@ -127,9 +127,9 @@ func (o *ourSystem) work(ctx context.Context, h queue.HandlerFunc[noop], groups 
 // alone are the queues of a server that has one.
 var alone = map[string]int{queueName: 1}
 
-// latencyGroup is a group that somebody waits for: two asynq servers.
-func latencyGroup(name string, concurrency int) asynqueue.Group {
-	return asynqueue.Group{Name: name, Queues: map[string]int{name: 1}, Concurrency: concurrency, Latency: true}
+// group is a group of one queue.
+func group(name string, concurrency int) asynqueue.Group {
+	return asynqueue.Group{Name: name, Queues: map[string]int{name: 1}, Concurrency: concurrency}
 }
 
 // rows returns how many jobs there are of which the condition holds.

@@ -137,7 +137,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // product are the groups of the product's worker.
 func product(concurrency int) (groups []asynqueue.Group) {
 	for _, g := range queue.Groups() {
-		groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: concurrency, Latency: g.Latency})
+		groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: concurrency})
 	}
 
 	return groups
@@ -223,7 +223,7 @@ func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration)
 	var same []asynqServer
 
 	for _, g := range product(o.concurrency) {
-		if g.Latency {
+		if g.Name == "generation" {
 			same = append(same, pair(g.Queues, g.Concurrency)...)
 		} else {
 			same = append(same, asynqServer{g.Queues, g.Concurrency, slowPoll})

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"imagerun/internal/devstack"
+	"imagerun/internal/postgres"
 )
 
 // conns is how many connections to Postgres each system may hold.
@@ -133,16 +134,42 @@ func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.Tra
 	return ctx
 }
 
+// TraceBatchStart implements pgx.BatchTracer.
+func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+// TraceBatchQuery implements pgx.BatchTracer.
+func (s *statements) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) { s.n.Add(1) }
+
+// TraceBatchEnd implements pgx.BatchTracer.
+func (s *statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
 // TraceQueryEnd implements pgx.QueryTracer.
 func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// openPool opens a pool; count may be nil.
+// openPool opens a pool as pgx has it, for peers; count may be nil.
 func openPool(ctx context.Context, rawURL string, count *statements) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(rawURL)
 	if err != nil {
 		return nil, err
 	}
 
+	return openCounting(ctx, cfg, count)
+}
+
+// openOurPool opens a pool as the product does; count may be nil.
+func openOurPool(ctx context.Context, rawURL string, count *statements) (*pgxpool.Pool, error) {
+	pool, err := postgres.Open(ctx, postgres.Options{URL: rawURL, AppName: "bench"})
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close() // it has not dialled
+
+	return openCounting(ctx, pool.Config(), count)
+}
+
+func openCounting(ctx context.Context, cfg *pgxpool.Config, count *statements) (*pgxpool.Pool, error) {
 	cfg.MaxConns = conns
 	if count != nil {
 		cfg.ConnConfig.Tracer = count

@@ -163,7 +163,7 @@ func idleOurs(ctx context.Context, s *servers, o options) (*idle, error) {
 		times.run(job.Args.N)
 
 		return nil
-	}, latencyGroup(queueName, o.concurrency))
+	}, group(queueName, o.concurrency))
 	if err != nil {
 		sys.close()
 

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"imagerun/internal/postgres"
 	"imagerun/queue"
 )
 
@@ -109,13 +110,13 @@ func workOurs(ctx context.Context, s *servers, o options, inTx bool) (figures, e
 			return nil
 		}
 
-		return pgx.BeginFunc(ctx, sys.pool, func(tx pgx.Tx) error { return job.Complete(ctx, tx) })
+		return postgres.InTx(ctx, sys.pool, func(tx *postgres.Tx) error { return job.Complete(ctx, tx) })
 	}
 
 	before := sys.stmts.n.Load()
 	began := time.Now()
 
-	stop, err := sys.work(ctx, handler, latencyGroup(queueName, o.concurrency))
+	stop, err := sys.work(ctx, handler, group(queueName, o.concurrency))
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,20 @@ $$;
 
 COMMENT ON FUNCTION public.job_audit_purge(most integer) IS 'Deletes at most so many rows that are older than a year, oldest first, and returns how many.';
 
+CREATE FUNCTION public.job_complete(job_id uuid, job_holder uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    delete from job where id = job_id and holder = job_holder and not canceling;
+
+    if not found then
+        raise exception 'job is no longer held' using errcode = 'JB001';
+    end if;
+end
+$$;
+
+COMMENT ON FUNCTION public.job_complete(job_id uuid, job_holder uuid) IS 'Deletes a job that is held; JB001 when this holder has it no longer, or an operator canceled it.';
+
 CREATE FUNCTION public.ledger_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $$

@@ -7,9 +7,6 @@ type Group struct {
 	// Queues are the group's queues with their weights: while all of them have jobs, a queue of
 	// weight 3 has three times as many begun as one of weight 1, and none has none.
 	Queues map[string]int
-	// Latency says that somebody waits for these jobs: workers look for them every few
-	// milliseconds, which costs Redis a few hundred commands a second for each worker.
-	Latency bool
 }
 
 // Groups returns the product's table of groups: every queue is in one of them.
@@ -18,7 +15,7 @@ type Group struct {
 // is down; "retention" is ours alone: what people asked to have deleted comes before what is old.
 func Groups() []Group {
 	return []Group{
-		{Name: "generation", Queues: map[string]int{"generation": 1}, Latency: true},
+		{Name: "generation", Queues: map[string]int{"generation": 1}},
 		{Name: "vendor", Queues: map[string]int{"vendor": 1}},
 		{Name: "retention", Queues: map[string]int{"erasure": 4, "retention": 1}},
 	}

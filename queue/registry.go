@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,6 +81,9 @@ func (r *Registry) Worker(kind string) (Worker, bool) {
 
 	return w, ok
 }
+
+// Names returns the kinds that have a handler, and their aliases, sorted.
+func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.workers)) }
 
 type worker[T Args] struct{ handler Handler[T] }
 

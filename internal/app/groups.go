@@ -27,7 +27,7 @@ func groupsOf(queues config.Queues) (groups []asynqueue.Group, err error) {
 		if n, ok := served[g.Name]; ok {
 			delete(served, g.Name)
 
-			groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: n, Latency: g.Latency})
+			groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: n})
 		}
 	}
 

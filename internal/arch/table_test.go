@@ -31,9 +31,10 @@ var rows = []row{
 	{"web/...", nil, "pages and the code that embeds them stand alone"},
 
 	{"queue", nil, "queue is the public contract: standard library, uuid and pgx.Tx only"},
+	{"queue/internal/batcher", nil, "batcher does many at once, whatever it is"},
 	{"queue/internal/seldom", nil, "seldom says when to speak, and nothing else"},
-	{"queue/durable/...", list([]string{"queue", "queue/internal/seldom"}, foundation), "durable knows nothing of images: what does belongs to queue/<domain>.go or the domain"},
-	{"queue/asynqueue/...", list(jobs, []string{"queue/internal/seldom"}, foundation), "asynqueue moves jobs and knows nothing of images: handlers belong to the domain's jobs.go"},
+	{"queue/durable/...", list([]string{"queue", "queue/internal/batcher", "queue/internal/seldom"}, foundation), "durable knows nothing of images: what does belongs to queue/<domain>.go or the domain"},
+	{"queue/asynqueue/...", list(jobs, []string{"queue/internal/batcher", "queue/internal/seldom"}, foundation), "asynqueue moves jobs and knows nothing of images: handlers belong to the domain's jobs.go"},
 
 	{"internal/fault", nil, "every package imports fault, so it imports none"},
 	{"internal/clock", nil, "every package imports clock, so it imports none"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/credits/db"
 	"imagerun/internal/postgres"
@@ -149,7 +150,7 @@ func (b *book) like(grants []db.CreditGrant) (int16, *time.Time) {
 // Expire books the expiry of what is due, each subject in a transaction of its own, and returns how
 // many subjects it did; most bounds the grants that it looks for. What is held stays held. A subject
 // that fails keeps nobody else from it; the error then says which.
-func (l *Ledger) Expire(ctx context.Context, pool beginner, most int) (int, error) {
+func (l *Ledger) Expire(ctx context.Context, pool *pgxpool.Pool, most int) (int, error) {
 	subjects, err := l.db.SubjectsDue(ctx, pool, db.SubjectsDueParams{Now: l.Now(), Most: int32(most)})
 	if err != nil {
 		return 0, fmt.Errorf("look for grants that expired: %w", err)
@@ -175,10 +176,4 @@ func (l *Ledger) ExpireSubject(ctx context.Context, tx pgx.Tx, subject uuid.UUID
 	}
 
 	return b.close(ctx, entry{kind: KindExpire, key: "expire of " + subject.String()})
-}
-
-// beginner is what [Ledger.Expire] needs of a pool.
-type beginner interface {
-	db.DBTX
-	Begin(ctx context.Context) (pgx.Tx, error)
 }

@@ -53,13 +53,14 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) 
 		turn standing
 	)
 
-	err = postgres.InTxFirst(ctx, s.Pool, func(first *pgx.Batch) {
+	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		if sub.IdempotencyKey != "" {
+			first := &pgx.Batch{}
 			idempotency.Queue(first, sub.UserID, sub.IdempotencyKey, sub.Fingerprint, &out.Replay)
-		}
-	}, func(tx *postgres.Tx) error {
-		if out.Replay != nil {
-			return nil
+
+			if err := tx.SendBatch(ctx, first).Close(); err != nil || out.Replay != nil {
+				return err
+			}
 		}
 
 		if sub.Reference != nil {

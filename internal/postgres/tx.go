@@ -7,25 +7,43 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Tx is a transaction that can keep statements for later, and run something once it has been
-// committed. Not safe for concurrent use.
+// Tx is a transaction that costs no round trip of its own: BEGIN goes out with its first statement, and
+// COMMIT together with the statements kept for it ([Tx.Keep], [Later]). Until its first statement it has
+// no connection; what is only kept is sent in one round trip. Not safe for concurrent use.
+//
+// What is kept is sent in its order and before whatever the transaction sends next, so everything happens
+// as if each statement had been sent at once, but for an error: that comes from what is sent next, or from
+// the commit.
 type Tx struct {
-	pgx.Tx
+	pgx.Tx // nil: not begun
 
-	later pgx.Batch
+	pool  Pool
+	conn  *pgxpool.Conn // nil: not begun, or over
+	kept  []keptStatement
 	after []func()
+}
+
+type keptStatement struct {
+	sql     string
+	args    []any
+	explain func(error) error // nil: the error is as it is
 }
 
 // AfterCommit has f run after the commit, and only if Commit returned nil. It is for hints that
 // may be lost: f must not block, and whatever depends on it needs a sweep that works without it.
 func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
 
-// Later returns what takes statements whose results nobody waits for. They are sent together, in
-// their order and before whatever the transaction sends next: so everything happens as if each had been
-// sent at once, but for an error, which comes from what is sent next or from the commit. Of any other
-// transaction it is that one itself.
+// Keep keeps a statement whose result nobody waits for. Where it fails, explain makes of its error what
+// the transaction reports; nil leaves it as it is.
+func (t *Tx) Keep(explain func(error) error, sql string, args ...any) {
+	t.kept = append(t.kept, keptStatement{sql, args, explain})
+}
+
+// Later returns what keeps the statements that it executes, see [Tx.Keep]. Of any other transaction it is
+// that one itself.
 func Later(tx pgx.Tx) Writer {
 	if t, ok := tx.(*Tx); ok {
 		return writer{t}
@@ -46,144 +64,24 @@ type writer struct{ *Tx }
 
 // Exec keeps a statement. Its tag is empty, and its error nil.
 func (w writer) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	w.later.Queue(sql, args...)
+	w.Keep(nil, sql, args...)
 
 	return pgconn.CommandTag{}, nil
 }
 
-// flush sends what was kept.
-func (t *Tx) flush(ctx context.Context) error {
-	if t.later.Len() == 0 {
-		return nil
-	}
-
-	batch := t.later
-	t.later = pgx.Batch{}
-
-	if err := t.Tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("send what was kept for later: %w", err)
-	}
-
-	return nil
-}
-
-// Exec implements [pgx.Tx].
-func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if err := t.flush(ctx); err != nil {
-		return pgconn.CommandTag{}, err
-	}
-
-	return t.Tx.Exec(ctx, sql, args...)
-}
-
-// Query implements [pgx.Tx].
-func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if err := t.flush(ctx); err != nil {
-		return failed(err).Query()
-	}
-
-	return t.Tx.Query(ctx, sql, args...)
-}
-
-// QueryRow implements [pgx.Tx].
-func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if err := t.flush(ctx); err != nil {
-		return failed(err).QueryRow()
-	}
-
-	return t.Tx.QueryRow(ctx, sql, args...)
-}
-
-// SendBatch implements [pgx.Tx].
-func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if err := t.flush(ctx); err != nil {
-		return pgx.FailedBatchResults(b, err)
-	}
-
-	return t.Tx.SendBatch(ctx, b)
-}
-
-// CopyFrom implements [pgx.Tx].
-func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
-	if err := t.flush(ctx); err != nil {
-		return 0, err
-	}
-
-	return t.Tx.CopyFrom(ctx, table, columns, source)
-}
-
-// Begin implements [pgx.Tx]: it begins a part that can be rolled back by itself.
-func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
-	if err := t.flush(ctx); err != nil {
-		return nil, err
-	}
-
-	return t.Tx.Begin(ctx)
-}
-
-// Commit implements [pgx.Tx].
-func (t *Tx) Commit(ctx context.Context) error {
-	if err := t.flush(ctx); err != nil {
-		return err
-	}
-
-	return t.Tx.Commit(ctx)
-}
-
-// failed are the results of what was not sent.
-func failed(err error) pgx.BatchResults { return pgx.FailedBatchResults(&pgx.Batch{}, err) }
-
-// Beginner is what InTx needs of a pool.
-type Beginner interface {
-	Begin(ctx context.Context) (pgx.Tx, error)
+// Pool is what InTx needs of a [pgxpool.Pool].
+type Pool interface {
+	Acquire(ctx context.Context) (*pgxpool.Conn, error)
 }
 
 // InTx runs fn in a transaction at the default isolation level: committed when fn returns nil,
 // else rolled back. An error of the commit itself may mean that it happened.
-func InTx(ctx context.Context, db Beginner, fn func(tx *Tx) error) error {
-	inner, err := db.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
-	}
-
-	return inTx(ctx, inner, fn)
-}
-
-// Sender is what InTxFirst needs of a pool.
-type Sender interface {
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
-
-// InTxFirst is [InTx] for a transaction whose first statements are known before it begins: first queues
-// them, with callbacks for their results, and they go out together with BEGIN. fn does not run when one of
-// them, or its callback, fails.
-func InTxFirst(ctx context.Context, db Sender, first func(*pgx.Batch), fn func(tx *Tx) error) error {
-	batch := &pgx.Batch{}
-	batch.BeginTx(pgx.TxOptions{})
-	first(batch)
-
-	results := db.SendBatch(ctx, batch)
-	inner, err := results.Tx(), results.Close()
-
-	return inTx(ctx, inner, func(tx *Tx) error {
-		if err != nil {
-			return fmt.Errorf("begin transaction: %w", err)
-		}
-
-		return fn(tx)
-	})
-}
-
-func inTx(ctx context.Context, inner pgx.Tx, fn func(tx *Tx) error) (err error) {
-	tx := &Tx{Tx: inner}
+func InTx(ctx context.Context, pool Pool, fn func(tx *Tx) error) (err error) {
+	tx := &Tx{pool: pool}
 
 	defer func() {
-		if err != nil {
-			// The caller's context may have ended; the rollback must still be sent.
-			c, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-
-			_ = inner.Rollback(c)
+		if tx.conn != nil { // fn failed, or panicked, or the commit did
+			tx.abandon(ctx)
 		}
 	}()
 
@@ -200,4 +98,20 @@ func inTx(ctx context.Context, inner pgx.Tx, fn func(tx *Tx) error) (err error) 
 	}
 
 	return nil
+}
+
+// abandon rolls back what was begun, and gives the connection back.
+func (t *Tx) abandon(ctx context.Context) {
+	// The caller's context may have ended; the rollback must still be sent.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+
+	_ = t.Rollback(ctx)
+
+	t.release()
+}
+
+func (t *Tx) release() {
+	t.conn.Release()
+	t.conn = nil
 }

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -258,82 +259,203 @@ func TestLater(t *testing.T) {
 	})
 }
 
-func TestInTxFirst(t *testing.T) {
-	t.Parallel()
+// waits counts how often its connections wait for the server.
+type waits struct{ n atomic.Int64 }
 
-	insert := func(batch *pgx.Batch) {
-		batch.Queue("insert into generation_user (user_id, ref) values (gen_random_uuid(), 'first')")
-	}
+func (w *waits) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	w.n.Add(1)
 
-	count := func(t *testing.T, pool *pgxpool.Pool) (n int) {
-		t.Helper()
-		require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from generation_user").Scan(&n))
-		require.Zero(t, pool.Stat().AcquiredConns(), "every connection is back")
-
-		return n
-	}
-
-	t.Run("IsPartOfTheTransaction", func(t *testing.T) {
-		t.Parallel()
-
-		pool := devtest.Postgres(t)
-		require.NoError(t, postgres.InTxFirst(t.Context(), pool, insert, func(tx *postgres.Tx) error {
-			var n int
-			require.NoError(t, tx.QueryRow(t.Context(), "select count(*) from generation_user").Scan(&n))
-			require.Equal(t, 1, n)
-			require.Zero(t, countElsewhere(t, pool))
-
-			return nil
-		}))
-		require.Equal(t, 1, count(t, pool))
-
-		sorry := errors.New("sorry")
-		require.ErrorIs(t, postgres.InTxFirst(t.Context(), pool, func(batch *pgx.Batch) {
-			batch.Queue("delete from generation_user")
-		}, func(*postgres.Tx) error { return sorry }), sorry)
-		require.Equal(t, 1, count(t, pool))
-	})
-
-	t.Run("WhereItFailsNothingRuns", func(t *testing.T) {
-		t.Parallel()
-
-		pool, sorry := devtest.Postgres(t), errors.New("sorry")
-
-		for name, first := range map[string]func(*pgx.Batch){
-			"23505": func(batch *pgx.Batch) { insert(batch); insert(batch) },
-			"sorry": func(batch *pgx.Batch) {
-				insert(batch)
-				batch.Queue("select 1").QueryRow(func(pgx.Row) error { return sorry })
-			},
-			"42P01": func(batch *pgx.Batch) { insert(batch); batch.Queue("select from nowhere") },
-		} {
-			require.ErrorContains(t, postgres.InTxFirst(t.Context(), pool, first, func(*postgres.Tx) error {
-				require.Fail(t, "it ran", name)
-
-				return nil
-			}), name)
-			require.Zero(t, count(t, pool), name)
-		}
-	})
-
-	t.Run("NorWithoutADatabase", func(t *testing.T) {
-		t.Parallel()
-
-		pool, err := postgres.Open(t.Context(), postgres.Options{URL: "postgres://app@127.0.0.1:1/none", AppName: "test"})
-		require.NoError(t, err)
-		t.Cleanup(pool.Close)
-
-		require.ErrorContains(t, postgres.InTxFirst(t.Context(), pool, insert, func(*postgres.Tx) error {
-			require.Fail(t, "it ran")
-
-			return nil
-		}), "begin transaction")
-	})
+	return ctx
 }
 
-func countElsewhere(t *testing.T, pool *pgxpool.Pool) (n int) {
-	t.Helper()
-	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from generation_user").Scan(&n))
+func (w *waits) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-	return n
+func (w *waits) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	w.n.Add(1)
+
+	return ctx
+}
+
+func (w *waits) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (w *waits) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+func TestInTx_RoundTrips(t *testing.T) {
+	t.Parallel()
+
+	const insert = "insert into generation_user (user_id, ref) values (gen_random_uuid(), $1)"
+
+	exec := func(tx *postgres.Tx, ref string) error {
+		_, err := tx.Exec(t.Context(), insert, ref)
+
+		return err
+	}
+
+	for name, c := range map[string]struct {
+		waits int64
+		fn    func(tx *postgres.Tx) error
+	}{
+		"Nothing":  {0, func(*postgres.Tx) error { return nil }},
+		"OnlyKept": {1, func(tx *postgres.Tx) error { tx.Keep(nil, insert, "kept"); return nil }},
+		"One":      {2, func(tx *postgres.Tx) error { return exec(tx, "one") }},
+		"KeptAndOne": {2, func(tx *postgres.Tx) error {
+			tx.Keep(nil, insert, "kept before")
+
+			return exec(tx, "one of two")
+		}},
+		"OneAndKept": {2, func(tx *postgres.Tx) error {
+			err := exec(tx, "the first of two")
+			tx.Keep(nil, insert, "kept after")
+
+			return err
+		}},
+		"RolledBackBeforeItBegan": {0, func(tx *postgres.Tx) error {
+			tx.Keep(nil, insert, "never sent")
+
+			return errSorry
+		}},
+		"RolledBack": {2, func(tx *postgres.Tx) error { return errors.Join(exec(tx, "rolled back"), errSorry) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := &waits{}
+			cfg := devtest.Postgres(t).Config()
+			cfg.ConnConfig.Tracer = w
+
+			pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+			require.NoError(t, err)
+			t.Cleanup(pool.Close)
+
+			if err := postgres.InTx(t.Context(), pool, c.fn); err != nil {
+				require.ErrorIs(t, err, errSorry)
+			}
+
+			require.Equal(t, c.waits, w.n.Load())
+			require.Zero(t, pool.Stat().AcquiredConns(), "every connection is back")
+		})
+	}
+}
+
+var errSorry = errors.New("sorry")
+
+func TestInTx_WithoutADatabase(t *testing.T) {
+	t.Parallel()
+
+	pool, err := postgres.Open(t.Context(), postgres.Options{URL: "postgres://app@127.0.0.1:1/none", AppName: "test"})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+
+	require.ErrorContains(t, postgres.InTx(t.Context(), pool, func(tx *postgres.Tx) error {
+		return tx.QueryRow(t.Context(), "select 1").Scan(new(int))
+	}), "begin transaction")
+
+	require.ErrorContains(t, postgres.InTx(t.Context(), pool, func(tx *postgres.Tx) error {
+		tx.Keep(nil, "select 1")
+
+		return nil
+	}), "commit transaction")
+}
+
+// TestInTx_Rows has everything that reads rows read those of the statement that began the transaction.
+func TestInTx_Rows(t *testing.T) {
+	t.Parallel()
+
+	pool := devtest.Postgres(t)
+
+	for name, read := range map[string]func(tx *postgres.Tx) error{
+		"Collected": func(tx *postgres.Tx) error {
+			rows, err := tx.Query(t.Context(), "select generate_series(1, 3)")
+			require.NoError(t, err)
+			got, err := pgx.CollectRows(rows, pgx.RowTo[int])
+			require.Equal(t, []int{1, 2, 3}, got)
+
+			return err
+		},
+		"LeftEarly": func(tx *postgres.Tx) error {
+			rows, err := tx.Query(t.Context(), "select generate_series(1, 3)")
+			require.NoError(t, err)
+			require.True(t, rows.Next())
+			rows.Close()
+
+			return rows.Err()
+		},
+		"None": func(tx *postgres.Tx) error {
+			require.ErrorIs(t, tx.QueryRow(t.Context(), "select 1 where false").Scan(new(int)), pgx.ErrNoRows)
+
+			return nil
+		},
+		"AnErrorOfOne": func(tx *postgres.Tx) error {
+			require.ErrorContains(t, tx.QueryRow(t.Context(), "select 1 / $1::int", 0).Scan(new(int)), "22012")
+
+			return errSorry
+		},
+		"AnErrorAmongMany": func(tx *postgres.Tx) error {
+			rows, err := tx.Query(t.Context(), "select 1 / (2 - n) from generate_series(1, 3) n")
+			require.NoError(t, err)
+			_, err = pgx.CollectRows(rows, pgx.RowTo[int])
+			require.ErrorContains(t, err, "22012")
+
+			return errSorry
+		},
+		"OfTheWrongType": func(tx *postgres.Tx) error {
+			require.Error(t, tx.QueryRow(t.Context(), "select 'x'").Scan(new(int)))
+
+			return nil
+		},
+		"Tag": func(tx *postgres.Tx) error {
+			tag, err := tx.Exec(t.Context(), "select generate_series(1, 3)")
+			require.EqualValues(t, 3, tag.RowsAffected())
+
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			if err := postgres.InTx(t.Context(), pool, func(tx *postgres.Tx) error {
+				if err := read(tx); err != nil {
+					return err
+				}
+
+				// Whatever was read, the connection is in step.
+				var n int
+				require.NoError(t, tx.QueryRow(t.Context(), "select 7").Scan(&n))
+				require.Equal(t, 7, n)
+
+				return nil
+			}); err != nil {
+				require.ErrorIs(t, err, errSorry)
+			}
+		})
+	}
+}
+
+// TestInTx_ExplainsAnError has what was kept say what its failure means, wherever it is seen.
+func TestInTx_ExplainsAnError(t *testing.T) {
+	t.Parallel()
+
+	pool := devtest.Postgres(t)
+
+	for name, next := range map[string]func(tx *postgres.Tx) error{
+		"AtTheCommit":        func(*postgres.Tx) error { return nil },
+		"AtTheNextStatement": func(tx *postgres.Tx) error { return tx.QueryRow(t.Context(), "select 1").Scan(new(int)) },
+		"AtTheCommitOfOneBegun": func(tx *postgres.Tx) error {
+			err := tx.QueryRow(t.Context(), "select 1").Scan(new(int))
+			tx.Keep(nil, "select 1")
+
+			return err
+		},
+	} {
+		require.ErrorIs(t, postgres.InTx(t.Context(), pool, func(tx *postgres.Tx) error {
+			tx.Keep(nil, "select 1")
+			tx.Keep(func(err error) error {
+				require.ErrorContains(t, err, "22012")
+
+				return errSorry
+			}, "select 1 / $1::int", 0)
+
+			return next(tx)
+		}), errSorry, name)
+	}
 }

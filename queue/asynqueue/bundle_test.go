@@ -128,7 +128,7 @@ func (s *system) worker(h handler, o asynqueue.ServerOptions) (server *asynqueue
 	queue.Register(reg, h)
 
 	if o.Groups == nil {
-		o.Groups = []asynqueue.Group{{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 10, Latency: true}}
+		o.Groups = []asynqueue.Group{{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 10}}
 	}
 
 	server, err := asynqueue.NewServer(s.client, durable.NewRunner(s.queue, reg, durable.RunnerOptions{}), o)

@@ -81,7 +81,7 @@ func beChild(mode string) error {
 
 	q := durable.New(pool, kinds(), durable.Options{Pusher: asynqueue.NewPusher(client)})
 	reg := queue.NewRegistry(kinds())
-	group := asynqueue.Group{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 1, Latency: true}
+	group := asynqueue.Group{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 1}
 
 	if mode == effects {
 		group.Concurrency = 10

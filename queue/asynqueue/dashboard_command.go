@@ -263,7 +263,7 @@ func (d *dashboard) change(ctx context.Context, p press, verb string, names []st
 		}
 	}
 
-	if err := d.pusher.forgetAll(ctx, over); err != nil {
+	if err := d.pusher.Forget(ctx, over); err != nil {
 		return nil, nil, err
 	}
 

@@ -225,7 +225,7 @@ func TestDashboard_Bulk(t *testing.T) {
 	d.shown(first, 2, asynq.TaskStatePending)
 
 	// asynq's archive has lost the other, Postgres has not.
-	require.NoError(t, d.pusher.Forget(t.Context(), durable.Task{ID: second, Epoch: 1, Queue: "tests"}))
+	require.NoError(t, d.pusher.Forget(t.Context(), []durable.Task{{ID: second, Epoch: 1, Queue: "tests"}}))
 	answer = d.press(http.MethodPost, "/queues/tests/archived_tasks:run_all", "")
 	require.Equal(t, map[string]any{"scheduled": 1.0}, answer)
 	d.shown(second, 2, asynq.TaskStatePending)
@@ -253,7 +253,7 @@ func TestDashboard_DeletesManyLeftovers(t *testing.T) {
 
 	const many = 1000
 	for range many {
-		require.NoError(t, d.pusher.Push(t.Context(), push(uuid.New(), 1, time.Hour)))
+		require.NoError(t, d.pusher.Push(t.Context(), []durable.Push{push(uuid.New(), 1, time.Hour)}))
 	}
 
 	trips := &tripHook{}

@@ -106,7 +106,7 @@ func logAway(t *testing.T) {
 	queue.Register(reg, handler(func(context.Context, *queue.Job[probe]) error { return nil }))
 
 	server, err := asynqueue.NewServer(client, durable.NewRunner(s.queue, reg, durable.RunnerOptions{Log: log}), asynqueue.ServerOptions{
-		Groups: []asynqueue.Group{{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 4, Latency: true}},
+		Groups: []asynqueue.Group{{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 4}},
 		Log:    log, FinishWithin: time.Second, ExitWithin: 3 * time.Second,
 	})
 	require.NoError(t, err)

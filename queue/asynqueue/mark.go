@@ -13,22 +13,6 @@ import (
 // The mark of a queue is a hash in the hash slot of its tasks: what loses those loses it.
 func markKey(queue string) string { return "durable:{" + queue + "}:mark" }
 
-// queuesKey is the list of queues that asynq's dashboard and tools go by.
-const queuesKey = "asynq:queues"
-
-// listless keeps asynq from writing the list of queues: it does when a process pushes to a queue
-// for the first time, and in a cluster whose node for that list is away it pushes nothing then.
-type listless struct{ redis.UniversalClient }
-
-// SAdd implements redis.SetCmdable.
-func (l listless) SAdd(ctx context.Context, key string, members ...any) *redis.IntCmd {
-	if key == queuesKey {
-		return redis.NewIntCmd(ctx) // see [Pusher.Beat]
-	}
-
-	return l.UniversalClient.SAdd(ctx, key, members...)
-}
-
 // Beat implements [durable.Pusher]. It also keeps the list of queues, which is on a node of its own
 // in a cluster.
 func (p *Pusher) Beat(ctx context.Context, queues []string) ([]durable.Mark, error) {

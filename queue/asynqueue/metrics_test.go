@@ -58,10 +58,10 @@ func TestCollector(t *testing.T) {
 	s := setup(t, devtest.Redis(t), durable.Timing{})
 
 	for range 40 {
-		require.NoError(t, s.pusher.Push(t.Context(), push(uuid.New(), 1, 0)))
+		require.NoError(t, s.pusher.Push(t.Context(), []durable.Push{push(uuid.New(), 1, 0)}))
 	}
 
-	require.NoError(t, s.pusher.Push(t.Context(), push(uuid.New(), 1, time.Hour)))
+	require.NoError(t, s.pusher.Push(t.Context(), []durable.Push{push(uuid.New(), 1, time.Hour)}))
 
 	for key, value := range map[string]int{"processed": 12, "failed": 3, "paused": 1} {
 		require.NoError(t, s.client.Set(t.Context(), "asynq:{tests}:"+key, value, 0).Err())
@@ -140,7 +140,7 @@ func TestCollector_OneFailingQueueBlanksNothing(t *testing.T) {
 	s := setup(t, devtest.Redis(t), durable.Timing{})
 	p := push(uuid.New(), 1, 0)
 
-	require.NoError(t, s.pusher.Push(t.Context(), p))
+	require.NoError(t, s.pusher.Push(t.Context(), []durable.Push{p}))
 	require.NoError(t, s.client.Del(t.Context(), "asynq:{tests}:t:"+p.Name()).Err())
 	require.NoError(t, s.client.Set(t.Context(), "asynq:{bad}:pending", "x", 0).Err())
 
@@ -187,7 +187,7 @@ func TestCollector_IsCheap(t *testing.T) {
 	s := setup(t, own.URL, durable.Timing{})
 
 	for range 500 {
-		require.NoError(t, s.pusher.Push(t.Context(), push(uuid.New(), 1, 0)))
+		require.NoError(t, s.pusher.Push(t.Context(), []durable.Push{push(uuid.New(), 1, 0)}))
 	}
 
 	c := asynqueue.NewCollector(s.pusher, []string{"tests"}, slog.New(slog.DiscardHandler))

@@ -147,7 +147,7 @@ func oneNodeAway(t *testing.T, c *devstack.Cluster, away func(*devstack.Redis), 
 
 		var groups []asynqueue.Group
 		for _, q := range of {
-			groups = append(groups, asynqueue.Group{Name: q, Queues: map[string]int{q: 1}, Concurrency: 10, Latency: true})
+			groups = append(groups, asynqueue.Group{Name: q, Queues: map[string]int{q: 1}, Concurrency: 10})
 		}
 
 		server, err := asynqueue.NewServer(s.client, durable.NewRunner(s.queue, reg, durable.RunnerOptions{}), asynqueue.ServerOptions{Groups: groups})
@@ -226,7 +226,7 @@ func oneNodeAway(t *testing.T, c *devstack.Cluster, away func(*devstack.Redis), 
 	pusher := asynqueue.NewPusher(late)
 	p := push(uuid.New(), 1, time.Hour)
 	p.Queue = others[0]
-	require.NoError(t, pusher.Push(t.Context(), p))
+	require.NoError(t, pusher.Push(t.Context(), []durable.Push{p}))
 
 	require.NoError(t, back(t.Context(), lost))
 	worker(b)

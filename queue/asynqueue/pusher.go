@@ -18,6 +18,9 @@ import (
 // overran away while the handler still runs; ours is waited for.
 const beyond = 24 * time.Hour
 
+// forgetMax is how many tasks are forgotten in one round trip.
+const forgetMax = 200
+
 // Pusher hands tasks to asynq. It implements [durable.Pusher].
 type Pusher struct {
 	client redis.UniversalClient
@@ -26,58 +29,72 @@ type Pusher struct {
 
 // NewPusher returns a pusher over client, which stays the caller's to close.
 func NewPusher(client redis.UniversalClient) *Pusher {
-	return &Pusher{client: client, asynq: asynq.NewClientFromRedisClient(&pipe{UniversalClient: listless{client}})}
+	return &Pusher{client: client, asynq: asynq.NewClientFromRedisClient(recorder{client})}
 }
 
-// Push implements [durable.Pusher].
-func (p *Pusher) Push(ctx context.Context, push durable.Push) error {
-	_, err := p.asynq.EnqueueContext(ctx, asynq.NewTask(push.Kind, nil),
-		asynq.TaskID(push.Name()),
-		asynq.Queue(push.Queue),
-		asynq.MaxRetry(math.MaxInt32), // Postgres counts attempts; asynq archives "not now" on its last
-		asynq.Timeout(push.Timeout+beyond),
-		asynq.ProcessAt(push.RunAt),
-	)
+// Push implements [durable.Pusher]: all in one round trip. One that is there already was pushed before, or
+// by this very call: go-redis sends a command again when the reply is lost.
+func (p *Pusher) Push(ctx context.Context, ps []durable.Push) error {
+	calls := make([]scriptCall, len(ps))
 
-	// Pushed before, or by this very call: go-redis sends a command again when the reply is lost.
-	if errors.Is(err, asynq.ErrTaskIDConflict) {
-		return nil
+	for i, push := range ps {
+		_, err := p.asynq.EnqueueContext(context.WithValue(ctx, scriptCallKey{}, &calls[i]), asynq.NewTask(push.Kind, nil),
+			asynq.TaskID(push.Name()),
+			asynq.Queue(push.Queue),
+			asynq.MaxRetry(math.MaxInt32), // Postgres counts attempts; asynq archives "not now" on its last
+			asynq.Timeout(push.Timeout+beyond),
+			asynq.ProcessAt(push.RunAt),
+		)
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", push.Kind, err)
+		}
+	}
+
+	unknown, err := p.evalAll(ctx, calls, func(line redis.Pipeliner, c scriptCall) {
+		line.EvalSha(ctx, c.sha1, c.keys, c.args...)
+	})
+	if err == nil && len(unknown) > 0 {
+		unknown, err = p.evalAll(ctx, unknown, func(line redis.Pipeliner, c scriptCall) {
+			line.Eval(ctx, c.source, c.keys, c.args...)
+		})
+	}
+
+	if err == nil && len(unknown) > 0 {
+		err = errors.New("redis forgets scripts at once")
 	}
 
 	if err != nil {
-		return fmt.Errorf("enqueue %s: %w", push.Kind, err)
+		return fmt.Errorf("push tasks: %w", err)
 	}
 
 	return nil
 }
 
-// forget removes a task wherever it is, but not from the pending list, which it would have to
-// walk: there it comes to a worker soon, as a duplicate.
-var forget = redis.NewScript(`
-local state = redis.call("HGET", KEYS[1], "state")
-if not state or state == "pending" then return 0 end
-if state == "active" then
-	redis.call("LREM", KEYS[2], 0, ARGV[1])
-	redis.call("ZREM", KEYS[3], ARGV[1])
-else
-	redis.call("ZREM", KEYS[4], ARGV[1])
-	redis.call("ZREM", KEYS[5], ARGV[1])
-	redis.call("ZREM", KEYS[6], ARGV[1])
-end
-return redis.call("DEL", KEYS[1])`)
-
-// Forget implements [durable.Pusher].
-func (p *Pusher) Forget(ctx context.Context, t durable.Task) error {
-	if err := forget.Run(ctx, p.client, forgetKeys(t), t.Name()).Err(); err != nil {
-		return fmt.Errorf("forget task: %w", err)
+// evalAll has Redis run scripts, and returns those that it did not have.
+func (p *Pusher) evalAll(ctx context.Context, calls []scriptCall, eval func(redis.Pipeliner, scriptCall)) (unknown []scriptCall, err error) {
+	line := p.client.Pipeline()
+	for _, c := range calls {
+		eval(line, c)
 	}
 
-	return nil
+	answers, _ := line.Exec(ctx) // each command has its own error
+
+	for i, a := range answers {
+		switch e := a.Err(); {
+		case e == nil:
+		case redis.HasErrorPrefix(e, "NOSCRIPT"):
+			unknown = append(unknown, calls[i])
+		default:
+			return nil, e
+		}
+	}
+
+	return unknown, nil
 }
 
-// forgetAll is Forget for many, a few hundred in each round trip.
-func (p *Pusher) forgetAll(ctx context.Context, tasks []durable.Task) error {
-	for batch := range slices.Chunk(tasks, pipeMost) {
+// Forget implements [durable.Pusher], a few hundred in each round trip.
+func (p *Pusher) Forget(ctx context.Context, tasks []durable.Task) error {
+	for batch := range slices.Chunk(tasks, forgetMax) {
 		_, err := p.client.Pipelined(ctx, func(line redis.Pipeliner) error {
 			for _, t := range batch {
 				forget.Eval(ctx, line, forgetKeys(t), t.Name()) // by its text: Redis may not have it yet
@@ -91,13 +108,6 @@ func (p *Pusher) forgetAll(ctx context.Context, tasks []durable.Task) error {
 	}
 
 	return nil
-}
-
-func forgetKeys(t durable.Task) []string {
-	return []string{
-		taskKey(t), queueKey(t.Queue, "active"), queueKey(t.Queue, "lease"),
-		queueKey(t.Queue, "retry"), queueKey(t.Queue, "scheduled"), queueKey(t.Queue, "archived"),
-	}
 }
 
 // Active implements [durable.Pusher]. Tasks that are not ours are left out.
@@ -203,7 +213,3 @@ func (p *Pusher) Counts(ctx context.Context, queues []string) ([]Count, error) {
 
 	return known, nil
 }
-
-// asynq's keys, as asynq 0.26 has them in internal/base. Those of one queue share a hash slot.
-func queueKey(queue, what string) string { return "asynq:{" + queue + "}:" + what }
-func taskKey(t durable.Task) string      { return queueKey(t.Queue, "t:"+t.Name()) }

@@ -55,7 +55,7 @@ func TestPusher_HungRedisCostsOnlyTheDeadline(t *testing.T) {
 
 	own := devtest.OwnRedis(t)
 	s := setup(t, own.URL, durable.Timing{})
-	require.NoError(t, s.pusher.Push(t.Context(), push(uuid.New(), 1, 0)))
+	require.NoError(t, s.pusher.Push(t.Context(), []durable.Push{push(uuid.New(), 1, 0)}))
 	own.Pause()
 	t.Cleanup(own.Continue)
 
@@ -63,7 +63,7 @@ func TestPusher_HungRedisCostsOnlyTheDeadline(t *testing.T) {
 	defer cancel()
 
 	start := time.Now()
-	require.Error(t, s.pusher.Push(ctx, push(uuid.New(), 1, 0)))
+	require.Error(t, s.pusher.Push(ctx, []durable.Push{push(uuid.New(), 1, 0)}))
 	require.Less(t, time.Since(start), time.Second)
 }
 
@@ -74,9 +74,9 @@ func TestPusher(t *testing.T) {
 	ctx := t.Context()
 	now, later, gone := push(uuid.New(), 1, 0), push(uuid.New(), 4, time.Minute), push(uuid.New(), 1, 0)
 
-	require.NoError(t, s.pusher.Push(ctx, now))
-	require.NoError(t, s.pusher.Push(ctx, now), "a conflict on ours is success")
-	require.NoError(t, s.pusher.Push(ctx, later))
+	require.NoError(t, s.pusher.Push(ctx, []durable.Push{now}))
+	require.NoError(t, s.pusher.Push(ctx, []durable.Push{now}), "a conflict on ours is success")
+	require.NoError(t, s.pusher.Push(ctx, []durable.Push{later}))
 	require.Equal(t, map[string]int64{"pending": 1, "scheduled": 1}, s.counts())
 
 	alive, err := s.pusher.Alive(ctx, []durable.Task{now.Task, later.Task, gone.Task})
@@ -93,7 +93,7 @@ func TestPusher(t *testing.T) {
 	require.Equal(t, []durable.Task{{ID: now.ID, Epoch: 1, Queue: "tests"}}, active)
 
 	for _, p := range []durable.Push{now, later, gone} {
-		require.NoError(t, s.pusher.Forget(ctx, p.Task))
+		require.NoError(t, s.pusher.Forget(ctx, []durable.Task{p.Task}))
 	}
 
 	require.Empty(t, s.counts())
@@ -111,7 +111,7 @@ func TestPusher_Archive(t *testing.T) {
 	held, delayed := push(uuid.New(), 1, 0), push(uuid.New(), 1, time.Minute)
 
 	for _, p := range []durable.Push{held, delayed} {
-		require.NoError(t, s.pusher.Push(ctx, p))
+		require.NoError(t, s.pusher.Push(ctx, []durable.Push{p}))
 	}
 
 	name, err := s.client.RPopLPush(ctx, "asynq:{tests}:pending", "asynq:{tests}:active").Result()
@@ -140,7 +140,7 @@ func TestPusher_TaskHoldsNothingButItsName(t *testing.T) {
 
 	s := setup(t, devtest.Redis(t), durable.Timing{})
 	p := push(uuid.New(), 1, 0)
-	require.NoError(t, s.pusher.Push(t.Context(), p))
+	require.NoError(t, s.pusher.Push(t.Context(), []durable.Push{p}))
 
 	msg, err := s.client.HGet(t.Context(), "asynq:{tests}:t:"+p.Name(), "msg").Result()
 	require.NoError(t, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,14 +16,7 @@ import (
 )
 
 const (
-	// A server that no push wakes looks for tasks all the same: an announcement may be lost, and
-	// what was retried or paused has none.
-	quickPause = 50 * time.Millisecond  // of latency groups
-	slowPause  = 200 * time.Millisecond // of all others
-
-	fetchMost   = 100 // tasks in one reply
-	fetchWithin = 3 * time.Second
-	maxQueues   = 6           // per server: each look asks one after the other
+	maxQueues   = 6           // of a group: each look asks one after the other
 	askRedis    = time.Second // between looks at a Redis that does not answer
 	checkWithin = 5 * time.Second
 )
@@ -44,7 +36,6 @@ type Group struct {
 	Name        string
 	Queues      map[string]int // name → weight against the others of this group, at least 1
 	Concurrency int            // jobs at once, at least 1
-	Latency     bool           // somebody waits for these: two servers, which look sooner when a wake-up was lost
 }
 
 // ServerOptions say what a worker does.
@@ -58,22 +49,22 @@ type ServerOptions struct {
 	ExitWithin time.Duration
 }
 
-// Server runs a worker: it takes tasks from asynq and gives them to the runner.
+// Server runs a worker: it takes tasks from Redis, has the runner work them, and has Redis follow.
 type Server struct {
 	client  redis.UniversalClient
-	pipe    *pipe // of all asynq servers
 	runner  *durable.Runner
 	o       ServerOptions
 	log     *slog.Logger
-	servers []member
+	members []member
 	ready   atomic.Bool
 }
 
-// member is one asynq server, what it calls, and through what it asks for tasks.
+// member is what a group consists of: a hand that takes its tasks, and an asynq server that has those that last
+// or come back, and everything that asynq does on a clock.
 type member struct {
-	server  *asynq.Server
-	handler asynq.Handler
-	fetcher *fetcher
+	hand    *hand
+	asynq   *asynq.Server
+	adopter *adopter
 }
 
 // NewServer returns a worker that has not started yet.
@@ -90,17 +81,17 @@ func NewServer(client redis.UniversalClient, runner *durable.Runner, o ServerOpt
 		o.ExitWithin = 60 * time.Second
 	}
 
-	s := &Server{client: client, pipe: &pipe{UniversalClient: client}, runner: runner, o: o, log: o.Log}
+	s := &Server{client: client, runner: runner, o: o, log: o.Log}
 
 	for _, g := range o.Groups {
 		if err := g.check(); err != nil {
 			return nil, fmt.Errorf("queue group %s: %w", g.Name, err)
 		}
 
-		s.add(g)
+		s.members = append(s.members, s.newMember(g))
 	}
 
-	if len(s.servers) == 0 {
+	if len(s.members) == 0 {
 		return nil, errors.New("worker has no queue group")
 	}
 
@@ -124,43 +115,23 @@ func (g Group) check() error {
 	return nil
 }
 
-// add makes the asynq servers of a group. They share the group's slots: after a stall of Redis
-// asynq gives slots away while their handlers still run.
-func (s *Server) add(g Group) {
-	slots := make(chan struct{}, g.Concurrency)
+func (s *Server) newMember(g Group) member {
+	h := newHand(s.client, s.runner, g, s.log)
+	a := &adopter{UniversalClient: s.client, tasks: h.tasks, quit: make(chan struct{})}
 
-	if !g.Latency || g.Concurrency == 1 {
-		s.servers = append(s.servers, s.newMember(g, g.Concurrency, slots))
-
-		return
-	}
-
-	s.servers = append(s.servers,
-		s.newMember(g, (g.Concurrency+1)/2, slots),
-		s.newMember(g, g.Concurrency/2, slots),
-	)
-}
-
-func (s *Server) newMember(g Group, concurrency int, slots chan struct{}) member {
-	f := newFetcher(s.client, s.pipe, g, concurrency, s.log)
-
-	return member{
-		server: asynq.NewServerFromRedisClient(f, asynq.Config{
-			Concurrency:              concurrency,
-			Queues:                   g.Queues,
-			TaskCheckInterval:        time.Microsecond, // the fetcher waits instead
-			DelayedTaskCheckInterval: time.Second,
-			RetryDelayFunc:           retryDelay,
-			IsFailure:                isFailure,
-			Logger:                   newLogger(s.log),
-			LogLevel:                 asynq.WarnLevel,
-			// Never reached: asynq would put tasks back while their handlers run.
-			ShutdownTimeout: s.o.ExitWithin + time.Minute,
-			JanitorInterval: time.Hour, // nothing of ours is retained
-		}),
-		handler: handler{runner: s.runner, slots: slots, fetcher: f},
-		fetcher: f,
-	}
+	return member{hand: h, adopter: a, asynq: asynq.NewServerFromRedisClient(a, asynq.Config{
+		Concurrency:              2 * g.Concurrency, // those that last, and those on their way to where they wait
+		Queues:                   g.Queues,
+		TaskCheckInterval:        time.Millisecond, // it waits in the adopter instead
+		DelayedTaskCheckInterval: time.Second,
+		RetryDelayFunc:           retryDelay,
+		IsFailure:                isFailure,
+		Logger:                   newLogger(s.log),
+		LogLevel:                 asynq.WarnLevel,
+		// Never reached: asynq would put tasks back while their handlers run.
+		ShutdownTimeout: s.o.ExitWithin + time.Minute,
+		JanitorInterval: time.Hour, // nothing of ours is retained
+	})}
 }
 
 // Ready reports whether the worker takes jobs: it has found Redis and is not stopping.
@@ -188,19 +159,20 @@ func (s *Server) Run(ctx context.Context) error {
 	defer beating.Wait()
 	defer stop()
 
-	beating.Go(func() { wakeUp(beats, s.client, s.servers) })
-
-	for i, m := range s.servers {
-		if err := m.server.Start(m.handler); err != nil {
-			s.quit(ctx, s.servers[:i])
-			shutdown(s.servers[:i])
+	for i, m := range s.members {
+		if err := m.asynq.Start(m.adopter); err != nil {
+			quit(ctx, s.members[:i])
+			shutdown(ctx, s.members[:i])
 
 			return fmt.Errorf("start asynq: %w", err)
 		}
+
+		m.hand.start(ctx)
+		beating.Go(func() { m.hand.tasks.tend(beats) })
 	}
 
 	s.ready.Store(true)
-	s.log.InfoContext(ctx, "worker started", slog.Int("servers", len(s.servers)))
+	s.log.InfoContext(ctx, "worker started", slog.Int("groups", len(s.members)))
 
 	<-ctx.Done()
 	s.ready.Store(false)
@@ -215,36 +187,24 @@ func (s *Server) stop(ctx context.Context) error {
 	hard, cancelHard := context.WithTimeout(ctx, s.o.ExitWithin)
 	defer cancelHard()
 
-	s.log.InfoContext(ctx, "worker stops fetching", slog.Int("in_hand", s.runner.InHand()))
+	s.log.InfoContext(ctx, "worker stops fetching", slog.Int("in_flight", s.runner.InFlight()))
 
-	stopped := make(chan struct{})
-
-	go func() {
-		defer close(stopped)
-
-		s.quit(ctx, s.servers)
-	}()
-
-	// With Redis hanging, asynq stops late; the jobs in hand do not wait for that.
-	select {
-	case <-stopped:
-	case <-soft.Done():
-	}
+	quit(soft, s.members) // with Redis hanging it ends late; the jobs in hand do not wait for that
 
 	_ = s.runner.Idle(soft)
-	s.runner.Interrupt() // also refuses what asynq took in its last moment
+	s.runner.Interrupt() // also refuses what was taken in the last moment
 
 	ended := make(chan struct{})
 
 	go func() { // ends when the last handler does, which may be after the hard deadline
 		defer close(ended)
 
-		<-stopped
-		shutdown(s.servers)
+		_ = s.runner.Idle(ctx)
+		shutdown(hard, s.members)
 	}()
 
 	if s.runner.Idle(hard) != nil {
-		s.log.ErrorContext(ctx, "handlers ignore the shutdown", slog.Int("in_hand", s.runner.InHand()))
+		s.log.ErrorContext(ctx, "handlers ignore the shutdown", slog.Int("in_flight", s.runner.InFlight()))
 
 		return ErrHandlersLeft
 	}
@@ -261,25 +221,24 @@ func (s *Server) stop(ctx context.Context) error {
 	return nil
 }
 
-// quit has the servers take no further task, and gives back what they have not begun.
-func (s *Server) quit(ctx context.Context, servers []member) {
-	parallel(servers, func(m member) {
-		close(m.fetcher.quit)
-		m.server.Stop()
+// quit has no task taken any more.
+func quit(ctx context.Context, members []member) {
+	parallel(members, func(m member) { m.hand.stop(ctx) })
+}
 
-		// Else the reconciler finds the tasks.
-		if err := m.fetcher.giveBack(ctx); err != nil {
-			s.log.WarnContext(ctx, "tasks were not given back", slog.Any("error", err))
-		}
+// shutdown ends asynq's part, once Redis was told of everything, as far as it answers before ctx ends.
+func shutdown(ctx context.Context, members []member) {
+	parallel(members, func(m member) {
+		m.hand.tasks.settle(ctx)
+		close(m.adopter.quit)
+		m.asynq.Shutdown()
 	})
 }
 
-func shutdown(servers []member) { parallel(servers, func(m member) { m.server.Shutdown() }) }
-
-func parallel(servers []member, do func(member)) {
+func parallel(members []member, do func(member)) {
 	var wg sync.WaitGroup
 
-	for _, m := range servers {
+	for _, m := range members {
 		wg.Go(func() { do(m) })
 	}
 
@@ -311,59 +270,4 @@ func (s *Server) awaitRedis(ctx context.Context) error {
 
 		t.Stop()
 	}
-}
-
-// handler gives asynq's tasks to the runner. There is no mux: asynq's matches kinds by prefix,
-// and the runner's registry matches exactly.
-type handler struct {
-	runner  *durable.Runner
-	slots   chan struct{}
-	fetcher *fetcher
-}
-
-// ProcessTask implements asynq.Handler.
-func (h handler) ProcessTask(ctx context.Context, task *asynq.Task) error {
-	defer h.fetcher.returned()
-
-	name, _ := asynq.GetTaskID(ctx)
-	queue, _ := asynq.GetQueueName(ctx)
-
-	id, epoch, err := durable.ParseName(name)
-	if err != nil {
-		return fmt.Errorf("not_ours: %w", asynq.SkipRetry)
-	}
-
-	h.slots <- struct{}{}
-	defer func() { <-h.slots }()
-
-	v := h.runner.Work(ctx, durable.Task{ID: id, Epoch: epoch, Queue: queue, Kind: task.Type()})
-
-	switch v.Do {
-	case durable.Again:
-		return &again{v}
-	case durable.Bury:
-		return fmt.Errorf("%s: %w", v.Code, asynq.SkipRetry)
-	case durable.Ack:
-	}
-
-	return nil
-}
-
-// again tells asynq when to bring a task back. Its text is a code, which the dashboard shows.
-type again struct{ durable.Verdict }
-
-func (a *again) Error() string { return a.Code }
-
-func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
-	if a, ok := errors.AsType[*again](err); ok {
-		return time.Duration(math.Ceil(a.After.Seconds())) * time.Second // asynq keeps whole seconds
-	}
-
-	return time.Second // asynq's own reasons: it will prove a duplicate
-}
-
-func isFailure(err error) bool {
-	a, ok := errors.AsType[*again](err)
-
-	return ok && a.Spent
 }

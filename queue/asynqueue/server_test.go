@@ -282,7 +282,7 @@ func TestServer_IdleIsCheap(t *testing.T) {
 
 	var groups []asynqueue.Group
 	for _, g := range queue.Groups() {
-		groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: 10, Latency: g.Latency})
+		groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: 10})
 	}
 
 	server, _ := s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{Groups: groups})

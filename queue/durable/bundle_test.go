@@ -58,7 +58,7 @@ type engine struct {
 	mark   durable.Mark
 }
 
-func (e *engine) Push(_ context.Context, p durable.Push) error {
+func (e *engine) Push(_ context.Context, ps []durable.Push) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -66,16 +66,20 @@ func (e *engine) Push(_ context.Context, p durable.Push) error {
 		return e.down
 	}
 
-	if e.states[p.Name()] == "" {
-		e.pushes = append(e.pushes, p)
-		e.states[p.Name()] = "pending"
+	for _, p := range ps {
+		if e.states[p.Name()] == "" {
+			e.pushes = append(e.pushes, p)
+			e.states[p.Name()] = "pending"
+		}
 	}
 
 	return nil
 }
 
-func (e *engine) Forget(_ context.Context, t durable.Task) error {
-	e.set(t, "")
+func (e *engine) Forget(_ context.Context, tasks []durable.Task) error {
+	for _, t := range tasks {
+		e.set(t, "")
+	}
 
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +14,7 @@ import (
 
 	"imagerun/queue"
 	"imagerun/queue/durable/db"
+	"imagerun/queue/internal/batcher"
 )
 
 // Task names one push of a job. An older epoch than the row's is a duplicate.
@@ -55,11 +57,12 @@ type Push struct {
 
 // Pusher is the engine that carries tasks to workers. queue/asynqueue implements it.
 type Pusher interface {
-	// Push makes a task known to the workers. One of that name that is there already is success.
-	Push(ctx context.Context, p Push) error
-	// Forget removes a task that a newer epoch replaces, unless it waits for its turn, where it
-	// does no harm. One that is not there is success.
-	Forget(ctx context.Context, t Task) error
+	// Push makes tasks of one queue known to the workers. One of that name that is there already is
+	// success; after an error nothing is known of any.
+	Push(ctx context.Context, ps []Push) error
+	// Forget removes tasks that a newer epoch replaces, unless they wait for their turn, where they
+	// do no harm. One that is not there is success.
+	Forget(ctx context.Context, tasks []Task) error
 	// Active returns the tasks that some worker took and has not answered for. Their kind is empty.
 	Active(ctx context.Context, queues []string) ([]Task, error)
 	// Alive reports of each task whether the engine will still bring it to a worker, or has.
@@ -153,8 +156,9 @@ type Queue struct {
 	refusals   refusals
 	complaints complaints
 
-	pushes chan pushing // hints from commits, to be pushed off their path
-	marks  chan Task    // pushed, to be marked so
+	carrying atomic.Bool                          // Run does what commits hand over
+	pushes   map[string]*batcher.Batcher[pushing] // by queue: off the path of commits
+	marks    chan Task                            // pushed, to be marked so
 }
 
 // pushing is a push, and whether the epoch before it may still be in Redis.
@@ -164,7 +168,7 @@ type pushing struct {
 	replaces bool
 }
 
-// backlog bounds what commits may leave to the background; more is left to the relay.
+// backlog bounds what commits may leave to the background, of each queue; more is left to the relay.
 const backlog = 4096
 
 // New returns a queue on pool. It starts nothing: [Queue.Run] pushes what commits hand over, and
@@ -178,7 +182,7 @@ func New(pool *pgxpool.Pool, kinds queue.Kinds, o Options) *Queue {
 		o.Restore = func(context.Context, []string) error { return nil }
 	}
 
-	return &Queue{
+	q := &Queue{
 		pool:    pool,
 		kinds:   kinds,
 		pusher:  o.Pusher,
@@ -187,9 +191,11 @@ func New(pool *pgxpool.Pool, kinds queue.Kinds, o Options) *Queue {
 		restore: o.Restore,
 		db:      db.New(),
 		metrics: newMetrics(),
-		pushes:  make(chan pushing, backlog),
 		marks:   make(chan Task, backlog),
 	}
+	q.pushes = q.newPushes()
+
+	return q
 }
 
 func (q *Queue) pushOf(t Task, runAt time.Time) Push {

@@ -9,83 +9,53 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/queue"
 	"imagerun/queue/durable/db"
 )
 
-// outcome is one run of a handler and what came of it.
-type outcome struct {
-	run     *run
-	worker  queue.Worker
-	policy  queue.Policy
-	args    []byte
-	attempt int // this one, from 1
-	started time.Time
-
-	err   error // what the handler returned
-	cause error // why its context had ended by then, or nil
-	deaf  bool  // it has not returned at all
-
-	canceled bool // by an operator: dead, whatever the handler says; it may not have run
-}
-
-// panicked stands for a panic. The value is not in it: nobody knows what it holds.
-type panicked struct{ stack []byte }
-
-func (p *panicked) Error() string { return "handler panicked" }
-
-// call runs the handler on its own goroutine and sends what it returned. A panic is an error, and
-// so is runtime.Goexit, which returns nothing.
-func (o *outcome) call(ctx context.Context, done chan<- error) {
-	err := errExited
-
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicked{stack: debug.Stack()}
-		}
-
-		done <- err
-	}()
-
-	err = o.worker.Work(ctx, queue.Claimed{
-		ID:          o.run.task.ID,
-		Args:        o.args,
-		Attempt:     o.attempt,
-		MaxAttempts: o.policy.Attempts,
-		Snooze:      o.policy.Snooze,
-		Fence:       o.run,
-	})
-}
-
 // settle writes the outcome to Postgres and says what the engine shall do.
-func (r *Runner) settle(ctx context.Context, o *outcome) Verdict {
-	if !o.canceled {
-		r.q.metrics.run.WithLabelValues(o.run.task.Kind, o.run.task.Queue).Observe(time.Since(o.started).Seconds())
-	}
+func (r *Runner) settle(u *run) Verdict { return r.write(u, r.decide) }
 
-	v, event, err := r.decide(ctx, o)
+// write has how write an outcome.
+func (r *Runner) write(u *run, how func(context.Context, *run) (Verdict, string, error)) Verdict {
+	v, event, err := how(u.base, u)
 	if err != nil {
-		// The row stays as it is; when its lease has run out, the sweeper gives it to another.
-		r.log.ErrorContext(ctx, "job outcome was not written", slog.String("job_id", o.run.task.ID.String()), slog.String("kind", o.run.task.Kind), slog.Any("error", err))
-
-		return later("postgres_unreachable")
+		return r.unwritten(u, err)
 	}
 
-	r.q.metrics.count(o.run.task.Kind, o.run.task.Queue, event)
-	r.report(ctx, o, event)
+	r.observe(u, event)
 
 	return v
 }
 
-func (r *Runner) decide(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
-	if o.canceled {
-		return r.bury(ctx, o)
+// unwritten is for an outcome that Postgres does not know: the row stays as it is, and when its lease has run
+// out, the sweeper gives it to another.
+func (r *Runner) unwritten(u *run, err error) Verdict {
+	r.log.ErrorContext(u.base, "job outcome was not written", slog.String("job_id", u.task.ID.String()), slog.String("kind", u.task.Kind), slog.Any("error", err))
+
+	return notNow(codeUnreachable)
+}
+
+// observe counts and logs an outcome.
+func (r *Runner) observe(u *run, event string) {
+	if !u.canceled {
+		r.q.metrics.run.WithLabelValues(u.task.Kind, u.task.Queue).Observe(time.Since(u.started).Seconds())
 	}
 
-	if o.run.completed.Load() {
-		gone, ours, err := r.look(ctx, o.run)
+	r.q.metrics.count(u.task.Kind, u.task.Queue, event)
+	r.report(u, event)
+}
+
+func (r *Runner) decide(ctx context.Context, u *run) (v Verdict, event string, err error) {
+	if u.canceled {
+		return r.bury(ctx, u)
+	}
+
+	if u.completed.Load() {
+		gone, ours, err := r.look(ctx, u)
 
 		switch {
 		case err != nil:
@@ -93,69 +63,99 @@ func (r *Runner) decide(ctx context.Context, o *outcome) (v Verdict, event strin
 		case gone: // even if the handler was told otherwise
 			return Verdict{Do: Ack}, eventDone, nil
 		case !ours:
-			return r.stale(ctx, o, nil)
+			return r.stale(ctx, u, nil)
 		}
 
-		if o.err == nil {
-			o.err = errNotCommitted
+		if u.err == nil {
+			u.err = errNotCommitted
 		}
 	}
 
-	delay, snoozed := queue.SnoozeOf(o.err)
+	delay, snoozed := queue.SnoozeOf(u.err)
 
 	switch {
-	case errors.Is(o.cause, queue.ErrStale):
+	case errors.Is(u.cause, queue.ErrStale):
 		return Verdict{Do: Ack}, eventStale, nil
-	case o.err == nil:
-		return r.finish(ctx, o)
+	case u.err == nil:
+		return r.finish(ctx, u)
 	case snoozed:
-		return r.snooze(ctx, o, delay)
-	case queue.IsCancel(o.err), errors.Is(o.err, queue.ErrUndecodable):
-		return r.bury(ctx, o)
-	case errors.Is(o.cause, queue.ErrStopping):
-		return r.handBack(ctx, o)
-	case o.attempt >= o.policy.Attempts, slices.Contains(o.policy.Final, r.code(o)):
-		return r.bury(ctx, o)
+		return r.snooze(ctx, u, delay)
+	case queue.IsCancel(u.err), errors.Is(u.err, queue.ErrUndecodable):
+		return r.bury(ctx, u)
+	case errors.Is(u.cause, queue.ErrStopping):
+		return r.handBack(ctx, u)
+	case u.attempt >= u.policy.Attempts, slices.Contains(u.policy.Final, r.code(u)):
+		return r.bury(ctx, u)
 	default:
-		return r.fail(ctx, o, 1)
+		return r.fail(ctx, u, 1)
 	}
 }
 
 // look reports whether the row is gone, and whether it is still claimed by this run.
 func (r *Runner) look(ctx context.Context, u *run) (gone, ours bool, err error) {
-	row, there, err := attempt(ctx, r, func(ctx context.Context) (db.JobLookRow, error) {
+	row, there, err := persist(ctx, r, func(ctx context.Context) (db.JobLookRow, error) {
 		return r.q.db.JobLook(ctx, r.q.pool, u.task.ID)
 	})
 
 	return err == nil && !there, there && row.Holder != nil && *row.Holder == u.holder, err
 }
 
-func (r *Runner) finish(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
-	n, _, err := attempt(ctx, r, func(ctx context.Context) (int64, error) {
-		return r.finishes.do(ctx, o.run)
+// finishMany ends the jobs of handlers that returned nil, as many with one statement as nothing is in the way of.
+func (r *Runner) finishMany(runs []*run) {
+	ctx := context.Background()
+	p := db.JobFinishManyParams{Ids: make([]uuid.UUID, len(runs)), Holders: make([]uuid.UUID, len(runs))}
+
+	for i, u := range runs {
+		p.Ids[i], p.Holders[i] = u.task.ID, u.holder
+	}
+
+	rows, _, err := persist(ctx, r, func(ctx context.Context) ([]*uuid.UUID, error) {
+		return r.q.db.JobFinishMany(ctx, r.q.pool, p)
+	})
+
+	finished := make(map[uuid.UUID]bool, len(rows))
+	for _, holder := range rows {
+		finished[*holder] = true
+	}
+
+	for _, u := range runs {
+		switch {
+		case err != nil:
+			u.answer(r.unwritten(u, err))
+		case finished[u.holder]:
+			r.done(u)
+		default: // somebody has locked it, or it is not ours any more
+			go func() { u.answer(r.settle(u)) }()
+		}
+	}
+}
+
+func (r *Runner) finish(ctx context.Context, u *run) (v Verdict, event string, err error) {
+	n, _, err := persist(ctx, r, func(ctx context.Context) (int64, error) {
+		return r.q.db.JobFinish(ctx, r.q.pool, db.JobFinishParams{ID: u.task.ID, Holder: &u.holder})
 	})
 	if err != nil || n == 0 {
-		return r.stale(ctx, o, err)
+		return r.stale(ctx, u, err)
 	}
 
 	return Verdict{Do: Ack}, eventDone, nil
 }
 
-func (r *Runner) snooze(ctx context.Context, o *outcome, d time.Duration) (v Verdict, event string, err error) {
+func (r *Runner) snooze(ctx context.Context, u *run, d time.Duration) (v Verdict, event string, err error) {
 	// Redis keeps whole seconds, so Postgres does too.
 	d = time.Duration(math.Ceil(d.Seconds())) * time.Second
 
-	row, held, err := attempt(ctx, r, func(ctx context.Context) (db.JobSnoozeRow, error) {
+	row, held, err := persist(ctx, r, func(ctx context.Context) (db.JobSnoozeRow, error) {
 		return r.q.db.JobSnooze(ctx, r.q.pool, db.JobSnoozeParams{
-			ID: o.run.task.ID, Holder: &o.run.holder, Epoch: o.run.task.Epoch, Delay: d.Seconds(),
+			ID: u.task.ID, Holder: &u.holder, Epoch: u.task.Epoch, Delay: d.Seconds(),
 		})
 	})
 
 	switch {
 	case err != nil || !held:
-		return r.stale(ctx, o, err)
+		return r.stale(ctx, u, err)
 	case row.State == stateStaged:
-		r.next(o, row.Epoch, row.RunAt, false)
+		r.next(u, row.Epoch, row.RunAt, false)
 
 		return Verdict{Do: Ack}, eventSnoozed, nil
 	default:
@@ -164,21 +164,21 @@ func (r *Runner) snooze(ctx context.Context, o *outcome, d time.Duration) (v Ver
 }
 
 // fail spends an attempt, or none when only our own part failed.
-func (r *Runner) fail(ctx context.Context, o *outcome, spent int32) (v Verdict, event string, err error) {
-	delay, code := o.policy.Backoff.Delay(o.attempt), r.code(o)
+func (r *Runner) fail(ctx context.Context, u *run, spent int32) (v Verdict, event string, err error) {
+	delay, code := u.policy.Backoff.Delay(u.attempt), r.code(u)
 
-	row, held, err := attempt(ctx, r, func(ctx context.Context) (db.JobFailRow, error) {
+	row, held, err := persist(ctx, r, func(ctx context.Context) (db.JobFailRow, error) {
 		return r.q.db.JobFail(ctx, r.q.pool, db.JobFailParams{
-			ID: o.run.task.ID, Holder: &o.run.holder, Epoch: o.run.task.Epoch,
-			Afresh: o.deaf, Delay: delay.Seconds(), Spent: spent, ErrorCode: code, Canceled: o.canceled,
+			ID: u.task.ID, Holder: &u.holder, Epoch: u.task.Epoch,
+			Afresh: u.deaf, Delay: delay.Seconds(), Spent: spent, ErrorCode: code, Canceled: u.canceled,
 		})
 	})
 	if err != nil || !held {
-		return r.stale(ctx, o, err)
+		return r.stale(ctx, u, err)
 	}
 
 	if row.State == stateStaged {
-		r.next(o, row.Epoch, row.RunAt, o.deaf)
+		r.next(u, row.Epoch, row.RunAt, u.deaf)
 
 		return Verdict{Do: Ack}, eventFailed, nil
 	}
@@ -187,39 +187,39 @@ func (r *Runner) fail(ctx context.Context, o *outcome, spent int32) (v Verdict, 
 }
 
 // handBack gives the job to another worker, as if this one had never had it.
-func (r *Runner) handBack(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
-	row, held, err := attempt(ctx, r, func(ctx context.Context) (db.JobHandBackRow, error) {
-		return r.q.db.JobHandBack(ctx, r.q.pool, db.JobHandBackParams{ID: o.run.task.ID, Holder: &o.run.holder})
+func (r *Runner) handBack(ctx context.Context, u *run) (v Verdict, event string, err error) {
+	row, held, err := persist(ctx, r, func(ctx context.Context) (db.JobHandBackRow, error) {
+		return r.q.db.JobHandBack(ctx, r.q.pool, db.JobHandBackParams{ID: u.task.ID, Holder: &u.holder})
 	})
 	if err != nil || !held {
-		return r.stale(ctx, o, err)
+		return r.stale(ctx, u, err)
 	}
 
-	r.next(o, row.Epoch, row.RunAt, o.deaf)
+	r.next(u, row.Epoch, row.RunAt, u.deaf)
 
 	return Verdict{Do: Ack}, eventHandedBack, nil
 }
 
 // bury ends the job for ever, with the kind's Dead hook in the same transaction. The hook comes
 // first: it locks rows of its domain, and everyone locks those before the job's.
-func (r *Runner) bury(ctx context.Context, o *outcome) (v Verdict, event string, err error) {
+func (r *Runner) bury(ctx context.Context, u *run) (v Verdict, event string, err error) {
 	var hook error
 
-	code, spent := r.code(o), int32(1)
-	if o.canceled {
+	code, spent := r.code(u), int32(1)
+	if u.canceled {
 		spent = 0
 	}
 
-	n, _, err := attempt(ctx, r, func(ctx context.Context) (n int64, err error) {
+	n, _, err := persist(ctx, r, func(ctx context.Context) (n int64, err error) {
 		hook = nil
 
 		err = r.q.inTx(ctx, func(tx pgx.Tx) error {
-			if hook = o.dead(ctx, tx, code); hook != nil {
+			if hook = u.dead(ctx, tx, code); hook != nil {
 				return hook
 			}
 
 			n, err = r.q.db.JobBury(ctx, tx, db.JobBuryParams{
-				ID: o.run.task.ID, Holder: &o.run.holder, Spent: spent, ErrorCode: code,
+				ID: u.task.ID, Holder: &u.holder, Spent: spent, ErrorCode: code,
 			})
 			if err == nil && n == 0 {
 				return queue.ErrStale // and nothing that the hook did
@@ -238,46 +238,46 @@ func (r *Runner) bury(ctx context.Context, o *outcome) (v Verdict, event string,
 	switch {
 	case err == nil && hook != nil:
 		// What the domain owes to this death cannot be done now: no death without it.
-		r.log.ErrorContext(ctx, "dead hook failed", slog.String("job_id", o.run.task.ID.String()), slog.String("kind", o.run.task.Kind), slog.Any("error", hook))
+		r.log.ErrorContext(ctx, "dead hook failed", slog.String("job_id", u.task.ID.String()), slog.String("kind", u.task.Kind), slog.Any("error", hook))
 
-		return r.fail(ctx, o, 0)
+		return r.fail(ctx, u, 0)
 	case err != nil || n == 0:
-		return r.stale(ctx, o, err)
+		return r.stale(ctx, u, err)
 	default:
 		return Verdict{Do: Bury, Code: code}, eventDead, nil
 	}
 }
 
-func (o *outcome) dead(ctx context.Context, tx pgx.Tx, code string) (err error) {
+func (u *run) dead(ctx context.Context, tx pgx.Tx, code string) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &panicked{stack: debug.Stack()}
 		}
 	}()
 
-	return o.worker.Dead(ctx, tx, o.args, code)
+	return u.worker.Dead(ctx, tx, u.args, code)
 }
 
 // stale answers for a write that found nothing of ours: an operator canceled the job, which ends
 // it here; somebody else has it; an earlier try of this write happened although its answer was
 // lost; or Postgres crashed and lost the claim. In the last two this task is still the one that the row waits for.
-func (r *Runner) stale(ctx context.Context, o *outcome, err error) (Verdict, string, error) {
+func (r *Runner) stale(ctx context.Context, u *run, err error) (Verdict, string, error) {
 	if err != nil {
 		return Verdict{}, "", err
 	}
 
-	look, there, err := attempt(ctx, r, func(ctx context.Context) (db.JobLookRow, error) {
-		return r.q.db.JobLook(ctx, r.q.pool, o.run.task.ID)
+	look, there, err := persist(ctx, r, func(ctx context.Context) (db.JobLookRow, error) {
+		return r.q.db.JobLook(ctx, r.q.pool, u.task.ID)
 	})
 
 	switch {
 	case err != nil:
 		return Verdict{}, "", err
-	case there && look.Canceling && look.Holder != nil && *look.Holder == o.run.holder && !o.canceled:
-		o.canceled = true
+	case there && look.Canceling && look.Holder != nil && *look.Holder == u.holder && !u.canceled:
+		u.canceled = true
 
-		return r.bury(ctx, o)
-	case there && look.Epoch == o.run.task.Epoch && look.State != stateRunning && look.State != stateDead:
+		return r.bury(ctx, u)
+	case there && look.Epoch == u.task.Epoch && look.State != stateRunning && look.State != stateDead:
 		return Verdict{Do: Again, After: max(seconds(look.DueIn), time.Second), Code: "waiting"}, eventStale, nil
 	default:
 		return Verdict{Do: Ack}, eventStale, nil
@@ -285,15 +285,15 @@ func (r *Runner) stale(ctx context.Context, o *outcome, err error) (Verdict, str
 }
 
 // next pushes the epoch that follows.
-func (r *Runner) next(o *outcome, epoch int32, runAt time.Time, replaces bool) {
-	t := o.run.task
+func (r *Runner) next(u *run, epoch int32, runAt time.Time, replaces bool) {
+	t := u.task
 	t.Epoch = epoch
 	r.q.offer(r.q.pushOf(t, runAt), replaces)
 }
 
-// attempt does one statement until it is answered or patience ends: an outcome is worth waiting
+// persist does one statement until it is answered or patience ends: an outcome is worth waiting
 // for, since without it the work is done again. No row is an answer: there is false.
-func attempt[T any](ctx context.Context, r *Runner, fn func(context.Context) (T, error)) (row T, there bool, err error) {
+func persist[T any](ctx context.Context, r *Runner, fn func(context.Context) (T, error)) (row T, there bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.q.timing.Patience)
 	defer cancel()
 

@@ -3,23 +3,44 @@ package durable
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"imagerun/queue/durable/db"
+	"imagerun/queue/internal/batcher"
 )
 
 const (
-	pushers     = 64              // pushes under way at once, in each of background and relay
-	pushTimeout = 2 * time.Second // of one push
-	markBatch   = 500
+	pushMax     = 200             // tasks pushed at once
+	pushLines   = 2               // pushes of one queue under way at once
+	pushTimeout = 2 * time.Second // of one
+	markMax     = 500             // rows marked at once
 )
 
-// Run pushes what commits hand over, and marks it, until ctx ends; then it empties what is left,
-// for at most a few seconds. Every process that stages jobs runs it. What is lost here, the
-// relay finds.
+// newPushes returns what pushes the tasks that commits leave to the background. Each queue has lines of its
+// own: in a cluster one may be on a node that does not answer.
+func (q *Queue) newPushes() map[string]*batcher.Batcher[pushing] {
+	pushes := map[string]*batcher.Batcher[pushing]{}
+
+	for _, name := range q.kinds.Queues() {
+		pushes[name] = &batcher.Batcher[pushing]{Max: pushMax, Lines: pushLines, Room: backlog, Do: func(ps []pushing) {
+			for _, t := range q.push(context.Background(), ps) {
+				select {
+				case q.marks <- t:
+				default: // unmarked: the relay pushes it again, which is a conflict, which is success
+				}
+			}
+		}}
+	}
+
+	return pushes
+}
+
+// Run has what commits hand over pushed, and marked, until ctx ends; then it empties what is left. Every
+// process that stages jobs runs it. What is lost here, the relay finds.
 func (q *Queue) Run(ctx context.Context) error {
 	if q.pusher == nil {
 		<-ctx.Done()
@@ -27,109 +48,100 @@ func (q *Queue) Run(ctx context.Context) error {
 		return nil
 	}
 
-	var senders, marker sync.WaitGroup
+	var marker sync.WaitGroup
 
-	work := context.WithoutCancel(ctx)
-	stop := make(chan struct{})
-
-	for range pushers {
-		senders.Go(func() { q.send(ctx, work) })
-	}
+	work, stop := context.WithoutCancel(ctx), make(chan struct{})
 
 	marker.Go(func() { q.markLoop(work, stop) })
 
-	senders.Wait()
+	q.carrying.Store(true)
+	<-ctx.Done()
+	q.carrying.Store(false)
+
+	for _, b := range q.pushes {
+		<-b.Idle()
+	}
+
 	close(stop)
 	marker.Wait()
 
 	return nil
 }
 
-func (q *Queue) send(ctx, work context.Context) {
-	for {
-		select {
-		case p := <-q.pushes:
-			q.sendOne(work, p)
-
-			continue
-		default:
-		}
-
-		select {
-		case p := <-q.pushes:
-			q.sendOne(work, p)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (q *Queue) sendOne(ctx context.Context, p pushing) {
-	if !q.push(ctx, p) {
-		return
-	}
-
-	select {
-	case q.marks <- p.Task:
-	default: // unmarked: the relay pushes it again, which is a conflict, which is success
-	}
-}
-
-// push sends one task and removes the one that it replaces.
-func (q *Queue) push(ctx context.Context, p pushing) bool {
+// push pushes tasks of one queue at once, removes those that they replace, and returns which it could.
+func (q *Queue) push(ctx context.Context, ps []pushing) (sent []Task) {
 	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
 	defer cancel()
 
-	if !q.refusals.ask(p.Queue) {
-		q.metrics.count(p.Kind, p.Queue, eventPushFailed)
+	queue := ps[0].Queue
 
-		return false
+	if !q.refusals.ask(queue) {
+		q.countAll(ps, eventPushFailed)
+
+		return nil
 	}
 
-	err := q.pusher.Push(ctx, p.Push)
-	q.refusals.tell(p.Queue, err)
+	pushes := make([]Push, len(ps))
+	for i, p := range ps {
+		pushes[i] = p.Push
+	}
+
+	err := q.pusher.Push(ctx, pushes)
+	q.refusals.tell(queue, err)
 
 	if err != nil {
-		q.log.DebugContext(ctx, "push failed, left to the relay", slog.String("job_id", p.ID.String()), slog.String("kind", p.Kind), slog.Any("error", err))
-		q.metrics.count(p.Kind, p.Queue, eventPushFailed)
+		q.log.DebugContext(ctx, "push failed, left to the relay", slog.Int("jobs", len(ps)), slog.String("queue", queue), slog.Any("error", err))
+		q.countAll(ps, eventPushFailed)
 
-		return false
+		return nil
 	}
 
-	q.metrics.count(p.Kind, p.Queue, eventPushed)
+	q.countAll(ps, eventPushed)
 
-	if p.replaces && p.Epoch > 1 {
-		old := p.Task
-		old.Epoch--
+	var replaced []Task
 
-		// Only tidiness: a worker that gets the old task finds that it is a duplicate.
-		if err := q.pusher.Forget(ctx, old); err != nil {
-			q.log.DebugContext(ctx, "replaced task was not removed", slog.String("job_id", p.ID.String()), slog.Any("error", err))
+	for _, p := range ps {
+		sent = append(sent, p.Task)
+
+		if p.replaces && p.Epoch > 1 {
+			old := p.Task
+			old.Epoch--
+			replaced = append(replaced, old)
 		}
 	}
 
-	return true
+	q.forget(ctx, replaced)
+
+	return sent
 }
 
-// pushAll pushes many at once and marks them; it reports how many it could.
+func (q *Queue) countAll(ps []pushing, event string) {
+	for _, p := range ps {
+		q.metrics.count(p.Kind, p.Queue, event)
+	}
+}
+
+// pushAll pushes many at once, those of each queue beside the others', and marks them; it reports how many it
+// could.
 func (q *Queue) pushAll(ctx context.Context, ps []pushing) int {
+	byQueue := map[string][]pushing{}
+	for _, p := range ps {
+		byQueue[p.Queue] = append(byQueue[p.Queue], p)
+	}
+
 	var (
 		mu   sync.Mutex
 		sent []Task
 		wg   sync.WaitGroup
 	)
 
-	slots := make(chan struct{}, pushers)
-
-	for _, p := range ps {
-		slots <- struct{}{}
-
+	for _, of := range byQueue {
 		wg.Go(func() {
-			defer func() { <-slots }()
+			for batch := range slices.Chunk(of, pushMax) {
+				tasks := q.push(ctx, batch)
 
-			if q.push(ctx, p) {
 				mu.Lock()
-				sent = append(sent, p.Task)
+				sent = append(sent, tasks...)
 				mu.Unlock()
 			}
 		})
@@ -141,50 +153,67 @@ func (q *Queue) pushAll(ctx context.Context, ps []pushing) int {
 	return len(sent)
 }
 
-// markLoop gathers marks: what comes while one statement is under way goes into the next.
+// markLoop marks what was pushed and has not begun within half the time after which the relay would push it
+// again: most jobs have by then, and their rows are written once less.
 func (q *Queue) markLoop(ctx context.Context, stop <-chan struct{}) {
+	var (
+		tasks []Task
+		due   <-chan time.Time
+	)
+
 	for {
 		select {
 		case t := <-q.marks:
-			q.mark(ctx, q.gather(t))
+			tasks = append(tasks, t)
+
+			if due == nil {
+				due = time.After(q.timing.RelayAfter / 2)
+			}
+
+			if len(tasks) < backlog {
+				continue
+			}
+		case <-due:
 		case <-stop:
 			for len(q.marks) > 0 {
-				q.mark(ctx, q.gather(<-q.marks))
+				tasks = append(tasks, <-q.marks)
 			}
+
+			q.mark(ctx, tasks)
 
 			return
 		}
+
+		q.mark(ctx, tasks)
+
+		tasks, due = tasks[:0], nil
 	}
-}
-
-func (q *Queue) gather(first Task) []Task {
-	tasks := []Task{first}
-
-	for len(tasks) < markBatch {
-		select {
-		case t := <-q.marks:
-			tasks = append(tasks, t)
-		default:
-			return tasks
-		}
-	}
-
-	return tasks
 }
 
 // mark tells the relay not to bother.
 func (q *Queue) mark(ctx context.Context, tasks []Task) {
+	for batch := range slices.Chunk(tasks, markMax) {
+		ids, epochs := split(batch)
+
+		one, cancel := context.WithTimeout(ctx, pushTimeout)
+
+		if err := q.db.JobMark(one, q.pool, db.JobMarkParams{Ids: ids, Epochs: epochs}); err != nil {
+			q.log.DebugContext(ctx, "pushed jobs were not marked", slog.Int("jobs", len(batch)), slog.Any("error", err))
+		}
+
+		cancel()
+	}
+}
+
+// forget removes tasks that nobody needs. It is tidiness only: a worker that gets one finds that it is a
+// duplicate.
+func (q *Queue) forget(ctx context.Context, tasks []Task) {
 	if len(tasks) == 0 {
 		return
 	}
 
-	ids, epochs := split(tasks)
-
-	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
-	defer cancel()
-
-	if err := q.db.JobMark(ctx, q.pool, db.JobMarkParams{Ids: ids, Epochs: epochs}); err != nil {
-		q.log.DebugContext(ctx, "pushed jobs were not marked", slog.Int("jobs", len(tasks)), slog.Any("error", err))
+	if err := q.pusher.Forget(ctx, tasks); err != nil {
+		q.log.DebugContext(ctx, "tasks were not removed", slog.Int("tasks", len(tasks)), slog.Any("error", err))
 	}
 }
 

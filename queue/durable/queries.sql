@@ -1,24 +1,22 @@
 -- Times are of the database (clock_timestamp), so that the clock of a worker never matters.
 
+-- name: JobInsert :exec
+-- Without a key, so nothing can be in the way, and nobody waits for an answer.
+insert into job (id, kind, queue, args, run_at, created_at, staged_at)
+values (sqlc.arg(id), sqlc.arg(kind), sqlc.arg(queue), sqlc.arg(args),
+        coalesce(sqlc.narg(run_at)::timestamptz, clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second'),
+        clock_timestamp(), clock_timestamp());
+
 -- name: JobStage :one
 -- A live job of the same key is locked and returned instead: what it has done so far it did
 -- before this transaction commits.
 insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_at)
-values (sqlc.arg(id), sqlc.arg(kind), sqlc.arg(queue), sqlc.arg(args), sqlc.narg(dedupe_key),
+values (sqlc.arg(id), sqlc.arg(kind), sqlc.arg(queue), sqlc.arg(args), sqlc.arg(dedupe_key)::text,
         coalesce(sqlc.narg(run_at)::timestamptz, clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second'),
         clock_timestamp(), clock_timestamp())
 on conflict (kind, dedupe_key) where state <> 'dead' and not canceling
 do update set dedupe_key = excluded.dedupe_key
-returning id, run_at;
-
--- name: JobStageMany :exec
--- Without keys, so nothing can be in the way.
-insert into job (id, kind, queue, args, run_at, created_at, staged_at)
-select fresh.id, fresh.kind, fresh.queue, fresh.args, clock_timestamp(), clock_timestamp(), clock_timestamp()
-from (
-    select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(kinds)::text[]) as kind,
-           unnest(sqlc.arg(queues)::text[]) as queue, unnest(sqlc.arg(args)::jsonb[]) as args
-) as fresh;
+returning id;
 
 -- name: JobWake :many
 -- Touches the row whatever its state: a claim that comes meanwhile waits for this transaction
@@ -33,17 +31,19 @@ where kind = any(sqlc.arg(kinds)::text[]) and dedupe_key = sqlc.arg(dedupe_key) 
 returning id, kind, queue, epoch, state, run_at;
 
 -- name: JobClaim :one
--- No skip locked: no row has to mean a duplicate. Losing this write in a crash costs a repeat,
--- which the holder keeps harmless.
+-- No skip locked: no row has to mean that the job is not to be had. A kind without a handler and a paused
+-- queue are not claimed. Losing this write in a crash costs a repeat, which the holder keeps harmless.
 update job set
     state       = 'running',
-    holder      = sqlc.arg(holder),
+    holder      = sqlc.arg(holder)::uuid,
     lease_until = clock_timestamp() + sqlc.arg(lease)::float8 * interval '1 second',
     wake        = false
 from (select set_config('synchronous_commit', 'off', true)) as fast
 where id = sqlc.arg(id) and epoch = sqlc.arg(epoch) and state in ('staged', 'pushed', 'retrying')
   and run_at <= clock_timestamp() + interval '2 seconds'
-returning kind, queue, args, attempt, canceling, extract(epoch from clock_timestamp() - run_at)::float8 as late;
+  and kind = any(sqlc.arg(kinds)::text[]) and queue <> all(array(select queue_pause.queue from queue_pause))
+returning sqlc.arg(holder)::uuid as holder, kind, queue, args, attempt, canceling,
+          extract(epoch from clock_timestamp() - run_at)::float8 as late;
 
 -- name: JobClaimMany :many
 -- JobClaim for several at once. A row that somebody has locked must not keep the others waiting:
@@ -54,6 +54,7 @@ with wanted as (
 ), free as (
     select job.id, wanted.holder from job join wanted on job.id = wanted.id and job.epoch = wanted.epoch
     where job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
+      and job.kind = any(sqlc.arg(kinds)::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
     order by job.id for no key update of job skip locked
 )
 update job set
@@ -67,8 +68,19 @@ returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attemp
           extract(epoch from clock_timestamp() - job.run_at)::float8 as late;
 
 -- name: JobLook :one
-select state, epoch, holder, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in
+select kind, queue, state, epoch, holder, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
+       exists (select from queue_pause where queue_pause.queue = job.queue) as paused
 from job where id = sqlc.arg(id);
+
+-- name: JobUnclaim :execrows
+-- As if it had not been claimed. Its task is still the one that it waits for, unless Redis lost it meanwhile.
+update job set
+    state       = case when epoch = sqlc.arg(epoch)::integer then 'pushed' else 'staged' end,
+    staged_at   = clock_timestamp(),
+    holder      = null,
+    lease_until = null,
+    wake        = false
+where id = sqlc.arg(id) and holder = sqlc.arg(holder)::uuid and not canceling;
 
 -- name: JobBeat :many
 -- Extends what is ours and not locked, and returns which holders still hold, and which of those
@@ -91,13 +103,17 @@ from mine join job on job.id = mine.id and job.holder = mine.holder;
 -- name: JobHold :execrows
 select id from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling for no key update;
 
--- name: JobComplete :execrows
+-- name: JobComplete :exec
+-- In the handler's transaction. Fails with JB001 where the holder has the job no longer.
+select job_complete(sqlc.arg(id), sqlc.arg(holder));
+
+-- name: JobFinish :execrows
 -- Once it is canceled, a job has no outcome but that: here and below no row is found.
 delete from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling;
 
--- name: JobFinish :many
--- JobComplete for several handlers that returned nil and left the end of their jobs to us. Losing
--- this in a crash costs a repeat, which such a handler has agreed to.
+-- name: JobFinishMany :many
+-- JobFinish for several handlers that returned nil and left the end of their jobs to us. Losing
+-- this in a crash costs a repeat, which such a handler has agreed to. Leaves out what somebody has locked.
 with mine as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder
 ), free as (

@@ -91,7 +91,7 @@ func (r *reconciler) abandoned(ctx context.Context, tasks []Task) error {
 		byID[row.ID] = row
 	}
 
-	var gone []Task
+	var gone, stray []Task
 
 	for _, t := range twice {
 		row, ok := byID[t.ID]
@@ -102,9 +102,11 @@ func (r *reconciler) abandoned(ctx context.Context, tasks []Task) error {
 		case ok && row.Epoch == t.Epoch && row.State != stateDead:
 			gone = append(gone, t)
 		default:
-			r.q.forget(ctx, t)
+			stray = append(stray, t)
 		}
 	}
+
+	r.q.forget(ctx, stray)
 
 	return r.renew(ctx, gone)
 }
@@ -199,11 +201,4 @@ func (r *reconciler) renew(ctx context.Context, gone []Task) error {
 	r.q.pushAll(ctx, ps)
 
 	return nil
-}
-
-// forget removes a task that nobody needs. It is tidiness only.
-func (q *Queue) forget(ctx context.Context, t Task) {
-	if err := q.pusher.Forget(ctx, t); err != nil {
-		q.log.DebugContext(ctx, "task was not removed", slog.String("job_id", t.ID.String()), slog.Any("error", err))
-	}
 }

@@ -1,7 +1,6 @@
 package durable
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"regexp"
@@ -9,6 +8,9 @@ import (
 
 	"imagerun/queue"
 )
+
+// codeUnreachable is of a task whose job nothing was written of.
+const codeUnreachable = "postgres_unreachable"
 
 var (
 	errNotCommitted = errors.New("handler called Complete but its transaction did not commit")
@@ -32,37 +34,41 @@ func coder(name func(error) string) func(error) string {
 }
 
 // code names what the handler returned, for the row, the engine and the metrics.
-func (r *Runner) code(o *outcome) string {
-	if o.canceled {
+func (r *Runner) code(u *run) string {
+	if u.canceled {
 		return codeCanceled
 	}
 
-	if _, ok := errors.AsType[*panicked](o.err); ok {
+	if _, ok := errors.AsType[*panicked](u.err); ok {
 		return "panic"
 	}
 
 	switch {
-	case errors.Is(o.err, queue.ErrUndecodable):
+	case errors.Is(u.err, queue.ErrUndecodable):
 		return "undecodable"
-	case errors.Is(o.err, errExited):
+	case errors.Is(u.err, errExited):
 		return "exited"
-	case errors.Is(o.err, errNotCommitted):
+	case errors.Is(u.err, errNotCommitted):
 		return "not_committed"
-	case errors.Is(o.cause, queue.ErrTimeout):
+	case errors.Is(u.cause, queue.ErrTimeout):
 		return "timeout"
 	default:
-		return r.codeOf(o.err)
+		return r.codeOf(u.err)
 	}
 }
 
 // report writes the one line that a run leaves in the log.
-func (r *Runner) report(ctx context.Context, o *outcome, event string) {
+func (r *Runner) report(u *run, event string) {
+	if !r.log.Enabled(u.base, slog.LevelError) {
+		return
+	}
+
 	attrs := []slog.Attr{
-		slog.String("job_id", o.run.task.ID.String()),
-		slog.String("kind", o.run.task.Kind),
-		slog.Int("attempt", o.attempt),
+		slog.String("job_id", u.task.ID.String()),
+		slog.String("kind", u.task.Kind),
+		slog.Int("attempt", u.attempt),
 		slog.String("outcome", event),
-		slog.Int64("duration_ms", time.Since(o.started).Milliseconds()),
+		slog.Int64("duration_ms", time.Since(u.started).Milliseconds()),
 	}
 
 	level := slog.LevelInfo
@@ -72,20 +78,20 @@ func (r *Runner) report(ctx context.Context, o *outcome, event string) {
 	default:
 		level = slog.LevelWarn
 
-		if o.err != nil || o.canceled {
-			attrs = append(attrs, slog.String("code", r.code(o)), slog.Any("error", o.err))
+		if u.err != nil || u.canceled {
+			attrs = append(attrs, slog.String("code", r.code(u)), slog.Any("error", u.err))
 		}
 	}
 
-	if p, ok := errors.AsType[*panicked](o.err); ok {
+	if p, ok := errors.AsType[*panicked](u.err); ok {
 		level = slog.LevelError
 
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 
-	if o.deaf {
+	if u.deaf {
 		attrs = append(attrs, slog.Bool("handler_still_runs", true))
 	}
 
-	r.log.LogAttrs(ctx, level, "job ended", attrs...)
+	r.log.LogAttrs(u.base, level, "job ended", attrs...)
 }

@@ -9,29 +9,36 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"imagerun/queue"
-	"imagerun/queue/durable/db"
+	"imagerun/queue/internal/batcher"
 )
 
-// Verdict is what the engine shall do with a task that was brought to [Runner.Work]. Postgres
+// Verdict is what the engine shall do with a task that was brought to [Runner.Start]. Postgres
 // knows already; the engine only follows.
 type Verdict struct {
 	Do    Action
 	After time.Duration // of Again: bring it back after this
-	Code  string        // of Again and Bury: the code of the error, for people to see
+	Code  string        // of Again and Bury: the code of the error, for people to see; of PutBack: why
 	Spent bool          // of Again: an attempt failed, as opposed to "not now"
 }
 
-// Action is one of Ack, Again and Bury. The zero value is Ack.
+// Action is one of Ack, Again, Bury and PutBack. The zero value is Ack.
 type Action int
 
 // The actions.
 const (
-	Ack   Action = iota // forget the task: done, replaced, or a duplicate
-	Again               // bring the same task back later
-	Bury                // the job is dead; what the engine keeps of it is for the eye only
+	Ack     Action = iota // forget the task: done, replaced, or a duplicate
+	Again                 // bring the same task back later
+	Bury                  // the job is dead; what the engine keeps of it is for the eye only
+	PutBack               // it was not begun: it is the next for any worker, as if it had not been taken
+)
+
+// Codes of PutBack.
+const (
+	CodeStopping = "stopping" // this worker takes nothing any more
+	CodePaused   = "paused"   // nobody is to take anything of its queue
+	CodeNoSlot   = "no_slot"  // all slots of this worker are taken for longer than it looked
 )
 
 // RunnerOptions say how a worker treats errors.
@@ -42,6 +49,14 @@ type RunnerOptions struct {
 	Code func(error) string
 }
 
+// Taken is a task that the engine gave to this process. Its kind need not be known.
+type Taken struct {
+	Task
+
+	// Ended is called once, from any goroutine, when Postgres knows the outcome and the handler has returned.
+	Ended func(Verdict)
+}
+
 // Runner works jobs: it claims, keeps the lease, calls the handler and writes the outcome to
 // Postgres before it tells the engine what to do. One runner serves all of a process.
 type Runner struct {
@@ -50,9 +65,10 @@ type Runner struct {
 	log *slog.Logger
 	// codeOf names a handler's error.
 	codeOf func(error) string
+	// kinds are those that have a handler here.
+	kinds func() []string
 
-	claims   gatherer[db.JobClaimRow]
-	finishes gatherer[int64]
+	finishes batcher.Batcher[*run] // of handlers that returned nil
 
 	mu       sync.Mutex
 	runs     map[*run]struct{}
@@ -60,15 +76,38 @@ type Runner struct {
 	idle     []chan struct{} // closed when runs is empty
 }
 
-// run is one task in hand.
+// run is one task in hand, and what becomes of it.
+//
+//nolint:containedctx // it goes from hand to hand, with nobody waiting for it
 type run struct {
 	r      *Runner
 	task   Task
 	holder uuid.UUID
+	slots  *Slots
+	ended  func(Verdict)
+
+	base   context.Context // values only
+	ctx    context.Context // of the handler, but for its timeout
 	cancel context.CancelCauseFunc
 
-	claimed   atomic.Bool // has a row that heartbeats extend
-	completed atomic.Bool // the handler called Complete
+	// What the claim said.
+	worker   queue.Worker
+	policy   queue.Policy
+	args     []byte
+	attempt  int       // this one, from 1
+	canceled bool      // by an operator: dead, whatever the handler says; it may not have run
+	started  time.Time // claimed, and then: the handler called
+
+	// What came of it.
+	err   error // what the handler returned
+	cause error // why its context had ended by then, or nil
+	deaf  bool  // it has not returned at all
+
+	claimed   atomic.Bool    // has a row that heartbeats extend
+	completed atomic.Bool    // the handler called Complete
+	committed atomic.Bool    // and its transaction was committed
+	stage     atomic.Int32   // of the handler
+	stuck     sync.WaitGroup // the outcome of a handler that has not returned is being written
 }
 
 // NewRunner returns a runner of q's jobs with reg's handlers. [Runner.Run] keeps the leases.
@@ -77,156 +116,78 @@ func NewRunner(q *Queue, reg *queue.Registry, o RunnerOptions) *Runner {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 
-	r := &Runner{q: q, reg: reg, log: o.Log, codeOf: coder(o.Code), runs: make(map[*run]struct{})}
-	r.claims.one, r.claims.many = r.claimOne, r.claimMany
-	r.finishes.one, r.finishes.many = r.finishOne, r.finishMany
+	r := &Runner{
+		q: q, reg: reg, log: o.Log, codeOf: coder(o.Code), kinds: sync.OnceValue(reg.Names),
+		runs: make(map[*run]struct{}),
+	}
+	r.finishes.Do = r.finishMany
 
 	return r
 }
 
-// Work does everything about one task: claim, handler, outcome. It returns only when the handler
-// has, whatever became of its context, so that a slot of the engine is a running handler. ctx
-// carries values only; its end is ignored.
+// Registry returns the handlers that this runner calls.
+func (r *Runner) Registry() *queue.Registry { return r.reg }
+
+// Work is [Runner.Start] for one task and a slot of its own; it waits for the verdict.
 func (r *Runner) Work(ctx context.Context, t Task) Verdict {
+	slots, verdict := NewSlots(1), make(chan Verdict, 1)
+	slots.Take(1)
+	r.Start(ctx, slots, []Taken{{Task: t, Ended: func(v Verdict) { verdict <- v }}})
+
+	return <-verdict
+}
+
+// Start does everything about tasks that came together and count as taken from slots: claim (one statement
+// for all), handler, outcome. It returns when they are claimed; nobody waits for the rest. A slot is taken
+// until its handler has returned, whatever became of the handler's context. ctx carries values only; its end
+// is ignored.
+func (r *Runner) Start(ctx context.Context, slots *Slots, tasks []Taken) {
 	ctx = context.WithoutCancel(ctx)
+	runs := make([]*run, 0, len(tasks))
 
-	w, ok := r.reg.Worker(t.Kind)
-	if !ok {
-		// A rolling deploy: another worker may know the kind.
-		r.q.metrics.count(t.Kind, t.Queue, eventNoHandler)
+	for _, t := range tasks {
+		u := newRun(ctx, r, slots, t)
 
-		return Verdict{Do: Again, After: 5 * time.Second, Code: "no_handler"}
+		if !r.begin(u) {
+			u.refuse(Verdict{Do: PutBack, Code: CodeStopping})
+
+			continue
+		}
+
+		runs = append(runs, u)
 	}
 
-	policy, _ := r.reg.Kinds().Policy(t.Kind)
-
-	hctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-
-	u := &run{r: r, task: t, holder: uuid.New(), cancel: cancel}
-	if !r.begin(u) {
-		return later("stopping")
-	}
-	defer r.end(u)
-
-	row, v, ok := r.claim(ctx, u)
-	if !ok {
-		return v
-	}
-
-	o := &outcome{
-		run: u, worker: w, policy: policy, args: row.Args,
-		attempt: int(row.Attempt) + 1, started: time.Now(), canceled: row.Canceling,
-	}
-
-	if o.canceled {
-		return r.settle(ctx, o)
-	}
-
-	r.q.metrics.count(t.Kind, t.Queue, eventStarted)
-	r.q.metrics.late.WithLabelValues(t.Kind, t.Queue).Observe(max(row.Late, 0))
-
-	hctx, stop := context.WithTimeoutCause(hctx, policy.Timeout, queue.ErrTimeout)
-	defer stop()
-
-	done := make(chan error, 1)
-
-	go o.call(hctx, done)
-
-	if o.await(hctx, done) {
-		return r.settle(ctx, o)
-	}
-
-	// The handler ignores its context. Its job goes on elsewhere, but the slot stays taken: a
-	// handler that runs still costs what it costs.
-	r.q.metrics.count(t.Kind, t.Queue, eventDeaf)
-	r.settle(ctx, o)
-	u.claimed.Store(false)
-
-	<-done //nolint:errcheck // what it says now is nobody's
-
-	return Verdict{Do: Ack}
-}
-
-// await returns true when the handler has returned, false when it did not within the grace after
-// its context's end.
-func (o *outcome) await(ctx context.Context, done chan error) bool {
-	select {
-	case o.err = <-done:
-		o.cause = context.Cause(ctx)
-
-		return true
-	case <-ctx.Done():
-	}
-
-	grace := time.NewTimer(o.run.r.q.timing.Grace)
-	defer grace.Stop()
-
-	o.cause = context.Cause(ctx)
-
-	select {
-	case o.err = <-done:
-		return true
-	case <-grace.C:
-		o.err, o.deaf = o.cause, true
-
-		return false
+	if len(runs) > 0 {
+		r.claimMany(ctx, runs)
 	}
 }
 
-// claim takes the job, or says what to do with the task instead.
-func (r *Runner) claim(ctx context.Context, u *run) (row db.JobClaimRow, v Verdict, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
+func newRun(ctx context.Context, r *Runner, slots *Slots, t Taken) *run {
+	u := &run{r: r, task: t.Task, holder: uuid.New(), slots: slots, ended: t.Ended, base: ctx}
+	u.ctx, u.cancel = context.WithCancelCause(ctx)
 
-	row, err := r.claims.do(ctx, u)
-	if err == nil {
-		u.claimed.Store(true)
-
-		return row, v, true
-	}
-
-	if err == pgx.ErrNoRows { //nolint:errorlint // pgx returns the value itself
-		v, err = r.unclaimed(ctx, u.task)
-	}
-
-	if err != nil {
-		// Whatever it is, nothing was written that we know of, and the job cannot help it.
-		r.log.WarnContext(ctx, "job was not claimed", slog.String("job_id", u.task.ID.String()), slog.String("kind", u.task.Kind), slog.Any("error", err))
-
-		return row, later("postgres_unreachable"), false
-	}
-
-	return row, v, false
+	return u
 }
 
-// unclaimed says what to do with a task that is not to be claimed.
-func (r *Runner) unclaimed(ctx context.Context, t Task) (Verdict, error) {
-	look, err := r.q.db.JobLook(ctx, r.q.pool, t.ID)
-
-	switch {
-	case err == pgx.ErrNoRows: //nolint:errorlint // pgx returns the value itself
-		// Done before.
-	case err != nil:
-		return Verdict{}, err
-	case look.Epoch == t.Epoch && look.State != stateRunning && look.State != stateDead && look.DueIn > 0:
-		// Somebody in the engine was early: an operator, or a clock.
-		return Verdict{Do: Again, After: seconds(look.DueIn), Code: "not_due"}, nil
-	}
-
-	r.q.metrics.count(t.Kind, t.Queue, eventDuplicate)
-
-	return Verdict{Do: Ack}, nil
+// refuse answers for a task whose handler was not called.
+func (u *run) refuse(v Verdict) {
+	u.slots.forgo()
+	u.answer(v)
 }
 
-// later is for what is nobody's failure: again in 1 to 5 seconds.
-func later(code string) Verdict {
+// answer ends what a run holds in this process, but for its slot, and tells the engine.
+func (u *run) answer(v Verdict) {
+	u.cancel(nil)
+	u.r.end(u)
+	u.slots.answered()
+	u.ended(v)
+}
+
+// notNow is for what is nobody's failure: again in 1 to 5 seconds.
+func notNow(code string) Verdict {
 	jitter := time.Duration(rand.Int64N(int64(4 * time.Second))) //nolint:gosec // spreading load, not a secret
 
 	return Verdict{Do: Again, After: time.Second + jitter, Code: code}
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// Registry returns the handlers that this runner calls.
-func (r *Runner) Registry() *queue.Registry { return r.reg }

@@ -126,7 +126,7 @@ func TestRunner_Timeout(t *testing.T) {
 		next := task
 		next.Epoch++
 		b.eventually(5*time.Second, func() bool { return b.engine.state(next) == "pending" })
-		require.Equal(t, 1, b.runner.InHand())
+		require.Equal(t, 1, b.runner.InFlight())
 
 		got := b.row(task)
 		require.Equal(t, 1, got.Attempt)
@@ -135,7 +135,7 @@ func TestRunner_Timeout(t *testing.T) {
 		close(wakeUp)
 		require.ErrorIs(t, <-refused, queue.ErrStale)
 		require.Equal(t, durable.Ack, (<-done).Do)
-		require.Zero(t, b.runner.InHand())
+		require.Zero(t, b.runner.InFlight())
 	})
 }
 
@@ -175,7 +175,7 @@ func TestRunner_InterruptHandsBack(t *testing.T) {
 			next.Epoch++
 			b.eventually(5*time.Second, func() bool { return b.engine.state(next) == "pending" })
 			require.Equal(t, attempts-1, b.row(task).Attempt, "no attempt is spent, not even the last")
-			require.Equal(t, durable.Again, b.runner.Work(t.Context(), next).Do, "takes nothing any more")
+			require.Equal(t, durable.PutBack, b.runner.Work(t.Context(), next).Do, "takes nothing any more")
 
 			close(leave)
 			require.NoError(t, b.runner.Idle(t.Context()))

@@ -140,7 +140,7 @@ func TestRunner_Outcomes(t *testing.T) {
 
 			got.DueIn = c.row.DueIn
 			require.Equal(t, c.row, got) // and lost is 0 again
-			require.Zero(t, b.runner.InHand())
+			require.Zero(t, b.runner.InFlight())
 		})
 	}
 }

@@ -14,27 +14,36 @@ import (
 )
 
 // StageOption changes how one job is staged.
-type StageOption func(*db.JobStageParams)
+type StageOption func(*staging)
+
+// staging is a job about to be staged. The zero key, delay and time: none.
+type staging struct {
+	key   *string
+	delay time.Duration
+	at    *time.Time
+}
 
 // Key makes the job the only live one of its kind with this key: staging it again while it is
 // queued or runs returns the live job's id. The key holds ids and nothing else.
 func Key(key string) StageOption {
-	return func(p *db.JobStageParams) { p.DedupeKey = &key }
+	return func(s *staging) { s.key = &key }
 }
 
 // After has the job run no sooner than d from now, by the database's clock.
 func After(d time.Duration) StageOption {
-	return func(p *db.JobStageParams) { p.Delay = d.Seconds() }
+	return func(s *staging) { s.delay = d }
 }
 
 // At has the job run no sooner than t.
 func At(t time.Time) StageOption {
-	return func(p *db.JobStageParams) { p.RunAt = &t }
+	return func(s *staging) { s.at = &t }
 }
 
 // Stage writes a job in the caller's transaction: it exists if and only if tx commits. It is the
 // only way in. When tx offers AfterCommit(func()), as postgres.InTx's does, the job is pushed
-// right after the commit and off the caller's path; otherwise the relay finds it.
+// right after the commit and off the caller's path; otherwise the relay finds it. When tx offers Keep, a job
+// without a [Key] costs no round trip: its row goes out with the transaction's next statement, or with its
+// commit, and an error of it comes from there.
 //
 // Stage returns the id of the job, or of the live job that has the same [Key].
 func (q *Queue) Stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...StageOption) (uuid.UUID, error) {
@@ -63,22 +72,36 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 		return uuid.Nil, false, fmt.Errorf("stage %s: %w", kind, err)
 	}
 
-	p := db.JobStageParams{ID: id, Kind: kind, Queue: policy.Queue, Args: data}
+	var how staging
 	for _, o := range opts {
-		o(&p)
+		o(&how)
 	}
 
-	row, err := q.db.JobStage(ctx, tx, p)
+	staged, runAt := id, time.Now().Add(how.delay)
+	if how.at != nil {
+		runAt = *how.at
+	}
+
+	if how.key == nil {
+		err = q.db.JobInsert(ctx, later(tx, nil), db.JobInsertParams{
+			ID: id, Kind: kind, Queue: policy.Queue, Args: data, RunAt: how.at, Delay: how.delay.Seconds(),
+		})
+	} else {
+		staged, err = q.db.JobStage(ctx, tx, db.JobStageParams{
+			ID: id, Kind: kind, Queue: policy.Queue, Args: data, DedupeKey: *how.key, RunAt: how.at, Delay: how.delay.Seconds(),
+		})
+	}
+
 	if err != nil {
 		return uuid.Nil, false, fmt.Errorf("stage %s: %w", kind, err)
 	}
 
-	if row.ID == id {
+	if staged == id {
 		q.metrics.count(kind, policy.Queue, eventStaged)
-		q.afterCommit(tx, q.pushOf(Task{ID: id, Epoch: 1, Queue: policy.Queue, Kind: kind}, row.RunAt), false)
+		q.afterCommit(tx, q.pushOf(Task{ID: id, Epoch: 1, Queue: policy.Queue, Kind: kind}, runAt), false)
 	}
 
-	return row.ID, row.ID == id, nil
+	return staged, staged == id, nil
 }
 
 // Wake has the live job of this kind and key run now, once tx has committed; if it is running, then
@@ -118,13 +141,12 @@ func (q *Queue) afterCommit(tx pgx.Tx, p Push, replaces bool) {
 
 // offer leaves a push to the background, or to the relay when there is too much of it.
 func (q *Queue) offer(p Push, replaces bool) {
-	if q.pusher == nil || q.early(p) {
+	if q.pusher == nil || q.early(p) || !q.carrying.Load() {
 		return
 	}
 
-	select {
-	case q.pushes <- pushing{Push: p, replaces: replaces}:
-	default:
+	if b := q.pushes[p.Queue]; b != nil {
+		b.Add(pushing{Push: p, replaces: replaces})
 	}
 }
 

@@ -10,21 +10,17 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/queue"
-	"imagerun/queue/durable/db"
 )
 
-// StageMany is [Queue.Stage] for many jobs at once: one statement, whatever their number and
-// kinds. The jobs are due at once and have no key. It returns their ids in the order of args.
-// A few ten thousand at a time are quick; more should be several transactions.
+// StageMany is [Queue.Stage] for many jobs at once: one COPY, whatever their number and kinds. The jobs are
+// due at once and have no key. It returns their ids in the order of args. A few ten thousand at a time are
+// quick; more should be several transactions.
 func (q *Queue) StageMany(ctx context.Context, tx pgx.Tx, args ...queue.Args) ([]uuid.UUID, error) {
 	if len(args) == 0 {
 		return nil, nil
 	}
 
-	p := db.JobStageManyParams{
-		Ids: make([]uuid.UUID, len(args)), Kinds: make([]string, len(args)),
-		Queues: make([]string, len(args)), Args: make([][]byte, len(args)),
-	}
+	ids, tasks, data := make([]uuid.UUID, len(args)), make([]Task, len(args)), make([][]byte, len(args))
 
 	for i, a := range args {
 		kind := a.Kind()
@@ -35,35 +31,40 @@ func (q *Queue) StageMany(ctx context.Context, tx pgx.Tx, args ...queue.Args) ([
 		}
 
 		var err error
-		if p.Args[i], err = json.Marshal(a); err != nil {
+		if data[i], err = json.Marshal(a); err != nil {
 			return nil, fmt.Errorf("stage %s: %w", kind, err)
 		}
 
-		if p.Ids[i], err = uuid.NewV7(); err != nil {
+		if ids[i], err = uuid.NewV7(); err != nil {
 			return nil, fmt.Errorf("stage %s: %w", kind, err)
 		}
 
-		p.Kinds[i], p.Queues[i] = kind, policy.Queue
+		tasks[i] = Task{ID: ids[i], Epoch: 1, Queue: policy.Queue, Kind: kind}
 	}
 
-	if err := q.db.JobStageMany(ctx, tx, p); err != nil {
+	// The other columns have their defaults, which are times of the database.
+	rows := pgx.CopyFromSlice(len(tasks), func(i int) ([]any, error) {
+		return []any{[16]byte(tasks[i].ID), tasks[i].Kind, tasks[i].Queue, data[i]}, nil
+	})
+
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"job"}, []string{"id", "kind", "queue", "args"}, rows); err != nil {
 		return nil, fmt.Errorf("stage %d jobs: %w", len(args), err)
 	}
 
 	if t, ok := tx.(interface{ AfterCommit(f func()) }); ok {
-		t.AfterCommit(func() { q.offerMany(p) })
+		t.AfterCommit(func() { q.offerMany(tasks) })
 	}
 
-	for i := range args {
-		q.metrics.count(p.Kinds[i], p.Queues[i], eventStaged)
+	for _, t := range tasks {
+		q.metrics.count(t.Kind, t.Queue, eventStaged)
 	}
 
-	return p.Ids, nil
+	return ids, nil
 }
 
 // offerMany hands jobs that are due to the background; what does not fit is the relay's.
-func (q *Queue) offerMany(p db.JobStageManyParams) {
-	for i, id := range p.Ids {
-		q.offer(q.pushOf(Task{ID: id, Epoch: 1, Queue: p.Queues[i], Kind: p.Kinds[i]}, time.Time{}), false)
+func (q *Queue) offerMany(tasks []Task) {
+	for _, t := range tasks {
+		q.offer(q.pushOf(t, time.Time{}), false)
 	}
 }

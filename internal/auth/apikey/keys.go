@@ -54,7 +54,7 @@ type Key struct {
 // DB is what Keys needs of a pool.
 type DB interface {
 	db.DBTX
-	postgres.Beginner
+	postgres.Pool
 }
 
 // Options configure Keys.

@@ -99,23 +99,27 @@ func (q *Queries) JobBury(ctx context.Context, db DBTX, arg JobBuryParams) (int6
 const jobClaim = `-- name: JobClaim :one
 update job set
     state       = 'running',
-    holder      = $1,
+    holder      = $1::uuid,
     lease_until = clock_timestamp() + $2::float8 * interval '1 second',
     wake        = false
 from (select set_config('synchronous_commit', 'off', true)) as fast
 where id = $3 and epoch = $4 and state in ('staged', 'pushed', 'retrying')
   and run_at <= clock_timestamp() + interval '2 seconds'
-returning kind, queue, args, attempt, canceling, extract(epoch from clock_timestamp() - run_at)::float8 as late
+  and kind = any($5::text[]) and queue <> all(array(select queue_pause.queue from queue_pause))
+returning $1::uuid as holder, kind, queue, args, attempt, canceling,
+          extract(epoch from clock_timestamp() - run_at)::float8 as late
 `
 
 type JobClaimParams struct {
-	Holder *uuid.UUID
+	Holder uuid.UUID
 	Lease  float64
 	ID     uuid.UUID
 	Epoch  int32
+	Kinds  []string
 }
 
 type JobClaimRow struct {
+	Holder    uuid.UUID
 	Kind      string
 	Queue     string
 	Args      []byte
@@ -124,17 +128,19 @@ type JobClaimRow struct {
 	Late      float64
 }
 
-// No skip locked: no row has to mean a duplicate. Losing this write in a crash costs a repeat,
-// which the holder keeps harmless.
+// No skip locked: no row has to mean that the job is not to be had. A kind without a handler and a paused
+// queue are not claimed. Losing this write in a crash costs a repeat, which the holder keeps harmless.
 func (q *Queries) JobClaim(ctx context.Context, db DBTX, arg JobClaimParams) (JobClaimRow, error) {
 	row := db.QueryRow(ctx, jobClaim,
 		arg.Holder,
 		arg.Lease,
 		arg.ID,
 		arg.Epoch,
+		arg.Kinds,
 	)
 	var i JobClaimRow
 	err := row.Scan(
+		&i.Holder,
 		&i.Kind,
 		&i.Queue,
 		&i.Args,
@@ -152,6 +158,7 @@ with wanted as (
 ), free as (
     select job.id, wanted.holder from job join wanted on job.id = wanted.id and job.epoch = wanted.epoch
     where job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
+      and job.kind = any($5::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
     order by job.id for no key update of job skip locked
 )
 update job set
@@ -170,6 +177,7 @@ type JobClaimManyParams struct {
 	Ids     []uuid.UUID
 	Epochs  []int32
 	Holders []uuid.UUID
+	Kinds   []string
 }
 
 type JobClaimManyRow struct {
@@ -190,6 +198,7 @@ func (q *Queries) JobClaimMany(ctx context.Context, db DBTX, arg JobClaimManyPar
 		arg.Ids,
 		arg.Epochs,
 		arg.Holders,
+		arg.Kinds,
 	)
 	if err != nil {
 		return nil, err
@@ -217,22 +226,19 @@ func (q *Queries) JobClaimMany(ctx context.Context, db DBTX, arg JobClaimManyPar
 	return items, nil
 }
 
-const jobComplete = `-- name: JobComplete :execrows
-delete from job where id = $1 and holder = $2 and not canceling
+const jobComplete = `-- name: JobComplete :exec
+select job_complete($1, $2)
 `
 
 type JobCompleteParams struct {
 	ID     uuid.UUID
-	Holder *uuid.UUID
+	Holder uuid.UUID
 }
 
-// Once it is canceled, a job has no outcome but that: here and below no row is found.
-func (q *Queries) JobComplete(ctx context.Context, db DBTX, arg JobCompleteParams) (int64, error) {
-	result, err := db.Exec(ctx, jobComplete, arg.ID, arg.Holder)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+// In the handler's transaction. Fails with JB001 where the holder has the job no longer.
+func (q *Queries) JobComplete(ctx context.Context, db DBTX, arg JobCompleteParams) error {
+	_, err := db.Exec(ctx, jobComplete, arg.ID, arg.Holder)
+	return err
 }
 
 const jobFail = `-- name: JobFail :one
@@ -288,7 +294,25 @@ func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobF
 	return i, err
 }
 
-const jobFinish = `-- name: JobFinish :many
+const jobFinish = `-- name: JobFinish :execrows
+delete from job where id = $1 and holder = $2 and not canceling
+`
+
+type JobFinishParams struct {
+	ID     uuid.UUID
+	Holder *uuid.UUID
+}
+
+// Once it is canceled, a job has no outcome but that: here and below no row is found.
+func (q *Queries) JobFinish(ctx context.Context, db DBTX, arg JobFinishParams) (int64, error) {
+	result, err := db.Exec(ctx, jobFinish, arg.ID, arg.Holder)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const jobFinishMany = `-- name: JobFinishMany :many
 with mine as (
     select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder
 ), free as (
@@ -301,15 +325,15 @@ where job.id = free.id
 returning job.holder
 `
 
-type JobFinishParams struct {
+type JobFinishManyParams struct {
 	Ids     []uuid.UUID
 	Holders []uuid.UUID
 }
 
-// JobComplete for several handlers that returned nil and left the end of their jobs to us. Losing
-// this in a crash costs a repeat, which such a handler has agreed to.
-func (q *Queries) JobFinish(ctx context.Context, db DBTX, arg JobFinishParams) ([]*uuid.UUID, error) {
-	rows, err := db.Query(ctx, jobFinish, arg.Ids, arg.Holders)
+// JobFinish for several handlers that returned nil and left the end of their jobs to us. Losing
+// this in a crash costs a repeat, which such a handler has agreed to. Leaves out what somebody has locked.
+func (q *Queries) JobFinishMany(ctx context.Context, db DBTX, arg JobFinishManyParams) ([]*uuid.UUID, error) {
+	rows, err := db.Query(ctx, jobFinishMany, arg.Ids, arg.Holders)
 	if err != nil {
 		return nil, err
 	}
@@ -375,28 +399,66 @@ func (q *Queries) JobHold(ctx context.Context, db DBTX, arg JobHoldParams) (int6
 	return result.RowsAffected(), nil
 }
 
+const jobInsert = `-- name: JobInsert :exec
+
+insert into job (id, kind, queue, args, run_at, created_at, staged_at)
+values ($1, $2, $3, $4,
+        coalesce($5::timestamptz, clock_timestamp() + $6::float8 * interval '1 second'),
+        clock_timestamp(), clock_timestamp())
+`
+
+type JobInsertParams struct {
+	ID    uuid.UUID
+	Kind  string
+	Queue string
+	Args  []byte
+	RunAt *time.Time
+	Delay float64
+}
+
+// Times are of the database (clock_timestamp), so that the clock of a worker never matters.
+// Without a key, so nothing can be in the way, and nobody waits for an answer.
+func (q *Queries) JobInsert(ctx context.Context, db DBTX, arg JobInsertParams) error {
+	_, err := db.Exec(ctx, jobInsert,
+		arg.ID,
+		arg.Kind,
+		arg.Queue,
+		arg.Args,
+		arg.RunAt,
+		arg.Delay,
+	)
+	return err
+}
+
 const jobLook = `-- name: JobLook :one
-select state, epoch, holder, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in
+select kind, queue, state, epoch, holder, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
+       exists (select from queue_pause where queue_pause.queue = job.queue) as paused
 from job where id = $1
 `
 
 type JobLookRow struct {
+	Kind      string
+	Queue     string
 	State     string
 	Epoch     int32
 	Holder    *uuid.UUID
 	Canceling bool
 	DueIn     float64
+	Paused    bool
 }
 
 func (q *Queries) JobLook(ctx context.Context, db DBTX, id uuid.UUID) (JobLookRow, error) {
 	row := db.QueryRow(ctx, jobLook, id)
 	var i JobLookRow
 	err := row.Scan(
+		&i.Kind,
+		&i.Queue,
 		&i.State,
 		&i.Epoch,
 		&i.Holder,
 		&i.Canceling,
 		&i.DueIn,
+		&i.Paused,
 	)
 	return i, err
 }
@@ -669,14 +731,13 @@ func (q *Queries) JobSnooze(ctx context.Context, db DBTX, arg JobSnoozeParams) (
 }
 
 const jobStage = `-- name: JobStage :one
-
 insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_at)
-values ($1, $2, $3, $4, $5,
+values ($1, $2, $3, $4, $5::text,
         coalesce($6::timestamptz, clock_timestamp() + $7::float8 * interval '1 second'),
         clock_timestamp(), clock_timestamp())
 on conflict (kind, dedupe_key) where state <> 'dead' and not canceling
 do update set dedupe_key = excluded.dedupe_key
-returning id, run_at
+returning id
 `
 
 type JobStageParams struct {
@@ -684,20 +745,14 @@ type JobStageParams struct {
 	Kind      string
 	Queue     string
 	Args      []byte
-	DedupeKey *string
+	DedupeKey string
 	RunAt     *time.Time
 	Delay     float64
 }
 
-type JobStageRow struct {
-	ID    uuid.UUID
-	RunAt time.Time
-}
-
-// Times are of the database (clock_timestamp), so that the clock of a worker never matters.
 // A live job of the same key is locked and returned instead: what it has done so far it did
 // before this transaction commits.
-func (q *Queries) JobStage(ctx context.Context, db DBTX, arg JobStageParams) (JobStageRow, error) {
+func (q *Queries) JobStage(ctx context.Context, db DBTX, arg JobStageParams) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, jobStage,
 		arg.ID,
 		arg.Kind,
@@ -707,36 +762,9 @@ func (q *Queries) JobStage(ctx context.Context, db DBTX, arg JobStageParams) (Jo
 		arg.RunAt,
 		arg.Delay,
 	)
-	var i JobStageRow
-	err := row.Scan(&i.ID, &i.RunAt)
-	return i, err
-}
-
-const jobStageMany = `-- name: JobStageMany :exec
-insert into job (id, kind, queue, args, run_at, created_at, staged_at)
-select fresh.id, fresh.kind, fresh.queue, fresh.args, clock_timestamp(), clock_timestamp(), clock_timestamp()
-from (
-    select unnest($1::uuid[]) as id, unnest($2::text[]) as kind,
-           unnest($3::text[]) as queue, unnest($4::jsonb[]) as args
-) as fresh
-`
-
-type JobStageManyParams struct {
-	Ids    []uuid.UUID
-	Kinds  []string
-	Queues []string
-	Args   [][]byte
-}
-
-// Without keys, so nothing can be in the way.
-func (q *Queries) JobStageMany(ctx context.Context, db DBTX, arg JobStageManyParams) error {
-	_, err := db.Exec(ctx, jobStageMany,
-		arg.Ids,
-		arg.Kinds,
-		arg.Queues,
-		arg.Args,
-	)
-	return err
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
 }
 
 const jobStates = `-- name: JobStates :many
@@ -825,6 +853,31 @@ func (q *Queries) JobSweep(ctx context.Context, db DBTX, poison int32) ([]JobSwe
 		return nil, err
 	}
 	return items, nil
+}
+
+const jobUnclaim = `-- name: JobUnclaim :execrows
+update job set
+    state       = case when epoch = $1::integer then 'pushed' else 'staged' end,
+    staged_at   = clock_timestamp(),
+    holder      = null,
+    lease_until = null,
+    wake        = false
+where id = $2 and holder = $3::uuid and not canceling
+`
+
+type JobUnclaimParams struct {
+	Epoch  int32
+	ID     uuid.UUID
+	Holder uuid.UUID
+}
+
+// As if it had not been claimed. Its task is still the one that it waits for, unless Redis lost it meanwhile.
+func (q *Queries) JobUnclaim(ctx context.Context, db DBTX, arg JobUnclaimParams) (int64, error) {
+	result, err := db.Exec(ctx, jobUnclaim, arg.Epoch, arg.ID, arg.Holder)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const jobWake = `-- name: JobWake :many

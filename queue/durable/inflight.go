@@ -105,6 +105,10 @@ func (r *Runner) Interrupt() {
 
 	for u := range r.runs {
 		u.cancel(queue.ErrStopping)
+
+		if u.slots.withdraw(u) {
+			go r.unclaim(u)
+		}
 	}
 }
 
@@ -130,8 +134,8 @@ func (r *Runner) Idle(ctx context.Context) error {
 	}
 }
 
-// InHand returns how many tasks are being worked.
-func (r *Runner) InHand() int {
+// InFlight returns how many tasks are being worked.
+func (r *Runner) InFlight() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
@@ -166,14 +170,17 @@ func (r *Runner) end(u *run) {
 	}
 }
 
-// Complete implements [queue.Fence].
+// Complete implements [queue.Fence]. Where the transaction can keep it, it is sent together with the commit,
+// which then fails if the job is not this run's.
 func (u *run) Complete(ctx context.Context, tx pgx.Tx) error {
 	// Set before the statement: whoever asks meanwhile must look at the row to know.
 	u.completed.Store(true)
 
-	n, err := u.r.q.db.JobComplete(ctx, tx, db.JobCompleteParams{ID: u.task.ID, Holder: &u.holder})
+	if k, ok := tx.(keeper); ok {
+		k.AfterCommit(func() { u.committed.Store(true) })
+	}
 
-	return fenced(n, err)
+	return explainStale(u.r.q.db.JobComplete(ctx, later(tx, explainStale), db.JobCompleteParams{ID: u.task.ID, Holder: u.holder}))
 }
 
 // Hold implements [queue.Fence].

@@ -13,9 +13,9 @@ import (
 	"imagerun/queue/durable"
 )
 
-// TestRunner_GathersClaimsAndCompletions works many jobs at once, some of them twice: each is
+// TestRunner_ManyAtOnce works many jobs at once, some of them twice: each is
 // begun once. A row that somebody has locked keeps only its own task waiting.
-func TestRunner_GathersClaimsAndCompletions(t *testing.T) {
+func TestRunner_ManyAtOnce(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, durable.Timing{})
@@ -54,5 +54,5 @@ func TestRunner_GathersClaimsAndCompletions(t *testing.T) {
 	require.NoError(t, tx.Rollback(t.Context()))
 	held.Wait()
 	b.gone(locked)
-	b.eventually(time.Second, func() bool { return b.runner.InHand() == 0 })
+	b.eventually(time.Second, func() bool { return b.runner.InFlight() == 0 })
 }

@@ -1,0 +1,190 @@
+package asynqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"imagerun/queue/durable"
+)
+
+// waitFor is how long Redis is asked to wait for a task. What it says then is that it is still there.
+const waitFor = 2 * time.Second
+
+// waitAll waits for tasks of one queue, one at a time, whenever the hand finds all queues empty.
+func (h *hand) waitAll(ctx context.Context, q *handQueue) {
+	var last time.Time
+
+	defer q.hangUp()
+
+	for {
+		select {
+		case <-h.quit:
+			return
+		case <-q.wanted:
+		}
+
+		for h.empty.Load() && !h.quitting() {
+			if !h.rest(q.leftAlone()) {
+				return
+			}
+
+			name, err := q.wait(ctx, h.client)
+
+			switch {
+			case err != nil:
+				h.refuse(ctx, q, err)
+			case name == "":
+				q.accept()
+			case h.quitting(), h.slots.Free() == 0: // it is another's, who has waited too
+				h.tasks.end(h.tasks.take(q.name, name), durable.Verdict{Do: durable.PutBack})
+				h.empty.Store(false)
+				signal(h.more)
+			default:
+				q.accept()
+				h.slots.Take(1)
+
+				go h.begin(ctx, q, []string{name})
+
+				if time.Since(last) < inARow {
+					h.empty.Store(false)
+					signal(h.more)
+				}
+
+				last = time.Now()
+			}
+		}
+	}
+}
+
+// rest waits for d; false: the hand quits.
+func (h *hand) rest(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+
+	t := time.NewTimer(d)
+	defer t.Stop()
+
+	select {
+	case <-h.quit:
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// waiter is a connection on which somebody waits. Its id lets others end that.
+type waiter struct {
+	node *redis.Client
+	conn *redis.Conn
+	id   int64 // zero: Redis does not say
+}
+
+// wait waits in Redis for a task of the queue, moves it to those in hand, and returns its name; "" when none
+// came, or the queue is paused.
+func (q *handQueue) wait(ctx context.Context, client redis.UniversalClient) (name string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, waitFor+takeWithin)
+	defer cancel()
+
+	w := q.waiter
+	if w == nil {
+		if w, err = dial(ctx, client, queueKey(q.name, "pending")); err != nil {
+			return "", err
+		}
+
+		q.setWaiter(w)
+	}
+
+	paused, err := w.conn.Exists(ctx, queueKey(q.name, "paused")).Result()
+
+	switch {
+	case err != nil:
+		q.hangUp()
+
+		return "", fmt.Errorf("look for a pause: %w", err)
+	case paused > 0:
+		q.leaveAlone(pausedFor)
+
+		return "", nil
+	}
+
+	name, err = w.conn.BLMove(ctx, queueKey(q.name, "pending"), queueKey(q.name, "active"), "RIGHT", "LEFT", waitFor).Result()
+
+	switch {
+	case err == nil:
+		return name, nil
+	case errors.Is(err, redis.Nil): // nothing came, or it was unblocked
+		return "", nil
+	default:
+		q.hangUp()
+
+		return "", fmt.Errorf("wait for a task: %w", err)
+	}
+}
+
+// dial takes a connection to the node that has a key.
+func dial(ctx context.Context, client redis.UniversalClient, key string) (*waiter, error) {
+	w := &waiter{}
+
+	switch c := client.(type) {
+	case *redis.ClusterClient:
+		node, err := c.MasterForKey(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("find the node of a queue: %w", err)
+		}
+
+		w.node = node
+	case *redis.Client:
+		w.node = c
+	default:
+		return nil, fmt.Errorf("redis client %T has no connections", client)
+	}
+
+	w.conn = w.node.Conn()
+
+	var (
+		err     error
+		refused redis.Error // without the right to know it, a stop takes as long as a wait
+	)
+
+	if w.id, err = w.conn.ClientID(ctx).Result(); err != nil && !errors.As(err, &refused) {
+		_ = w.conn.Close()
+
+		return nil, fmt.Errorf("connect to wait: %w", err)
+	}
+
+	return w, nil
+}
+
+func (q *handQueue) setWaiter(w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+
+	q.waiter = w
+}
+
+// hangUp gives the connection up: after an error nobody knows what comes on it.
+func (q *handQueue) hangUp() {
+	if q.waiter != nil {
+		_ = q.waiter.conn.Close()
+		q.setWaiter(nil)
+	}
+}
+
+// unblock ends a wait, as if nothing had come.
+func (q *handQueue) unblock(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+
+	q.mu.Lock()
+	w := q.waiter
+	q.mu.Unlock()
+
+	if w != nil && w.id > 0 {
+		_ = w.node.ClientUnblock(ctx, w.id).Err() // else the wait ends by itself
+	}
+}

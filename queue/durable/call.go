@@ -1,0 +1,109 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"imagerun/queue"
+)
+
+// The stages of a handler, of which a run leaves the first once.
+const (
+	handlerRuns int32 = iota
+	handlerReturned
+	handlerStuck
+)
+
+// panicked stands for a panic. The value is not in it: nobody knows what it holds.
+type panicked struct{ stack []byte }
+
+func (p *panicked) Error() string { return "handler panicked" }
+
+// call calls the handler and sees to what comes of it.
+//
+//nolint:contextcheck // the run has its own
+func (r *Runner) call(u *run) {
+	u.started = time.Now()
+	ctx, stop := context.WithTimeoutCause(u.ctx, u.policy.Timeout, queue.ErrTimeout)
+	unwatch := context.AfterFunc(ctx, func() { r.watch(ctx, u) })
+
+	err := errExited
+
+	defer func() { // on runtime.Goexit, too
+		unwatch()
+		defer stop()
+
+		cause := context.Cause(ctx)
+		u.slots.leave(time.Since(u.started))
+
+		if !u.stage.CompareAndSwap(handlerRuns, handlerReturned) {
+			u.stuck.Wait()
+			u.answer(Verdict{Do: Ack}) // what it says now is nobody's
+
+			return
+		}
+
+		u.err, u.cause = err, cause
+		r.conclude(u)
+	}()
+
+	err = u.invoke(ctx)
+}
+
+// invoke calls the handler, unless its context has ended while it waited for a slot. A panic is an error.
+func (u *run) invoke(ctx context.Context) (err error) {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicked{stack: debug.Stack()}
+		}
+	}()
+
+	return u.worker.Work(ctx, queue.Claimed{
+		ID: u.task.ID, Args: u.args, Attempt: u.attempt, MaxAttempts: u.policy.Attempts, Snooze: u.policy.Snooze, Fence: u,
+	})
+}
+
+// watch gives a handler whose context has ended the time to notice. One that does not is stuck: its job goes
+// on elsewhere, but the slot stays taken, since a handler that runs still costs what it costs.
+func (r *Runner) watch(ctx context.Context, u *run) {
+	time.AfterFunc(r.q.timing.Grace, func() {
+		u.stuck.Add(1)
+		defer u.stuck.Done()
+
+		if !u.stage.CompareAndSwap(handlerRuns, handlerStuck) {
+			return
+		}
+
+		u.cause = context.Cause(ctx)
+		u.err, u.deaf = u.cause, true
+
+		r.q.metrics.count(u.task.Kind, u.task.Queue, eventDeaf)
+		r.settle(u)
+		u.claimed.Store(false)
+	})
+}
+
+// conclude sees to the outcome of a handler that has returned. The good ends are the usual ones: that of one
+// that committed its completion is known, and those of others are written many at once.
+func (r *Runner) conclude(u *run) {
+	switch {
+	case u.committed.Load():
+		r.done(u)
+	case u.err == nil && !u.canceled && !u.completed.Load() && !errors.Is(u.cause, queue.ErrStale):
+		r.finishes.Add(u)
+	default:
+		u.answer(r.settle(u))
+	}
+}
+
+// done reports a job whose end is in Postgres.
+func (r *Runner) done(u *run) {
+	r.observe(u, eventDone)
+	u.answer(Verdict{Do: Ack})
+}
