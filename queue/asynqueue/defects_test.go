@@ -129,6 +129,10 @@ func (l *losing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (l *losing) meant(cmd redis.Cmder) bool {
 	args := cmd.Args()
+	if cmd.Name() == "blmove" {
+		return l.first == cmd.Name()
+	}
+
 	if len(args) < 5 || !strings.HasPrefix(cmd.Name(), "eval") {
 		return false
 	}
@@ -148,6 +152,7 @@ func TestDefect_LostReplies(t *testing.T) {
 		"AcknowledgementWritten": {first: ":active", second: ":lease", after: true},
 		// asynq's task would stay with a worker that never heard of it.
 		"Dequeue": {first: ":pending", second: ":paused", after: true, resend: true},
+		"GivenWithoutAsking": {first: "blmove", after: true, resend: true},
 		// asynq would say that the id is taken, although it took the task.
 		"Enqueue": {first: ":t:", second: ":pending", after: true, resend: true},
 	} {
