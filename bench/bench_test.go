@@ -63,7 +63,7 @@ func TestTake(t *testing.T) {
 	r := result{}
 	r.take([]map[string]figures{
 		{ours: {"x": 3}, "peer": {"x": 10}}, {ours: {"x": 1}, "peer": {"x": 20}}, {ours: {"x": 100}, "peer": {"x": 30}},
-	}, func(m map[string]figures) (map[string]float64, bool) {
+	}, func(m, _ map[string]figures) (map[string]float64, bool) {
 		return map[string]float64{"ratio": m[ours]["x"] / m["peer"]["x"]}, true
 	})
 

@@ -18,11 +18,11 @@ const producers = 16
 func enqueueBench() bench {
 	return bench{
 		name:    "enqueue",
-		aim:     "one by one from 16 producers, until committed and pushed: jobs/s ≥ 1.5 × River's Insert; 10,000 in one transaction, until committed: ≥ River's InsertMany",
+		aim:     "one by one from 16 producers, until committed and pushed: jobs/s ≥ 1.5 × River's Insert; 10,000 in one transaction, until committed: ≥ 1.5 × River's COPY (InsertManyFast)",
 		jobs:    bulk,
 		delayed: true,
 		round:   enqueueRound,
-		judge: func(m map[string]figures) (map[string]float64, bool) {
+		judge: func(m, _ map[string]figures) (map[string]float64, bool) {
 			r := map[string]float64{
 				"singly: ours ÷ river":                   m[ours]["singly_per_s"] / m["river"]["singly_per_s"],
 				"singly: ours ÷ asynq":                   m[ours]["singly_per_s"] / m["asynq"]["singly_per_s"],
@@ -35,7 +35,7 @@ func enqueueBench() bench {
 				"bulk until pushed: ours ÷ asynq singly": m[ours]["bulk_pushed_per_s"] / m["asynq"]["singly_per_s"],
 			}
 
-			return r, r["singly: ours ÷ river"] >= 1.5 && r["bulk: ours ÷ river InsertMany"] >= 1
+			return r, r["singly: ours ÷ river"] >= 1.5 && r["bulk: ours ÷ river InsertManyFast"] >= 1.5
 		},
 	}
 }

@@ -21,7 +21,7 @@ func fairBench() bench {
 		aim:   "the 20 users' waits, mean and longest, ≤ 1.5 × those of an ideal round robin",
 		jobs:  1000, // of the one who wants much
 		round: fairRound,
-		judge: func(m map[string]figures) (map[string]float64, bool) {
+		judge: func(m, _ map[string]figures) (map[string]float64, bool) {
 			r := map[string]float64{
 				"mean wait of the 20: ours ÷ ideal":    m[ours]["wait_mean_s"] / m["ideal"]["wait_mean_s"],
 				"longest wait of the 20: ours ÷ ideal": m[ours]["wait_max_s"] / m["ideal"]["wait_max_s"],

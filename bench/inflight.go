@@ -40,7 +40,7 @@ func inflightBench() bench {
 		jobs:     10_000, // generations at once
 		roundsOf: 1,
 		round:    inflightRound,
-		judge: func(m map[string]figures) (map[string]float64, bool) {
+		judge: func(m, _ map[string]figures) (map[string]float64, bool) {
 			o, g := m[ours], m["goroutines"]
 			r := map[string]float64{
 				"peak RSS: ours ÷ goroutines":          o["rss_peak_mb"] / g["rss_peak_mb"],

@@ -18,7 +18,7 @@ func redisBench() bench {
 		aim:   "bytes of Redis per waiting job ≤ 1.1 × bare asynq; commands/s of an idle worker ≤ 1.1 × bare asynq and ≤ 700",
 		jobs:  10_000,
 		round: redisRound,
-		judge: func(m map[string]figures) (map[string]float64, bool) {
+		judge: func(m, _ map[string]figures) (map[string]float64, bool) {
 			r := map[string]float64{
 				"bytes per waiting job: ours ÷ asynq": m[ours]["bytes_per_job"] / m["asynq"]["bytes_per_job"],
 				"bytes, compact: ours ÷ asynq":        m[ours]["bytes_per_job_compact"] / m["asynq"]["bytes_per_job_compact"],

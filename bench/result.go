@@ -34,14 +34,14 @@ type result struct {
 	Concurrency int                `json:"concurrency"` // of our worker and of bare asynq
 	// Spread has the least and the greatest of the rounds, by system and figure.
 	Spread map[string]map[string][2]float64 `json:"spread"`
-	// Delayed is one round with 1 ms of network; it decides nothing.
+	// Delayed is one round with 1 ms of network.
 	Delayed map[string]figures `json:"delayed_1ms,omitempty"`
 	Machine machine            `json:"machine"`
 	At      time.Time          `json:"at"`
 }
 
 // take fills in medians, spread, ratios and verdict.
-func (r *result) take(rounds []map[string]figures, judge func(map[string]figures) (map[string]float64, bool)) {
+func (r *result) take(rounds []map[string]figures, judge func(m, far map[string]figures) (map[string]float64, bool)) {
 	medians := map[string]figures{}
 	r.Ours, r.Peers, r.Spread = map[string]figures{}, map[string]figures{}, map[string]map[string][2]float64{}
 
@@ -66,7 +66,7 @@ func (r *result) take(rounds []map[string]figures, judge func(map[string]figures
 		}
 	}
 
-	r.Ratios, r.Met = judge(medians)
+	r.Ratios, r.Met = judge(medians, r.Delayed)
 	for name, v := range r.Ratios {
 		r.Ratios[name] = round3(v)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	takeMax    = 100 // tasks in one reply
+	takeMax    = 250 // tasks in one reply
 	takeWithin = 3 * time.Second
 	// Two tasks that come to a waiting hand within inARow are a sign of more: it goes and takes many.
 	inARow = 2 * time.Millisecond
@@ -166,7 +166,7 @@ func (h *hand) takeSome(ctx context.Context, free int) bool {
 		h.slots.GiveBack(share - len(names))
 
 		if len(names) > 0 {
-			h.begin(ctx, q, names)
+			h.ended.Go(func() { h.begin(ctx, q, names) }) // the next are taken while these are claimed
 
 			return true
 		}

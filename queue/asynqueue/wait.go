@@ -47,7 +47,7 @@ func (h *hand) waitAll(ctx context.Context, q *handQueue) {
 				q.accept()
 				h.slots.Take(1)
 
-				go h.begin(ctx, q, []string{name})
+				h.ended.Go(func() { h.begin(ctx, q, []string{name}) })
 
 				if time.Since(last) < inARow {
 					h.empty.Store(false)

@@ -13,9 +13,11 @@
 //   - No row lock is held while talking to the engine.
 //   - Attempts count failures. Snoozes, lost leases, shutdowns and outages of Postgres or of the
 //     engine spend none.
+//   - What many ask for at the same time is one statement: claims of tasks that came together, ends of
+//     handlers that returned nil, marks. A statement that can wait for its answer rides with the commit.
 //   - Nothing is dropped: a job ends by Complete or by a handler's nil, or it stays as dead.
 //
 // Parts: [Queue.Stage] and [Queue.Wake] in transactions; [Queue.Run] in every process that stages;
 // [Queue.Maintain] in every scheduler (relay, sweeper, reconciler; any number may run); [Runner]
-// in every worker.
+// in every worker, with [Slots] for each group of queues. docs/queue.md follows one job through all of it.
 package durable
