@@ -151,7 +151,7 @@ func TestDefect_LostReplies(t *testing.T) {
 		"Acknowledgement":        {first: ":active", second: ":lease"},
 		"AcknowledgementWritten": {first: ":active", second: ":lease", after: true},
 		// asynq's task would stay with a worker that never heard of it.
-		"Dequeue": {first: ":pending", second: ":paused", after: true, resend: true},
+		"Dequeue":            {first: ":pending", second: ":paused", after: true, resend: true},
 		"GivenWithoutAsking": {first: "blmove", after: true, resend: true},
 		// asynq would say that the id is taken, although it took the task.
 		"Enqueue": {first: ":t:", second: ":pending", after: true, resend: true},

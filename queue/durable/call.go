@@ -21,10 +21,34 @@ type panicked struct{ stack []byte }
 
 func (p *panicked) Error() string { return "handler panicked" }
 
-// call calls the handler and sees to what comes of it.
+// call has the handler of a run called: on a goroutine that has called others, while there are any, since its
+// stack has grown to what handlers need.
+func (r *Runner) call(u *run) {
+	select {
+	case r.spare <- u:
+	default:
+		go r.callAll(u)
+	}
+}
+
+// callAll calls one handler after the other, until no task is in hand.
+func (r *Runner) callAll(u *run) {
+	for {
+		busy := u.busy
+		r.callOne(u)
+
+		select {
+		case u = <-r.spare:
+		case <-busy:
+			return
+		}
+	}
+}
+
+// callOne calls the handler and sees to what comes of it.
 //
 //nolint:contextcheck // the run has its own
-func (r *Runner) call(u *run) {
+func (r *Runner) callOne(u *run) {
 	u.started = time.Now()
 	ctx, stop := context.WithTimeoutCause(u.ctx, u.policy.Timeout, queue.ErrTimeout)
 	unwatch := context.AfterFunc(ctx, func() { r.watch(ctx, u) })

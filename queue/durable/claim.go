@@ -148,7 +148,7 @@ func (r *Runner) enter(u *run, row db.JobClaimRow) {
 	r.q.metrics.late.WithLabelValues(row.Kind, row.Queue).Observe(max(row.Late, 0))
 
 	if u.slots.enter(u) {
-		go r.call(u)
+		r.call(u)
 	}
 }
 

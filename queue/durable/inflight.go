@@ -115,19 +115,15 @@ func (r *Runner) Interrupt() {
 // Idle waits until no task is in hand, or ctx ends.
 func (r *Runner) Idle(ctx context.Context) error {
 	r.mu.Lock()
+	busy := r.busy
+	r.mu.Unlock()
 
-	if len(r.runs) == 0 {
-		r.mu.Unlock()
-
+	if busy == nil {
 		return nil
 	}
 
-	empty := make(chan struct{})
-	r.idle = append(r.idle, empty)
-	r.mu.Unlock()
-
 	select {
-	case <-empty:
+	case <-busy:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -150,7 +146,11 @@ func (r *Runner) begin(u *run) bool {
 		return false
 	}
 
-	r.runs[u] = struct{}{}
+	if r.busy == nil {
+		r.busy = make(chan struct{})
+	}
+
+	r.runs[u], u.busy = struct{}{}, r.busy
 
 	return true
 }
@@ -161,12 +161,9 @@ func (r *Runner) end(u *run) {
 
 	delete(r.runs, u)
 
-	if len(r.runs) == 0 {
-		for _, c := range r.idle {
-			close(c)
-		}
-
-		r.idle = nil
+	if len(r.runs) == 0 && r.busy != nil {
+		close(r.busy)
+		r.busy = nil
 	}
 }
 

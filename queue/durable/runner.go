@@ -69,11 +69,12 @@ type Runner struct {
 	kinds func() []string
 
 	finishes batcher.Batcher[*run] // of handlers that returned nil
+	spare    chan *run             // to goroutines that have called a handler
 
 	mu       sync.Mutex
 	runs     map[*run]struct{}
 	stopping bool
-	idle     []chan struct{} // closed when runs is empty
+	busy     chan struct{} // closed when runs is empty; nil: it is
 }
 
 // run is one task in hand, and what becomes of it.
@@ -89,6 +90,7 @@ type run struct {
 	base   context.Context // values only
 	ctx    context.Context // of the handler, but for its timeout
 	cancel context.CancelCauseFunc
+	busy   <-chan struct{} // closed when no task is in hand any more
 
 	// What the claim said.
 	worker   queue.Worker
@@ -118,7 +120,7 @@ func NewRunner(q *Queue, reg *queue.Registry, o RunnerOptions) *Runner {
 
 	r := &Runner{
 		q: q, reg: reg, log: o.Log, codeOf: coder(o.Code), kinds: sync.OnceValue(reg.Names),
-		runs: make(map[*run]struct{}),
+		spare: make(chan *run), runs: make(map[*run]struct{}),
 	}
 	r.finishes.Do = r.finishMany
 

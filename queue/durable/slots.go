@@ -112,7 +112,7 @@ func (s *Slots) leave(took time.Duration) {
 	s.mu.Unlock()
 
 	if next != nil {
-		go next.r.call(next)
+		next.r.call(next)
 	}
 }
 
