@@ -102,7 +102,8 @@ on conflict (reference) do update set credits = greatest(credit_claw.credits, ex
 
 -- name: Book :exec
 -- What a verb does to the ledger is one statement: its entries, their postings, the grants as they
--- are afterwards, and the balance.
+-- are afterwards, and the balance. The grants are the subject's, which is said so that Postgres finds few
+-- of them however long the arrays are: by the ids alone it planned the statement anew each time.
 with entry as (
     insert into ledger_txn (subject, sequence, kind, source, business_key, task_id, image_index, actor, reason, available, held, debt, created_at)
     select @subject, t.sequence, t.kind, nullif(t.source, ''), t.business_key, nullif(t.task_id, '00000000-0000-0000-0000-000000000000'), nullif(t.image_index, -1), t.actor,
@@ -127,7 +128,7 @@ with entry as (
         select unnest(@grants::uuid[]) as id, unnest(@remaining::bigint[]) as remaining, unnest(@grant_helds::bigint[]) as held,
             unnest(@captured::bigint[]) as captured, unnest(@expired::bigint[]) as expired, unnest(@voided::bigint[]) as voided,
             unnest(@compensated::bigint[]) as compensated, unnest(@clawed::bigint[]) as clawed, unnest(@charged::bigint[]) as charged
-    ) v where g.id = v.id
+    ) v where g.id = v.id and g.subject = @subject
 )
 update user_credit c set version = sqlc.arg(version), available = sqlc.arg(available), held = sqlc.arg(held), debt = sqlc.arg(debt)
 where c.subject = @subject;
