@@ -2,7 +2,6 @@ package credits
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -32,19 +31,34 @@ type hold struct {
 // Hold sets credits aside and returns the balance after it. Holding again for the same generation
 // changes nothing. Errors: [ErrInDebt], [ErrInsufficient] in a [*ShortfallError], [ErrMismatch].
 func (l *Ledger) Hold(ctx context.Context, tx pgx.Tx, h Hold) (Balance, error) {
+	u, err := l.lockUser(ctx, tx, h)
+	if err != nil {
+		return Balance{}, fmt.Errorf("hold credits for %s: %w", h.TaskID, err)
+	}
+
+	return l.HoldLocked(ctx, tx, u, h)
+}
+
+// HoldLocked is [Ledger.Hold] of a balance that [Ledger.Lock] has locked, for a generation that has no hold yet.
+func (l *Ledger) HoldLocked(ctx context.Context, tx pgx.Tx, u *Locked, h Hold) (Balance, error) {
 	if h.Credits <= 0 {
 		return Balance{}, fmt.Errorf("hold %d credits for %s: %w", h.Credits, h.TaskID, ErrExceeds)
 	}
 
-	b, earlier, err := l.openUser(ctx, tx, h.UserID, h.TaskID)
+	u, err := l.welcome(ctx, tx, h, u)
 
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return Balance{}, &ShortfallError{Required: h.Credits}
 	case err != nil:
-		return Balance{}, fmt.Errorf("lock balance of user %s: %w", h.UserID, err)
-	case earlier == nil:
-	case earlier.Subject != b.subject || earlier.Amount != h.Credits:
+		return Balance{}, fmt.Errorf("hold credits for %s: %w", h.TaskID, err)
+	case u.balance.Subject == uuid.Nil:
+		return Balance{}, &ShortfallError{Required: h.Credits}
+	}
+
+	b := l.begin(tx, u.balance, u.grants)
+
+	switch {
+	case u.earlier == nil:
+	case u.earlier.Subject != b.subject || u.earlier.Amount != h.Credits:
 		return Balance{}, fmt.Errorf("hold for %s: %w", h.TaskID, ErrMismatch)
 	default:
 		return b.balance, nil

@@ -3,6 +3,7 @@ package credits
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -10,61 +11,75 @@ import (
 	"imagerun/internal/credits/db"
 )
 
-// user is a user's balance, locked, and what was read after that.
-type user struct {
-	db.BalanceLockUserRow
-
-	grants []db.CreditGrant
-	hold   *db.CreditHold // of one generation; nil: it has none
+// Locked is a user's balance, locked, and what was read after that: all that a hold depends on. It is
+// there when the batch of [Ledger.Lock] was sent, and true until its transaction ends.
+type Locked struct {
+	balance  db.UserCredit // without a subject: the user never had any credits
+	welcomed bool
+	grants   []db.CreditGrant
+	earlier  *db.CreditHold // that the generation has already; nil: none
 }
 
-// openUser locks a user's balance and opens the book; with it comes the hold that a generation has
-// already, if it has one. Whoever has welcome credits coming has them then. The error [pgx.ErrNoRows] says
-// that the user never had any credits.
-func (l *Ledger) openUser(ctx context.Context, tx pgx.Tx, userID, taskID uuid.UUID) (*book, *db.CreditHold, error) {
-	u, err := l.lockUser(ctx, tx, userID, taskID)
-
-	if !u.Welcomed && l.Welcome > 0 && (err == nil || errors.Is(err, pgx.ErrNoRows)) {
-		if _, err := l.GiveWelcome(ctx, tx, userID); err != nil {
-			return nil, nil, err
-		}
-
-		// Given or not: somebody else may have given them meanwhile.
-		u, err = l.lockUser(ctx, tx, userID, taskID)
-	}
-
-	if err != nil {
-		return nil, nil, err
-	}
-
-	return l.begin(tx, u.UserCredit, u.grants), u.hold, nil
-}
-
-// lockUser locks a user's balance and reads the rest, in one round trip. Each is a statement of its own:
-// what comes after the lock sees what whoever had it before has written.
-func (l *Ledger) lockUser(ctx context.Context, tx pgx.Tx, userID, taskID uuid.UUID) (u user, err error) {
-	batch := &pgx.Batch{}
+// Lock queues what locks a user's balance and reads what [Ledger.HoldLocked] needs, so that it goes out
+// with what else the caller asks in its transaction. Each is a statement of its own: what comes after the
+// lock sees what whoever had it before has written.
+func (l *Ledger) Lock(batch *pgx.Batch, userID uuid.UUID) *Locked {
+	u := &Locked{}
 
 	batch.Queue(db.BalanceLockUser, userID).QueryRow(func(row pgx.Row) error {
-		c := &u.UserCredit
+		c := &u.balance
 
-		return row.Scan(&c.Subject, &c.Version, &c.Available, &c.Held, &c.Debt, &u.Welcomed)
+		err := row.Scan(&c.Subject, &c.Version, &c.Available, &c.Held, &c.Debt, &u.welcomed)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+
+		return wrapLock(err, userID)
 	})
 	batch.Queue(db.GrantsLiveUser, userID).Query(func(rows pgx.Rows) (err error) {
 		u.grants, err = pgx.CollectRows(rows, pgx.RowToStructByPos[db.CreditGrant])
 
-		return err
+		return wrapLock(err, userID)
 	})
-	batch.Queue(db.HoldFind, taskID).Query(func(rows pgx.Rows) error {
+
+	return u
+}
+
+// lockUser is [Ledger.Lock] at once, and reads the hold that the generation may have.
+func (l *Ledger) lockUser(ctx context.Context, tx pgx.Tx, h Hold) (*Locked, error) {
+	batch := &pgx.Batch{}
+	u := l.Lock(batch, h.UserID)
+
+	batch.Queue(db.HoldFind, h.TaskID).Query(func(rows pgx.Rows) error {
 		holds, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[db.CreditHold])
 		if len(holds) > 0 {
-			u.hold = holds[0]
+			u.earlier = holds[0]
 		}
 
 		return err
 	})
 
-	err = tx.SendBatch(ctx, batch).Close()
+	return u, tx.SendBatch(ctx, batch).Close()
+}
 
-	return u, err
+func wrapLock(err error, userID uuid.UUID) error {
+	if err == nil {
+		return nil
+	}
+
+	return fmt.Errorf("lock balance of user %s: %w", userID, err)
+}
+
+// welcome gives a user the welcome credits that they have coming, and returns what they have then.
+func (l *Ledger) welcome(ctx context.Context, tx pgx.Tx, h Hold, u *Locked) (*Locked, error) {
+	if u.welcomed || l.Welcome == 0 {
+		return u, nil
+	}
+
+	if _, err := l.GiveWelcome(ctx, tx, h.UserID); err != nil {
+		return u, err
+	}
+
+	// Given or not: somebody else may have given them meanwhile.
+	return l.lockUser(ctx, tx, h)
 }

@@ -3,17 +3,16 @@ package generation
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/credits"
 	"imagerun/internal/fault"
 	"imagerun/internal/generation/catalogue"
-	"imagerun/internal/generation/db"
 	"imagerun/internal/idempotency"
 	"imagerun/internal/postgres"
 )
@@ -28,6 +27,11 @@ type order struct {
 	prices       catalogue.Prices
 	referenceKey string // in the bucket; empty: none
 	deadline     time.Duration
+	newUser      bool // the user has no row yet: it is made, too
+
+	// Of the user, read under their locks.
+	turn  standing
+	funds *credits.Locked
 }
 
 // Submit accepts a request for images: idempotency record, task, images and the hold of what they
@@ -48,48 +52,21 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) 
 		}
 	}
 
-	var (
-		out  Accepted
-		turn standing
-	)
+	var out Accepted
 
-	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-		if sub.IdempotencyKey != "" {
-			first := &pgx.Batch{}
-			idempotency.Queue(first, sub.UserID, sub.IdempotencyKey, sub.Fingerprint, &out.Replay)
-
-			if err := tx.SendBatch(ctx, first).Close(); err != nil || out.Replay != nil {
-				return err
-			}
-		}
-
-		if sub.Reference != nil {
-			if err := s.refer(ctx, tx, &o); err != nil {
-				return err
-			}
-		}
-
-		if turn, err = s.accept(ctx, tx, o, &out); err != nil {
-			return err
-		}
-
-		if sub.IdempotencyKey != "" {
-			record := idempotency.Record{ResourceID: o.id, Status: 202}
-
-			return idempotency.Finish(ctx, tx, sub.UserID, sub.IdempotencyKey, sub.Fingerprint, record)
-		}
-
-		return nil
-	})
-
-	switch {
-	case err != nil:
-		return Accepted{}, err
-	case out.Replay != nil:
-		return s.replayed(ctx, sub.UserID, out.Replay)
+	if err = s.accept(ctx, &o, &out); errors.Is(err, errNoUser) {
+		o.newUser = true
+		err = s.accept(ctx, &o, &out)
 	}
 
-	if err := s.placeNew(ctx, o.model.Provider, &out.Generation, turn); err != nil {
+	switch {
+	case out.Replay != nil:
+		return s.replayed(ctx, sub.UserID, out.Replay)
+	case err != nil:
+		return Accepted{}, err
+	}
+
+	if err := s.placeNew(ctx, o.model.Provider, &out.Generation, o.turn); err != nil {
 		s.Log.Warn("a generation was accepted without a place", slog.Any("generation_id", o.id), slog.Any("error", err))
 	}
 
@@ -108,39 +85,55 @@ func (s *Service) replayed(ctx context.Context, userID uuid.UUID, record *idempo
 	return Accepted{Generation: g, Balance: balance, Replay: record}, err
 }
 
-// accept writes the rows of a new generation, sets aside what it may cost and fills in the answer. It
-// returns what the place in it depends on.
-func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order, out *Accepted) (standing, error) {
-	turn, err := s.lockUser(ctx, tx, o)
-	if err != nil {
-		return turn, fmt.Errorf("find user %s: %w", o.UserID, err)
+// accept accepts an order in one transaction and fills in the answer. Of a replay that is the record alone,
+// with errReplay.
+func (s *Service) accept(ctx context.Context, o *order, out *Accepted) error {
+	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		if err := s.lockSubmitter(ctx, tx, o, &out.Replay); err != nil {
+			return err
+		}
+
+		if err := s.writeOrder(ctx, tx, o, out); err != nil {
+			return err
+		}
+
+		if o.IdempotencyKey == "" {
+			return nil
+		}
+
+		record := idempotency.Record{ResourceID: o.id, Status: 202}
+
+		return idempotency.Finish(ctx, tx, o.UserID, o.IdempotencyKey, o.Fingerprint, record)
+	})
+}
+
+// writeOrder judges an order by what was read, writes the rows of a new generation and sets aside what it may cost.
+func (s *Service) writeOrder(ctx context.Context, tx *postgres.Tx, o *order, out *Accepted) (err error) {
+	plan := s.Plans.Of(o.turn.Plan)
+	if err := permits(plan, *o); err != nil {
+		return err
 	}
 
-	plan := s.Plans.Of(turn.Plan)
-	if err := permits(plan, o); err != nil {
-		return turn, err
+	if o.turn.waiting >= plan.QueueDepth {
+		return ErrQueueFull
 	}
 
-	if turn.waiting >= plan.QueueDepth {
-		return turn, ErrQueueFull
-	}
-
-	if err := s.priceOrder(&o); err != nil {
-		return turn, err
+	if err := s.priceOrder(o); err != nil {
+		return err
 	}
 
 	now, images := s.Now(), int64(o.parameters.NumImages)
 	cost := Cost{Cost: credits.Cost{Held: o.prices.Most() * images}, Quoted: o.prices[o.model.ID] * images}
 
-	out.Balance, err = s.Credits.Hold(ctx, tx, credits.Hold{
+	out.Balance, err = s.Credits.HoldLocked(ctx, tx, o.funds, credits.Hold{
 		UserID: o.UserID, TaskID: o.id, AutoRefundAt: now.Add(o.deadline), Credits: cost.Held,
 	})
 	if err != nil {
-		return turn, err
+		return err
 	}
 
-	if out.Generation, err = s.insert(ctx, tx, o, turn.ref, now); err != nil {
-		return turn, err
+	if out.Generation, err = s.insert(ctx, tx, *o, o.turn.ref, now); err != nil {
+		return err
 	}
 
 	out.Cost = cost
@@ -148,32 +141,10 @@ func (s *Service) accept(ctx context.Context, tx *postgres.Tx, o order, out *Acc
 	tx.AfterCommit(func() {
 		s.metrics.accepted.WithLabelValues(o.model.ID).Inc()
 		s.WantAdmission()
-		s.Hints.Hint(turn.ref, o.id, 1)
+		s.Hints.Hint(o.turn.ref, o.id, 1)
 	})
 
-	return turn, nil
-}
-
-// lockUser has one submit of a user at a time, and reads how the user stands.
-func (s *Service) lockUser(ctx context.Context, tx pgx.Tx, o order) (turn standing, err error) {
-	batch := &pgx.Batch{}
-
-	batch.Queue(db.UserLock, o.UserID).QueryRow(func(row pgx.Row) error { return row.Scan(&turn.ref) })
-	batch.Queue(db.TaskCountWaiting, o.UserID, o.model.Provider).QueryRow(func(row pgx.Row) error { return row.Scan(&turn.waiting) })
-	batch.Queue(db.AdmissionHeld, o.model.Provider, o.UserID).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&turn.Plan, &turn.Pass, &turn.Provider, &turn.Own)
-	})
-
-	err = tx.SendBatch(ctx, batch).Close()
-	if !notFound(err) {
-		return turn, err
-	}
-
-	if _, err := s.db.UserEnsure(ctx, tx, o.UserID); err != nil {
-		return turn, err
-	}
-
-	return s.lockUser(ctx, tx, o)
+	return nil
 }
 
 func (s *Service) deadline(sub Submission) (time.Duration, error) {

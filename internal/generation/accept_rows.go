@@ -21,12 +21,7 @@ func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, userRef string
 		return Generation{}, err
 	}
 
-	g, err := generationOf(t)
-	if err != nil {
-		return g, err
-	}
-
-	later := postgres.Later(tx)
+	g, later := generationWith(t, o.parameters), postgres.Later(tx)
 
 	err = s.db.TaskInsert(ctx, later, db.TaskInsertParams{
 		ID: t.ID, UserID: t.UserID, Provider: t.Provider, Model: t.Model, CatalogueHash: t.CatalogueHash, Prompt: t.Prompt,

@@ -14,15 +14,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/credits"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/idempotency"
 	"imagerun/internal/redact"
 )
 
-// roundTrips is the most that a submit may wait for Postgres: the idempotency key, with BEGIN; who the user
-// is; what they have; the rows, with COMMIT. A statement more belongs into one of them.
-const roundTrips = 4
+// roundTrips is the most that a submit may wait for Postgres: BEGIN with all that is locked and read, which
+// depends on the user and the idempotency key alone; the rows, with COMMIT. A statement more belongs into one of them.
+const roundTrips = 2
 
 func TestSubmit_RoundTrips(t *testing.T) {
 	t.Parallel()
@@ -54,6 +56,93 @@ func TestSubmit_RoundTrips(t *testing.T) {
 
 	sent := submit()
 	require.Len(t, sent, roundTrips, "%q", sent)
+}
+
+// A repeat is refused while the first is in flight; it does not wait for the locks that the first has.
+func TestSubmit_InFlight(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.submit(t)
+
+	s := submission(b, two)
+	s.IdempotencyKey, s.Fingerprint = "k", []byte("f")
+
+	first, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+
+	_, err = idempotency.Begin(t.Context(), first, b.user, s.IdempotencyKey, s.Fingerprint)
+	require.NoError(t, err)
+	_, err = first.Exec(t.Context(), `select from generation_user where user_id = $1 for update`, b.user)
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+
+	_, err = b.Submit(ctx, s)
+	require.ErrorIs(t, err, idempotency.ErrInFlight)
+
+	require.NoError(t, first.Rollback(t.Context()))
+
+	_, err = b.Submit(t.Context(), s)
+	require.NoError(t, err)
+}
+
+// All the first submits of a user come at once: none is refused, and each is answered once.
+func TestSubmit_FirstsOfAUser(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	user := uuid.New()
+	b.fund(t, user, fortune)
+
+	var (
+		all sync.WaitGroup
+		ids [8]uuid.UUID
+	)
+
+	for i := range ids {
+		all.Go(func() {
+			s := submission(b, two)
+			s.UserID, s.IdempotencyKey, s.Fingerprint = user, fmt.Sprint(i), []byte("f")
+
+			accepted, err := b.Submit(t.Context(), s)
+			if err != nil {
+				t.Errorf("submit %d: %v", i, err)
+			}
+
+			again, err := b.Submit(t.Context(), s)
+			if err != nil || again.ID != accepted.ID {
+				t.Errorf("repeat %d: %v, %v and %v", i, err, accepted.ID, again.ID)
+			}
+
+			ids[i] = accepted.ID
+		})
+	}
+
+	all.Wait()
+
+	var n int
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select count(*) from ai_task where user_id = $1 and id = any($2)`, user, ids[:]).Scan(&n))
+	require.Len(t, ids, n)
+	b.check(t)
+}
+
+// Whoever is refused leaves nothing behind, nor do they where nothing was known of them before.
+func TestSubmit_RefusedLeavesNothing(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	s := submission(b, two)
+	s.UserID, s.IdempotencyKey, s.Fingerprint = uuid.New(), "k", []byte("f")
+
+	_, err := b.Submit(t.Context(), s)
+	require.ErrorIs(t, err, credits.ErrInsufficient)
+
+	var n int
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select (select count(*) from generation_user where user_id = $1)
+		+ (select count(*) from ai_task where user_id = $1) + (select count(*) from idempotency_record where user_id = $1)`, s.UserID).Scan(&n))
+	require.Zero(t, n)
 }
 
 // tripCounter notes what is sent: one for each time that somebody waits for an answer.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 )
 
@@ -59,6 +60,11 @@ func generationOf(t db.AiTask) (Generation, error) {
 		return Generation{}, err
 	}
 
+	return generationWith(t, p), nil
+}
+
+// generationWith is generationOf where the parameters are known.
+func generationWith(t db.AiTask, p catalogue.Parameters) Generation {
 	g := Generation{
 		ID: t.ID, UserID: t.UserID, Status: Status(t.Status), StatusSequence: t.StatusSequence,
 		Model: t.Model, Prompt: t.Prompt, NegativePrompt: t.NegativePrompt, Parameters: p, Metadata: t.Metadata,
@@ -68,7 +74,7 @@ func generationOf(t db.AiTask) (Generation, error) {
 	}
 	g.provided(t)
 
-	return g, nil
+	return g
 }
 
 // provided fills in what the provider says of a generation that it has.

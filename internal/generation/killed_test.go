@@ -49,8 +49,12 @@ var scenarios = map[string]struct { //nolint:gochecknoglobals // a table
 			s := submission(b, two)
 			s.IdempotencyKey, s.Fingerprint = "key", []byte("f")
 
-			_, err := b.Submit(t.Context(), s)
+			first, err := b.Submit(t.Context(), s)
 			require.NoError(t, err)
+
+			again, err := b.Submit(t.Context(), s) // as who had no answer does
+			require.NoError(t, err)
+			require.Equal(t, first.ID, again.ID)
 		},
 		ends: generation.StatusSucceeded,
 	},

@@ -40,7 +40,7 @@ type Record struct {
 
 // Begin claims key for this transaction and returns the record of an earlier request, or nil
 // when this is the first or the earlier one is older than [Lifetime]. [ErrInFlight]: another
-// transaction has it; [ErrMismatch]: it was used with another fingerprint.
+// transaction has it, and this one has failed; [ErrMismatch]: it was used with another fingerprint.
 //
 // Age is judged by the database's clock, which also wrote created_at. A record of exactly
 // Lifetime is too old.
@@ -52,19 +52,26 @@ func Begin(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerp
 	return found, err
 }
 
+// divisionByZero is an error code of Postgres.
+const divisionByZero = "22012"
+
 // Queue is [Begin] in a batch of its transaction: found and the error are there when that has been sent.
 // The record is looked for by a statement of its own: one that also took the lock might not see what
 // whoever had it until then has committed.
+//
+// Where another transaction has the key the statement fails: it divides by zero. So Postgres does nothing of what is
+// behind it in the batch, which may be to wait for a lock of that very transaction. What is behind a record that
+// was found is done; the caller rolls it back.
 func Queue(batch *pgx.Batch, userID uuid.UUID, key string, fingerprint []byte, found **Record) {
-	lock := batch.Queue(`select pg_try_advisory_xact_lock(hashtextextended($1::text || ':' || $2, 0))`, userID, key)
+	lock := batch.Queue(`select 1 / pg_try_advisory_xact_lock(hashtextextended($1::text || ':' || $2, 0))::int`, userID, key)
 	lock.QueryRow(func(row pgx.Row) error {
-		var mine bool
-		if err := row.Scan(&mine); err != nil {
-			return fmt.Errorf("lock idempotency key: %w", err)
-		}
+		var mine int
 
-		if !mine {
+		err := row.Scan(&mine)
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == divisionByZero {
 			return ErrInFlight
+		} else if err != nil {
+			return fmt.Errorf("lock idempotency key: %w", err)
 		}
 
 		return nil
