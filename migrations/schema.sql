@@ -2,6 +2,18 @@
 
 CREATE SCHEMA auth;
 
+CREATE FUNCTION public.idempotency_lock(owner uuid, key text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if not pg_try_advisory_xact_lock(hashtextextended(owner::text || ':' || key, 0)) then
+        raise exception 'idempotency key is in use' using errcode = 'IK001';
+    end if;
+end
+$$;
+
+COMMENT ON FUNCTION public.idempotency_lock(owner uuid, key text) IS 'Locks a key until the transaction ends; IK001 when another transaction has it.';
+
 CREATE FUNCTION public.job_audit_purge(most integer) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public'

@@ -52,25 +52,25 @@ func Begin(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fingerp
 	return found, err
 }
 
-// divisionByZero is an error code of Postgres.
-const divisionByZero = "22012"
+// inUse is the SQLSTATE of idempotency_lock for a key that another transaction has.
+const inUse = "IK001"
 
 // Queue is [Begin] in a batch of its transaction: found and the error are there when that has been sent.
 // The record is looked for by a statement of its own: one that also took the lock might not see what
 // whoever had it until then has committed.
 //
-// Where another transaction has the key the statement fails: it divides by zero. So Postgres does nothing of what is
+// Where another transaction has the key the statement fails. So Postgres does nothing of what is
 // behind it in the batch, which may be to wait for a lock of that very transaction. What is behind a record that
 // was found is done; the caller rolls it back.
 func Queue(batch *pgx.Batch, userID uuid.UUID, key string, fingerprint []byte, found **Record) {
-	lock := batch.Queue(`select 1 / pg_try_advisory_xact_lock(hashtextextended($1::text || ':' || $2, 0))::int`, userID, key)
+	lock := batch.Queue(`select idempotency_lock($1, $2)`, userID, key)
 	lock.QueryRow(func(row pgx.Row) error {
-		var mine int
-
-		err := row.Scan(&mine)
-		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == divisionByZero {
+		err := row.Scan(nil)
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == inUse {
 			return ErrInFlight
-		} else if err != nil {
+		}
+
+		if err != nil {
 			return fmt.Errorf("lock idempotency key: %w", err)
 		}
 

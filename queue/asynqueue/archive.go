@@ -3,30 +3,11 @@ package asynqueue
 import (
 	"context"
 	"fmt"
-	"time"
-
-	"imagerun/queue/durable"
 )
 
 // keepArchived is how many dead tasks of a queue the dashboard can show. All dead jobs are in
 // Postgres. asynq would keep 10,000, and fails to archive at all once too many have expired.
 const keepArchived = 1000
-
-// Bury implements [durable.Pusher].
-func (p *Pusher) Bury(ctx context.Context, t durable.Task) error {
-	keys := []string{taskKey(t), queueKey(t.Queue, "active"), queueKey(t.Queue, "lease"), queueKey(t.Queue, "archived")}
-
-	n, err := bury.Run(ctx, p.client, keys, t.Name(), time.Now().Unix()).Int()
-	if err != nil {
-		return fmt.Errorf("bury task: %w", err)
-	}
-
-	if n == 0 {
-		return p.Forget(ctx, []durable.Task{t})
-	}
-
-	return nil
-}
 
 // Tidy implements [durable.Pusher].
 func (p *Pusher) Tidy(ctx context.Context, queues []string) (err error) {

@@ -31,6 +31,7 @@ const (
 	hangs     = "hangs"     // takes one job and never finishes it
 	hangsSoon = "hangssoon" // is stuck between taking a task from Redis and claiming its job
 	effects   = "effects"   // writes a row into effect for each job and completes it
+	dies      = "dies"      // takes half a second for each job, and dies of some
 )
 
 // child is a worker process.
@@ -39,15 +40,23 @@ type child struct{ cmd *exec.Cmd }
 func startChild(t *testing.T, mode, postgresURL, redisURL string) *child {
 	t.Helper()
 
-	self, err := os.Executable()
+	c, err := newChild(mode, postgresURL, redisURL)
 	require.NoError(t, err)
-
-	c := &child{exec.Command(self)}
-	c.cmd.Env = append(os.Environ(), childMode+"="+mode, childPostgres+"="+postgresURL, childRedis+"="+redisURL)
-	require.NoError(t, c.cmd.Start())
 	t.Cleanup(c.kill)
 
 	return c
+}
+
+func newChild(mode, postgresURL, redisURL string) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+
+	c := &child{exec.Command(self)}
+	c.cmd.Env = append(os.Environ(), childMode+"="+mode, childPostgres+"="+postgresURL, childRedis+"="+redisURL)
+
+	return c, c.cmd.Start()
 }
 
 // kill is kill -9.
@@ -83,13 +92,28 @@ func beChild(mode string) error {
 	reg := queue.NewRegistry(kinds())
 	group := asynqueue.Group{Name: "tests", Queues: map[string]int{"tests": 1}, Concurrency: 1}
 
-	if mode == effects {
+	switch mode {
+	case effects:
 		group.Concurrency = 10
 
 		queue.Register(reg, handler(func(ctx context.Context, job *queue.Job[probe]) error { return effect(ctx, pool, job) }))
 
 		go func() { _ = q.Run(ctx) }()
-	} else {
+	case dies:
+		group.Concurrency = 20
+
+		queue.Register(reg, handler(func(_ context.Context, job *queue.Job[probe]) error {
+			if job.Args.ID[0] == killer {
+				os.Exit(1)
+			}
+
+			<-time.After(500 * time.Millisecond) // the work
+
+			return nil
+		}))
+
+		go func() { _ = q.Run(ctx) }()
+	default:
 		queue.Register(reg, handler(func(context.Context, *queue.Job[probe]) error { select {} }))
 	}
 

@@ -106,16 +106,6 @@ func forgetKeys(t durable.Task) []string {
 	}
 }
 
-// bury does what asynq does with a task in hand that failed for good.
-//
-//	KEYS: task, active, lease, archived. ARGV: name, now
-var bury = redis.NewScript(`
-if redis.call("LREM", KEYS[2], 0, ARGV[1]) == 0 then return 0 end
-redis.call("ZREM", KEYS[3], ARGV[1])
-redis.call("ZADD", KEYS[4], ARGV[2], ARGV[1])
-redis.call("HSET", KEYS[1], "state", "archived")
-return 1`)
-
 // trim removes the oldest of an archive, a batch at a time, with what they consist of.
 //
 //	KEYS: archived. ARGV: prefix of task keys, how many stay

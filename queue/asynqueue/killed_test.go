@@ -3,6 +3,7 @@ package asynqueue_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,4 +108,99 @@ func TestProveKilledWorker(t *testing.T) {
 	t.Logf("%d kills; running again, p100: %s after dying in the handler, %s after dying before the claim",
 		rounds*kills, worst[0].Round(time.Millisecond), worst[1].Round(time.Millisecond))
 	require.LessOrEqual(t, max(worst[0], worst[1]), 12*time.Second)
+}
+
+// killer is the first byte of the id in the arguments of a job that its worker dies of.
+const killer = 0xee
+
+// TestKillers has jobs that kill whoever touches them among others, which three workers work that somebody
+// starts again: the killers are set aside, and none of the others is.
+func TestKillers(t *testing.T) {
+	t.Parallel()
+
+	for name, killers := range map[string]int{"One": 1, "Two": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			app, _, _ := devtest.PostgresURLs(t)
+			redisURL := devtest.OwnRedis(t).URL
+
+			client, err := asynqueue.Connect(redisURL, 0)
+			require.NoError(t, err)
+
+			s := &system{t: t, pool: devtest.Pool(t, app), client: client, pusher: asynqueue.NewPusher(client)}
+			t.Cleanup(s.closeClient)
+			s.queue = durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher})
+			s.background(s.queue.Run)
+			s.maintain()
+
+			deaths := s.supervise(3, app, redisURL)
+
+			const innocents = 60
+
+			for i := range innocents {
+				stageOf(t, s, probe{ID: uuid.UUID{1, byte(i)}})
+
+				if i%20 == 10 && i/20 < killers {
+					stageOf(t, s, probe{ID: uuid.UUID{killer, byte(i)}})
+				}
+			}
+
+			count := func(where string) (n int) {
+				require.NoError(t, s.pool.QueryRow(context.Background(), `select count(*) from job where `+where).Scan(&n))
+
+				return n
+			}
+
+			s.eventually(3*time.Minute, func() bool { return count(`true`) == killers && count(`state = 'dead' and error_code = 'poison'`) == killers })
+			t.Logf("workers died %d times", deaths.Load())
+			require.EqualValues(t, 3*killers, deaths.Load())
+		})
+	}
+}
+
+// supervise keeps n workers running that die of some jobs, until the test ends, and counts deaths.
+func (s *system) supervise(n int, postgresURL, redisURL string) *atomic.Int64 {
+	var (
+		deaths atomic.Int64
+		all    sync.WaitGroup
+	)
+
+	stopped, stop := context.WithCancel(context.Background())
+
+	for range n {
+		all.Go(func() {
+			for stopped.Err() == nil {
+				c, err := newChild(dies, postgresURL, redisURL)
+				if err != nil {
+					s.t.Errorf("start a worker: %v", err)
+
+					return
+				}
+
+				ended := make(chan struct{})
+
+				go func() {
+					defer close(ended)
+
+					_ = c.cmd.Wait()
+				}()
+
+				select {
+				case <-ended:
+					deaths.Add(1)
+				case <-stopped.Done():
+					_ = c.cmd.Process.Kill()
+					<-ended
+				}
+			}
+		})
+	}
+
+	s.t.Cleanup(func() {
+		stop()
+		all.Wait()
+	})
+
+	return &deaths
 }

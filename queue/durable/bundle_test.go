@@ -109,12 +109,6 @@ func (e *engine) Alive(_ context.Context, tasks []durable.Task) ([]bool, error) 
 	return alive, e.down
 }
 
-func (e *engine) Bury(_ context.Context, t durable.Task) error {
-	e.set(t, "archived")
-
-	return nil
-}
-
 func (e *engine) Tidy(context.Context, []string) error { return nil }
 
 func (e *engine) Beat(context.Context, []string) ([]durable.Mark, error) {

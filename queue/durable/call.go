@@ -119,7 +119,7 @@ func (r *Runner) conclude(u *run) {
 	switch {
 	case u.committed.Load():
 		r.done(u)
-	case u.err == nil && !u.canceled && !u.completed.Load() && !errors.Is(u.cause, queue.ErrStale):
+	case u.err == nil && !u.canceled && !u.poisoned && !u.completed.Load() && !errors.Is(u.cause, queue.ErrStale):
 		r.finishes.Add(u)
 	default:
 		u.answer(r.settle(u))

@@ -11,7 +11,16 @@ import (
 	"imagerun/queue/durable/db"
 )
 
-const claimTimeout = 5 * time.Second
+const (
+	claimTimeout = 5 * time.Second
+	// poison is how many leases in a row a job may lose: it probably kills the workers that touch it. It is
+	// buried then, by a worker, with what its kind owes to its death, and without its handler.
+	poison = 3
+	// codeSuspect is of a task whose job has lost a lease, while this worker has another such job.
+	codeSuspect = "suspect"
+	// suspectWait is for how long one waits for the other.
+	suspectWait = time.Second
+)
 
 // claimMany takes with one statement all jobs that nothing is in the way of, and looks at each of the others
 // by itself.
@@ -61,34 +70,62 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 	}
 }
 
-// claimAlone waits for a row that somebody has locked; if the job is not to be had then, it says what to do
-// with the task.
+// claimAlone claims a job that was not free, or says what to do with its task. A suspect may be what killed the
+// worker that had it, so it is worked with no other suspect beside it: those that died with a killer must not
+// die with it again.
 func (r *Runner) claimAlone(ctx context.Context, u *run) {
+	row, v, err := r.claimOrLook(ctx, u)
+
+	if v.Code == codeSuspect && r.awaitSuspects() {
+		u.suspect = true
+		row, v, err = r.claimOrLook(ctx, u)
+	}
+
+	switch {
+	case err != nil:
+		r.log.WarnContext(ctx, "job was not claimed", slog.String("job_id", u.task.ID.String()), slog.Any("error", err))
+		u.refuse(notNow(codeUnreachable))
+	case row == nil:
+		u.refuse(v)
+	default:
+		r.enter(u, *row)
+	}
+}
+
+// awaitSuspects waits until no suspect is in hand, and reports whether the next may be. The job is nobody's
+// meanwhile, and must not wait here for long while others could have it.
+func (r *Runner) awaitSuspects() bool {
+	late := time.NewTimer(suspectWait)
+	defer late.Stop()
+
+	select {
+	case r.suspects <- struct{}{}:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
+// claimOrLook claims a job, and waits for its row if somebody has locked it. Where the job is not to be had the
+// verdict says what to do with the task.
+func (r *Runner) claimOrLook(ctx context.Context, u *run) (*db.JobClaimRow, Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
 
 	row, err := r.q.db.JobClaim(ctx, r.q.pool, db.JobClaimParams{
-		ID: u.task.ID, Epoch: u.task.Epoch, Holder: u.holder, Lease: r.q.timing.Lease.Seconds(), Kinds: r.kinds(),
+		ID: u.task.ID, Epoch: u.task.Epoch, Holder: u.holder, Lease: r.q.timing.Lease.Seconds(), Kinds: r.kinds(), Suspects: u.suspect,
 	})
 	if err == nil {
-		r.enter(u, row)
-
-		return
+		return &row, Verdict{}, nil
 	}
 
-	var v Verdict
-
-	if err == pgx.ErrNoRows { //nolint:errorlint // pgx returns the value itself
-		v, err = r.unclaimed(ctx, u)
+	if err != pgx.ErrNoRows { //nolint:errorlint // pgx returns the value itself
+		return nil, Verdict{}, err
 	}
 
-	if err != nil {
-		r.log.WarnContext(ctx, "job was not claimed", slog.String("job_id", u.task.ID.String()), slog.Any("error", err))
+	v, err := r.unclaimed(ctx, u)
 
-		v = notNow(codeUnreachable)
-	}
-
-	u.refuse(v)
+	return nil, v, err
 }
 
 // unclaimed says what to do with a task whose job could not be claimed.
@@ -113,6 +150,8 @@ func (r *Runner) unclaimed(ctx context.Context, u *run) (Verdict, error) {
 	case look.DueIn > 0:
 		// The engine was early: an operator, or a clock.
 		return Verdict{Do: Again, After: seconds(look.DueIn), Code: "not_due"}, nil
+	case look.Lost > 0 && !u.suspect:
+		return notNow(codeSuspect), nil
 	default:
 		return notNow("changed"), nil // between the two looks
 	}
@@ -133,10 +172,11 @@ func (r *Runner) enter(u *run, row db.JobClaimRow) {
 	u.task.Kind, u.task.Queue = row.Kind, row.Queue
 	u.worker, _ = r.reg.Worker(row.Kind)
 	u.policy, _ = r.reg.Kinds().Policy(row.Kind)
-	u.args, u.attempt, u.canceled, u.started = row.Args, int(row.Attempt)+1, row.Canceling, time.Now()
+	u.args, u.attempt, u.started = row.Args, int(row.Attempt)+1, time.Now()
+	u.canceled, u.poisoned = row.Canceling, row.Lost >= poison
 	u.claimed.Store(true)
 
-	if u.canceled {
+	if u.canceled || u.poisoned {
 		u.slots.forgo()
 
 		go r.conclude(u)

@@ -73,9 +73,6 @@ type Pusher interface {
 	// Whole says of a queue's mark that the tasks beside it are complete again, unless it was
 	// lost once more since it counted as given.
 	Whole(ctx context.Context, m Mark) error
-	// Bury puts a task that some worker took, and died of, where the dead ones are kept for the eye.
-	// One that is elsewhere by now is forgotten.
-	Bury(ctx context.Context, t Task) error
 	// Tidy keeps what is there for the eye only from growing for ever.
 	Tidy(ctx context.Context, queues []string) error
 }

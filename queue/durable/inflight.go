@@ -161,6 +161,10 @@ func (r *Runner) end(u *run) {
 
 	delete(r.runs, u)
 
+	if u.suspect {
+		<-r.suspects
+	}
+
 	if len(r.runs) == 0 && r.busy != nil {
 		close(r.busy)
 		r.busy = nil

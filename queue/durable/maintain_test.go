@@ -51,7 +51,9 @@ func TestSweeper_LostLeaseRunsElsewhere(t *testing.T) {
 	b.gone(task)
 }
 
-func TestSweeper_PoisonIsSetAside(t *testing.T) {
+// TestSweeper_PoisonIsBuried: a job that took three workers down in a row dies as others do, with what its kind
+// owes to its death, and without its handler; another is worked beside it.
+func TestSweeper_PoisonIsBuried(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, brisk)
@@ -64,15 +66,74 @@ func TestSweeper_PoisonIsSetAside(t *testing.T) {
 		b.eventually(5*time.Second, func() bool { return b.row(poison).Lost == lost })
 	}
 
-	got := b.row(poison)
-	require.Equal(t, "dead", got.State)
-	require.Equal(t, "poison", got.Code)
+	require.NotEqual(t, "dead", b.row(poison).State, "it is a worker that buries it")
 
-	poison.Epoch = int32(got.Epoch) //nolint:gosec // a small number
-	b.eventually(5*time.Second, func() bool { return b.engine.state(poison) == "archived" })
+	fails := errors.New("ledger is closed")
+
+	var codes []string
+
+	b.h.handle = func(_ context.Context, job *queue.Job[probe]) error {
+		require.NotEqual(t, poison.ID, job.ID)
+
+		return nil
+	}
+	b.h.dead = func(_ context.Context, _ pgx.Tx, _ probe, code string) error {
+		codes = append(codes, code)
+
+		return fails
+	}
+
+	// No death without its hook, and it stays poison.
+	poison.Epoch += 3
+	b.exec(`update job set run_at = clock_timestamp() where id = $1`, poison.ID)
+	require.Equal(t, durable.Again, b.runner.Work(t.Context(), poison).Do)
+	require.Equal(t, 3, b.row(poison).Lost)
+
+	fails = nil
+
+	b.exec(`update job set run_at = clock_timestamp() where id = $1`, poison.ID)
+	require.Equal(t, durable.Verdict{Do: durable.Bury, Code: "poison"}, b.runner.Work(t.Context(), poison))
+	require.Equal(t, []string{"poison", "poison"}, codes)
+	require.Equal(t, row{State: "dead", Epoch: 4, Code: "poison", DueIn: b.row(poison).DueIn}, b.row(poison))
 
 	require.Equal(t, durable.Ack, b.runner.Work(t.Context(), other).Do)
 	b.gone(other)
+}
+
+// TestRunner_SuspectsOneAtATime: of the jobs that have lost a lease a worker has one in hand, and others beside
+// it; the rest come back later, and nothing is counted.
+func TestRunner_SuspectsOneAtATime(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, durable.Timing{})
+	running, leave := b.blocks()
+	tasks := b.stageMany(6)
+
+	for _, task := range tasks[:4] {
+		b.exec(`update job set lost = 1 where id = $1`, task.ID)
+	}
+
+	v := b.start(durable.NewSlots(6), tasks...)
+	b.eventually(5*time.Second, func() bool { return running.Load() == 3 && v.count(durable.Again) == 3 })
+	require.EqualValues(t, 3, running.Load())
+
+	for _, task := range tasks[:4] {
+		if verdict, there := v.of(task); there {
+			require.Equal(t, "suspect", verdict.Code)
+			require.False(t, verdict.Spent)
+			require.Equal(t, 1, b.row(task).Lost)
+			require.Equal(t, "staged", b.row(task).State)
+		}
+	}
+
+	close(leave)
+	b.eventually(5*time.Second, func() bool { return v.count(durable.Ack) == 3 })
+
+	for _, task := range tasks {
+		if b.row(task) != (row{}) {
+			require.Equal(t, durable.Ack, b.runner.Work(t.Context(), task).Do, "one after the other")
+		}
+	}
 }
 
 func TestSweeper_OrdinaryOutcomeForgivesLostLeases(t *testing.T) {

@@ -41,7 +41,7 @@ func (r *Runner) unwritten(u *run, err error) Verdict {
 
 // observe counts and logs an outcome.
 func (r *Runner) observe(u *run, event string) {
-	if !u.canceled {
+	if !u.canceled && !u.poisoned {
 		r.q.metrics.run.WithLabelValues(u.task.Kind, u.task.Queue).Observe(time.Since(u.started).Seconds())
 	}
 
@@ -50,7 +50,7 @@ func (r *Runner) observe(u *run, event string) {
 }
 
 func (r *Runner) decide(ctx context.Context, u *run) (v Verdict, event string, err error) {
-	if u.canceled {
+	if u.canceled || u.poisoned {
 		return r.bury(ctx, u)
 	}
 
@@ -170,7 +170,7 @@ func (r *Runner) fail(ctx context.Context, u *run, spent int32) (v Verdict, even
 	row, held, err := persist(ctx, r, func(ctx context.Context) (db.JobFailRow, error) {
 		return r.q.db.JobFail(ctx, r.q.pool, db.JobFailParams{
 			ID: u.task.ID, Holder: &u.holder, Epoch: u.task.Epoch,
-			Afresh: u.deaf, Delay: delay.Seconds(), Spent: spent, ErrorCode: code, Canceled: u.canceled,
+			Afresh: u.deaf, Delay: delay.Seconds(), Spent: spent, ErrorCode: code, Canceled: u.canceled, Poisoned: u.poisoned,
 		})
 	})
 	if err != nil || !held {
@@ -206,8 +206,8 @@ func (r *Runner) bury(ctx context.Context, u *run) (v Verdict, event string, err
 	var hook error
 
 	code, spent := r.code(u), int32(1)
-	if u.canceled {
-		spent = 0
+	if u.canceled || u.poisoned {
+		spent = 0 // its handler was not called for this
 	}
 
 	n, _, err := persist(ctx, r, func(ctx context.Context) (n int64, err error) {

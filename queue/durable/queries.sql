@@ -32,7 +32,7 @@ returning id, kind, queue, epoch, state, run_at;
 
 -- name: JobClaim :one
 -- No skip locked: no row has to mean that the job is not to be had. A kind without a handler and a paused
--- queue are not claimed. Losing this write in a crash costs a repeat, which the holder keeps harmless.
+-- queue are not claimed, nor, unless suspects are asked for, what has lost a lease. Losing this write in a crash costs a repeat, which the holder keeps harmless.
 update job set
     state       = 'running',
     holder      = sqlc.arg(holder)::uuid,
@@ -42,12 +42,13 @@ from (select set_config('synchronous_commit', 'off', true)) as fast
 where id = sqlc.arg(id) and epoch = sqlc.arg(epoch) and state in ('staged', 'pushed', 'retrying')
   and run_at <= clock_timestamp() + interval '2 seconds'
   and kind = any(sqlc.arg(kinds)::text[]) and queue <> all(array(select queue_pause.queue from queue_pause))
-returning sqlc.arg(holder)::uuid as holder, kind, queue, args, attempt, canceling,
+  and (lost = 0 or sqlc.arg(suspects)::boolean)
+returning sqlc.arg(holder)::uuid as holder, kind, queue, args, attempt, lost, canceling,
           extract(epoch from clock_timestamp() - run_at)::float8 as late;
 
 -- name: JobClaimMany :many
--- JobClaim for several at once. A row that somebody has locked must not keep the others waiting:
--- whoever is not in the answer is asked for singly.
+-- JobClaim for several at once, without suspects. A row that somebody has locked must not keep the others
+-- waiting: whoever is not in the answer is asked for singly.
 with wanted as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch,
            unnest(sqlc.arg(holders)::uuid[]) as holder
@@ -55,6 +56,7 @@ with wanted as (
     select job.id, wanted.holder from job join wanted on job.id = wanted.id and job.epoch = wanted.epoch
     where job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
       and job.kind = any(sqlc.arg(kinds)::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
+      and job.lost = 0
     order by job.id for no key update of job skip locked
 )
 update job set
@@ -64,11 +66,11 @@ update job set
     wake        = false
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
-returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt, job.canceling,
+returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt, job.lost, job.canceling,
           extract(epoch from clock_timestamp() - job.run_at)::float8 as late;
 
 -- name: JobLook :one
-select kind, queue, state, epoch, holder, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
+select kind, queue, state, epoch, holder, lost, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
        exists (select from queue_pause where queue_pause.queue = job.queue) as paused
 from job where id = sqlc.arg(id);
 
@@ -144,7 +146,7 @@ returning state, epoch, run_at;
 -- One attempt is spent. afresh is for a handler that ignores the end of its context: the task
 -- in Redis stays with it, so the next attempt needs another. One that Redis lost has one already.
 -- A job that was woken while it ran has its next attempt now, as if the wake had come after the
--- failure. A canceled one comes here when its Dead hook failed, and stays canceled.
+-- failure. A canceled or poisoned one comes here when its Dead hook failed, and stays so.
 update job set
     state       = case when wake or sqlc.arg(afresh)::boolean or epoch <> sqlc.arg(epoch)::integer then 'staged' else 'retrying' end,
     epoch       = epoch + (wake or sqlc.arg(afresh)::boolean)::integer,
@@ -155,7 +157,7 @@ update job set
     holder      = null,
     lease_until = null,
     wake        = false,
-    lost        = 0
+    lost        = case when sqlc.arg(poisoned)::boolean then lost else 0 end
 where id = sqlc.arg(id) and holder = sqlc.arg(holder) and canceling = sqlc.arg(canceled)::boolean
 returning state, epoch, run_at;
 
@@ -207,25 +209,23 @@ from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id;
 
 -- name: JobSweep :many
--- The lease ran out: another worker shall have it. The third in a row is set aside.
+-- The lease ran out: another worker shall have it. What loses one after the other comes back later and later,
+-- each by its own lot: the jobs that a worker took down with it shall not meet again.
 with expired as (
     select id from job where state = 'running' and lease_until < clock_timestamp()
     order by id limit 500 for no key update skip locked
 )
 update job set
-    state       = case when lost + 1 >= sqlc.arg(poison)::integer then 'dead' else 'staged' end,
-    died_at     = case when lost + 1 >= sqlc.arg(poison)::integer then clock_timestamp() end,
-    error_code  = case when lost + 1 >= sqlc.arg(poison)::integer then 'poison' else error_code end,
-    canceling   = canceling and lost + 1 < sqlc.arg(poison)::integer,
+    state       = 'staged',
     lost        = lost + 1,
-    epoch       = epoch + (lost + 1 < sqlc.arg(poison)::integer)::integer,
-    run_at      = clock_timestamp(),
+    epoch       = epoch + 1,
+    run_at      = clock_timestamp() + lost * (1 + 2 * random()) * interval '1 second',
     staged_at   = clock_timestamp(),
     holder      = null,
     lease_until = null,
     wake        = false
 from expired where job.id = expired.id
-returning job.id, job.kind, job.queue, job.epoch, job.state, job.run_at;
+returning job.id, job.kind, job.queue, job.epoch, job.run_at;
 
 -- name: JobOverdue :many
 select id, kind, queue, epoch from job

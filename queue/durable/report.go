@@ -9,8 +9,12 @@ import (
 	"imagerun/queue"
 )
 
-// codeUnreachable is of a task whose job nothing was written of.
-const codeUnreachable = "postgres_unreachable"
+const (
+	// codeUnreachable is of a task whose job nothing was written of.
+	codeUnreachable = "postgres_unreachable"
+	// codePoison is of a job that took down the workers that touched it.
+	codePoison = "poison"
+)
 
 var (
 	errNotCommitted = errors.New("handler called Complete but its transaction did not commit")
@@ -35,8 +39,11 @@ func coder(name func(error) string) func(error) string {
 
 // code names what the handler returned, for the row, the engine and the metrics.
 func (r *Runner) code(u *run) string {
-	if u.canceled {
+	switch {
+	case u.canceled:
 		return codeCanceled
+	case u.poisoned:
+		return codePoison
 	}
 
 	if _, ok := errors.AsType[*panicked](u.err); ok {
@@ -78,7 +85,7 @@ func (r *Runner) report(u *run, event string) {
 	default:
 		level = slog.LevelWarn
 
-		if u.err != nil || u.canceled {
+		if u.err != nil || u.canceled || u.poisoned {
 			attrs = append(attrs, slog.String("code", r.code(u)), slog.Any("error", u.err))
 		}
 	}

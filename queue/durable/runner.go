@@ -71,6 +71,8 @@ type Runner struct {
 	finishes batcher.Batcher[*run] // of handlers that returned nil
 	spare    chan *run             // to goroutines that have called a handler
 
+	suspects chan struct{} // capacity 1: one is in hand
+
 	mu       sync.Mutex
 	runs     map[*run]struct{}
 	stopping bool
@@ -98,6 +100,8 @@ type run struct {
 	args     []byte
 	attempt  int       // this one, from 1
 	canceled bool      // by an operator: dead, whatever the handler says; it may not have run
+	poisoned bool      // it has lost too many leases in a row: dead, and its handler is not called
+	suspect  bool      // it has lost a lease: no other such job is worked here meanwhile
 	started  time.Time // claimed, and then: the handler called
 
 	// What came of it.
@@ -120,7 +124,7 @@ func NewRunner(q *Queue, reg *queue.Registry, o RunnerOptions) *Runner {
 
 	r := &Runner{
 		q: q, reg: reg, log: o.Log, codeOf: coder(o.Code), kinds: sync.OnceValue(reg.Names),
-		spare: make(chan *run), runs: make(map[*run]struct{}),
+		spare: make(chan *run), suspects: make(chan struct{}, 1), runs: make(map[*run]struct{}),
 	}
 	r.finishes.Do = r.finishMany
 

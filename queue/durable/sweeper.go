@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// poison is how many leases in a row a job may lose before it is set aside: it probably kills
-// the workers that touch it.
-const poison = 3
-
 // sweeper takes jobs back from workers that no longer extend their leases.
 type sweeper struct {
 	q   *Queue
@@ -42,38 +38,21 @@ func (s *sweeper) pass(ctx context.Context) {
 		return
 	}
 
-	rows, err := s.q.db.JobSweep(look, s.q.pool, poison)
+	rows, err := s.q.db.JobSweep(look, s.q.pool)
 	if err != nil {
 		s.fail(ctx, err)
 
 		return
 	}
 
-	var ps []pushing
+	ps := make([]pushing, len(rows))
 
-	for _, r := range rows {
+	for i, r := range rows {
 		s.q.metrics.count(r.Kind, r.Queue, eventLost)
-
-		t := Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}
-
-		if r.State == stateDead {
-			s.q.metrics.count(r.Kind, r.Queue, eventDead)
-			s.q.log.ErrorContext(ctx, "poison job was set aside", slog.String("job_id", r.ID.String()), slog.String("kind", r.Kind))
-
-			one, cancel := context.WithTimeout(ctx, pushTimeout)
-
-			if err := s.q.pusher.Bury(one, t); err != nil {
-				s.q.complain(ctx, "poison task was not buried", err)
-			}
-
-			cancel()
-
-			continue
-		}
-
 		s.q.log.WarnContext(ctx, "lease ran out", slog.String("job_id", r.ID.String()), slog.String("kind", r.Kind))
 
-		ps = append(ps, pushing{Push: s.q.pushOf(t, r.RunAt), replaces: true})
+		t := Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}
+		ps[i] = pushing{Push: s.q.pushOf(t, r.RunAt), replaces: true}
 	}
 
 	s.q.pushAll(ctx, ps)

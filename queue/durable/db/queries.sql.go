@@ -106,16 +106,18 @@ from (select set_config('synchronous_commit', 'off', true)) as fast
 where id = $3 and epoch = $4 and state in ('staged', 'pushed', 'retrying')
   and run_at <= clock_timestamp() + interval '2 seconds'
   and kind = any($5::text[]) and queue <> all(array(select queue_pause.queue from queue_pause))
-returning $1::uuid as holder, kind, queue, args, attempt, canceling,
+  and (lost = 0 or $6::boolean)
+returning $1::uuid as holder, kind, queue, args, attempt, lost, canceling,
           extract(epoch from clock_timestamp() - run_at)::float8 as late
 `
 
 type JobClaimParams struct {
-	Holder uuid.UUID
-	Lease  float64
-	ID     uuid.UUID
-	Epoch  int32
-	Kinds  []string
+	Holder   uuid.UUID
+	Lease    float64
+	ID       uuid.UUID
+	Epoch    int32
+	Kinds    []string
+	Suspects bool
 }
 
 type JobClaimRow struct {
@@ -124,12 +126,13 @@ type JobClaimRow struct {
 	Queue     string
 	Args      []byte
 	Attempt   int32
+	Lost      int16
 	Canceling bool
 	Late      float64
 }
 
 // No skip locked: no row has to mean that the job is not to be had. A kind without a handler and a paused
-// queue are not claimed. Losing this write in a crash costs a repeat, which the holder keeps harmless.
+// queue are not claimed, nor, unless suspects are asked for, what has lost a lease. Losing this write in a crash costs a repeat, which the holder keeps harmless.
 func (q *Queries) JobClaim(ctx context.Context, db DBTX, arg JobClaimParams) (JobClaimRow, error) {
 	row := db.QueryRow(ctx, jobClaim,
 		arg.Holder,
@@ -137,6 +140,7 @@ func (q *Queries) JobClaim(ctx context.Context, db DBTX, arg JobClaimParams) (Jo
 		arg.ID,
 		arg.Epoch,
 		arg.Kinds,
+		arg.Suspects,
 	)
 	var i JobClaimRow
 	err := row.Scan(
@@ -145,6 +149,7 @@ func (q *Queries) JobClaim(ctx context.Context, db DBTX, arg JobClaimParams) (Jo
 		&i.Queue,
 		&i.Args,
 		&i.Attempt,
+		&i.Lost,
 		&i.Canceling,
 		&i.Late,
 	)
@@ -159,6 +164,7 @@ with wanted as (
     select job.id, wanted.holder from job join wanted on job.id = wanted.id and job.epoch = wanted.epoch
     where job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
       and job.kind = any($5::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
+      and job.lost = 0
     order by job.id for no key update of job skip locked
 )
 update job set
@@ -168,7 +174,7 @@ update job set
     wake        = false
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
-returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt, job.canceling,
+returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt, job.lost, job.canceling,
           extract(epoch from clock_timestamp() - job.run_at)::float8 as late
 `
 
@@ -186,12 +192,13 @@ type JobClaimManyRow struct {
 	Queue     string
 	Args      []byte
 	Attempt   int32
+	Lost      int16
 	Canceling bool
 	Late      float64
 }
 
-// JobClaim for several at once. A row that somebody has locked must not keep the others waiting:
-// whoever is not in the answer is asked for singly.
+// JobClaim for several at once, without suspects. A row that somebody has locked must not keep the others
+// waiting: whoever is not in the answer is asked for singly.
 func (q *Queries) JobClaimMany(ctx context.Context, db DBTX, arg JobClaimManyParams) ([]JobClaimManyRow, error) {
 	rows, err := db.Query(ctx, jobClaimMany,
 		arg.Lease,
@@ -213,6 +220,7 @@ func (q *Queries) JobClaimMany(ctx context.Context, db DBTX, arg JobClaimManyPar
 			&i.Queue,
 			&i.Args,
 			&i.Attempt,
+			&i.Lost,
 			&i.Canceling,
 			&i.Late,
 		); err != nil {
@@ -252,8 +260,8 @@ update job set
     holder      = null,
     lease_until = null,
     wake        = false,
-    lost        = 0
-where id = $6 and holder = $7 and canceling = $8::boolean
+    lost        = case when $6::boolean then lost else 0 end
+where id = $7 and holder = $8 and canceling = $9::boolean
 returning state, epoch, run_at
 `
 
@@ -263,6 +271,7 @@ type JobFailParams struct {
 	Delay     float64
 	Spent     int32
 	ErrorCode string
+	Poisoned  bool
 	ID        uuid.UUID
 	Holder    *uuid.UUID
 	Canceled  bool
@@ -277,7 +286,7 @@ type JobFailRow struct {
 // One attempt is spent. afresh is for a handler that ignores the end of its context: the task
 // in Redis stays with it, so the next attempt needs another. One that Redis lost has one already.
 // A job that was woken while it ran has its next attempt now, as if the wake had come after the
-// failure. A canceled one comes here when its Dead hook failed, and stays canceled.
+// failure. A canceled or poisoned one comes here when its Dead hook failed, and stays so.
 func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobFailRow, error) {
 	row := db.QueryRow(ctx, jobFail,
 		arg.Afresh,
@@ -285,6 +294,7 @@ func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobF
 		arg.Delay,
 		arg.Spent,
 		arg.ErrorCode,
+		arg.Poisoned,
 		arg.ID,
 		arg.Holder,
 		arg.Canceled,
@@ -431,7 +441,7 @@ func (q *Queries) JobInsert(ctx context.Context, db DBTX, arg JobInsertParams) e
 }
 
 const jobLook = `-- name: JobLook :one
-select kind, queue, state, epoch, holder, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
+select kind, queue, state, epoch, holder, lost, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
        exists (select from queue_pause where queue_pause.queue = job.queue) as paused
 from job where id = $1
 `
@@ -442,6 +452,7 @@ type JobLookRow struct {
 	State     string
 	Epoch     int32
 	Holder    *uuid.UUID
+	Lost      int16
 	Canceling bool
 	DueIn     float64
 	Paused    bool
@@ -456,6 +467,7 @@ func (q *Queries) JobLook(ctx context.Context, db DBTX, id uuid.UUID) (JobLookRo
 		&i.State,
 		&i.Epoch,
 		&i.Holder,
+		&i.Lost,
 		&i.Canceling,
 		&i.DueIn,
 		&i.Paused,
@@ -803,19 +815,16 @@ with expired as (
     order by id limit 500 for no key update skip locked
 )
 update job set
-    state       = case when lost + 1 >= $1::integer then 'dead' else 'staged' end,
-    died_at     = case when lost + 1 >= $1::integer then clock_timestamp() end,
-    error_code  = case when lost + 1 >= $1::integer then 'poison' else error_code end,
-    canceling   = canceling and lost + 1 < $1::integer,
+    state       = 'staged',
     lost        = lost + 1,
-    epoch       = epoch + (lost + 1 < $1::integer)::integer,
-    run_at      = clock_timestamp(),
+    epoch       = epoch + 1,
+    run_at      = clock_timestamp() + lost * (1 + 2 * random()) * interval '1 second',
     staged_at   = clock_timestamp(),
     holder      = null,
     lease_until = null,
     wake        = false
 from expired where job.id = expired.id
-returning job.id, job.kind, job.queue, job.epoch, job.state, job.run_at
+returning job.id, job.kind, job.queue, job.epoch, job.run_at
 `
 
 type JobSweepRow struct {
@@ -823,13 +832,13 @@ type JobSweepRow struct {
 	Kind  string
 	Queue string
 	Epoch int32
-	State string
 	RunAt time.Time
 }
 
-// The lease ran out: another worker shall have it. The third in a row is set aside.
-func (q *Queries) JobSweep(ctx context.Context, db DBTX, poison int32) ([]JobSweepRow, error) {
-	rows, err := db.Query(ctx, jobSweep, poison)
+// The lease ran out: another worker shall have it. What loses one after the other comes back later and later,
+// each by its own lot: the jobs that a worker took down with it shall not meet again.
+func (q *Queries) JobSweep(ctx context.Context, db DBTX) ([]JobSweepRow, error) {
+	rows, err := db.Query(ctx, jobSweep)
 	if err != nil {
 		return nil, err
 	}
@@ -842,7 +851,6 @@ func (q *Queries) JobSweep(ctx context.Context, db DBTX, poison int32) ([]JobSwe
 			&i.Kind,
 			&i.Queue,
 			&i.Epoch,
-			&i.State,
 			&i.RunAt,
 		); err != nil {
 			return nil, err
