@@ -152,7 +152,9 @@ func TestKillers(t *testing.T) {
 				return n
 			}
 
-			s.eventually(3*time.Minute, func() bool { return count(`true`) == killers && count(`state = 'dead' and error_code = 'poison'`) == killers })
+			s.eventually(3*time.Minute, func() bool {
+				return count(`true`) == killers && count(`state = 'dead' and error_code = 'poison'`) == killers
+			})
 			t.Logf("workers died %d times", deaths.Load())
 			require.EqualValues(t, 3*killers, deaths.Load())
 		})
