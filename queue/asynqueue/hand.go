@@ -166,7 +166,7 @@ func (h *hand) takeSome(ctx context.Context, free int) bool {
 		h.slots.GiveBack(share - len(names))
 
 		if len(names) > 0 {
-			h.ended.Go(func() { h.begin(ctx, q, names) }) // the next are taken while these are claimed
+			h.begin(ctx, q, names)
 
 			return true
 		}

@@ -25,6 +25,12 @@ const (
 // claimMany takes with one statement all jobs that nothing is in the way of, and looks at each of the others
 // by itself.
 func (r *Runner) claimMany(ctx context.Context, runs []*run) {
+	if len(runs) == 1 {
+		r.claimAlone(ctx, runs[0])
+
+		return
+	}
+
 	p := db.JobClaimManyParams{
 		Lease: r.q.timing.Lease.Seconds(), Kinds: r.kinds(),
 		Ids: make([]uuid.UUID, len(runs)), Epochs: make([]int32, len(runs)), Holders: make([]uuid.UUID, len(runs)),
@@ -46,12 +52,6 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 		for _, u := range runs {
 			u.refuse(notNow(codeUnreachable))
 		}
-
-		return
-	}
-
-	if len(runs) == 1 && len(rows) == 1 {
-		r.enter(runs[0], db.JobClaimRow(rows[0]))
 
 		return
 	}

@@ -1,4 +1,8 @@
 -- Times are of the database (clock_timestamp), so that the clock of a worker never matters.
+--
+-- Statements about many rows look each up by its id, in a lateral query: left to join, a planner that knows
+-- nothing of the table yet, or too much of an empty one, walks all of it for each. They skip what is locked,
+-- so they wait for nobody and need no order.
 
 -- name: JobInsert :exec
 -- Without a key, so nothing can be in the way, and nobody waits for an answer.
@@ -53,11 +57,13 @@ with wanted as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch,
            unnest(sqlc.arg(holders)::uuid[]) as holder
 ), free as (
-    select job.id, wanted.holder from job join wanted on job.id = wanted.id and job.epoch = wanted.epoch
-    where job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
-      and job.kind = any(sqlc.arg(kinds)::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
-      and job.lost = 0
-    order by job.id for no key update of job skip locked
+    select mine.id, wanted.holder from wanted, lateral (
+        select job.id from job
+        where job.id = wanted.id and job.epoch = wanted.epoch and job.lost = 0
+          and job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
+          and job.kind = any(sqlc.arg(kinds)::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
+        for no key update skip locked
+    ) as mine
 )
 update job set
     state       = 'running',
@@ -91,16 +97,17 @@ where id = sqlc.arg(id) and holder = sqlc.arg(holder)::uuid and not canceling;
 with mine as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder
 ), free as (
-    select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
-    order by job.id for no key update of job skip locked
+    select held.id from mine, lateral (
+        select job.id from job where job.id = mine.id and job.holder = mine.holder for no key update skip locked
+    ) as held
 ), beat as (
     update job set lease_until = clock_timestamp() + sqlc.arg(lease)::float8 * interval '1 second'
     from free, (select set_config('synchronous_commit', 'off', true)) as fast
     where job.id = free.id
     returning job.id
 )
-select mine.holder::uuid as holder, job.canceling
-from mine join job on job.id = mine.id and job.holder = mine.holder;
+select mine.holder::uuid as holder, held.canceling
+from mine, lateral (select job.canceling from job where job.id = mine.id and job.holder = mine.holder limit 1) as held;
 
 -- name: JobHold :execrows
 select id from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling for no key update;
@@ -119,9 +126,9 @@ delete from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not ca
 with mine as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder
 ), free as (
-    select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
-    where not job.canceling
-    order by job.id for update of job skip locked
+    select held.id from mine, lateral (
+        select job.id from job where job.id = mine.id and job.holder = mine.holder and not job.canceling for update skip locked
+    ) as held
 )
 delete from job using free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
@@ -200,9 +207,9 @@ for no key update skip locked;
 with sent as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch
 ), free as (
-    select job.id from job join sent on job.id = sent.id and job.epoch = sent.epoch
-    where job.state = 'staged'
-    order by job.id for no key update of job skip locked
+    select waits.id from sent, lateral (
+        select job.id from job where job.id = sent.id and job.epoch = sent.epoch and job.state = 'staged' for no key update skip locked
+    ) as waits
 )
 update job set state = 'pushed'
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
@@ -242,9 +249,11 @@ select id, epoch, state from job where id = any(sqlc.arg(ids)::uuid[]);
 with gone as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch
 ), free as (
-    select job.id from job join gone on job.id = gone.id and job.epoch = gone.epoch
-    where job.state in ('staged', 'pushed', 'retrying')
-    order by job.id for no key update of job skip locked
+    select waits.id from gone, lateral (
+        select job.id from job
+        where job.id = gone.id and job.epoch = gone.epoch and job.state in ('staged', 'pushed', 'retrying')
+        for no key update skip locked
+    ) as waits
 )
 update job set
     state     = 'staged',

@@ -16,16 +16,17 @@ const jobBeat = `-- name: JobBeat :many
 with mine as (
     select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder
 ), free as (
-    select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
-    order by job.id for no key update of job skip locked
+    select held.id from mine, lateral (
+        select job.id from job where job.id = mine.id and job.holder = mine.holder for no key update skip locked
+    ) as held
 ), beat as (
     update job set lease_until = clock_timestamp() + $3::float8 * interval '1 second'
     from free, (select set_config('synchronous_commit', 'off', true)) as fast
     where job.id = free.id
     returning job.id
 )
-select mine.holder::uuid as holder, job.canceling
-from mine join job on job.id = mine.id and job.holder = mine.holder
+select mine.holder::uuid as holder, held.canceling
+from mine, lateral (select job.canceling from job where job.id = mine.id and job.holder = mine.holder limit 1) as held
 `
 
 type JobBeatParams struct {
@@ -161,11 +162,13 @@ with wanted as (
     select unnest($2::uuid[]) as id, unnest($3::integer[]) as epoch,
            unnest($4::uuid[]) as holder
 ), free as (
-    select job.id, wanted.holder from job join wanted on job.id = wanted.id and job.epoch = wanted.epoch
-    where job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
-      and job.kind = any($5::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
-      and job.lost = 0
-    order by job.id for no key update of job skip locked
+    select mine.id, wanted.holder from wanted, lateral (
+        select job.id from job
+        where job.id = wanted.id and job.epoch = wanted.epoch and job.lost = 0
+          and job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
+          and job.kind = any($5::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
+        for no key update skip locked
+    ) as mine
 )
 update job set
     state       = 'running',
@@ -326,9 +329,9 @@ const jobFinishMany = `-- name: JobFinishMany :many
 with mine as (
     select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder
 ), free as (
-    select job.id from job join mine on job.id = mine.id and job.holder = mine.holder
-    where not job.canceling
-    order by job.id for update of job skip locked
+    select held.id from mine, lateral (
+        select job.id from job where job.id = mine.id and job.holder = mine.holder and not job.canceling for update skip locked
+    ) as held
 )
 delete from job using free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
@@ -427,6 +430,10 @@ type JobInsertParams struct {
 }
 
 // Times are of the database (clock_timestamp), so that the clock of a worker never matters.
+//
+// Statements about many rows look each up by its id, in a lateral query: left to join, a planner that knows
+// nothing of the table yet, or too much of an empty one, walks all of it for each. They skip what is locked,
+// so they wait for nobody and need no order.
 // Without a key, so nothing can be in the way, and nobody waits for an answer.
 func (q *Queries) JobInsert(ctx context.Context, db DBTX, arg JobInsertParams) error {
 	_, err := db.Exec(ctx, jobInsert,
@@ -479,9 +486,9 @@ const jobMark = `-- name: JobMark :exec
 with sent as (
     select unnest($1::uuid[]) as id, unnest($2::integer[]) as epoch
 ), free as (
-    select job.id from job join sent on job.id = sent.id and job.epoch = sent.epoch
-    where job.state = 'staged'
-    order by job.id for no key update of job skip locked
+    select waits.id from sent, lateral (
+        select job.id from job where job.id = sent.id and job.epoch = sent.epoch and job.state = 'staged' for no key update skip locked
+    ) as waits
 )
 update job set state = 'pushed'
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
@@ -648,9 +655,11 @@ const jobRenew = `-- name: JobRenew :many
 with gone as (
     select unnest($1::uuid[]) as id, unnest($2::integer[]) as epoch
 ), free as (
-    select job.id from job join gone on job.id = gone.id and job.epoch = gone.epoch
-    where job.state in ('staged', 'pushed', 'retrying')
-    order by job.id for no key update of job skip locked
+    select waits.id from gone, lateral (
+        select job.id from job
+        where job.id = gone.id and job.epoch = gone.epoch and job.state in ('staged', 'pushed', 'retrying')
+        for no key update skip locked
+    ) as waits
 )
 update job set
     state     = 'staged',
