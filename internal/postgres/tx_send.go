@@ -38,6 +38,10 @@ func (t *Tx) send(ctx context.Context, last *pgx.Batch) (pgx.BatchResults, error
 // sendAll sends a transaction that consists of what was kept. Statements that are sent together are one
 // transaction without BEGIN and COMMIT (PostgreSQL, "Extended Query", pipelining).
 func (t *Tx) sendAll(ctx context.Context) error {
+	if len(t.kept) == 1 {
+		return t.sendOnly(ctx, t.kept[0])
+	}
+
 	batch := &pgx.Batch{}
 	kept := t.queueKept(batch)
 
@@ -51,6 +55,22 @@ func (t *Tx) sendAll(ctx context.Context) error {
 	}
 
 	return results.Close()
+}
+
+// sendOnly sends a transaction of one statement.
+func (t *Tx) sendOnly(ctx context.Context, s keptStatement) error {
+	conn, err := t.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+
+	t.conn, t.kept = conn, nil
+
+	if _, err := conn.Exec(ctx, s.sql, s.args...); err != nil {
+		return s.failed(err)
+	}
+
+	return nil
 }
 
 // sendBatch sends a batch on the transaction's connection, and makes it one that was begun if the batch says so.
