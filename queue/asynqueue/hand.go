@@ -17,6 +17,7 @@ import (
 const (
 	takeMax    = 250 // tasks in one reply
 	takeWithin = 3 * time.Second
+	beginMax   = 2 // replies whose tasks are being claimed
 	// Two tasks that come to a waiting hand within inARow are a sign of more: it goes and takes many.
 	inARow = 2 * time.Millisecond
 )
@@ -38,6 +39,8 @@ type hand struct {
 	more  chan struct{} // capacity 1: they are no longer
 	quit  chan struct{} // closed: no task any more
 	ended sync.WaitGroup
+
+	begins chan struct{} // as many as are begun at once
 }
 
 // handQueue is one queue of a group.
@@ -56,7 +59,7 @@ type handQueue struct {
 func newHand(client redis.UniversalClient, runner *durable.Runner, g Group, log *slog.Logger) *hand {
 	h := &hand{
 		client: client, runner: runner, slots: durable.NewSlots(g.Concurrency), tasks: newTasks(client, g.Queues, log), log: log,
-		more: make(chan struct{}, 1), quit: make(chan struct{}),
+		more: make(chan struct{}, 1), quit: make(chan struct{}), begins: make(chan struct{}, beginMax),
 	}
 
 	for name, weight := range g.Queues {
@@ -166,7 +169,7 @@ func (h *hand) takeSome(ctx context.Context, free int) bool {
 		h.slots.GiveBack(share - len(names))
 
 		if len(names) > 0 {
-			h.begin(ctx, q, names)
+			h.beginBeside(ctx, q, names)
 
 			return true
 		}
@@ -189,6 +192,18 @@ func (h *hand) take(ctx context.Context, q *handQueue, n int) []string {
 	}
 
 	return names
+}
+
+// beginBeside begins tasks while the next are taken, unless others are being begun already: what comes meanwhile
+// goes together.
+func (h *hand) beginBeside(ctx context.Context, q *handQueue, names []string) {
+	h.begins <- struct{}{}
+
+	h.ended.Go(func() {
+		defer func() { <-h.begins }()
+
+		h.begin(ctx, q, names)
+	})
 }
 
 // begin has the runner work tasks that count as taken.

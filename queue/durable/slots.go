@@ -10,12 +10,12 @@ const (
 	// While handlers take no longer than quick, jobs are claimed before there is a slot for them, as many as
 	// aheadMax for each slot: claiming them is most of the work then.
 	quick    = 5 * time.Millisecond
-	aheadMax = 2
+	aheadMax = 4
 	// A claimed job that waits longer than this for a slot is given to another worker: a long handler came
 	// in between.
 	waitMax = 250 * time.Millisecond
 	// tasks for each slot that may be taken and not answered for yet, their handlers having returned or not
-	openMax = 6
+	openMax = 10
 )
 
 // Slots bound how many handlers of a worker run at once, and with that how many tasks it takes.
