@@ -67,7 +67,38 @@ func TestMigrate_FromZero(t *testing.T) {
 
 	applied, err := postgres.Migrate(t.Context(), url, migrations.FS)
 	require.NoError(t, err)
-	require.Equal(t, len(names), applied)
+
+	later, err := fs.Glob(migrations.FS, "*_after.sql")
+	require.NoError(t, err)
+	require.Equal(t, len(names)-len(later), applied)
+
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+
+	defer conn.Close(t.Context())
+
+	stage := func(where string) error {
+		_, err := conn.Exec(t.Context(), `insert into job (kind, queue, args, dedupe_key) values ('a.b', 'q', '{}', 'k')
+			on conflict (kind, dedupe_key) where `+where+` do update set dedupe_key = excluded.dedupe_key`)
+
+		return err
+	}
+	before, now := "state <> 'dead' and not canceling", "state <> 'dead' and not canceling and dedupe_key is not null"
+
+	for range 2 { // both releases stage the same job
+		require.NoError(t, stage(before))
+		require.NoError(t, stage(now))
+	}
+
+	applied, err = postgres.FinishMigrate(t.Context(), url, migrations.FS)
+	require.NoError(t, err)
+	require.Equal(t, len(later), applied)
+	require.NoError(t, stage(now))
+
+	var jobs int
+
+	require.NoError(t, conn.QueryRow(t.Context(), "select count(*) from job").Scan(&jobs))
+	require.Equal(t, 1, jobs)
 
 	pending, err = postgres.Pending(t.Context(), url, migrations.FS)
 	require.NoError(t, err)

@@ -1046,7 +1046,7 @@ CREATE INDEX job_audit_ids_idx ON public.job_audit USING gin (job_ids);
 
 CREATE INDEX job_dead_idx ON public.job USING btree (died_at) WHERE (state = 'dead'::text);
 
-CREATE UNIQUE INDEX job_dedupe_idx ON public.job USING btree (kind, dedupe_key) WHERE ((state <> 'dead'::text) AND (NOT canceling));
+CREATE UNIQUE INDEX job_key_idx ON public.job USING btree (kind, dedupe_key) WHERE ((state <> 'dead'::text) AND (NOT canceling) AND (dedupe_key IS NOT NULL));
 
 CREATE INDEX job_lease_idx ON public.job USING btree (lease_until) WHERE (state = 'running'::text);
 

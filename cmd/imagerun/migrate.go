@@ -12,13 +12,19 @@ import (
 )
 
 func migrateCommand() *cobra.Command {
-	var file string
+	var (
+		file   string
+		finish bool
+	)
 
 	c := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database to the newest schema",
 		Long: `Applies the migrations that the database lacks. Run it before the processes of a new release
 start; the old ones keep working on the new schema. Several at once take turns.
+
+Run it with --finish when no process of the release before runs any more: that takes away what only
+those needed. Nothing depends on it but speed, and the next release may be migrated to without it.
 
 It connects with postgres.owner_url (IMAGERUN_POSTGRES_OWNER_URL), the role that owns the tables
 and may create roles. It makes the group roles imagerun_app (for api, worker and scheduler) and
@@ -30,7 +36,12 @@ imagerun_auth (for the auth service): give each login role one of them.`,
 				return err
 			}
 
-			n, err := postgres.Migrate(c.Context(), cfg.Postgres.OwnerURL.Reveal(), migrations.FS)
+			migrate := postgres.Migrate
+			if finish {
+				migrate = postgres.FinishMigrate
+			}
+
+			n, err := migrate(c.Context(), cfg.Postgres.OwnerURL.Reveal(), migrations.FS)
 			if err != nil {
 				return err
 			}
@@ -40,6 +51,7 @@ imagerun_auth (for the auth service): give each login role one of them.`,
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&finish, "finish", false, "also take away what only the release before needs")
 	c.Flags().StringVar(&file, "config", "", "the YAML file to read; the environment wins over it")
 
 	return c

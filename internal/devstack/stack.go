@@ -90,7 +90,7 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 		return nil, err
 	}
 
-	applied, err := postgres.Migrate(ctx, s.Postgres.OwnerURL, migrations.FS)
+	applied, err := postgres.FinishMigrate(ctx, s.Postgres.OwnerURL, migrations.FS)
 	if err != nil {
 		return nil, err
 	}

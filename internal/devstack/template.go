@@ -136,7 +136,7 @@ func (p *place) makeTemplate(ctx context.Context, bin, dir string) error {
 		return err
 	}
 
-	if _, err := postgres.Migrate(ctx, pg.url(ownerRole, templateDatabase), migrations.FS); err != nil {
+	if _, err := postgres.FinishMigrate(ctx, pg.url(ownerRole, templateDatabase), migrations.FS); err != nil {
 		return err
 	}
 

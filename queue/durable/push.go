@@ -22,6 +22,8 @@ const (
 
 // newPushes returns what pushes the tasks that commits leave to the background. Each queue has lines of its
 // own: in a cluster one may be on a node that does not answer.
+//
+//nolint:contextcheck // a commit's own context has ended by then
 func (q *Queue) newPushes() map[string]*batcher.Batcher[pushing] {
 	pushes := map[string]*batcher.Batcher[pushing]{}
 

@@ -18,7 +18,7 @@ insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_a
 values (sqlc.arg(id), sqlc.arg(kind), sqlc.arg(queue), sqlc.arg(args), sqlc.arg(dedupe_key)::text,
         coalesce(sqlc.narg(run_at)::timestamptz, clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second'),
         clock_timestamp(), clock_timestamp())
-on conflict (kind, dedupe_key) where state <> 'dead' and not canceling
+on conflict (kind, dedupe_key) where state <> 'dead' and not canceling and dedupe_key is not null
 do update set dedupe_key = excluded.dedupe_key
 returning id;
 

@@ -756,7 +756,7 @@ insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_a
 values ($1, $2, $3, $4, $5::text,
         coalesce($6::timestamptz, clock_timestamp() + $7::float8 * interval '1 second'),
         clock_timestamp(), clock_timestamp())
-on conflict (kind, dedupe_key) where state <> 'dead' and not canceling
+on conflict (kind, dedupe_key) where state <> 'dead' and not canceling and dedupe_key is not null
 do update set dedupe_key = excluded.dedupe_key
 returning id
 `
