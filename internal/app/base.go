@@ -89,8 +89,8 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	return b, nil
 }
 
-// redisConns is how many connections a process may need at once: a worker one for each asynq
-// server's loops and each job in hand, others a few.
+// redisConns is how many connections a process may need at once: a worker one for each queue
+// that it waits for, a few for asynq's loops, and one for each job that comes back; others a few.
 func redisConns(cfg config.Config, process config.Process) int {
 	if process != config.ProcessWorker {
 		return 20

@@ -24,6 +24,7 @@ type Tx struct {
 	conn  *pgxpool.Conn // nil: not begun, or over
 	kept  []keptStatement
 	after []func()
+	over  error // why nothing can be sent any more; nil: it can
 }
 
 type keptStatement struct {
@@ -111,7 +112,8 @@ func (t *Tx) abandon(ctx context.Context) {
 	t.release()
 }
 
+// release gives the connection back; the transaction is over.
 func (t *Tx) release() {
 	t.conn.Release()
-	t.conn = nil
+	t.conn, t.over = nil, pgx.ErrTxClosed
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // send sends what the transaction owes (BEGIN, and what was kept) and last in one round trip. The results
@@ -59,9 +60,9 @@ func (t *Tx) sendAll(ctx context.Context) error {
 
 // sendOnly sends a transaction of one statement.
 func (t *Tx) sendOnly(ctx context.Context, s keptStatement) error {
-	conn, err := t.pool.Acquire(ctx)
+	conn, err := t.acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
+		return err
 	}
 
 	t.conn, t.kept = conn, nil
@@ -73,15 +74,30 @@ func (t *Tx) sendOnly(ctx context.Context, s keptStatement) error {
 	return nil
 }
 
+// acquire takes a connection to begin on. Without one the transaction is over: what was kept for it is lost.
+func (t *Tx) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := t.pool.Acquire(ctx)
+	if err != nil {
+		t.over = fmt.Errorf("begin transaction: %w", err)
+
+		return nil, t.over
+	}
+
+	return conn, nil
+}
+
 // sendBatch sends a batch on the transaction's connection, and makes it one that was begun if the batch says so.
 func (t *Tx) sendBatch(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults, error) {
-	if t.Tx != nil {
+	switch {
+	case t.over != nil:
+		return nil, t.over
+	case t.Tx != nil:
 		return t.Tx.SendBatch(ctx, batch), nil
 	}
 
-	conn, err := t.pool.Acquire(ctx)
+	conn, err := t.acquire(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("begin transaction: %w", err)
+		return nil, err
 	}
 
 	results := conn.SendBatch(ctx, batch)
@@ -137,11 +153,13 @@ func (t *Tx) flush(ctx context.Context) error {
 }
 
 // owesNothing reports whether a statement can go by itself.
-func (t *Tx) owesNothing() bool { return t.Tx != nil && len(t.kept) == 0 }
+func (t *Tx) owesNothing() bool { return t.over == nil && t.Tx != nil && len(t.kept) == 0 }
 
 // Commit implements [pgx.Tx].
 func (t *Tx) Commit(ctx context.Context) error {
 	switch {
+	case t.over != nil:
+		return t.over
 	case t.Tx == nil && len(t.kept) == 0:
 		return ctx.Err() // there is nothing to commit
 	case t.Tx == nil:
@@ -182,7 +200,7 @@ func (t *Tx) Commit(ctx context.Context) error {
 
 // Rollback implements [pgx.Tx].
 func (t *Tx) Rollback(ctx context.Context) error {
-	t.kept = nil
+	t.kept, t.over = nil, pgx.ErrTxClosed
 
 	if t.Tx == nil || t.conn == nil || t.conn.Conn().PgConn().TxStatus() == 'I' {
 		return nil

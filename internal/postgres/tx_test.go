@@ -357,6 +357,48 @@ func TestInTx_WithoutADatabase(t *testing.T) {
 	}), "commit transaction")
 }
 
+// TestInTx_IsOver has nothing be sent, and nothing be called committed, once a transaction is over.
+func TestInTx_IsOver(t *testing.T) {
+	t.Parallel()
+
+	pool := devtest.Postgres(t)
+
+	for name, end := range map[string]func(tx *postgres.Tx){
+		"NoConnection": func(tx *postgres.Tx) {
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+
+			_, err := tx.Exec(ended, "select 1") // and its error is not heeded
+			require.ErrorIs(t, err, context.Canceled)
+		},
+		"RolledBackBeforeItBegan": func(tx *postgres.Tx) { require.NoError(t, tx.Rollback(t.Context())) },
+		"RolledBack": func(tx *postgres.Tx) {
+			_, err := tx.Exec(t.Context(), "select 1")
+			require.NoError(t, err)
+			require.NoError(t, tx.Rollback(t.Context()))
+		},
+		"Committed": func(tx *postgres.Tx) { require.NoError(t, tx.Commit(t.Context())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			called := false
+
+			require.Error(t, postgres.InTx(t.Context(), pool, func(tx *postgres.Tx) error {
+				tx.AfterCommit(func() { called = true })
+				tx.Keep(nil, "select 1")
+				end(tx)
+
+				_, err := tx.Exec(t.Context(), "select 1")
+				require.Error(t, err)
+
+				return nil
+			}))
+			require.False(t, called)
+		})
+	}
+}
+
 // TestInTx_Rows has everything that reads rows read those of the statement that began the transaction.
 func TestInTx_Rows(t *testing.T) {
 	t.Parallel()

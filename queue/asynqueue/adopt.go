@@ -69,27 +69,19 @@ func (a *adopter) give(queue string) (message string) {
 func (a *adopter) ProcessTask(ctx context.Context, _ *asynq.Task) error {
 	name, _ := asynq.GetTaskID(ctx)
 
-	a.tasks.mu.Lock()
-	one := a.tasks.open[name]
-	a.tasks.mu.Unlock()
-
+	one, ended := a.tasks.adopted(name)
 	if one == nil {
 		return fmt.Errorf("not_ours: %w", asynq.SkipRetry)
 	}
 
-	<-one.ended
+	<-ended
 
-	a.tasks.mu.Lock()
-	delete(a.tasks.open, name)
-	v, foreign := *one.verdict, one.foreign
-	a.tasks.mu.Unlock()
+	v := a.tasks.leave(one)
 
-	switch {
-	case foreign:
-		return fmt.Errorf("not_ours: %w", asynq.SkipRetry)
-	case v.Do == durable.Again, v.Do == durable.PutBack:
+	switch v.Do {
+	case durable.Again, durable.PutBack:
 		return &again{v}
-	case v.Do == durable.Bury:
+	case durable.Bury:
 		return fmt.Errorf("%s: %w", v.Code, asynq.SkipRetry)
 	default:
 		return nil

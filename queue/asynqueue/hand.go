@@ -224,8 +224,12 @@ func (h *hand) begin(ctx context.Context, q *handQueue, names []string) {
 		taken = append(taken, durable.Taken{
 			Task: durable.Task{ID: id, Epoch: epoch, Queue: q.name},
 			Ended: func(v durable.Verdict) {
-				if v.Do == durable.PutBack && v.Code == durable.CodePaused {
+				switch {
+				case v.Do != durable.PutBack:
+				case v.Code == durable.CodePaused:
 					q.leaveAlone(pausedFor)
+				case v.Code == durable.CodeUnreachable: // it would only take and put back what is there
+					q.leaveAlone(pausedFor + rand.N(pausedFor)) //nolint:gosec // spreading load, not a secret
 				}
 
 				h.tasks.end(one, v)
@@ -252,7 +256,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// pausedFor is how long a paused queue is left alone.
+// pausedFor is how long a queue is left alone that is paused, or whose jobs cannot be claimed.
 const pausedFor = time.Second
 
 // refuse leaves a queue alone that Redis has refused, as when the node of a cluster that has it is away, for a

@@ -2,6 +2,7 @@ package asynqueue_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -181,6 +182,56 @@ func TestHand_PausedInPostgresFirst(t *testing.T) {
 	require.NoError(t, admin.Pause(t.Context(), "tests", "ada", false))
 	s.gone(10*time.Second, id)
 	s.eventually(5*time.Second, func() bool { return len(s.counts()) == 0 })
+}
+
+// TestHand_PostgresAway: a worker that does not reach Postgres takes no jobs away from those that do, and does not
+// take and put back what waits again and again.
+func TestHand_PostgresAway(t *testing.T) {
+	t.Parallel()
+
+	s := setup(t, devtest.OwnRedis(t).URL, durable.Timing{})
+	reg := queue.NewRegistry(kinds())
+	queue.Register(reg, handler(func(context.Context, *queue.Job[probe]) error { return nil }))
+
+	away := durable.New(devtest.Pool(t, "postgres://nobody@127.0.0.1:1/nothing"), kinds(), durable.Options{})
+	server, err := asynqueue.NewServer(s.client, durable.NewRunner(away, reg, durable.RunnerOptions{}), group(map[string]int{"tests": 1}, 10))
+	require.NoError(t, err)
+	s.background(server.Run)
+
+	const jobs = 300
+
+	for range jobs {
+		s.stage()
+	}
+
+	moves := func() (n int) {
+		info, err := s.client.Info(context.Background(), "commandstats").Result()
+		require.NoError(t, err)
+
+		for line := range strings.Lines(info) {
+			for _, cmd := range []string{"cmdstat_rpush:calls=", "cmdstat_rpoplpush:calls="} {
+				if rest, ok := strings.CutPrefix(line, cmd); ok {
+					rest, _, _ = strings.Cut(rest, ",")
+					moved, err := strconv.Atoi(rest)
+					require.NoError(t, err)
+
+					n += moved
+				}
+			}
+		}
+
+		return n
+	}
+
+	s.eventually(10*time.Second, func() bool { return moves() > 0 })
+
+	before := moves()
+	<-time.After(3 * time.Second) // in which a hot loop moves them thousands of times
+	require.Less(t, moves()-before, 500)
+	require.Zero(t, s.counts()["retry"])
+
+	s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{})
+	s.eventually(20*time.Second, func() bool { return len(s.counts()) == 0 })
 }
 
 // TestHand_OneQueueRefused has Redis fail for one queue of a group: the other is worked as before, and the queue

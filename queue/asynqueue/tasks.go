@@ -51,7 +51,7 @@ type task struct {
 	// Guarded by tasks.mu.
 	message string           // asynq's; empty: not booked
 	booking bool             // it is being booked
-	foreign bool             // not ours: asynq is to put it away
+	foreign bool             // not ours: asynq is to put it away, and need not ask what to do
 	verdict *durable.Verdict // nil: it runs
 	ended   chan struct{}    // of one that was given to asynq: closed with the verdict; nil: it was not
 }
@@ -149,7 +149,36 @@ func (t *tasks) nextGiven() *task {
 	next := t.given[0]
 	t.given = t.given[1:]
 
+	if next.foreign {
+		delete(t.open, next.name)
+	}
+
 	return next
+}
+
+// adopted returns the task of a name that was given to asynq, and what is closed when its verdict is there; nil:
+// there is none, or not any more.
+func (t *tasks) adopted(name string) (*task, <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	if one := t.open[name]; one != nil && one.ended != nil {
+		return one, one.ended
+	}
+
+	return nil, nil
+}
+
+// leave leaves a task to asynq, and returns what it is to do with it.
+func (t *tasks) leave(one *task) durable.Verdict {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	if t.open[one.name] == one { // else it was taken once more, after a standstill of Redis
+		delete(t.open, one.name)
+	}
+
+	return *one.verdict
 }
 
 // tend books and gives away what lasts, until ctx ends.

@@ -110,6 +110,11 @@ func (r *Runner) watch(ctx context.Context, u *run) {
 		r.q.metrics.count(u.task.Kind, u.task.Queue, eventDeaf)
 		r.settle(u)
 		u.claimed.Store(false)
+
+		r.mu.Lock()
+		defer r.mu.Unlock()
+
+		r.clear(u)
 	})
 }
 

@@ -26,7 +26,7 @@ const (
 // by itself.
 func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 	if len(runs) == 1 {
-		r.claimAlone(ctx, runs[0])
+		go r.claimAlone(ctx, runs[0]) // the simpler statement; it may wait
 
 		return
 	}
@@ -47,10 +47,10 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 
 	if err != nil {
 		// Whatever it is, nothing was written that we know of, and the jobs cannot help it.
-		r.log.WarnContext(ctx, "jobs were not claimed", slog.Int("jobs", len(runs)), slog.Any("error", err))
+		r.q.complain(ctx, "jobs were not claimed", err)
 
 		for _, u := range runs {
-			u.refuse(notNow(codeUnreachable))
+			u.refuse(Verdict{Do: PutBack, Code: CodeUnreachable})
 		}
 
 		return
@@ -83,8 +83,8 @@ func (r *Runner) claimAlone(ctx context.Context, u *run) {
 
 	switch {
 	case err != nil:
-		r.log.WarnContext(ctx, "job was not claimed", slog.String("job_id", u.task.ID.String()), slog.Any("error", err))
-		u.refuse(notNow(codeUnreachable))
+		r.q.complain(ctx, "job was not claimed", err)
+		u.refuse(Verdict{Do: PutBack, Code: CodeUnreachable})
 	case row == nil:
 		u.refuse(v)
 	default:
@@ -201,7 +201,7 @@ func (r *Runner) unclaim(u *run) {
 	switch {
 	case err != nil:
 		r.log.ErrorContext(u.base, "job was not given up", slog.String("job_id", u.task.ID.String()), slog.Any("error", err))
-		u.refuse(notNow(codeUnreachable))
+		u.refuse(notNow(CodeUnreachable))
 	case n == 0: // canceled, taken away, or replaced meanwhile
 		u.slots.forgo()
 		u.answer(r.write(u, func(ctx context.Context, u *run) (Verdict, string, error) { return r.stale(ctx, u, nil) }))

@@ -161,13 +161,19 @@ func (r *Runner) end(u *run) {
 
 	delete(r.runs, u)
 
-	if u.suspect {
-		<-r.suspects
-	}
+	r.clear(u)
 
 	if len(r.runs) == 0 && r.busy != nil {
 		close(r.busy)
 		r.busy = nil
+	}
+}
+
+// clear has a suspect be one no longer: another may be in hand. Callers hold mu.
+func (r *Runner) clear(u *run) {
+	if u.suspect {
+		u.suspect = false
+		<-r.suspects
 	}
 }
 

@@ -36,7 +36,7 @@ func (r *Runner) write(u *run, how func(context.Context, *run) (Verdict, string,
 func (r *Runner) unwritten(u *run, err error) Verdict {
 	r.log.ErrorContext(u.base, "job outcome was not written", slog.String("job_id", u.task.ID.String()), slog.String("kind", u.task.Kind), slog.Any("error", err))
 
-	return notNow(codeUnreachable)
+	return notNow(CodeUnreachable)
 }
 
 // observe counts and logs an outcome.

@@ -10,8 +10,6 @@ import (
 )
 
 const (
-	// codeUnreachable is of a task whose job nothing was written of.
-	codeUnreachable = "postgres_unreachable"
 	// codePoison is of a job that took down the workers that touched it.
 	codePoison = "poison"
 )

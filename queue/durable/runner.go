@@ -39,6 +39,8 @@ const (
 	CodeStopping = "stopping" // this worker takes nothing any more
 	CodePaused   = "paused"   // nobody is to take anything of its queue
 	CodeNoSlot   = "no_slot"  // all slots of this worker are taken for longer than it looked
+	// CodeUnreachable says that this worker does not reach Postgres: the job may be another's, or everybody's later.
+	CodeUnreachable = "postgres_unreachable"
 )
 
 // RunnerOptions say how a worker treats errors.

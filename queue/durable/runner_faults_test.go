@@ -26,10 +26,7 @@ func TestRunner_PostgresAwayAtClaim(t *testing.T) {
 	b.h.handle = func(context.Context, *queue.Job[probe]) error { t.Error("handler ran"); return nil }
 
 	v := durable.NewRunner(durable.New(away, kinds(), durable.Options{}), reg, durable.RunnerOptions{}).Work(t.Context(), task)
-	require.Equal(t, durable.Again, v.Do)
-	require.False(t, v.Spent, "nobody's failure")
-	require.GreaterOrEqual(t, v.After, time.Second)
-	require.LessOrEqual(t, v.After, 5*time.Second)
+	require.Equal(t, durable.Verdict{Do: durable.PutBack, Code: durable.CodeUnreachable}, v, "nobody's failure, and any worker's")
 }
 
 func TestRunner_PostgresRestartsWhileHandlerRuns(t *testing.T) {
