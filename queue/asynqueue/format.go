@@ -72,7 +72,7 @@ else
 end
 return #names`)
 
-// putBack has tasks in hand be the next that are taken, in the order in which they were.
+// putBack has tasks in hand be the next that are taken, those of one call in the order in which they were.
 //
 //	KEYS: pending, active, lease. ARGV: prefix of task keys, names
 var putBack = redis.NewScript(`

@@ -74,7 +74,8 @@ func TestHand_StopLosesNothing(t *testing.T) {
 	var ids []uuid.UUID
 
 	for range 15 {
-		_, stop := s.worker(work, asynqueue.ServerOptions{})
+		// It finishes sooner than a wait in Redis would end by itself: whoever waits is woken.
+		_, stop := s.worker(work, asynqueue.ServerOptions{FinishWithin: time.Second})
 		s.idle()
 
 		staged := make(chan struct{})
@@ -200,8 +201,9 @@ func TestHand_PostgresAway(t *testing.T) {
 
 	const jobs = 300
 
+	var newest uuid.UUID
 	for range jobs {
-		s.stage()
+		newest = s.stage()
 	}
 
 	moves := func() (n int) {
@@ -229,6 +231,9 @@ func TestHand_PostgresAway(t *testing.T) {
 	<-time.After(3 * time.Second) // in which a hot loop moves them thousands of times
 	require.Less(t, moves()-before, 500)
 	require.Zero(t, s.counts()["retry"])
+	s.eventually(10*time.Second, func() bool {
+		return s.counts()["pending"] == jobs && s.client.LIndex(context.Background(), "asynq:{tests}:pending", 0).Val() == newest.String()+":1"
+	})
 
 	s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{})
 	s.eventually(20*time.Second, func() bool { return len(s.counts()) == 0 })

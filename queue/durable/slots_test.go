@@ -192,59 +192,44 @@ func TestSlots_AheadWhileHandlersAreShort(t *testing.T) {
 	require.Equal(t, 4, slots.Free())
 }
 
-// TestSlots_WhatWaitsCanBeTakenAway: an operator's cancel, and a stop of the worker, reach a job that was
-// claimed and waits.
+// TestSlots_WhatWaitsCanBeTakenAway: an operator's cancel, a stop of the worker, and another holder, reach a job
+// that was claimed and waits.
 func TestSlots_WhatWaitsCanBeTakenAway(t *testing.T) {
 	t.Parallel()
 
-	t.Run("Canceled", func(t *testing.T) {
-		t.Parallel()
+	for name, c := range map[string]struct {
+		take    func(b *bundle, waits durable.Task)
+		verdict durable.Verdict
+		state   string
+	}{
+		"Canceled": {func(b *bundle, waits durable.Task) { b.cancel(waits) }, durable.Verdict{Do: durable.Bury, Code: "canceled"}, "dead"},
+		"Stopped": {
+			func(b *bundle, _ durable.Task) { b.runner.Interrupt() },
+			durable.Verdict{Do: durable.PutBack, Code: durable.CodeNoSlot}, "pushed",
+		},
+		"Stolen": {func(b *bundle, waits durable.Task) {
+			b.exec(`update job set holder = gen_random_uuid() where id = $1`, waits.ID)
+		}, durable.Verdict{}, "running"}, // nothing is written of what another holds
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 
-		b := setup(t, durable.Timing{})
-		_, leave := b.blocks()
-		tasks := b.stageMany(2)
-		v := b.start(durable.NewSlots(1), tasks...)
-		waits := b.waits(v, tasks)
+			b := setup(t, durable.Timing{})
+			_, leave := b.blocks()
+			tasks := b.stageMany(2)
+			v := b.start(durable.NewSlots(1), tasks...)
+			waits := b.waits(v, tasks)
 
-		b.cancel(waits)
-		b.eventually(5*time.Second, func() bool { return v.count(durable.Bury) == 1 })
-		require.Equal(t, "dead", b.row(waits).State)
-		require.Equal(t, "canceled", b.row(waits).Code)
-		close(leave)
-		b.eventually(5*time.Second, func() bool { return v.count(durable.Ack) == 1 })
-	})
+			c.take(b, waits)
+			b.eventually(5*time.Second, func() bool { _, there := v.of(waits); return there })
 
-	t.Run("Stopped", func(t *testing.T) {
-		t.Parallel()
-
-		b := setup(t, durable.Timing{})
-		_, leave := b.blocks()
-		tasks := b.stageMany(2)
-		v := b.start(durable.NewSlots(1), tasks...)
-		waits := b.waits(v, tasks)
-
-		b.runner.Interrupt()
-		b.eventually(5*time.Second, func() bool { return v.count(durable.PutBack) == 1 })
-		require.Equal(t, "pushed", b.row(waits).State)
-		close(leave)
-		require.NoError(t, b.runner.Idle(t.Context()))
-	})
-
-	t.Run("Stolen", func(t *testing.T) {
-		t.Parallel()
-
-		b := setup(t, durable.Timing{})
-		_, leave := b.blocks()
-		tasks := b.stageMany(2)
-		v := b.start(durable.NewSlots(1), tasks...)
-		waits := b.waits(v, tasks)
-
-		b.exec(`update job set holder = gen_random_uuid() where id = $1`, waits.ID)
-		b.eventually(5*time.Second, func() bool { _, there := v.of(waits); return there })
-		require.Equal(t, "running", b.row(waits).State, "nothing is written of what another holds")
-		close(leave)
-		b.eventually(5*time.Second, func() bool { return v.count(durable.Ack) == 2 })
-	})
+			got, _ := v.of(waits)
+			require.Equal(t, c.verdict, got)
+			require.Equal(t, c.state, b.row(waits).State)
+			close(leave)
+			require.NoError(t, b.runner.Idle(t.Context()))
+		})
+	}
 }
 
 // waits returns the one of two tasks whose handler was not called: it is the later one.
