@@ -30,7 +30,7 @@ func (a *adopter) EvalSha(ctx context.Context, sha1 string, keys []string, args 
 	if queue, asks := asksForTask(keys); asks {
 		cmd := redis.NewCmd(ctx)
 
-		if message := a.give(queue); message == "" {
+		if message := a.giveTask(queue); message == "" {
 			cmd.SetErr(redis.Nil)
 		} else {
 			cmd.SetVal(message)
@@ -42,8 +42,8 @@ func (a *adopter) EvalSha(ctx context.Context, sha1 string, keys []string, args 
 	return a.UniversalClient.EvalSha(ctx, sha1, keys, args...)
 }
 
-// give waits for a task, and returns its message if it is of this queue. asynq comes to the right one.
-func (a *adopter) give(queue string) (message string) {
+// giveTask waits for a task, and returns its message if it is of this queue. asynq comes to the right one.
+func (a *adopter) giveTask(queue string) (message string) {
 	for a.next == nil {
 		if a.next = a.tasks.nextGiven(); a.next != nil {
 			break
@@ -69,14 +69,14 @@ func (a *adopter) give(queue string) (message string) {
 func (a *adopter) ProcessTask(ctx context.Context, _ *asynq.Task) error {
 	name, _ := asynq.GetTaskID(ctx)
 
-	one, ended := a.tasks.adopted(name)
+	one, ended := a.tasks.findAdopted(name)
 	if one == nil {
 		return fmt.Errorf("not_ours: %w", asynq.SkipRetry)
 	}
 
 	<-ended
 
-	v := a.tasks.leave(one)
+	v := a.tasks.leaveToAsynq(one)
 
 	switch v.Do {
 	case durable.Again, durable.PutBack:

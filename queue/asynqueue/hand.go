@@ -103,7 +103,7 @@ func (h *hand) stop(ctx context.Context) {
 	for {
 		// Again and again: who was about to wait has not been heard of yet.
 		for _, q := range h.queues {
-			q.unblock(ctx)
+			q.unblockWaiter(ctx)
 		}
 
 		select {
@@ -137,7 +137,7 @@ func (h *hand) takeAll(ctx context.Context) {
 		h.empty.Store(true)
 
 		for _, q := range h.queues {
-			signal(q.wanted)
+			signalOnce(q.wanted)
 		}
 
 		select {
@@ -165,7 +165,7 @@ func (h *hand) takeSome(ctx context.Context, free int) bool {
 
 		h.slots.Take(share)
 
-		names := h.take(ctx, q, share)
+		names := h.takeFrom(ctx, q, share)
 		h.slots.GiveBack(share - len(names))
 
 		if len(names) > 0 {
@@ -178,7 +178,7 @@ func (h *hand) takeSome(ctx context.Context, free int) bool {
 	return false
 }
 
-func (h *hand) take(ctx context.Context, q *handQueue, n int) []string {
+func (h *hand) takeFrom(ctx context.Context, q *handQueue, n int) []string {
 	ctx, cancel := context.WithTimeout(ctx, takeWithin)
 	defer cancel()
 
@@ -186,9 +186,9 @@ func (h *hand) take(ctx context.Context, q *handQueue, n int) []string {
 
 	names, err := take.Run(ctx, h.client, keys, n).StringSlice()
 	if err != nil {
-		h.refuse(ctx, q, err)
+		h.backOff(ctx, q, err)
 	} else {
-		q.accept()
+		q.resetBackOff()
 	}
 
 	return names
@@ -211,12 +211,12 @@ func (h *hand) begin(ctx context.Context, q *handQueue, names []string) {
 	taken := make([]durable.Taken, 0, len(names))
 
 	for _, name := range names {
-		one := h.tasks.take(q.name, name)
+		one := h.tasks.addTask(q.name, name)
 
 		id, epoch, err := durable.ParseName(name)
 		if err != nil {
 			h.slots.GiveBack(1)
-			h.tasks.refuse(one)
+			h.tasks.refuseForeign(one)
 
 			continue
 		}
@@ -232,7 +232,7 @@ func (h *hand) begin(ctx context.Context, q *handQueue, names []string) {
 					q.leaveAlone(pausedFor + rand.N(pausedFor)) //nolint:gosec // spreading load, not a secret
 				}
 
-				h.tasks.end(one, v)
+				h.tasks.endTask(one, v)
 			},
 		})
 	}
@@ -249,7 +249,7 @@ func (h *hand) quitting() bool {
 	}
 }
 
-func signal(c chan struct{}) {
+func signalOnce(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -259,10 +259,10 @@ func signal(c chan struct{}) {
 // pausedFor is how long a queue is left alone that is paused, or whose jobs cannot be claimed.
 const pausedFor = time.Second
 
-// refuse leaves a queue alone that Redis has refused, as when the node of a cluster that has it is away, for a
+// backOff leaves a queue alone that Redis has refused, as when the node of a cluster that has it is away, for a
 // tenth of a second and, while that does not help, for up to two: the others go on, and a Redis that is out of
 // memory is not asked 18,000 times a second.
-func (h *hand) refuse(ctx context.Context, q *handQueue, err error) {
+func (h *hand) backOff(ctx context.Context, q *handQueue, err error) {
 	q.mu.Lock()
 	q.refused++
 	wait := 50 * time.Millisecond << min(q.refused, 5)
@@ -275,7 +275,7 @@ func (h *hand) refuse(ctx context.Context, q *handQueue, err error) {
 	}
 }
 
-func (q *handQueue) accept() {
+func (q *handQueue) resetBackOff() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 

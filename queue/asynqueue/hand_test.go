@@ -74,8 +74,7 @@ func TestHand_StopLosesNothing(t *testing.T) {
 	var ids []uuid.UUID
 
 	for range 15 {
-		// It finishes sooner than a wait in Redis would end by itself: whoever waits is woken.
-		_, stop := s.worker(work, asynqueue.ServerOptions{FinishWithin: time.Second})
+		_, stop := s.worker(work, asynqueue.ServerOptions{})
 		s.idle()
 
 		staged := make(chan struct{})
@@ -92,6 +91,10 @@ func TestHand_StopLosesNothing(t *testing.T) {
 		<-staged
 		require.False(t, s.waits())
 	}
+
+	info, err := s.client.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	require.Contains(t, info, "cmdstat_client|unblock:calls=", "whoever waits is woken")
 
 	s.eventually(5*time.Second, func() bool { return s.counts()["active"] == 0 })
 	s.worker(work, asynqueue.ServerOptions{})

@@ -161,8 +161,8 @@ func (s *Server) Run(ctx context.Context) error {
 
 	for i, m := range s.members {
 		if err := m.asynq.Start(m.adopter); err != nil {
-			quit(ctx, s.members[:i])
-			shutdown(ctx, s.members[:i])
+			stopTaking(ctx, s.members[:i])
+			shutDownAsynq(ctx, s.members[:i])
 
 			return fmt.Errorf("start asynq: %w", err)
 		}
@@ -189,7 +189,7 @@ func (s *Server) stop(ctx context.Context) error {
 
 	s.log.InfoContext(ctx, "worker stops fetching", slog.Int("in_flight", s.runner.InFlight()))
 
-	quit(soft, s.members) // with Redis hanging it ends late; the jobs in hand do not wait for that
+	stopTaking(soft, s.members) // with Redis hanging it ends late; the jobs in hand do not wait for that
 
 	_ = s.runner.Idle(soft)
 	s.runner.Interrupt() // also refuses what was taken in the last moment
@@ -200,7 +200,7 @@ func (s *Server) stop(ctx context.Context) error {
 		defer close(ended)
 
 		_ = s.runner.Idle(ctx)
-		shutdown(hard, s.members)
+		shutDownAsynq(hard, s.members)
 	}()
 
 	if s.runner.Idle(hard) != nil {
@@ -221,15 +221,15 @@ func (s *Server) stop(ctx context.Context) error {
 	return nil
 }
 
-// quit has no task taken any more.
-func quit(ctx context.Context, members []member) {
+// stopTaking has no task taken any more.
+func stopTaking(ctx context.Context, members []member) {
 	parallel(members, func(m member) { m.hand.stop(ctx) })
 }
 
-// shutdown ends asynq's part, once Redis was told of everything, as far as it answers before ctx ends.
-func shutdown(ctx context.Context, members []member) {
+// shutDownAsynq ends asynq's part, once Redis was told of everything, as far as it answers before ctx ends.
+func shutDownAsynq(ctx context.Context, members []member) {
 	parallel(members, func(m member) {
-		m.hand.tasks.settle(ctx)
+		m.hand.tasks.awaitTold(ctx)
 		close(m.adopter.quit)
 		m.asynq.Shutdown()
 	})

@@ -69,15 +69,15 @@ func newTasks(client redis.UniversalClient, queues map[string]int, log *slog.Log
 	}
 
 	for q := range queues {
-		t.books[q] = &batcher.Batcher[*task]{Max: answerMax, Do: func(batch []*task) { t.book(q, batch) }}
-		t.ends[q] = &batcher.Batcher[ending]{Max: answerMax, Do: func(batch []ending) { t.tell(q, batch) }}
+		t.books[q] = &batcher.Batcher[*task]{Max: answerMax, Do: func(batch []*task) { t.bookTasks(q, batch) }}
+		t.ends[q] = &batcher.Batcher[ending]{Max: answerMax, Do: func(batch []ending) { t.tellRedis(q, batch) }}
 	}
 
 	return t
 }
 
-// take has a task of this name count as in hand.
-func (t *tasks) take(queue, name string) *task {
+// addTask has a task of this name count as in hand.
+func (t *tasks) addTask(queue, name string) *task {
 	one := &task{queue: queue, name: name, since: time.Now()}
 
 	t.mu.Lock()
@@ -88,8 +88,8 @@ func (t *tasks) take(queue, name string) *task {
 	return one
 }
 
-// end has Redis follow what became of a task.
-func (t *tasks) end(one *task, v durable.Verdict) {
+// endTask has Redis follow what became of a task.
+func (t *tasks) endTask(one *task, v durable.Verdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
@@ -106,8 +106,8 @@ func (t *tasks) end(one *task, v durable.Verdict) {
 	}
 }
 
-// refuse has asynq put a task away that is not ours.
-func (t *tasks) refuse(one *task) {
+// refuseForeign has asynq put a task away that is not ours.
+func (t *tasks) refuseForeign(one *task) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
@@ -156,9 +156,9 @@ func (t *tasks) nextGiven() *task {
 	return next
 }
 
-// adopted returns the task of a name that was given to asynq, and what is closed when its verdict is there; nil:
+// findAdopted returns the task of a name that was given to asynq, and what is closed when its verdict is there; nil:
 // there is none, or not any more.
-func (t *tasks) adopted(name string) (*task, <-chan struct{}) {
+func (t *tasks) findAdopted(name string) (*task, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
@@ -169,8 +169,8 @@ func (t *tasks) adopted(name string) (*task, <-chan struct{}) {
 	return nil, nil
 }
 
-// leave leaves a task to asynq, and returns what it is to do with it.
-func (t *tasks) leave(one *task) durable.Verdict {
+// leaveToAsynq leaves a task to asynq, and returns what it is to do with it.
+func (t *tasks) leaveToAsynq(one *task) durable.Verdict {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
@@ -210,8 +210,8 @@ func (t *tasks) tendAll() {
 	}
 }
 
-// book books tasks of one queue. What Redis does not take now is tried again, see tendAll.
-func (t *tasks) book(queue string, batch []*task) {
+// bookTasks books tasks of one queue. What Redis does not take now is tried again, see tendAll.
+func (t *tasks) bookTasks(queue string, batch []*task) {
 	ctx, cancel := context.WithTimeout(context.Background(), redisWait)
 	defer cancel()
 
@@ -222,7 +222,7 @@ func (t *tasks) book(queue string, batch []*task) {
 
 	messages, err := book.Run(ctx, t.client, []string{queueKey(queue, "lease")}, args...).StringSlice()
 	if err != nil {
-		t.warn("tasks in hand were not booked", queue, err)
+		t.warnThrottled("tasks in hand were not booked", queue, err)
 	}
 
 	t.mu.Lock()
@@ -248,9 +248,9 @@ func (t *tasks) book(queue string, batch []*task) {
 	}
 }
 
-// tell tells Redis of tasks that are in hand no longer. What cannot be told in time is still in hand there, and
+// tellRedis tells Redis of tasks that are in hand no longer. What cannot be told in time is still in hand there, and
 // the reconciler finds that nobody has it.
-func (t *tasks) tell(queue string, batch []ending) {
+func (t *tasks) tellRedis(queue string, batch []ending) {
 	done, back := []any{}, []any{}
 
 	for _, e := range batch {
@@ -262,17 +262,17 @@ func (t *tasks) tell(queue string, batch []ending) {
 	}
 
 	for wait := 100 * time.Millisecond; wait < leaseFor; wait *= 2 {
-		err := t.tellOnce(queue, done, back)
+		err := t.tellRedisOnce(queue, done, back)
 		if err == nil {
 			return
 		}
 
-		t.warn("redis was not told of tasks that ended", queue, err)
+		t.warnThrottled("redis was not told of tasks that ended", queue, err)
 		<-time.After(wait)
 	}
 }
 
-func (t *tasks) tellOnce(queue string, done, back []any) error {
+func (t *tasks) tellRedisOnce(queue string, done, back []any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), redisWait)
 	defer cancel()
 
@@ -298,14 +298,14 @@ func (t *tasks) tellOnce(queue string, done, back []any) error {
 	return finish.Run(ctx, t.client, keys, append([]any{prefix, now.Add(statsFor).Unix(), int64(math.MaxInt64)}, done...)...).Err()
 }
 
-func (t *tasks) warn(what, queue string, err error) {
+func (t *tasks) warnThrottled(what, queue string, err error) {
 	if unsaid, ok := t.seldom.Allow(); ok {
 		t.log.Warn(what, slog.String("queue", queue), slog.Any("error", err), slog.Int("unsaid", unsaid)) //nolint:sloglint // each caller's text is constant
 	}
 }
 
-// settle waits until Redis was told of everything, or ctx ends.
-func (t *tasks) settle(ctx context.Context) {
+// awaitTold waits until Redis was told of everything, or ctx ends.
+func (t *tasks) awaitTold(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 

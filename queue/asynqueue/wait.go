@@ -28,30 +28,30 @@ func (h *hand) waitAll(ctx context.Context, q *handQueue) {
 		}
 
 		for h.empty.Load() && !h.quitting() {
-			if !h.rest(q.leftAlone()) {
+			if !h.restUnlessQuit(q.leftAlone()) {
 				return
 			}
 
-			name, err := q.wait(ctx, h.client)
+			name, err := q.waitForTask(ctx, h.client)
 
 			switch {
 			case err != nil:
-				h.refuse(ctx, q, err)
+				h.backOff(ctx, q, err)
 			case name == "":
-				q.accept()
+				q.resetBackOff()
 			case h.quitting(), h.slots.Free() == 0: // it is another's, who has waited too
-				h.tasks.end(h.tasks.take(q.name, name), durable.Verdict{Do: durable.PutBack})
+				h.tasks.endTask(h.tasks.addTask(q.name, name), durable.Verdict{Do: durable.PutBack})
 				h.empty.Store(false)
-				signal(h.more)
+				signalOnce(h.more)
 			default:
-				q.accept()
+				q.resetBackOff()
 				h.slots.Take(1)
 
 				h.ended.Go(func() { h.begin(ctx, q, []string{name}) })
 
 				if time.Since(last) < inARow {
 					h.empty.Store(false)
-					signal(h.more)
+					signalOnce(h.more)
 				}
 
 				last = time.Now()
@@ -60,8 +60,8 @@ func (h *hand) waitAll(ctx context.Context, q *handQueue) {
 	}
 }
 
-// rest waits for d; false: the hand quits.
-func (h *hand) rest(d time.Duration) bool {
+// restUnlessQuit waits for d; false: the hand quits.
+func (h *hand) restUnlessQuit(d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}
@@ -84,15 +84,15 @@ type waiter struct {
 	id   int64 // zero: Redis does not say
 }
 
-// wait waits in Redis for a task of the queue, moves it to those in hand, and returns its name; "" when none
+// waitForTask waits in Redis for a task of the queue, moves it to those in hand, and returns its name; "" when none
 // came, or the queue is paused.
-func (q *handQueue) wait(ctx context.Context, client redis.UniversalClient) (name string, err error) {
+func (q *handQueue) waitForTask(ctx context.Context, client redis.UniversalClient) (name string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, waitFor+takeWithin)
 	defer cancel()
 
 	w := q.waiter
 	if w == nil {
-		if w, err = dial(ctx, client, queueKey(q.name, "pending")); err != nil {
+		if w, err = dialWaiter(ctx, client, queueKey(q.name, "pending")); err != nil {
 			return "", err
 		}
 
@@ -126,8 +126,8 @@ func (q *handQueue) wait(ctx context.Context, client redis.UniversalClient) (nam
 	}
 }
 
-// dial takes a connection to the node that has a key.
-func dial(ctx context.Context, client redis.UniversalClient, key string) (*waiter, error) {
+// dialWaiter takes a connection to the node that has a key.
+func dialWaiter(ctx context.Context, client redis.UniversalClient, key string) (*waiter, error) {
 	w := &waiter{}
 
 	switch c := client.(type) {
@@ -175,8 +175,8 @@ func (q *handQueue) hangUp() {
 	}
 }
 
-// unblock ends a wait, as if nothing had come.
-func (q *handQueue) unblock(ctx context.Context) {
+// unblockWaiter ends a wait, as if nothing had come.
+func (q *handQueue) unblockWaiter(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
 

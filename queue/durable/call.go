@@ -21,21 +21,21 @@ type panicked struct{ stack []byte }
 
 func (p *panicked) Error() string { return "handler panicked" }
 
-// call has the handler of a run called: on a goroutine that has called others, while there are any, since its
+// callHandler has the handler of a run called: on a goroutine that has called others, while there are any, since its
 // stack has grown to what handlers need.
-func (r *Runner) call(u *run) {
+func (r *Runner) callHandler(u *run) {
 	select {
 	case r.spare <- u:
 	default:
-		go r.callAll(u)
+		go r.callHandlers(u)
 	}
 }
 
-// callAll calls one handler after the other, until no task is in hand.
-func (r *Runner) callAll(u *run) {
+// callHandlers calls one handler after the other, until no task is in hand.
+func (r *Runner) callHandlers(u *run) {
 	for {
 		busy := u.busy
-		r.callOne(u)
+		r.runHandler(u)
 
 		select {
 		case u = <-r.spare:
@@ -45,13 +45,13 @@ func (r *Runner) callAll(u *run) {
 	}
 }
 
-// callOne calls the handler and sees to what comes of it.
+// runHandler calls the handler and sees to what comes of it.
 //
 //nolint:contextcheck // the run has its own
-func (r *Runner) callOne(u *run) {
+func (r *Runner) runHandler(u *run) {
 	u.started = time.Now()
 	ctx, stop := context.WithTimeoutCause(u.ctx, u.policy.Timeout, queue.ErrTimeout)
-	unwatch := context.AfterFunc(ctx, func() { r.watch(ctx, u) })
+	unwatch := context.AfterFunc(ctx, func() { r.watchStuck(ctx, u) })
 
 	err := errExited
 
@@ -70,14 +70,14 @@ func (r *Runner) callOne(u *run) {
 		}
 
 		u.err, u.cause = err, cause
-		r.conclude(u)
+		r.concludeRun(u)
 	}()
 
-	err = u.invoke(ctx)
+	err = u.invokeHandler(ctx)
 }
 
-// invoke calls the handler, unless its context has ended while it waited for a slot. A panic is an error.
-func (u *run) invoke(ctx context.Context) (err error) {
+// invokeHandler calls the handler, unless its context has ended while it waited for a slot. A panic is an error.
+func (u *run) invokeHandler(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -93,9 +93,9 @@ func (u *run) invoke(ctx context.Context) (err error) {
 	})
 }
 
-// watch gives a handler whose context has ended the time to notice. One that does not is stuck: its job goes
+// watchStuck gives a handler whose context has ended the time to notice. One that does not is stuck: its job goes
 // on elsewhere, but the slot stays taken, since a handler that runs still costs what it costs.
-func (r *Runner) watch(ctx context.Context, u *run) {
+func (r *Runner) watchStuck(ctx context.Context, u *run) {
 	time.AfterFunc(r.q.timing.Grace, func() {
 		u.stuck.Add(1)
 		defer u.stuck.Done()
@@ -114,16 +114,16 @@ func (r *Runner) watch(ctx context.Context, u *run) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 
-		r.clear(u)
+		r.clearSuspect(u)
 	})
 }
 
-// conclude sees to the outcome of a handler that has returned. The good ends are the usual ones: that of one
+// concludeRun sees to the outcome of a handler that has returned. The good ends are the usual ones: that of one
 // that committed its completion is known, and those of others are written many at once.
-func (r *Runner) conclude(u *run) {
+func (r *Runner) concludeRun(u *run) {
 	switch {
 	case u.committed.Load():
-		r.done(u)
+		r.recordDone(u)
 	case u.err == nil && !u.canceled && !u.poisoned && !u.completed.Load() && !errors.Is(u.cause, queue.ErrStale):
 		r.finishes.Add(u)
 	default:
@@ -131,8 +131,8 @@ func (r *Runner) conclude(u *run) {
 	}
 }
 
-// done reports a job whose end is in Postgres.
-func (r *Runner) done(u *run) {
+// recordDone reports a job whose end is in Postgres.
+func (r *Runner) recordDone(u *run) {
 	r.observe(u, eventDone)
 	u.answer(Verdict{Do: Ack})
 }

@@ -50,7 +50,7 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 		r.q.complain(ctx, "jobs were not claimed", err)
 
 		for _, u := range runs {
-			u.refuse(Verdict{Do: PutBack, Code: CodeUnreachable})
+			u.answerUncalled(Verdict{Do: PutBack, Code: CodeUnreachable})
 		}
 
 		return
@@ -63,7 +63,7 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 
 	for _, u := range runs {
 		if row, ok := claimed[u.holder]; ok {
-			r.enter(u, row)
+			r.enterSlot(u, row)
 		} else {
 			go r.claimAlone(ctx, u)
 		}
@@ -84,11 +84,11 @@ func (r *Runner) claimAlone(ctx context.Context, u *run) {
 	switch {
 	case err != nil:
 		r.q.complain(ctx, "job was not claimed", err)
-		u.refuse(Verdict{Do: PutBack, Code: CodeUnreachable})
+		u.answerUncalled(Verdict{Do: PutBack, Code: CodeUnreachable})
 	case row == nil:
-		u.refuse(v)
+		u.answerUncalled(v)
 	default:
-		r.enter(u, *row)
+		r.enterSlot(u, *row)
 	}
 }
 
@@ -123,13 +123,13 @@ func (r *Runner) claimOrLook(ctx context.Context, u *run) (*db.JobClaimRow, Verd
 		return nil, Verdict{}, err
 	}
 
-	v, err := r.unclaimed(ctx, u)
+	v, err := r.judgeUnclaimed(ctx, u)
 
 	return nil, v, err
 }
 
-// unclaimed says what to do with a task whose job could not be claimed.
-func (r *Runner) unclaimed(ctx context.Context, u *run) (Verdict, error) {
+// judgeUnclaimed says what to do with a task whose job could not be claimed.
+func (r *Runner) judgeUnclaimed(ctx context.Context, u *run) (Verdict, error) {
 	look, err := r.q.db.JobLook(ctx, r.q.pool, u.task.ID)
 
 	switch {
@@ -167,8 +167,8 @@ func (r *Runner) handles(kind string) bool {
 	return ok
 }
 
-// enter has a claimed job's handler called, now or as soon as there is a slot.
-func (r *Runner) enter(u *run, row db.JobClaimRow) {
+// enterSlot has a claimed job's handler called, now or as soon as there is a slot.
+func (r *Runner) enterSlot(u *run, row db.JobClaimRow) {
 	u.task.Kind, u.task.Queue = row.Kind, row.Queue
 	u.worker, _ = r.reg.Worker(row.Kind)
 	u.policy, _ = r.reg.Kinds().Policy(row.Kind)
@@ -179,7 +179,7 @@ func (r *Runner) enter(u *run, row db.JobClaimRow) {
 	if u.canceled || u.poisoned {
 		u.slots.forgo()
 
-		go r.conclude(u)
+		go r.concludeRun(u)
 
 		return
 	}
@@ -188,12 +188,12 @@ func (r *Runner) enter(u *run, row db.JobClaimRow) {
 	r.q.metrics.late.WithLabelValues(row.Kind, row.Queue).Observe(max(row.Late, 0))
 
 	if u.slots.enter(u) {
-		r.call(u)
+		r.callHandler(u)
 	}
 }
 
-// unclaim gives up a claimed job whose handler was not called: it is as if it had not been taken.
-func (r *Runner) unclaim(u *run) {
+// unclaimJob gives up a claimed job whose handler was not called: it is as if it had not been taken.
+func (r *Runner) unclaimJob(u *run) {
 	n, _, err := persist(u.base, r, func(ctx context.Context) (int64, error) {
 		return r.q.db.JobUnclaim(ctx, r.q.pool, db.JobUnclaimParams{ID: u.task.ID, Holder: u.holder, Epoch: u.task.Epoch})
 	})
@@ -201,11 +201,11 @@ func (r *Runner) unclaim(u *run) {
 	switch {
 	case err != nil:
 		r.log.ErrorContext(u.base, "job was not given up", slog.String("job_id", u.task.ID.String()), slog.Any("error", err))
-		u.refuse(notNow(CodeUnreachable))
+		u.answerUncalled(notNow(CodeUnreachable))
 	case n == 0: // canceled, taken away, or replaced meanwhile
 		u.slots.forgo()
-		u.answer(r.write(u, func(ctx context.Context, u *run) (Verdict, string, error) { return r.stale(ctx, u, nil) }))
+		u.answer(r.writeOutcome(u, func(ctx context.Context, u *run) (Verdict, string, error) { return r.stale(ctx, u, nil) }))
 	default:
-		u.refuse(Verdict{Do: PutBack, Code: CodeNoSlot})
+		u.answerUncalled(Verdict{Do: PutBack, Code: CodeNoSlot})
 	}
 }

@@ -107,7 +107,7 @@ func (r *Runner) Interrupt() {
 		u.cancel(queue.ErrStopping)
 
 		if u.slots.withdraw(u) {
-			go r.unclaim(u)
+			go r.unclaimJob(u)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func (r *Runner) end(u *run) {
 
 	delete(r.runs, u)
 
-	r.clear(u)
+	r.clearSuspect(u)
 
 	if len(r.runs) == 0 && r.busy != nil {
 		close(r.busy)
@@ -169,8 +169,8 @@ func (r *Runner) end(u *run) {
 	}
 }
 
-// clear has a suspect be one no longer: another may be in hand. Callers hold mu.
-func (r *Runner) clear(u *run) {
+// clearSuspect has a suspect be one no longer: another may be in hand. Callers hold mu.
+func (r *Runner) clearSuspect(u *run) {
 	if u.suspect {
 		u.suspect = false
 		<-r.suspects

@@ -17,13 +17,13 @@ import (
 )
 
 // settle writes the outcome to Postgres and says what the engine shall do.
-func (r *Runner) settle(u *run) Verdict { return r.write(u, r.decide) }
+func (r *Runner) settle(u *run) Verdict { return r.writeOutcome(u, r.decide) }
 
-// write has how write an outcome.
-func (r *Runner) write(u *run, how func(context.Context, *run) (Verdict, string, error)) Verdict {
+// writeOutcome has how write an outcome.
+func (r *Runner) writeOutcome(u *run, how func(context.Context, *run) (Verdict, string, error)) Verdict {
 	v, event, err := how(u.base, u)
 	if err != nil {
-		return r.unwritten(u, err)
+		return r.leaveToSweeper(u, err)
 	}
 
 	r.observe(u, event)
@@ -31,9 +31,9 @@ func (r *Runner) write(u *run, how func(context.Context, *run) (Verdict, string,
 	return v
 }
 
-// unwritten is for an outcome that Postgres does not know: the row stays as it is, and when its lease has run
+// leaveToSweeper is for an outcome that Postgres does not know: the row stays as it is, and when its lease has run
 // out, the sweeper gives it to another.
-func (r *Runner) unwritten(u *run, err error) Verdict {
+func (r *Runner) leaveToSweeper(u *run, err error) Verdict {
 	r.log.ErrorContext(u.base, "job outcome was not written", slog.String("job_id", u.task.ID.String()), slog.String("kind", u.task.Kind), slog.Any("error", err))
 
 	return notNow(CodeUnreachable)
@@ -121,9 +121,9 @@ func (r *Runner) finishMany(runs []*run) {
 	for _, u := range runs {
 		switch {
 		case err != nil:
-			u.answer(r.unwritten(u, err))
+			u.answer(r.leaveToSweeper(u, err))
 		case finished[u.holder]:
-			r.done(u)
+			r.recordDone(u)
 		default: // somebody has locked it, or it is not ours any more
 			go func() { u.answer(r.settle(u)) }()
 		}

@@ -157,7 +157,7 @@ func (r *Runner) Start(ctx context.Context, slots *Slots, tasks []Taken) {
 		u := newRun(ctx, r, slots, t)
 
 		if !r.begin(u) {
-			u.refuse(Verdict{Do: PutBack, Code: CodeStopping})
+			u.answerUncalled(Verdict{Do: PutBack, Code: CodeStopping})
 
 			continue
 		}
@@ -177,8 +177,8 @@ func newRun(ctx context.Context, r *Runner, slots *Slots, t Taken) *run {
 	return u
 }
 
-// refuse answers for a task whose handler was not called.
-func (u *run) refuse(v Verdict) {
+// answerUncalled answers for a task whose handler was not called.
+func (u *run) answerUncalled(v Verdict) {
 	u.slots.forgo()
 	u.answer(v)
 }

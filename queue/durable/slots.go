@@ -112,7 +112,7 @@ func (s *Slots) leave(took time.Duration) {
 	s.mu.Unlock()
 
 	if next != nil {
-		next.r.call(next)
+		next.r.callHandler(next)
 	}
 }
 
@@ -171,7 +171,7 @@ func (s *Slots) expire() {
 	s.mu.Unlock()
 
 	for _, u := range late {
-		go u.r.unclaim(u)
+		go u.r.unclaimJob(u)
 	}
 }
 
