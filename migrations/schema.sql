@@ -557,6 +557,8 @@ CREATE TABLE public.job (
     staged_at timestamp with time zone DEFAULT now() NOT NULL,
     died_at timestamp with time zone,
     canceling boolean DEFAULT false NOT NULL,
+    suspect boolean DEFAULT true NOT NULL,
+    begun boolean DEFAULT true NOT NULL,
     CONSTRAINT job_check CHECK (((state = 'running'::text) = (holder IS NOT NULL))),
     CONSTRAINT job_check1 CHECK (((state = 'running'::text) = (lease_until IS NOT NULL))),
     CONSTRAINT job_check2 CHECK (((state = 'dead'::text) = (died_at IS NOT NULL))),
@@ -579,7 +581,7 @@ COMMENT ON COLUMN public.job.state IS 'erase: holds no personal value; row with 
 
 COMMENT ON COLUMN public.job.epoch IS 'Names the push: a task in Redis is called id:epoch, and an older epoch is a duplicate.';
 
-COMMENT ON COLUMN public.job.holder IS 'Random name of the present claim: the fence that every write of a worker tests.';
+COMMENT ON COLUMN public.job.holder IS 'Random name of the present claim: the fence that every write of a worker tests. Its first half is the worker''s.';
 
 COMMENT ON COLUMN public.job.attempt IS 'Failed attempts so far. Claims, snoozes and lost leases do not count.';
 
@@ -590,6 +592,10 @@ COMMENT ON COLUMN public.job.wake IS 'Somebody asked for this job while it ran: 
 COMMENT ON COLUMN public.job.error_code IS 'erase: a code from a closed list; row with the job''s end';
 
 COMMENT ON COLUMN public.job.canceling IS 'An operator canceled the job: the next claim, or the worker that holds it, declares it dead.';
+
+COMMENT ON COLUMN public.job.suspect IS 'Of a job that has lost a lease: it may have been its doing, so a worker has one such job in hand at a time.';
+
+COMMENT ON COLUMN public.job.begun IS 'Of a suspect that runs: its handler was called, so that a lease lost counts.';
 
 CREATE TABLE public.job_audit (
     id bigint NOT NULL,
@@ -1050,9 +1056,9 @@ CREATE UNIQUE INDEX job_key_idx ON public.job USING btree (kind, dedupe_key) WHE
 
 CREATE INDEX job_lease_idx ON public.job USING btree (lease_until) WHERE (state = 'running'::text);
 
-CREATE INDEX job_staged_idx ON public.job USING btree (run_at) WHERE (state = 'staged'::text);
+CREATE INDEX job_overdue_idx ON public.job USING btree (queue, run_at) WHERE (state = ANY (ARRAY['pushed'::text, 'retrying'::text]));
 
-CREATE INDEX job_waiting_idx ON public.job USING btree (run_at) WHERE (state = ANY (ARRAY['pushed'::text, 'retrying'::text]));
+CREATE INDEX job_staged_idx ON public.job USING btree (run_at) WHERE (state = 'staged'::text);
 
 CREATE INDEX ledger_posting_grant_idx ON public.ledger_posting USING btree (grant_id);
 

@@ -200,14 +200,18 @@ func TestHand_PostgresAway(t *testing.T) {
 	away := durable.New(devtest.Pool(t, "postgres://nobody@127.0.0.1:1/nothing"), kinds(), durable.Options{})
 	server, err := asynqueue.NewServer(s.client, durable.NewRunner(away, reg, durable.RunnerOptions{}), group(map[string]int{"tests": 1}, 10))
 	require.NoError(t, err)
-	s.background(server.Run)
 
 	const jobs = 300
-
-	var newest uuid.UUID
 	for range jobs {
-		newest = s.stage()
+		s.stage()
 	}
+
+	newest := func() string { return s.client.LIndex(context.Background(), "asynq:{tests}:pending", 0).Val() }
+
+	s.eventually(10*time.Second, func() bool { return s.counts()["pending"] == jobs })
+	was := newest()
+
+	s.background(server.Run)
 
 	moves := func() (n int) {
 		info, err := s.client.Info(context.Background(), "commandstats").Result()
@@ -235,7 +239,7 @@ func TestHand_PostgresAway(t *testing.T) {
 	require.Less(t, moves()-before, 500)
 	require.Zero(t, s.counts()["retry"])
 	s.eventually(10*time.Second, func() bool {
-		return s.counts()["pending"] == jobs && s.client.LIndex(context.Background(), "asynq:{tests}:pending", 0).Val() == newest.String()+":1"
+		return s.counts()["pending"] == jobs && newest() == was
 	})
 
 	s.worker(func(context.Context, *queue.Job[probe]) error { return nil }, asynqueue.ServerOptions{})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,12 +19,12 @@ func markKey(queue string) string { return "durable:{" + queue + "}:mark" }
 // in a cluster.
 func (p *Pusher) Beat(ctx context.Context, queues []string) ([]durable.Mark, error) {
 	counts := make([]*redis.IntCmd, len(queues))
-	wholes := make([]*redis.StringCmd, len(queues))
+	said := make([]*redis.SliceCmd, len(queues))
 
 	_, err := p.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, q := range queues {
 			counts[i] = pipe.HIncrBy(ctx, markKey(q), "count", 1)
-			wholes[i] = pipe.HGet(ctx, markKey(q), "whole")
+			said[i] = pipe.HMGet(ctx, markKey(q), "whole", "lost")
 
 			pipe.SAdd(ctx, queuesKey, q)
 		}
@@ -33,11 +35,13 @@ func (p *Pusher) Beat(ctx context.Context, queues []string) ([]durable.Mark, err
 	var marks []durable.Mark
 
 	for i, q := range queues {
-		if counts[i].Err() != nil || (wholes[i].Err() != nil && !errors.Is(wholes[i].Err(), redis.Nil)) {
+		if counts[i].Err() != nil || said[i].Err() != nil {
 			continue
 		}
 
-		marks = append(marks, durable.Mark{Queue: q, Count: counts[i].Val(), Whole: wholes[i].Val() != ""})
+		lost, _ := said[i].Val()[1].(string)
+
+		marks = append(marks, durable.Mark{Queue: q, Count: counts[i].Val(), Whole: said[i].Val()[0] != nil, Lost: parseLost(lost)})
 	}
 
 	if len(marks) < len(queues) {
@@ -47,14 +51,54 @@ func (p *Pusher) Beat(ctx context.Context, queues []string) ([]durable.Mark, err
 	return marks, nil
 }
 
-// whole is written only to a mark that still counts as it did.
+// A time in a mark is in microseconds, which is what Postgres keeps.
+func formatLost(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+
+	return strconv.FormatInt(at.UnixMicro(), 10)
+}
+
+func parseLost(s string) time.Time {
+	us, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return time.Time{} // none
+	}
+
+	return time.UnixMicro(us).UTC()
+}
+
+// lost is written only into a mark that says what it said. ARGV: what it said, what to write
+var lost = redis.NewScript(`
+local said = redis.call("HGET", KEYS[1], "lost") or ""
+if said ~= ARGV[1] then return said end
+redis.call("HDEL", KEYS[1], "whole")
+redis.call("HSET", KEYS[1], "lost", ARGV[2])
+return ARGV[2]`)
+
+// Lost implements [durable.Pusher].
+func (p *Pusher) Lost(ctx context.Context, m durable.Mark, at time.Time) (time.Time, error) {
+	said, err := lost.Run(ctx, p.client, []string{markKey(m.Queue)}, formatLost(m.Lost), formatLost(at)).Text()
+	if err == nil && said == "" {
+		err = errors.New("the mark was lost meanwhile")
+	}
+
+	if err != nil {
+		return time.Time{}, fmt.Errorf("mark %s: %w", m.Queue, err)
+	}
+
+	return parseLost(said), nil
+}
+
+// whole is written only into a mark of that loss.
 var whole = redis.NewScript(`
-if tonumber(redis.call("HGET", KEYS[1], "count") or 0) < tonumber(ARGV[1]) then return 0 end
+if (redis.call("HGET", KEYS[1], "lost") or "") ~= ARGV[1] then return 0 end
 return redis.call("HSET", KEYS[1], "whole", 1)`)
 
 // Whole implements [durable.Pusher].
 func (p *Pusher) Whole(ctx context.Context, m durable.Mark) error {
-	if err := whole.Run(ctx, p.client, []string{markKey(m.Queue)}, m.Count).Err(); err != nil {
+	if err := whole.Run(ctx, p.client, []string{markKey(m.Queue)}, formatLost(m.Lost)).Err(); err != nil {
 		return fmt.Errorf("mark %s: %w", m.Queue, err)
 	}
 

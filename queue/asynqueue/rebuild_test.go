@@ -2,6 +2,7 @@ package asynqueue_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -120,4 +121,44 @@ func TestRebuild_OneTaskKeyLost(t *testing.T) {
 	s.gone(15*time.Second, delayed)
 	require.EqualValues(t, 2, runs.Load())
 	s.eventually(5*time.Second, func() bool { return len(s.counts()) == 0 })
+}
+
+// TestProveRebuild_Many: Redis is emptied while very many jobs wait in it. Each is pushed anew once, whoever notices.
+func TestProveRebuild_Many(t *testing.T) {
+	t.Parallel()
+
+	jobs := 20_000
+	if proving() {
+		jobs = 300_000
+	}
+
+	for _, schedulers := range []int{1, 3} {
+		t.Run(fmt.Sprint(schedulers), func(t *testing.T) {
+			t.Parallel()
+
+			// No task goes missing by itself, so that only the loss of all is found.
+			s := setup(t, devtest.OwnRedis(t).URL, durable.Timing{Overdue: time.Hour})
+
+			_, err := s.pool.Exec(t.Context(), `insert into job (kind, queue, args, state, run_at)
+				select 'test.probe', 'tests', '{}', 'pushed', clock_timestamp() - random() * interval '1 hour' from generate_series(1, $1::int)`, jobs)
+			require.NoError(t, err)
+
+			began := time.Now()
+
+			for range schedulers {
+				s.background(durable.New(s.pool, kinds(), durable.Options{Pusher: s.pusher, Timing: durable.Timing{Overdue: time.Hour}}).Maintain)
+			}
+
+			var left bool
+
+			s.eventually(5*time.Minute, func() bool {
+				require.NoError(t, s.pool.QueryRow(context.Background(), `select exists (select from job where state <> 'pushed' or epoch <> 2)`).Scan(&left))
+
+				return !left
+			})
+			t.Logf("%d tasks were rebuilt by %d schedulers within %s", jobs, schedulers, time.Since(began).Round(100*time.Millisecond))
+
+			require.Equal(t, map[string]int64{"pending": int64(jobs)}, s.counts())
+		})
+	}
 }

@@ -171,7 +171,7 @@ func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
 		for _, r := range rows {
 			res.Changed = append(res.Changed, r.ID)
 			a.q.metrics.count(r.Kind, r.Queue, eventRedriven)
-			a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt), true)
+			a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, 0), true)
 		}
 
 		return res, err
@@ -206,7 +206,7 @@ func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
 			res.Changed = append(res.Changed, r.ID)
 
 			if r.State == stateStaged {
-				a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt), true)
+				a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, 0), true)
 			}
 		}
 

@@ -8,7 +8,7 @@ where (cardinality(sqlc.arg(ids)::uuid[]) = 0 or id = any(sqlc.arg(ids)::uuid[])
   and (sqlc.arg(kind)::text = '' or kind = sqlc.arg(kind))
   and (sqlc.arg(queue)::text = '' or queue = sqlc.arg(queue))
   and (sqlc.arg(state)::text = '' or case when canceling then 'canceling' else state end = sqlc.arg(state))
-  and coalesce(died_at, created_at) <= clock_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
+  and coalesce(died_at, created_at) <= statement_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
   and id > sqlc.arg(beyond)
 order by id
 limit sqlc.arg(max_rows);
@@ -44,7 +44,7 @@ update job set
     staged_at  = clock_timestamp(),
     died_at    = null
 from locked where job.id = locked.id and job.state <> 'running'
-returning job.id, job.kind, job.queue, job.epoch, job.run_at;
+returning job.id, job.kind, job.queue, job.epoch;
 
 -- name: AdminCancel :many
 -- Due at once, so that a worker comes to it; one that has it sees it with its next heartbeat. Lost
@@ -63,7 +63,7 @@ update job set
     wake      = false,
     lost      = 0
 from locked where job.id = locked.id and job.state <> 'dead' and not job.canceling
-returning job.id, job.kind, job.queue, job.epoch, job.state, job.run_at;
+returning job.id, job.kind, job.queue, job.epoch, job.state;
 
 -- name: AdminBury :many
 -- For kinds that the program no longer has: no worker would ever come.

@@ -41,9 +41,12 @@ func (h *handler) Dead(ctx context.Context, tx pgx.Tx, args probe, code string) 
 
 const attempts = 3
 
-func kinds() queue.Kinds {
+func kinds() queue.Kinds { return kindsLasting(time.Second) }
+
+// kindsLasting has handlers that may take this long.
+func kindsLasting(timeout time.Duration) queue.Kinds {
 	return queue.NewKinds(queue.Policy{
-		Args: probe{}, Aliases: []string{"test.probed"}, Queue: "tests", Attempts: attempts, Timeout: time.Second,
+		Args: probe{}, Aliases: []string{"test.probed"}, Queue: "tests", Attempts: attempts, Timeout: timeout,
 		Backoff: queue.Backoff{First: 10 * time.Second, Max: time.Minute, Factor: 2},
 		Final:   []string{"hopeless"}, Snooze: 7 * time.Second,
 	})
@@ -129,9 +132,20 @@ func (e *engine) Whole(_ context.Context, m durable.Mark) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
-	e.mark.Whole = e.mark.Whole || m.Count <= e.mark.Count
+	e.mark.Whole = e.mark.Whole || m.Lost.Equal(e.mark.Lost)
 
 	return e.down
+}
+
+func (e *engine) Lost(_ context.Context, m durable.Mark, at time.Time) (time.Time, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	if m.Lost.Equal(e.mark.Lost) {
+		e.mark.Whole, e.mark.Lost = false, at
+	}
+
+	return e.mark.Lost, e.down
 }
 
 // lose forgets every task, as a server that was emptied does; or one that came back with what it
@@ -182,6 +196,7 @@ func (e *engine) pushed() []durable.Push {
 type bundle struct {
 	t      *testing.T
 	pool   *pgxpool.Pool
+	kinds  queue.Kinds
 	queue  *durable.Queue
 	engine *engine
 	runner *durable.Runner
@@ -197,8 +212,14 @@ func setup(t *testing.T, timing durable.Timing) *bundle {
 func setupOn(t *testing.T, pool *pgxpool.Pool, timing durable.Timing) *bundle {
 	t.Helper()
 
-	b := &bundle{t: t, pool: pool, engine: &engine{states: map[string]string{}, mark: durable.Mark{Whole: true}}}
-	b.queue = durable.New(pool, kinds(), durable.Options{Pusher: b.engine, Timing: timing})
+	return setupKinds(t, pool, timing, kinds())
+}
+
+func setupKinds(t *testing.T, pool *pgxpool.Pool, timing durable.Timing, ks queue.Kinds) *bundle {
+	t.Helper()
+
+	b := &bundle{t: t, pool: pool, kinds: ks, engine: &engine{states: map[string]string{}, mark: durable.Mark{Whole: true}}}
+	b.queue = durable.New(pool, ks, durable.Options{Pusher: b.engine, Timing: timing})
 	b.runner, b.h = b.worker()
 
 	return b
@@ -207,7 +228,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, timing durable.Timing) *bundle {
 // worker returns another runner, as of another process.
 func (b *bundle) worker() (*durable.Runner, *handler) {
 	h := &handler{handle: func(context.Context, *queue.Job[probe]) error { return nil }}
-	reg := queue.NewRegistry(kinds())
+	reg := queue.NewRegistry(b.kinds)
 	queue.Register(reg, h)
 
 	return durable.NewRunner(b.queue, reg, durable.RunnerOptions{}), h

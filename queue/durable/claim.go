@@ -2,21 +2,25 @@ package durable
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"imagerun/queue/durable/db"
 )
 
 const (
-	claimTimeout = 5 * time.Second
+	// answerWithin is beyond the statement_timeout of a pool (10 s): a statement that was sent is answered, unless
+	// the connection is lost.
+	answerWithin = 15 * time.Second
 	// poison is how many leases in a row a job may lose: it probably kills the workers that touch it. It is
 	// buried then, by a worker, with what its kind owes to its death, and without its handler.
 	poison = 3
-	// codeSuspect is of a task whose job has lost a lease, while this worker has another such job.
+	// codeSuspect is of a task whose job is a suspect, while this worker has another such job.
 	codeSuspect = "suspect"
 	// suspectWait is for how long one waits for the other.
 	suspectWait = time.Second
@@ -40,18 +44,13 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 		p.Ids[i], p.Epochs[i], p.Holders[i] = u.task.ID, u.task.Epoch, u.holder
 	}
 
-	one, cancel := context.WithTimeout(ctx, claimTimeout)
+	one, cancel := context.WithTimeout(ctx, answerWithin)
 	rows, err := r.q.db.JobClaimMany(one, r.q.pool, p)
 
 	cancel()
 
 	if err != nil {
-		// Whatever it is, nothing was written that we know of, and the jobs cannot help it.
-		r.q.complain(ctx, "jobs were not claimed", err)
-
-		for _, u := range runs {
-			u.answerUncalled(Verdict{Do: PutBack, Code: CodeUnreachable})
-		}
+		go r.forsakeClaims(ctx, runs, err)
 
 		return
 	}
@@ -83,13 +82,23 @@ func (r *Runner) claimAlone(ctx context.Context, u *run) {
 
 	switch {
 	case err != nil:
-		r.q.complain(ctx, "job was not claimed", err)
-		u.answerUncalled(Verdict{Do: PutBack, Code: CodeUnreachable})
+		r.forsakeClaims(ctx, []*run{u}, err)
 	case row == nil:
 		u.answerUncalled(v)
 	default:
 		r.enterSlot(u, *row)
 	}
+}
+
+// beginSuspect has the lease of a suspect count from now on, should it be lost: this worker has got the job, and is
+// about to call its handler.
+func (r *Runner) beginSuspect(u *run) error {
+	ctx, cancel := context.WithTimeout(u.base, answerWithin)
+	defer cancel()
+
+	n, err := r.q.db.JobBegin(ctx, r.q.pool, db.JobBeginParams{ID: u.task.ID, Holder: u.holder, Lease: r.q.timing.Lease.Seconds()})
+
+	return fenced(n, err)
 }
 
 // awaitSuspects waits until no suspect is in hand, and reports whether the next may be. The job is nobody's
@@ -109,7 +118,7 @@ func (r *Runner) awaitSuspects() bool {
 // claimOrLook claims a job, and waits for its row if somebody has locked it. Where the job is not to be had the
 // verdict says what to do with the task.
 func (r *Runner) claimOrLook(ctx context.Context, u *run) (*db.JobClaimRow, Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 
 	row, err := r.q.db.JobClaim(ctx, r.q.pool, db.JobClaimParams{
@@ -150,7 +159,7 @@ func (r *Runner) judgeUnclaimed(ctx context.Context, u *run) (Verdict, error) {
 	case look.DueIn > 0:
 		// The engine was early: an operator, or a clock.
 		return Verdict{Do: Again, After: seconds(look.DueIn), Code: "not_due"}, nil
-	case look.Lost > 0 && !u.suspect:
+	case look.Suspect && !u.suspect:
 		return notNow(codeSuspect), nil
 	default:
 		return notNow("changed"), nil // between the two looks
@@ -168,6 +177,8 @@ func (r *Runner) handles(kind string) bool {
 }
 
 // enterSlot has a claimed job's handler called, now or as soon as there is a slot.
+//
+//nolint:contextcheck // the run has its own
 func (r *Runner) enterSlot(u *run, row db.JobClaimRow) {
 	u.task.Kind, u.task.Queue = row.Kind, row.Queue
 	u.worker, _ = r.reg.Worker(row.Kind)
@@ -184,6 +195,12 @@ func (r *Runner) enterSlot(u *run, row db.JobClaimRow) {
 		return
 	}
 
+	if u.suspect && r.beginSuspect(u) != nil {
+		r.unclaimJob(u)
+
+		return
+	}
+
 	r.q.metrics.count(row.Kind, row.Queue, eventStarted)
 	r.q.metrics.late.WithLabelValues(row.Kind, row.Queue).Observe(max(row.Late, 0))
 
@@ -194,18 +211,55 @@ func (r *Runner) enterSlot(u *run, row db.JobClaimRow) {
 
 // unclaimJob gives up a claimed job whose handler was not called: it is as if it had not been taken.
 func (r *Runner) unclaimJob(u *run) {
-	n, _, err := persist(u.base, r, func(ctx context.Context) (int64, error) {
-		return r.q.db.JobUnclaim(ctx, r.q.pool, db.JobUnclaimParams{ID: u.task.ID, Holder: u.holder, Epoch: u.task.Epoch})
-	})
+	held, err := r.unclaimMany(u.base, []*run{u})
 
 	switch {
 	case err != nil:
 		r.log.ErrorContext(u.base, "job was not given up", slog.String("job_id", u.task.ID.String()), slog.Any("error", err))
 		u.answerUncalled(notNow(CodeUnreachable))
-	case n == 0: // canceled, taken away, or replaced meanwhile
+	case len(held) == 0: // canceled, taken away, or replaced meanwhile
 		u.slots.forgo()
 		u.answer(r.writeOutcome(u, func(ctx context.Context, u *run) (Verdict, string, error) { return r.stale(ctx, u, nil) }))
 	default:
 		u.answerUncalled(Verdict{Do: PutBack, Code: CodeNoSlot})
 	}
+}
+
+// forsakeClaims answers for tasks whose claim failed; the jobs cannot help it. One that was not answered may have
+// been written all the same, for nobody.
+func (r *Runner) forsakeClaims(ctx context.Context, runs []*run, err error) {
+	r.q.complain(ctx, "jobs were not claimed", err)
+
+	if mayBeWritten(err) {
+		if _, err := r.unclaimMany(ctx, runs); err != nil {
+			r.log.ErrorContext(ctx, "claims without an answer were not given up", slog.Int("jobs", len(runs)), slog.Any("error", err))
+		}
+	}
+
+	for _, u := range runs {
+		u.answerUncalled(Verdict{Do: PutBack, Code: CodeUnreachable})
+	}
+}
+
+// mayBeWritten reports whether a statement that failed may have happened.
+func mayBeWritten(err error) bool {
+	_, refused := errors.AsType[*pgconn.PgError](err)
+	_, unsent := errors.AsType[*pgconn.ConnectError](err)
+
+	return !refused && !unsent && !pgconn.SafeToRetry(err)
+}
+
+// unclaimMany gives up claims, and returns the holders of those that were there.
+func (r *Runner) unclaimMany(ctx context.Context, runs []*run) (held []uuid.UUID, err error) {
+	p := db.JobUnclaimParams{Ids: make([]uuid.UUID, len(runs)), Holders: make([]uuid.UUID, len(runs)), Epochs: make([]int32, len(runs))}
+
+	for i, u := range runs {
+		p.Ids[i], p.Holders[i], p.Epochs[i] = u.task.ID, u.holder, u.task.Epoch
+	}
+
+	held, _, err = persist(ctx, r, func(ctx context.Context) ([]uuid.UUID, error) {
+		return r.q.db.JobUnclaim(ctx, r.q.pool, p)
+	})
+
+	return held, err
 }

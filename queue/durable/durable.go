@@ -51,7 +51,7 @@ func ParseName(name string) (id uuid.UUID, epoch int32, err error) {
 type Push struct {
 	Task
 
-	RunAt   time.Time     // not before; in the past: at once
+	RunAt   time.Time     // not before, by the clock of this process; in the past: at once
 	Timeout time.Duration // of the kind; the engine's own must be far beyond it
 }
 
@@ -70,8 +70,11 @@ type Pusher interface {
 	// Beat counts the mark of each queue up by one, in whatever stores the queue's tasks and is
 	// lost with them, and reports it. With an error come the marks that could be counted.
 	Beat(ctx context.Context, queues []string) ([]Mark, error)
-	// Whole says of a queue's mark that the tasks beside it are complete again, unless it was
-	// lost once more since it counted as given.
+	// Lost takes back that the tasks beside a mark are complete and writes into it when they were found
+	// lost, unless it was written since m was read; it returns what is written there then.
+	Lost(ctx context.Context, m Mark, at time.Time) (time.Time, error)
+	// Whole says of a queue's mark that the tasks beside it are complete again, unless they were
+	// lost at another time than m has it.
 	Whole(ctx context.Context, m Mark) error
 	// Tidy keeps what is there for the eye only from growing for ever.
 	Tidy(ctx context.Context, queues []string) error
@@ -80,8 +83,9 @@ type Pusher interface {
 // Mark is what the engine has beside the tasks of one queue, to tell that it has lost them.
 type Mark struct {
 	Queue string
-	Count int64 // rises with each [Pusher.Beat]; lower than before: the engine's data is another
-	Whole bool  // false: the tasks were never pushed, or were lost
+	Count int64     // rises with each [Pusher.Beat]; lower than before: the engine's data is another
+	Whole bool      // false: the tasks were never pushed, or were lost
+	Lost  time.Time // when a loss was noticed last, by the database's clock, in microseconds; zero: never
 }
 
 // Options say how the queue reaches its workers, and when it looks after what.
@@ -195,8 +199,17 @@ func New(pool *pgxpool.Pool, kinds queue.Kinds, o Options) *Queue {
 	return q
 }
 
-func (q *Queue) pushOf(t Task, runAt time.Time) Push {
+// soon is now: engines keep whole seconds, and would be later than that. A claim may be as early.
+const soon = 100 * time.Millisecond
+
+// pushOf returns a push that is due in a while from now. What the database says is a wait, too: its clock may be
+// another than ours.
+func (q *Queue) pushOf(t Task, dueIn time.Duration) Push {
 	p, _ := q.kinds.Policy(t.Kind) // of an unknown kind nothing is known but that it was staged
 
-	return Push{Task: t, RunAt: runAt, Timeout: p.Timeout}
+	if dueIn < soon {
+		dueIn = 0
+	}
+
+	return Push{Task: t, RunAt: time.Now().Add(dueIn), Timeout: p.Timeout}
 }

@@ -27,7 +27,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer release()
 
 	every(ctx, r.q.timing.Heartbeat, func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, r.q.timing.Heartbeat)
+		// Longer than until the next: a Postgres that is slow must not cost leases. Shorter than a lease: a
+		// connection that is dead must not either.
+		ctx, cancel := context.WithTimeout(ctx, r.q.timing.Lease/2)
 		defer cancel()
 
 		if conn == nil {
@@ -50,23 +52,25 @@ func (r *Runner) Run(ctx context.Context) error {
 	return nil
 }
 
+// beat extends what this process holds. Who waits for the answer to a claim may hold a job already.
 func (r *Runner) beat(ctx context.Context, conn *pgxpool.Conn) error {
 	var p db.JobBeatParams
 
 	r.mu.Lock()
 
-	mine := make(map[uuid.UUID]*run, len(r.runs))
+	claimed := make(map[uuid.UUID]*run, len(r.runs))
 
 	for u := range r.runs {
+		p.Ids, p.Holders = append(p.Ids, u.task.ID), append(p.Holders, u.holder)
+
 		if u.claimed.Load() {
-			mine[u.holder] = u
-			p.Ids, p.Holders = append(p.Ids, u.task.ID), append(p.Holders, u.holder)
+			claimed[u.holder] = u
 		}
 	}
 
 	r.mu.Unlock()
 
-	if len(mine) == 0 {
+	if len(p.Ids) == 0 {
 		return conn.Ping(ctx)
 	}
 
@@ -78,14 +82,14 @@ func (r *Runner) beat(ctx context.Context, conn *pgxpool.Conn) error {
 	}
 
 	for _, h := range held {
-		if h.Canceling {
-			mine[h.Holder].cancel(queue.ErrCanceled)
+		if u := claimed[h.Holder]; u != nil && h.Canceling {
+			u.cancel(queue.ErrCanceled)
 		}
 
-		delete(mine, h.Holder)
+		delete(claimed, h.Holder)
 	}
 
-	for _, u := range mine {
+	for _, u := range claimed {
 		// A handler that completed its job may still be on its way back.
 		if !u.completed.Load() {
 			u.cancel(queue.ErrStale)

@@ -23,9 +23,9 @@ func (q *Queue) Maintain(ctx context.Context) error {
 		return errNoPusher
 	}
 
-	sweeper := sweeper{q: q, now: time.Now}
+	sweeper := newSweeper(q)
 	reconciler := newReconciler(q)
-	rebuilder := rebuilder{q: q, seen: map[string]int64{}}
+	rebuilder := newRebuilder(q)
 
 	var wg sync.WaitGroup
 
@@ -60,7 +60,7 @@ func (q *Queue) relay(ctx context.Context) {
 		ps := make([]pushing, len(rows))
 		for i, r := range rows {
 			ps[i] = pushing{
-				Push:     q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt),
+				Push:     q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, seconds(r.DueIn)),
 				replaces: r.Epoch > 1,
 			}
 		}

@@ -155,7 +155,7 @@ func (r *Runner) snooze(ctx context.Context, u *run, d time.Duration) (v Verdict
 	case err != nil || !held:
 		return r.stale(ctx, u, err)
 	case row.State == stateStaged:
-		r.next(u, row.Epoch, row.RunAt, false)
+		r.next(u, row.Epoch, seconds(row.DueIn), false)
 
 		return Verdict{Do: Ack}, eventSnoozed, nil
 	default:
@@ -178,7 +178,7 @@ func (r *Runner) fail(ctx context.Context, u *run, spent int32) (v Verdict, even
 	}
 
 	if row.State == stateStaged {
-		r.next(u, row.Epoch, row.RunAt, u.deaf)
+		r.next(u, row.Epoch, seconds(row.DueIn), u.deaf)
 
 		return Verdict{Do: Ack}, eventFailed, nil
 	}
@@ -188,14 +188,14 @@ func (r *Runner) fail(ctx context.Context, u *run, spent int32) (v Verdict, even
 
 // handBack gives the job to another worker, as if this one had never had it.
 func (r *Runner) handBack(ctx context.Context, u *run) (v Verdict, event string, err error) {
-	row, held, err := persist(ctx, r, func(ctx context.Context) (db.JobHandBackRow, error) {
+	epoch, held, err := persist(ctx, r, func(ctx context.Context) (int32, error) {
 		return r.q.db.JobHandBack(ctx, r.q.pool, db.JobHandBackParams{ID: u.task.ID, Holder: &u.holder})
 	})
 	if err != nil || !held {
 		return r.stale(ctx, u, err)
 	}
 
-	r.next(u, row.Epoch, row.RunAt, u.deaf)
+	r.next(u, epoch, 0, u.deaf)
 
 	return Verdict{Do: Ack}, eventHandedBack, nil
 }
@@ -285,10 +285,10 @@ func (r *Runner) stale(ctx context.Context, u *run, err error) (Verdict, string,
 }
 
 // next pushes the epoch that follows.
-func (r *Runner) next(u *run, epoch int32, runAt time.Time, replaces bool) {
+func (r *Runner) next(u *run, epoch int32, dueIn time.Duration, replaces bool) {
 	t := u.task
 	t.Epoch = epoch
-	r.q.offer(r.q.pushOf(t, runAt), replaces)
+	r.q.offer(r.q.pushOf(t, dueIn), replaces)
 }
 
 // persist does one statement until it is answered or patience ends: an outcome is worth waiting
@@ -298,7 +298,7 @@ func persist[T any](ctx context.Context, r *Runner, fn func(context.Context) (T,
 	defer cancel()
 
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		one, stop := context.WithTimeout(ctx, 5*time.Second)
+		one, stop := context.WithTimeout(ctx, answerWithin)
 		row, err = fn(one)
 
 		stop()

@@ -1,4 +1,5 @@
--- Times are of the database (clock_timestamp), so that the clock of a worker never matters.
+-- Times are of the database, so that the clock of a worker never matters: clock_timestamp where one is written,
+-- statement_timestamp where an index is searched by it, and what is left of a wait (due_in) where one is answered.
 --
 -- Statements about many rows look each up by its id, in a lateral query: left to join, a planner that knows
 -- nothing of the table yet, or too much of an empty one, walks all of it for each. They skip what is locked,
@@ -32,21 +33,22 @@ update job set
     state     = case when state <> 'running' and run_at > clock_timestamp() then 'staged' else state end,
     run_at    = least(run_at, clock_timestamp())
 where kind = any(sqlc.arg(kinds)::text[]) and dedupe_key = sqlc.arg(dedupe_key) and state <> 'dead' and not canceling
-returning id, kind, queue, epoch, state, run_at;
+returning id, kind, queue, epoch, state, extract(epoch from run_at - clock_timestamp())::float8 as due_in;
 
 -- name: JobClaim :one
 -- No skip locked: no row has to mean that the job is not to be had. A kind without a handler and a paused
--- queue are not claimed, nor, unless suspects are asked for, what has lost a lease. Losing this write in a crash costs a repeat, which the holder keeps harmless.
+-- queue are not claimed, nor, unless suspects are asked for, a suspect. Losing this write in a crash costs a repeat, which the holder keeps harmless.
 update job set
     state       = 'running',
     holder      = sqlc.arg(holder)::uuid,
     lease_until = clock_timestamp() + sqlc.arg(lease)::float8 * interval '1 second',
+    begun       = false,
     wake        = false
 from (select set_config('synchronous_commit', 'off', true)) as fast
 where id = sqlc.arg(id) and epoch = sqlc.arg(epoch) and state in ('staged', 'pushed', 'retrying')
   and run_at <= clock_timestamp() + interval '2 seconds'
   and kind = any(sqlc.arg(kinds)::text[]) and queue <> all(array(select queue_pause.queue from queue_pause))
-  and (lost = 0 or sqlc.arg(suspects)::boolean)
+  and (lost = 0 or not suspect or sqlc.arg(suspects)::boolean)
 returning sqlc.arg(holder)::uuid as holder, kind, queue, args, attempt, lost, canceling,
           extract(epoch from clock_timestamp() - run_at)::float8 as late;
 
@@ -59,7 +61,7 @@ with wanted as (
 ), free as (
     select mine.id, wanted.holder from wanted, lateral (
         select job.id from job
-        where job.id = wanted.id and job.epoch = wanted.epoch and job.lost = 0
+        where job.id = wanted.id and job.epoch = wanted.epoch and (job.lost = 0 or not job.suspect)
           and job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
           and job.kind = any(sqlc.arg(kinds)::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
         for no key update skip locked
@@ -69,6 +71,7 @@ update job set
     state       = 'running',
     holder      = free.holder,
     lease_until = clock_timestamp() + sqlc.arg(lease)::float8 * interval '1 second',
+    begun       = false,
     wake        = false
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
@@ -76,19 +79,36 @@ returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attemp
           extract(epoch from clock_timestamp() - job.run_at)::float8 as late;
 
 -- name: JobLook :one
-select kind, queue, state, epoch, holder, lost, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
+select kind, queue, state, epoch, holder, (lost > 0 and suspect)::boolean as suspect, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
        exists (select from queue_pause where queue_pause.queue = job.queue) as paused
 from job where id = sqlc.arg(id);
 
--- name: JobUnclaim :execrows
--- As if it had not been claimed. Its task is still the one that it waits for, unless Redis lost it meanwhile.
+-- name: JobBegin :execrows
+-- The handler of a suspect is about to be called: from here on a lease that it loses counts against it.
 update job set
-    state       = case when epoch = sqlc.arg(epoch)::integer then 'pushed' else 'staged' end,
+    begun       = true,
+    lease_until = clock_timestamp() + sqlc.arg(lease)::float8 * interval '1 second'
+where id = sqlc.arg(id) and holder = sqlc.arg(holder)::uuid;
+
+-- name: JobUnclaim :many
+-- As if they had not been claimed. The task of each is still the one that it waits for, unless Redis lost it
+-- meanwhile. Waits for what is locked: it may be the claim.
+with mine as (
+    select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder, unnest(sqlc.arg(epochs)::integer[]) as epoch
+), held as (
+    select of.id, mine.holder, mine.epoch from mine, lateral (
+        select job.id from job where job.id = mine.id and job.holder = mine.holder and not job.canceling for no key update
+    ) as of
+)
+update job set
+    state       = case when job.epoch = held.epoch then 'pushed' else 'staged' end,
     staged_at   = clock_timestamp(),
     holder      = null,
     lease_until = null,
     wake        = false
-where id = sqlc.arg(id) and holder = sqlc.arg(holder)::uuid and not canceling;
+from held
+where job.id = held.id
+returning held.holder::uuid as holder;
 
 -- name: JobBeat :many
 -- Extends what is ours and not locked, and returns which holders still hold, and which of those
@@ -147,7 +167,7 @@ update job set
     wake        = false,
     lost        = 0
 where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling
-returning state, epoch, run_at;
+returning state, epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in;
 
 -- name: JobFail :one
 -- One attempt is spent. afresh is for a handler that ignores the end of its context: the task
@@ -166,7 +186,7 @@ update job set
     wake        = false,
     lost        = case when sqlc.arg(poisoned)::boolean then lost else 0 end
 where id = sqlc.arg(id) and holder = sqlc.arg(holder) and canceling = sqlc.arg(canceled)::boolean
-returning state, epoch, run_at;
+returning state, epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in;
 
 -- name: JobHandBack :one
 update job set
@@ -178,7 +198,7 @@ update job set
     lease_until = null,
     lost        = 0
 where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not canceling
-returning epoch, run_at;
+returning epoch;
 
 -- name: JobBury :execrows
 update job set
@@ -194,10 +214,10 @@ update job set
 where id = sqlc.arg(id) and holder = sqlc.arg(holder);
 
 -- name: JobRelay :many
-select id, kind, queue, epoch, run_at from job
+select id, kind, queue, epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in from job
 where state = 'staged'
-  and run_at <= clock_timestamp() + sqlc.arg(ahead)::float8 * interval '1 second'
-  and staged_at <= clock_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
+  and run_at <= statement_timestamp() + sqlc.arg(ahead)::float8 * interval '1 second'
+  and staged_at <= statement_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
   and queue <> all(sqlc.arg(refused)::text[])
 order by run_at
 limit sqlc.arg(max_rows)
@@ -215,16 +235,41 @@ update job set state = 'pushed'
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id;
 
+-- name: JobCanWrite :exec
+-- Fails where nothing can be written, and touches nothing.
+update job set lost = lost where false;
+
+-- name: JobExpired :many
+-- Whose lease ran out, by whom it was held (the first half of a holder is its worker's), and whether somebody
+-- has it locked, others who look aside.
+with expired as (
+    select job.id, job.holder from job
+    where job.state = 'running' and job.lease_until < statement_timestamp()
+    order by job.lease_until limit sqlc.arg(max_rows)
+)
+select expired.id, substring(uuid_send(expired.holder) for 8)::bytea as worker, (free.id is null)::boolean as locked
+from expired left join lateral (
+    select job.id from job where job.id = expired.id for share skip locked
+) as free on true;
+
 -- name: JobSweep :many
 -- The lease ran out: another worker shall have it. What loses one after the other comes back later and later,
--- each by its own lot: the jobs that a worker took down with it shall not meet again.
-with expired as (
-    select id from job where state = 'running' and lease_until < clock_timestamp()
-    order by id limit 500 for no key update skip locked
+-- each by its own lot: the jobs that a worker took down with it shall not meet again. When many workers went at
+-- once it was none of their jobs' doing, and those that had lost no lease before are no suspects. The lease of a
+-- suspect counts only if its handler was called.
+with lost as (
+    select unnest(sqlc.arg(ids)::uuid[]) as id
+), expired as (
+    select mine.id from lost, lateral (
+        select job.id from job
+        where job.id = lost.id and job.state = 'running' and job.lease_until < statement_timestamp()
+        for no key update skip locked
+    ) as mine
 )
 update job set
     state       = 'staged',
-    lost        = lost + 1,
+    lost        = lost + (lost = 0 or not suspect or begun)::integer,
+    suspect     = lost > 0 or not sqlc.arg(outage)::boolean,
     epoch       = epoch + 1,
     run_at      = clock_timestamp() + lost * (1 + 2 * random()) * interval '1 second',
     staged_at   = clock_timestamp(),
@@ -232,14 +277,20 @@ update job set
     lease_until = null,
     wake        = false
 from expired where job.id = expired.id
-returning job.id, job.kind, job.queue, job.epoch, job.run_at;
+returning job.id, job.kind, job.queue, job.epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in;
 
 -- name: JobOverdue :many
-select id, kind, queue, epoch from job
-where state in ('pushed', 'retrying') and run_at < clock_timestamp() - sqlc.arg(overdue)::float8 * interval '1 second'
-  and queue <> all(sqlc.arg(silent)::text[])
-order by run_at
-limit 1000;
+-- Of each queue those that come after one that was seen before.
+select late.id, late.kind, late.queue, late.epoch, late.run_at
+from (
+    select unnest(sqlc.arg(queues)::text[]) as queue, unnest(sqlc.arg(run_ats)::timestamptz[]) as run_at, unnest(sqlc.arg(ids)::uuid[]) as id
+) as seen, lateral (
+    select job.id, job.kind, job.queue, job.epoch, job.run_at from job
+    where job.queue = seen.queue and job.state in ('pushed', 'retrying')
+      and job.run_at < statement_timestamp() - sqlc.arg(overdue)::float8 * interval '1 second'
+      and (job.run_at, job.id) > (seen.run_at, seen.id)
+    order by job.run_at, job.id limit sqlc.arg(max_rows)
+) as late;
 
 -- name: JobStates :many
 select id, epoch, state from job where id = any(sqlc.arg(ids)::uuid[]);
@@ -261,27 +312,31 @@ update job set
     run_at    = greatest(run_at, clock_timestamp()),
     staged_at = clock_timestamp()
 from free where job.id = free.id
-returning job.id, job.kind, job.queue, job.epoch, job.run_at;
+returning job.id, job.kind, job.queue, job.epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in;
 
--- name: JobRebuildWaiting :execrows
--- Redis lost what it held of these queues: every waiting job gets a new name, and the relay
--- pushes it.
+-- name: DatabaseTime :one
+select clock_timestamp()::timestamptz as now;
+
+-- name: JobRebuildWaiting :many
+-- Redis lost what it held of a queue: every job that waited in it then gets a new name, and the relay pushes it.
 with waiting as (
-    select id from job
-    where state in ('pushed', 'retrying') and queue = any(sqlc.arg(queues)::text[])
-    order by id limit sqlc.arg(max_rows) for no key update skip locked
+    select job.id from job
+    where job.queue = sqlc.arg(queue) and job.state in ('pushed', 'retrying') and job.staged_at < sqlc.arg(lost)
+      and (job.run_at, job.id) > (sqlc.arg(after_run_at)::timestamptz, sqlc.arg(after_id)::uuid)
+    order by job.run_at, job.id limit sqlc.arg(max_rows) for no key update skip locked
 )
 update job set
     state     = 'staged',
     epoch     = epoch + 1,
     staged_at = clock_timestamp()
-from waiting where job.id = waiting.id;
+from waiting where job.id = waiting.id
+returning job.id, job.run_at;
 
 -- name: JobRebuildRunning :exec
 -- The holder keeps the job; only what follows from its outcome goes by the new name.
 with running as (
     select id from job
-    where state = 'running' and queue = any(sqlc.arg(queues)::text[])
+    where state = 'running' and job.queue = sqlc.arg(queue)
     order by id for no key update skip locked
 )
 update job set epoch = epoch + 1

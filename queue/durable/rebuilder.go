@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"time"
@@ -19,13 +20,15 @@ const (
 // that the tasks are complete. A mark without the word is a loss, or the very first start; a
 // count that did not rise is a loss too.
 //
-// Several schedulers may notice at once. Then some jobs get two new names, of which the older
-// one is a duplicate.
+// When a loss is noticed, that time is written into the mark before anything else, and what was staged later is
+// not touched: so each job is pushed once more, however many schedulers notice, and however often one begins again.
 type rebuilder struct {
 	q *Queue
 
-	seen map[string]int64 // by queue: what the mark counted when all was well
+	seen map[string]Mark // by queue: as they were in the last pass
 }
+
+func newRebuilder(q *Queue) *rebuilder { return &rebuilder{q: q, seen: map[string]Mark{}} }
 
 func (r *rebuilder) pass(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, rebuildTimeout)
@@ -36,68 +39,95 @@ func (r *rebuilder) pass(ctx context.Context) {
 		r.q.complain(ctx, "the engine's marks were not read", err)
 	}
 
-	var lost []Mark
-
 	for _, m := range marks.all() {
-		if m.Whole && m.Count > r.seen[m.Queue] {
-			r.seen[m.Queue] = m.Count
-		} else {
-			lost = append(lost, m)
+		before := r.seen[m.Queue]
+		// A count that did not rise is explained by a loss that somebody else has noticed since.
+		explained := m.Count > before.Count || m.Lost.After(before.Lost)
+
+		if explained && m.Whole {
+			r.seen[m.Queue] = m
+
+			continue
 		}
-	}
 
-	if len(lost) == 0 {
-		return
-	}
+		if !explained || m.Lost.IsZero() {
+			if err := r.notice(ctx, &m); err != nil {
+				r.q.complain(ctx, "lost tasks were not rebuilt", err)
 
-	if err := r.rebuild(ctx, lost); err != nil {
-		r.q.complain(ctx, "lost tasks were not rebuilt", err)
+				continue
+			}
+		}
+
+		if err := r.rebuild(ctx, m); err != nil {
+			r.q.complain(ctx, "lost tasks were not rebuilt", err)
+
+			continue
+		}
+
+		r.seen[m.Queue] = m
 	}
 }
 
-// rebuild ends with the word that the tasks are complete, so one that is cut short is begun
-// again, by whomever.
-func (r *rebuilder) rebuild(ctx context.Context, lost []Mark) error {
-	queues := make([]string, len(lost))
-	for i, m := range lost {
-		queues[i] = m.Queue
-	}
-
-	if err := r.q.restore(ctx, queues); err != nil {
+// notice writes into the mark that the tasks were lost before now.
+func (r *rebuilder) notice(ctx context.Context, m *Mark) error {
+	now, err := r.q.db.DatabaseTime(ctx, r.q.pool)
+	if err != nil {
 		return err
 	}
 
-	if err := r.q.db.JobRebuildRunning(ctx, r.q.pool, queues); err != nil {
+	m.Lost, err = r.q.pusher.Lost(ctx, *m, now)
+
+	return err
+}
+
+// rebuild ends with the word that the tasks are complete, so one that is cut short is begun again, by whomever.
+func (r *rebuilder) rebuild(ctx context.Context, m Mark) error {
+	if err := r.q.restore(ctx, []string{m.Queue}); err != nil {
 		return err
 	}
 
-	jobs := int64(0)
-
-	for {
-		n, err := r.q.db.JobRebuildWaiting(ctx, r.q.pool, db.JobRebuildWaitingParams{Queues: queues, MaxRows: rebuildBatch})
-		if err != nil {
-			return err
-		}
-
-		if jobs += n; n < rebuildBatch {
-			break
-		}
+	if err := r.q.db.JobRebuildRunning(ctx, r.q.pool, m.Queue); err != nil {
+		return err
 	}
 
-	for _, m := range lost {
-		if err := r.q.pusher.Whole(ctx, m); err != nil {
-			return err
-		}
-
-		r.seen[m.Queue] = m.Count
-		r.q.metrics.rebuilds.WithLabelValues(m.Queue).Inc()
+	jobs, err := r.rename(ctx, m)
+	if err != nil {
+		return err
 	}
 
-	if jobs == 0 {
-		return nil // the first start, as a rule
+	if err := r.q.pusher.Whole(ctx, m); err != nil {
+		return err
 	}
 
-	r.q.log.WarnContext(ctx, "tasks were rebuilt", slog.Any("queues", queues), slog.Int64("jobs", jobs))
+	r.q.metrics.rebuilds.WithLabelValues(m.Queue).Inc()
+
+	if jobs > 0 { // else it is the first start, as a rule
+		r.q.log.WarnContext(ctx, "tasks were rebuilt", slog.String("queue", m.Queue), slog.Int("jobs", jobs))
+	}
 
 	return nil
+}
+
+// rename gives all jobs that waited in the engine names that are new to it.
+func (r *rebuilder) rename(ctx context.Context, m Mark) (jobs int, err error) {
+	p := db.JobRebuildWaitingParams{Queue: m.Queue, Lost: m.Lost, MaxRows: rebuildBatch}
+
+	for {
+		rows, err := r.q.db.JobRebuildWaiting(ctx, r.q.pool, p)
+		if err != nil {
+			return jobs, err
+		}
+
+		jobs += len(rows)
+
+		if len(rows) < rebuildBatch {
+			return jobs, nil
+		}
+
+		for _, row := range rows { // they come in any order
+			if c := row.RunAt.Compare(p.AfterRunAt); c > 0 || c == 0 && bytes.Compare(row.ID[:], p.AfterID[:]) > 0 {
+				p.AfterRunAt, p.AfterID = row.RunAt, row.ID
+			}
+		}
+	}
 }

@@ -18,12 +18,23 @@ import (
 type reconciler struct {
 	q *Queue
 
-	active map[string]bool      // tasks seen active in the last pass, by name
-	asked  map[string]time.Time // rows asked about lately, by their task's name
+	active  map[string]bool   // tasks seen active in the last pass, by name
+	cursors map[string]cursor // by queue
 }
 
+// cursor is how far the overdue rows of a queue have been looked at.
+type cursor struct {
+	runAt time.Time // of the last one
+	id    uuid.UUID
+	ended bool      // there was none behind it
+	began time.Time // when the first was looked at
+}
+
+// overdueBatch is how many rows of a queue are asked about in one pass.
+const overdueBatch = 1000
+
 func newReconciler(q *Queue) *reconciler {
-	return &reconciler{q: q, active: map[string]bool{}, asked: map[string]time.Time{}}
+	return &reconciler{q: q, active: map[string]bool{}, cursors: map[string]cursor{}}
 }
 
 func (r *reconciler) pass(ctx context.Context) {
@@ -112,65 +123,67 @@ func (r *reconciler) abandoned(ctx context.Context, tasks []Task) error {
 }
 
 // overdue asks the engine about rows that should have been claimed by now. Most only wait for a
-// free worker; the oldest are asked first, and those come first anyway. Queues that are silent are
-// left for later.
+// free worker. Of each queue it looks at the oldest first, and goes on behind them with the next pass: those of a
+// queue that is paused hide nothing. Queues that are silent are left for later.
 func (r *reconciler) overdue(ctx context.Context, silent []string) error {
-	rows, err := r.q.db.JobOverdue(ctx, r.q.pool, db.JobOverdueParams{Overdue: r.q.timing.Overdue.Seconds(), Silent: silent})
+	now := time.Now()
+	p := db.JobOverdueParams{Overdue: r.q.timing.Overdue.Seconds(), MaxRows: overdueBatch}
+
+	for _, q := range except(r.q.kinds.Queues(), silent) {
+		if c := r.cursors[q]; c.ended && now.Sub(c.began) >= r.q.timing.AskAgain {
+			r.cursors[q] = cursor{began: now}
+		}
+
+		c := r.cursors[q]
+		p.Queues, p.RunAts, p.Ids = append(p.Queues, q), append(p.RunAts, c.runAt), append(p.Ids, c.id)
+	}
+
+	rows, err := r.q.db.JobOverdue(ctx, r.q.pool, p)
 	if err != nil {
 		return err
 	}
 
-	now := time.Now()
-	asked := make(map[string]time.Time, len(rows))
-
-	var asks []Task
-
+	asks := map[string][]Task{}
 	for _, row := range rows {
-		t := Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind}
-		at := r.asked[t.Name()]
+		asks[row.Queue] = append(asks[row.Queue], Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind})
+	}
 
-		if now.Sub(at) >= r.q.timing.AskAgain {
-			asks = append(asks, t)
-			at = now
+	found := r.gone(ctx, asks)
+
+	for _, q := range except(p.Queues, found.silent()) {
+		c := r.cursors[q]
+		c.ended = len(asks[q]) < overdueBatch
+		r.cursors[q] = c
+	}
+
+	for _, row := range rows { // in order, queue by queue
+		if c := r.cursors[row.Queue]; !slices.Contains(found.silent(), row.Queue) {
+			c.runAt, c.id = row.RunAt, row.ID
+			r.cursors[row.Queue] = c
 		}
-
-		asked[t.Name()] = at
 	}
 
-	r.asked = asked
-
-	if len(asks) == 0 {
-		return nil
-	}
-
-	gone, err := r.gone(ctx, asks)
-	if err != nil {
-		clear(r.asked)
-	}
-
-	return errors.Join(err, r.renew(ctx, gone))
+	return errors.Join(found.err(), r.renew(ctx, found.all()))
 }
 
-// gone returns those tasks that the engine says it has no more.
-func (r *reconciler) gone(ctx context.Context, tasks []Task) (gone []Task, err error) {
-	byQueue := map[string][]Task{}
-	for _, t := range tasks {
-		byQueue[t.Queue] = append(byQueue[t.Queue], t)
-	}
+// gone returns those tasks, by queue, that the engine says it has no more.
+func (r *reconciler) gone(ctx context.Context, tasks map[string][]Task) answers[Task] {
+	return ask(ctx, slices.Collect(maps.Keys(tasks)), func(ctx context.Context, queues []string) (gone []Task, err error) {
+		of := tasks[queues[0]]
 
-	found := ask(ctx, slices.Collect(maps.Keys(byQueue)), func(ctx context.Context, queues []string) (gone []Task, err error) {
-		alive, err := r.q.pusher.Alive(ctx, byQueue[queues[0]])
+		alive, err := r.q.pusher.Alive(ctx, of)
+		if err != nil {
+			return nil, err
+		}
 
-		for i, t := range byQueue[queues[0]] {
-			if err == nil && !alive[i] {
+		for i, t := range of {
+			if !alive[i] {
 				gone = append(gone, t)
 			}
 		}
 
-		return gone, err
+		return gone, nil
 	})
-
-	return found.all(), found.err()
 }
 
 // renew pushes jobs again under a new epoch. No lease was lost, so none is counted.
@@ -193,7 +206,7 @@ func (r *reconciler) renew(ctx context.Context, gone []Task) error {
 		r.q.log.WarnContext(ctx, "job was pushed again", slog.String("job_id", row.ID.String()), slog.String("kind", row.Kind))
 
 		ps[i] = pushing{
-			Push:     r.q.pushOf(Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind}, row.RunAt),
+			Push:     r.q.pushOf(Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind}, seconds(row.DueIn)),
 			replaces: true,
 		}
 	}

@@ -63,6 +63,7 @@ type Taken struct {
 // Postgres before it tells the engine what to do. One runner serves all of a process.
 type Runner struct {
 	q   *Queue
+	id  uuid.UUID // its first half is that of each holder: whose leases run out together
 	reg *queue.Registry
 	log *slog.Logger
 	// codeOf names a handler's error.
@@ -103,7 +104,7 @@ type run struct {
 	attempt  int       // this one, from 1
 	canceled bool      // by an operator: dead, whatever the handler says; it may not have run
 	poisoned bool      // it has lost too many leases in a row: dead, and its handler is not called
-	suspect  bool      // it has lost a lease: no other such job is worked here meanwhile
+	suspect  bool      // a lease that it lost may have been its doing: no other such job is worked here meanwhile
 	started  time.Time // claimed, and then: the handler called
 
 	// What came of it.
@@ -111,7 +112,7 @@ type run struct {
 	cause error // why its context had ended by then, or nil
 	deaf  bool  // it has not returned at all
 
-	claimed   atomic.Bool    // has a row that heartbeats extend
+	claimed   atomic.Bool    // its claim was answered: a heartbeat that does not find the row means that it is another's
 	completed atomic.Bool    // the handler called Complete
 	committed atomic.Bool    // and its transaction was committed
 	stage     atomic.Int32   // of the handler
@@ -125,7 +126,7 @@ func NewRunner(q *Queue, reg *queue.Registry, o RunnerOptions) *Runner {
 	}
 
 	r := &Runner{
-		q: q, reg: reg, log: o.Log, codeOf: coder(o.Code), kinds: sync.OnceValue(reg.Names),
+		q: q, id: uuid.New(), reg: reg, log: o.Log, codeOf: coder(o.Code), kinds: sync.OnceValue(reg.Names),
 		spare: make(chan *run), suspects: make(chan struct{}, 1), runs: make(map[*run]struct{}),
 	}
 	r.finishes.Do = r.finishMany
@@ -154,7 +155,7 @@ func (r *Runner) Start(ctx context.Context, slots *Slots, tasks []Taken) {
 	runs := make([]*run, 0, len(tasks))
 
 	for _, t := range tasks {
-		u := newRun(ctx, r, slots, t)
+		u := r.newRun(ctx, slots, t)
 
 		if !r.begin(u) {
 			u.answerUncalled(Verdict{Do: PutBack, Code: CodeStopping})
@@ -170,8 +171,9 @@ func (r *Runner) Start(ctx context.Context, slots *Slots, tasks []Taken) {
 	}
 }
 
-func newRun(ctx context.Context, r *Runner, slots *Slots, t Taken) *run {
+func (r *Runner) newRun(ctx context.Context, slots *Slots, t Taken) *run {
 	u := &run{r: r, task: t.Task, holder: uuid.New(), slots: slots, ended: t.Ended, base: ctx}
+	copy(u.holder[:8], r.id[:8])
 	u.ctx, u.cancel = context.WithCancelCause(ctx)
 
 	return u

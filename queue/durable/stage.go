@@ -77,9 +77,9 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 		o(&how)
 	}
 
-	staged, runAt := id, time.Now().Add(how.delay)
+	staged, dueIn := id, how.delay
 	if how.at != nil {
-		runAt = *how.at
+		dueIn = time.Until(*how.at)
 	}
 
 	if how.key == nil {
@@ -98,7 +98,7 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 
 	if staged == id {
 		q.metrics.count(kind, policy.Queue, eventStaged)
-		q.afterCommit(tx, q.pushOf(Task{ID: id, Epoch: 1, Queue: policy.Queue, Kind: kind}, runAt), false)
+		q.afterCommit(tx, q.pushOf(Task{ID: id, Epoch: 1, Queue: policy.Queue, Kind: kind}, dueIn), false)
 	}
 
 	return staged, staged == id, nil
@@ -121,7 +121,7 @@ func (q *Queue) Wake(ctx context.Context, tx pgx.Tx, kind, key string) error {
 
 	for _, r := range rows {
 		if r.State == stateStaged {
-			q.afterCommit(tx, q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, r.RunAt), true)
+			q.afterCommit(tx, q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, seconds(r.DueIn)), true)
 		}
 	}
 

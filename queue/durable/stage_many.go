@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -65,6 +64,6 @@ func (q *Queue) StageMany(ctx context.Context, tx pgx.Tx, args ...queue.Args) ([
 // offerMany hands jobs that are due to the background; what does not fit is the relay's.
 func (q *Queue) offerMany(tasks []Task) {
 	for _, t := range tasks {
-		q.offer(q.pushOf(t, time.Time{}), false)
+		q.offer(q.pushOf(t, 0), false)
 	}
 }

@@ -3,7 +3,20 @@ package durable
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/queue/durable/db"
+)
+
+const (
+	sweepLook  = 10000 // expired leases looked at in one pass
+	sweepBatch = 500   // jobs taken back with one statement
+	// outage is how many workers must have gone in the same pass for it to be no job's doing: a job takes down
+	// the worker that has it.
+	outage = 4
 )
 
 // sweeper takes jobs back from workers that no longer extend their leases.
@@ -11,12 +24,18 @@ type sweeper struct {
 	q   *Queue
 	now func() time.Time
 
-	since time.Time // Postgres has answered every pass since then; zero: the last one failed
-	last  time.Time // the last pass
+	since  time.Time               // Postgres has taken writes in every pass since then; zero: not in the last one
+	last   time.Time               // the last pass
+	locked map[uuid.UUID]time.Time // jobs whose lease ran out while somebody had locked them: when it was last seen
 }
 
-// pass acts only after Postgres has answered for one whole lease. While it was away nobody could
-// extend a lease, and an outage is nobody's poison; the same goes for this process being frozen.
+func newSweeper(q *Queue) *sweeper {
+	return &sweeper{q: q, now: time.Now, locked: map[uuid.UUID]time.Time{}}
+}
+
+// pass acts only after Postgres has taken writes for a whole lease. While it did not nobody could extend a lease, and
+// an outage is nobody's poison; the same goes for this process being frozen. Who lives has extended its leases by
+// then: it tries each heartbeat, and no try takes longer than half a lease.
 func (s *sweeper) pass(ctx context.Context) {
 	now := s.now()
 
@@ -27,24 +46,76 @@ func (s *sweeper) pass(ctx context.Context) {
 
 	s.last = now
 
-	look, cancel := context.WithTimeout(ctx, s.q.timing.Lease/3)
+	if err := s.sweep(ctx, now); err != nil {
+		s.since = time.Time{}
+		s.q.complain(ctx, "expired leases were not looked for", err)
+	}
+}
+
+func (s *sweeper) sweep(ctx context.Context, now time.Time) error {
+	patience := s.q.timing.Lease / 3
+
+	look, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 
+	if err := s.q.db.JobCanWrite(look, s.q.pool); err != nil {
+		return err
+	}
+
 	if now.Sub(s.since) < s.q.timing.Lease {
-		if err := s.q.pool.Ping(look); err != nil {
-			s.fail(ctx, err)
+		return nil
+	}
+
+	expired, err := s.q.db.JobExpired(look, s.q.pool, sweepLook)
+	if err != nil {
+		return err
+	}
+
+	lost, workers := s.choose(expired, now)
+
+	for ids := range slices.Chunk(lost, sweepBatch) {
+		one, cancel := context.WithTimeout(ctx, patience)
+		rows, err := s.q.db.JobSweep(one, s.q.pool, db.JobSweepParams{Ids: ids, Outage: workers >= outage})
+
+		cancel()
+
+		if err != nil {
+			return err
 		}
 
-		return
+		s.push(ctx, rows)
 	}
 
-	rows, err := s.q.db.JobSweep(look, s.q.pool)
-	if err != nil {
-		s.fail(ctx, err)
+	return nil
+}
 
-		return
+// choose returns which jobs are lost, and how many workers had them. A row that its own handler has locked for
+// longer than a lease could not be beaten meanwhile; once it is free the next heartbeat comes first.
+func (s *sweeper) choose(expired []db.JobExpiredRow, now time.Time) (lost []uuid.UUID, workers int) {
+	locked, had := map[uuid.UUID]time.Time{}, map[string]bool{}
+
+	for _, e := range expired {
+		at := s.locked[e.ID]
+		if e.Locked {
+			at = now
+		}
+
+		if now.Sub(at) <= s.q.timing.Heartbeat*3/2 {
+			locked[e.ID] = at
+
+			continue
+		}
+
+		lost = append(lost, e.ID)
+		had[string(e.Worker)] = true
 	}
 
+	s.locked = locked
+
+	return lost, len(had)
+}
+
+func (s *sweeper) push(ctx context.Context, rows []db.JobSweepRow) {
 	ps := make([]pushing, len(rows))
 
 	for i, r := range rows {
@@ -52,13 +123,8 @@ func (s *sweeper) pass(ctx context.Context) {
 		s.q.log.WarnContext(ctx, "lease ran out", slog.String("job_id", r.ID.String()), slog.String("kind", r.Kind))
 
 		t := Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}
-		ps[i] = pushing{Push: s.q.pushOf(t, r.RunAt), replaces: true}
+		ps[i] = pushing{Push: s.q.pushOf(t, seconds(r.DueIn)), replaces: true}
 	}
 
 	s.q.pushAll(ctx, ps)
-}
-
-func (s *sweeper) fail(ctx context.Context, err error) {
-	s.since = time.Time{}
-	s.q.complain(ctx, "expired leases were not looked for", err)
 }

@@ -78,7 +78,7 @@ update job set
     wake      = false,
     lost      = 0
 from locked where job.id = locked.id and job.state <> 'dead' and not job.canceling
-returning job.id, job.kind, job.queue, job.epoch, job.state, job.run_at
+returning job.id, job.kind, job.queue, job.epoch, job.state
 `
 
 type AdminCancelRow struct {
@@ -87,7 +87,6 @@ type AdminCancelRow struct {
 	Queue string
 	Epoch int32
 	State string
-	RunAt time.Time
 }
 
 // Due at once, so that a worker comes to it; one that has it sees it with its next heartbeat. Lost
@@ -107,7 +106,6 @@ func (q *Queries) AdminCancel(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 			&i.Queue,
 			&i.Epoch,
 			&i.State,
-			&i.RunAt,
 		); err != nil {
 			return nil, err
 		}
@@ -127,7 +125,7 @@ where (cardinality($1::uuid[]) = 0 or id = any($1::uuid[]))
   and ($2::text = '' or kind = $2)
   and ($3::text = '' or queue = $3)
   and ($4::text = '' or case when canceling then 'canceling' else state end = $4)
-  and coalesce(died_at, created_at) <= clock_timestamp() - $5::float8 * interval '1 second'
+  and coalesce(died_at, created_at) <= statement_timestamp() - $5::float8 * interval '1 second'
   and id > $6
 order by id
 limit $7
@@ -270,7 +268,7 @@ update job set
     staged_at  = clock_timestamp(),
     died_at    = null
 from locked where job.id = locked.id and job.state <> 'running'
-returning job.id, job.kind, job.queue, job.epoch, job.run_at
+returning job.id, job.kind, job.queue, job.epoch
 `
 
 type AdminRetryRow struct {
@@ -278,7 +276,6 @@ type AdminRetryRow struct {
 	Kind  string
 	Queue string
 	Epoch int32
-	RunAt time.Time
 }
 
 // A dead job begins anew with all its attempts; one that waits for its time has it now; a cancel
@@ -298,7 +295,6 @@ func (q *Queries) AdminRetry(ctx context.Context, db DBTX, ids []uuid.UUID) ([]A
 			&i.Kind,
 			&i.Queue,
 			&i.Epoch,
-			&i.RunAt,
 		); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,17 @@ import (
 	"github.com/google/uuid"
 )
 
+const databaseTime = `-- name: DatabaseTime :one
+select clock_timestamp()::timestamptz as now
+`
+
+func (q *Queries) DatabaseTime(ctx context.Context, db DBTX) (time.Time, error) {
+	row := db.QueryRow(ctx, databaseTime)
+	var now time.Time
+	err := row.Scan(&now)
+	return now, err
+}
+
 const jobBeat = `-- name: JobBeat :many
 with mine as (
     select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder
@@ -63,6 +74,28 @@ func (q *Queries) JobBeat(ctx context.Context, db DBTX, arg JobBeatParams) ([]Jo
 	return items, nil
 }
 
+const jobBegin = `-- name: JobBegin :execrows
+update job set
+    begun       = true,
+    lease_until = clock_timestamp() + $1::float8 * interval '1 second'
+where id = $2 and holder = $3::uuid
+`
+
+type JobBeginParams struct {
+	Lease  float64
+	ID     uuid.UUID
+	Holder uuid.UUID
+}
+
+// The handler of a suspect is about to be called: from here on a lease that it loses counts against it.
+func (q *Queries) JobBegin(ctx context.Context, db DBTX, arg JobBeginParams) (int64, error) {
+	result, err := db.Exec(ctx, jobBegin, arg.Lease, arg.ID, arg.Holder)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const jobBury = `-- name: JobBury :execrows
 update job set
     state       = 'dead',
@@ -97,17 +130,28 @@ func (q *Queries) JobBury(ctx context.Context, db DBTX, arg JobBuryParams) (int6
 	return result.RowsAffected(), nil
 }
 
+const jobCanWrite = `-- name: JobCanWrite :exec
+update job set lost = lost where false
+`
+
+// Fails where nothing can be written, and touches nothing.
+func (q *Queries) JobCanWrite(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, jobCanWrite)
+	return err
+}
+
 const jobClaim = `-- name: JobClaim :one
 update job set
     state       = 'running',
     holder      = $1::uuid,
     lease_until = clock_timestamp() + $2::float8 * interval '1 second',
+    begun       = false,
     wake        = false
 from (select set_config('synchronous_commit', 'off', true)) as fast
 where id = $3 and epoch = $4 and state in ('staged', 'pushed', 'retrying')
   and run_at <= clock_timestamp() + interval '2 seconds'
   and kind = any($5::text[]) and queue <> all(array(select queue_pause.queue from queue_pause))
-  and (lost = 0 or $6::boolean)
+  and (lost = 0 or not suspect or $6::boolean)
 returning $1::uuid as holder, kind, queue, args, attempt, lost, canceling,
           extract(epoch from clock_timestamp() - run_at)::float8 as late
 `
@@ -133,7 +177,7 @@ type JobClaimRow struct {
 }
 
 // No skip locked: no row has to mean that the job is not to be had. A kind without a handler and a paused
-// queue are not claimed, nor, unless suspects are asked for, what has lost a lease. Losing this write in a crash costs a repeat, which the holder keeps harmless.
+// queue are not claimed, nor, unless suspects are asked for, a suspect. Losing this write in a crash costs a repeat, which the holder keeps harmless.
 func (q *Queries) JobClaim(ctx context.Context, db DBTX, arg JobClaimParams) (JobClaimRow, error) {
 	row := db.QueryRow(ctx, jobClaim,
 		arg.Holder,
@@ -164,7 +208,7 @@ with wanted as (
 ), free as (
     select mine.id, wanted.holder from wanted, lateral (
         select job.id from job
-        where job.id = wanted.id and job.epoch = wanted.epoch and job.lost = 0
+        where job.id = wanted.id and job.epoch = wanted.epoch and (job.lost = 0 or not job.suspect)
           and job.state in ('staged', 'pushed', 'retrying') and job.run_at <= clock_timestamp() + interval '2 seconds'
           and job.kind = any($5::text[]) and job.queue <> all(array(select queue_pause.queue from queue_pause))
         for no key update skip locked
@@ -174,6 +218,7 @@ update job set
     state       = 'running',
     holder      = free.holder,
     lease_until = clock_timestamp() + $1::float8 * interval '1 second',
+    begun       = false,
     wake        = false
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
@@ -252,6 +297,46 @@ func (q *Queries) JobComplete(ctx context.Context, db DBTX, arg JobCompleteParam
 	return err
 }
 
+const jobExpired = `-- name: JobExpired :many
+with expired as (
+    select job.id, job.holder from job
+    where job.state = 'running' and job.lease_until < statement_timestamp()
+    order by job.lease_until limit $1
+)
+select expired.id, substring(uuid_send(expired.holder) for 8)::bytea as worker, (free.id is null)::boolean as locked
+from expired left join lateral (
+    select job.id from job where job.id = expired.id for share skip locked
+) as free on true
+`
+
+type JobExpiredRow struct {
+	ID     uuid.UUID
+	Worker []byte
+	Locked bool
+}
+
+// Whose lease ran out, by whom it was held (the first half of a holder is its worker's), and whether somebody
+// has it locked, others who look aside.
+func (q *Queries) JobExpired(ctx context.Context, db DBTX, maxRows int32) ([]JobExpiredRow, error) {
+	rows, err := db.Query(ctx, jobExpired, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobExpiredRow
+	for rows.Next() {
+		var i JobExpiredRow
+		if err := rows.Scan(&i.ID, &i.Worker, &i.Locked); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const jobFail = `-- name: JobFail :one
 update job set
     state       = case when wake or $1::boolean or epoch <> $2::integer then 'staged' else 'retrying' end,
@@ -265,7 +350,7 @@ update job set
     wake        = false,
     lost        = case when $6::boolean then lost else 0 end
 where id = $7 and holder = $8 and canceling = $9::boolean
-returning state, epoch, run_at
+returning state, epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in
 `
 
 type JobFailParams struct {
@@ -283,7 +368,7 @@ type JobFailParams struct {
 type JobFailRow struct {
 	State string
 	Epoch int32
-	RunAt time.Time
+	DueIn float64
 }
 
 // One attempt is spent. afresh is for a handler that ignores the end of its context: the task
@@ -303,7 +388,7 @@ func (q *Queries) JobFail(ctx context.Context, db DBTX, arg JobFailParams) (JobF
 		arg.Canceled,
 	)
 	var i JobFailRow
-	err := row.Scan(&i.State, &i.Epoch, &i.RunAt)
+	err := row.Scan(&i.State, &i.Epoch, &i.DueIn)
 	return i, err
 }
 
@@ -375,7 +460,7 @@ update job set
     lease_until = null,
     lost        = 0
 where id = $1 and holder = $2 and not canceling
-returning epoch, run_at
+returning epoch
 `
 
 type JobHandBackParams struct {
@@ -383,16 +468,11 @@ type JobHandBackParams struct {
 	Holder *uuid.UUID
 }
 
-type JobHandBackRow struct {
-	Epoch int32
-	RunAt time.Time
-}
-
-func (q *Queries) JobHandBack(ctx context.Context, db DBTX, arg JobHandBackParams) (JobHandBackRow, error) {
+func (q *Queries) JobHandBack(ctx context.Context, db DBTX, arg JobHandBackParams) (int32, error) {
 	row := db.QueryRow(ctx, jobHandBack, arg.ID, arg.Holder)
-	var i JobHandBackRow
-	err := row.Scan(&i.Epoch, &i.RunAt)
-	return i, err
+	var epoch int32
+	err := row.Scan(&epoch)
+	return epoch, err
 }
 
 const jobHold = `-- name: JobHold :execrows
@@ -429,7 +509,8 @@ type JobInsertParams struct {
 	Delay float64
 }
 
-// Times are of the database (clock_timestamp), so that the clock of a worker never matters.
+// Times are of the database, so that the clock of a worker never matters: clock_timestamp where one is written,
+// statement_timestamp where an index is searched by it, and what is left of a wait (due_in) where one is answered.
 //
 // Statements about many rows look each up by its id, in a lateral query: left to join, a planner that knows
 // nothing of the table yet, or too much of an empty one, walks all of it for each. They skip what is locked,
@@ -448,7 +529,7 @@ func (q *Queries) JobInsert(ctx context.Context, db DBTX, arg JobInsertParams) e
 }
 
 const jobLook = `-- name: JobLook :one
-select kind, queue, state, epoch, holder, lost, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
+select kind, queue, state, epoch, holder, (lost > 0 and suspect)::boolean as suspect, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
        exists (select from queue_pause where queue_pause.queue = job.queue) as paused
 from job where id = $1
 `
@@ -459,7 +540,7 @@ type JobLookRow struct {
 	State     string
 	Epoch     int32
 	Holder    *uuid.UUID
-	Lost      int16
+	Suspect   bool
 	Canceling bool
 	DueIn     float64
 	Paused    bool
@@ -474,7 +555,7 @@ func (q *Queries) JobLook(ctx context.Context, db DBTX, id uuid.UUID) (JobLookRo
 		&i.State,
 		&i.Epoch,
 		&i.Holder,
-		&i.Lost,
+		&i.Suspect,
 		&i.Canceling,
 		&i.DueIn,
 		&i.Paused,
@@ -506,16 +587,24 @@ func (q *Queries) JobMark(ctx context.Context, db DBTX, arg JobMarkParams) error
 }
 
 const jobOverdue = `-- name: JobOverdue :many
-select id, kind, queue, epoch from job
-where state in ('pushed', 'retrying') and run_at < clock_timestamp() - $1::float8 * interval '1 second'
-  and queue <> all($2::text[])
-order by run_at
-limit 1000
+select late.id, late.kind, late.queue, late.epoch, late.run_at
+from (
+    select unnest($1::text[]) as queue, unnest($2::timestamptz[]) as run_at, unnest($3::uuid[]) as id
+) as seen, lateral (
+    select job.id, job.kind, job.queue, job.epoch, job.run_at from job
+    where job.queue = seen.queue and job.state in ('pushed', 'retrying')
+      and job.run_at < statement_timestamp() - $4::float8 * interval '1 second'
+      and (job.run_at, job.id) > (seen.run_at, seen.id)
+    order by job.run_at, job.id limit $5
+) as late
 `
 
 type JobOverdueParams struct {
+	Queues  []string
+	RunAts  []time.Time
+	Ids     []uuid.UUID
 	Overdue float64
-	Silent  []string
+	MaxRows int32
 }
 
 type JobOverdueRow struct {
@@ -523,10 +612,18 @@ type JobOverdueRow struct {
 	Kind  string
 	Queue string
 	Epoch int32
+	RunAt time.Time
 }
 
+// Of each queue those that come after one that was seen before.
 func (q *Queries) JobOverdue(ctx context.Context, db DBTX, arg JobOverdueParams) ([]JobOverdueRow, error) {
-	rows, err := db.Query(ctx, jobOverdue, arg.Overdue, arg.Silent)
+	rows, err := db.Query(ctx, jobOverdue,
+		arg.Queues,
+		arg.RunAts,
+		arg.Ids,
+		arg.Overdue,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -539,6 +636,7 @@ func (q *Queries) JobOverdue(ctx context.Context, db DBTX, arg JobOverdueParams)
 			&i.Kind,
 			&i.Queue,
 			&i.Epoch,
+			&i.RunAt,
 		); err != nil {
 			return nil, err
 		}
@@ -553,7 +651,7 @@ func (q *Queries) JobOverdue(ctx context.Context, db DBTX, arg JobOverdueParams)
 const jobRebuildRunning = `-- name: JobRebuildRunning :exec
 with running as (
     select id from job
-    where state = 'running' and queue = any($1::text[])
+    where state = 'running' and job.queue = $1
     order by id for no key update skip locked
 )
 update job set epoch = epoch + 1
@@ -561,44 +659,71 @@ from running where job.id = running.id
 `
 
 // The holder keeps the job; only what follows from its outcome goes by the new name.
-func (q *Queries) JobRebuildRunning(ctx context.Context, db DBTX, queues []string) error {
-	_, err := db.Exec(ctx, jobRebuildRunning, queues)
+func (q *Queries) JobRebuildRunning(ctx context.Context, db DBTX, queue string) error {
+	_, err := db.Exec(ctx, jobRebuildRunning, queue)
 	return err
 }
 
-const jobRebuildWaiting = `-- name: JobRebuildWaiting :execrows
+const jobRebuildWaiting = `-- name: JobRebuildWaiting :many
 with waiting as (
-    select id from job
-    where state in ('pushed', 'retrying') and queue = any($1::text[])
-    order by id limit $2 for no key update skip locked
+    select job.id from job
+    where job.queue = $1 and job.state in ('pushed', 'retrying') and job.staged_at < $2
+      and (job.run_at, job.id) > ($3::timestamptz, $4::uuid)
+    order by job.run_at, job.id limit $5 for no key update skip locked
 )
 update job set
     state     = 'staged',
     epoch     = epoch + 1,
     staged_at = clock_timestamp()
 from waiting where job.id = waiting.id
+returning job.id, job.run_at
 `
 
 type JobRebuildWaitingParams struct {
-	Queues  []string
-	MaxRows int32
+	Queue      string
+	Lost       time.Time
+	AfterRunAt time.Time
+	AfterID    uuid.UUID
+	MaxRows    int32
 }
 
-// Redis lost what it held of these queues: every waiting job gets a new name, and the relay
-// pushes it.
-func (q *Queries) JobRebuildWaiting(ctx context.Context, db DBTX, arg JobRebuildWaitingParams) (int64, error) {
-	result, err := db.Exec(ctx, jobRebuildWaiting, arg.Queues, arg.MaxRows)
+type JobRebuildWaitingRow struct {
+	ID    uuid.UUID
+	RunAt time.Time
+}
+
+// Redis lost what it held of a queue: every job that waited in it then gets a new name, and the relay pushes it.
+func (q *Queries) JobRebuildWaiting(ctx context.Context, db DBTX, arg JobRebuildWaitingParams) ([]JobRebuildWaitingRow, error) {
+	rows, err := db.Query(ctx, jobRebuildWaiting,
+		arg.Queue,
+		arg.Lost,
+		arg.AfterRunAt,
+		arg.AfterID,
+		arg.MaxRows,
+	)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []JobRebuildWaitingRow
+	for rows.Next() {
+		var i JobRebuildWaitingRow
+		if err := rows.Scan(&i.ID, &i.RunAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const jobRelay = `-- name: JobRelay :many
-select id, kind, queue, epoch, run_at from job
+select id, kind, queue, epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in from job
 where state = 'staged'
-  and run_at <= clock_timestamp() + $1::float8 * interval '1 second'
-  and staged_at <= clock_timestamp() - $2::float8 * interval '1 second'
+  and run_at <= statement_timestamp() + $1::float8 * interval '1 second'
+  and staged_at <= statement_timestamp() - $2::float8 * interval '1 second'
   and queue <> all($3::text[])
 order by run_at
 limit $4
@@ -617,7 +742,7 @@ type JobRelayRow struct {
 	Kind  string
 	Queue string
 	Epoch int32
-	RunAt time.Time
+	DueIn float64
 }
 
 func (q *Queries) JobRelay(ctx context.Context, db DBTX, arg JobRelayParams) ([]JobRelayRow, error) {
@@ -639,7 +764,7 @@ func (q *Queries) JobRelay(ctx context.Context, db DBTX, arg JobRelayParams) ([]
 			&i.Kind,
 			&i.Queue,
 			&i.Epoch,
-			&i.RunAt,
+			&i.DueIn,
 		); err != nil {
 			return nil, err
 		}
@@ -667,7 +792,7 @@ update job set
     run_at    = greatest(run_at, clock_timestamp()),
     staged_at = clock_timestamp()
 from free where job.id = free.id
-returning job.id, job.kind, job.queue, job.epoch, job.run_at
+returning job.id, job.kind, job.queue, job.epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in
 `
 
 type JobRenewParams struct {
@@ -680,7 +805,7 @@ type JobRenewRow struct {
 	Kind  string
 	Queue string
 	Epoch int32
-	RunAt time.Time
+	DueIn float64
 }
 
 // The task of this push is gone, or nobody runs it: push again under a new name.
@@ -698,7 +823,7 @@ func (q *Queries) JobRenew(ctx context.Context, db DBTX, arg JobRenewParams) ([]
 			&i.Kind,
 			&i.Queue,
 			&i.Epoch,
-			&i.RunAt,
+			&i.DueIn,
 		); err != nil {
 			return nil, err
 		}
@@ -721,7 +846,7 @@ update job set
     wake        = false,
     lost        = 0
 where id = $3 and holder = $4 and not canceling
-returning state, epoch, run_at
+returning state, epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in
 `
 
 type JobSnoozeParams struct {
@@ -734,7 +859,7 @@ type JobSnoozeParams struct {
 type JobSnoozeRow struct {
 	State string
 	Epoch int32
-	RunAt time.Time
+	DueIn float64
 }
 
 // A job that was woken while it ran, asked for now, or whose task Redis lost meanwhile (its epoch
@@ -747,7 +872,7 @@ func (q *Queries) JobSnooze(ctx context.Context, db DBTX, arg JobSnoozeParams) (
 		arg.Holder,
 	)
 	var i JobSnoozeRow
-	err := row.Scan(&i.State, &i.Epoch, &i.RunAt)
+	err := row.Scan(&i.State, &i.Epoch, &i.DueIn)
 	return i, err
 }
 
@@ -819,13 +944,19 @@ func (q *Queries) JobStates(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Jo
 }
 
 const jobSweep = `-- name: JobSweep :many
-with expired as (
-    select id from job where state = 'running' and lease_until < clock_timestamp()
-    order by id limit 500 for no key update skip locked
+with lost as (
+    select unnest($2::uuid[]) as id
+), expired as (
+    select mine.id from lost, lateral (
+        select job.id from job
+        where job.id = lost.id and job.state = 'running' and job.lease_until < statement_timestamp()
+        for no key update skip locked
+    ) as mine
 )
 update job set
     state       = 'staged',
-    lost        = lost + 1,
+    lost        = lost + (lost = 0 or not suspect or begun)::integer,
+    suspect     = lost > 0 or not $1::boolean,
     epoch       = epoch + 1,
     run_at      = clock_timestamp() + lost * (1 + 2 * random()) * interval '1 second',
     staged_at   = clock_timestamp(),
@@ -833,21 +964,28 @@ update job set
     lease_until = null,
     wake        = false
 from expired where job.id = expired.id
-returning job.id, job.kind, job.queue, job.epoch, job.run_at
+returning job.id, job.kind, job.queue, job.epoch, extract(epoch from run_at - clock_timestamp())::float8 as due_in
 `
+
+type JobSweepParams struct {
+	Outage bool
+	Ids    []uuid.UUID
+}
 
 type JobSweepRow struct {
 	ID    uuid.UUID
 	Kind  string
 	Queue string
 	Epoch int32
-	RunAt time.Time
+	DueIn float64
 }
 
 // The lease ran out: another worker shall have it. What loses one after the other comes back later and later,
-// each by its own lot: the jobs that a worker took down with it shall not meet again.
-func (q *Queries) JobSweep(ctx context.Context, db DBTX) ([]JobSweepRow, error) {
-	rows, err := db.Query(ctx, jobSweep)
+// each by its own lot: the jobs that a worker took down with it shall not meet again. When many workers went at
+// once it was none of their jobs' doing, and those that had lost no lease before are no suspects. The lease of a
+// suspect counts only if its handler was called.
+func (q *Queries) JobSweep(ctx context.Context, db DBTX, arg JobSweepParams) ([]JobSweepRow, error) {
+	rows, err := db.Query(ctx, jobSweep, arg.Outage, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
@@ -860,7 +998,7 @@ func (q *Queries) JobSweep(ctx context.Context, db DBTX) ([]JobSweepRow, error) 
 			&i.Kind,
 			&i.Queue,
 			&i.Epoch,
-			&i.RunAt,
+			&i.DueIn,
 		); err != nil {
 			return nil, err
 		}
@@ -872,29 +1010,51 @@ func (q *Queries) JobSweep(ctx context.Context, db DBTX) ([]JobSweepRow, error) 
 	return items, nil
 }
 
-const jobUnclaim = `-- name: JobUnclaim :execrows
+const jobUnclaim = `-- name: JobUnclaim :many
+with mine as (
+    select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder, unnest($3::integer[]) as epoch
+), held as (
+    select of.id, mine.holder, mine.epoch from mine, lateral (
+        select job.id from job where job.id = mine.id and job.holder = mine.holder and not job.canceling for no key update
+    ) as of
+)
 update job set
-    state       = case when epoch = $1::integer then 'pushed' else 'staged' end,
+    state       = case when job.epoch = held.epoch then 'pushed' else 'staged' end,
     staged_at   = clock_timestamp(),
     holder      = null,
     lease_until = null,
     wake        = false
-where id = $2 and holder = $3::uuid and not canceling
+from held
+where job.id = held.id
+returning held.holder::uuid as holder
 `
 
 type JobUnclaimParams struct {
-	Epoch  int32
-	ID     uuid.UUID
-	Holder uuid.UUID
+	Ids     []uuid.UUID
+	Holders []uuid.UUID
+	Epochs  []int32
 }
 
-// As if it had not been claimed. Its task is still the one that it waits for, unless Redis lost it meanwhile.
-func (q *Queries) JobUnclaim(ctx context.Context, db DBTX, arg JobUnclaimParams) (int64, error) {
-	result, err := db.Exec(ctx, jobUnclaim, arg.Epoch, arg.ID, arg.Holder)
+// As if they had not been claimed. The task of each is still the one that it waits for, unless Redis lost it
+// meanwhile. Waits for what is locked: it may be the claim.
+func (q *Queries) JobUnclaim(ctx context.Context, db DBTX, arg JobUnclaimParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, jobUnclaim, arg.Ids, arg.Holders, arg.Epochs)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var holder uuid.UUID
+		if err := rows.Scan(&holder); err != nil {
+			return nil, err
+		}
+		items = append(items, holder)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const jobWake = `-- name: JobWake :many
@@ -905,7 +1065,7 @@ update job set
     state     = case when state <> 'running' and run_at > clock_timestamp() then 'staged' else state end,
     run_at    = least(run_at, clock_timestamp())
 where kind = any($1::text[]) and dedupe_key = $2 and state <> 'dead' and not canceling
-returning id, kind, queue, epoch, state, run_at
+returning id, kind, queue, epoch, state, extract(epoch from run_at - clock_timestamp())::float8 as due_in
 `
 
 type JobWakeParams struct {
@@ -919,7 +1079,7 @@ type JobWakeRow struct {
 	Queue string
 	Epoch int32
 	State string
-	RunAt time.Time
+	DueIn float64
 }
 
 // Touches the row whatever its state: a claim that comes meanwhile waits for this transaction
@@ -939,7 +1099,7 @@ func (q *Queries) JobWake(ctx context.Context, db DBTX, arg JobWakeParams) ([]Jo
 			&i.Queue,
 			&i.Epoch,
 			&i.State,
-			&i.RunAt,
+			&i.DueIn,
 		); err != nil {
 			return nil, err
 		}
