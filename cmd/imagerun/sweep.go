@@ -102,6 +102,13 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 	}
 	defer pool.Close()
 
+	skew, err := postgres.Skew(ctx, pool)
+	if err != nil {
+		return err
+	}
+
+	now := func() time.Time { return clock.System().Add(skew) }
+
 	s := cfg.Storage
 	bucket := r2.New(r2.Options{
 		Endpoint: s.Endpoint, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Bucket: s.Bucket, Now: clock.System,
@@ -112,10 +119,10 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 		o.Each = func(v sweep.Finding) { printFinding(progress, v) }
 	}
 
-	r := sweep.Report{StartedAt: clock.System(), DryRun: f.dryRun}
+	r := sweep.Report{StartedAt: now(), DryRun: f.dryRun}
 	told := time.Now()
 
-	runErr := app.NewSweeper(pool, bucket).Run(ctx, o, &r, func(r sweep.Report) error {
+	runErr := app.NewSweeper(pool, bucket, now).Run(ctx, o, &r, func(r sweep.Report) error {
 		if time.Since(told) > tellEvery {
 			told = time.Now()
 
@@ -125,7 +132,7 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 		return nil
 	})
 	if runErr == nil {
-		end := clock.System()
+		end := now()
 		r.FinishedAt = &end
 		runErr = sweep.Keep(ctx, pool, r)
 	}

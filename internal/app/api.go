@@ -68,7 +68,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	}
 
 	changes := hints.NewSubscriber(b.redis)
-	keys := apikey.New(b.pool, apikey.Options{Now: clock.System, Log: log})
+	keys := apikey.New(b.pool, apikey.Options{Now: b.clock.Now, Log: log})
 	closing := make(chan struct{})
 
 	handler, err := b.public(service, uploads, changes, keys, closing)
@@ -127,7 +127,7 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 		return nil, errors.New("auth.url is not an address")
 	}
 
-	sessions := betterauth.New(b.pool, betterauth.Options{Secret: b.cfg.Auth.Secret, Now: clock.System})
+	sessions := betterauth.New(b.pool, betterauth.Options{Secret: b.cfg.Auth.Secret, Now: b.clock.Now})
 	metrics, limits := httpapi.NewMetrics(), ratelimit.NewMetrics()
 	b.registry.MustRegister(append(metrics.Collectors(), limits.Collectors()...)...)
 

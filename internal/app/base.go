@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -32,6 +33,7 @@ type base struct {
 	cfg      config.Config
 	log      *slog.Logger
 	pool     *pgxpool.Pool
+	clock    *clock.Corrected
 	redis    redis.UniversalClient
 	pusher   *asynqueue.Pusher
 	queue    *durable.Queue
@@ -62,13 +64,13 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	}
 
 	b := &base{
-		cfg: cfg, log: log, pool: pool, redis: client,
+		cfg: cfg, log: log, pool: pool, clock: clock.NewCorrected(func(ctx context.Context) (time.Duration, error) { return postgres.Skew(ctx, pool) }, log), redis: client,
 		pusher:   asynqueue.NewPusher(client),
 		hints:    hints.NewPublisher(client, log),
 		registry: telemetry.NewRegistry(string(process), telemetry.Version()),
 		health:   telemetry.NewHealth(log, 2*time.Second),
-		credits:  ledger(cfg.Credits),
 	}
+	b.credits = ledger(cfg.Credits, b.clock.Now)
 	b.queue = durable.New(pool, queue.All(), durable.Options{
 		Pusher: b.pusher, Log: log,
 		Restore: func(ctx context.Context, queues []string) error { return b.pauses.Restore(ctx, queues) },
@@ -76,7 +78,9 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	b.admin = durable.NewAdmin(b.queue)
 	b.pauses = asynqueue.NewPauses(b.pusher, b.admin, log)
 
-	b.health.Add("postgres", func(ctx context.Context) error { return pool.Ping(ctx) })
+	b.health.Add("postgres", b.postgresReady)
+	b.health.Add("clock", b.clockReady)
+	b.registry.MustRegister(b.clock.Collectors()...)
 	b.registry.MustRegister(b.queue.Collectors()...)
 	b.registry.MustRegister(b.credits.Collectors()...)
 
@@ -87,6 +91,29 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	}
 
 	return b, nil
+}
+
+// postgresReady is a check of readiness: Postgres answers, and takes writes.
+func (b *base) postgresReady(ctx context.Context) error {
+	err := postgres.Ready(ctx, b.pool)
+	if errors.Is(err, postgres.ErrReadOnly) {
+		return telemetry.CheckError("takes no writes")
+	}
+
+	return err
+}
+
+// mostSkew is by how much the machine's clock and the database's may differ. Beyond it something is wrong with one of
+// them, and what others compute with theirs is wrong too: vendors' signatures, links.
+const mostSkew = 5 * time.Second
+
+// clockReady is a check of readiness: the clocks agree.
+func (b *base) clockReady(context.Context) error {
+	if skew := b.clock.Skew(); skew.Abs() > mostSkew {
+		return telemetry.CheckError(fmt.Sprintf("the database's is %s ahead", skew.Round(time.Millisecond)))
+	}
+
+	return nil
 }
 
 // redisConns is how many connections a process may need at once: a worker one for each queue
@@ -115,6 +142,7 @@ func (b *base) run(ctx context.Context, l *loops, process config.Process) {
 		return ops.Serve(ctx, b.listener, handler, b.log, time.Second)
 	})
 	l.run(ctx, "queue", b.queue.Run)
+	l.run(ctx, "clock", forever(b.clock.Run))
 	l.run(ctx, "hints", forever(b.hints.Run))
 }
 
@@ -142,7 +170,7 @@ func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, er
 
 	g := b.cfg.Generation
 	deps := generation.Deps{
-		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: plans, Credits: b.credits, Hints: b.hints, Watches: hints.NewWatches(b.redis), Log: b.log, Now: clock.System,
+		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: plans, Credits: b.credits, Hints: b.hints, Watches: hints.NewWatches(b.redis), Log: b.log, Now: b.clock.Now,
 		Options: generation.Options{
 			Slots: b.cfg.Fal.Slots, Deadline: g.Deadline, MaxDeadline: g.MaxDeadline, UnknownWait: g.UnknownWait,
 			CollectFirst: g.CollectFirst, CollectEvery: g.CollectEvery, PollEvery: g.CollectWithoutWebhook,

@@ -15,8 +15,8 @@ import (
 )
 
 // ledger builds the ledger as it is configured.
-func ledger(c config.Credits) *credits.Ledger {
-	o := credits.Options{Now: clock.System, SignupKeys: c.WelcomeKeys, WelcomeLife: c.WelcomeLife}
+func ledger(c config.Credits, now clock.Now) *credits.Ledger {
+	o := credits.Options{Now: now, SignupKeys: c.WelcomeKeys, WelcomeLife: c.WelcomeLife}
 	if len(c.WelcomeKeys) > 0 {
 		o.Welcome = int64(c.Welcome)
 	}
@@ -41,7 +41,7 @@ func (b *base) expireCredits(ctx context.Context, _ *queue.Job[queue.ExpireCredi
 
 // auditCredits looks for what must never be, and notes what it found for the alarms.
 func (b *base) auditCredits(ctx context.Context, _ *queue.Job[queue.AuditCredits]) error {
-	broken, err := credits.AuditAll(ctx, b.pool, clock.System, func(credits.Checked) {})
+	broken, err := credits.AuditAll(ctx, b.pool, b.clock.Now, func(credits.Checked) {})
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (b *base) auditCredits(ctx context.Context, _ *queue.Job[queue.AuditCredits
 			slog.String("invariant", v.Invariant), slog.Any("subject", v.Subject), slog.String("what", v.What))
 	}
 
-	return credits.RecordAudit(ctx, b.pool, clock.System(), broken)
+	return credits.RecordAudit(ctx, b.pool, b.clock.Now(), broken)
 }
 
 // accounts shows the ledger to the edge.

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"imagerun/internal/clock"
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
 	"imagerun/internal/storage/sweep"
@@ -45,7 +44,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 	}
 
 	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log), b.queue.TableCollector(),
-		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, clock.System))
+		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, b.clock.Now))
 
 	ctx, breaks := context.WithCancelCause(ctx)
 	defer breaks(nil)

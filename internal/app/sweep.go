@@ -11,8 +11,6 @@ import (
 
 // NewSweeper returns what compares the bucket with every table that owns objects. A table that
 // comes to own some is a line here: until it is, its objects are foreign, and left alone.
-func NewSweeper(pool *pgxpool.Pool, bucket sweep.Bucket) *sweep.Sweeper {
-	return sweep.New(bucket, clock.System,
-		generation.NewObjects(pool, clock.System), upload.NewObjects(pool, clock.System),
-	)
+func NewSweeper(pool *pgxpool.Pool, bucket sweep.Bucket, now clock.Now) *sweep.Sweeper {
+	return sweep.New(bucket, now, generation.NewObjects(pool, now), upload.NewObjects(pool, now))
 }

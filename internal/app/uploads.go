@@ -6,7 +6,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"imagerun/internal/clock"
 	"imagerun/internal/generation"
 	"imagerun/internal/picture"
 	"imagerun/internal/storage"
@@ -17,7 +16,7 @@ import (
 func (b *base) uploads(bucket storage.Bucket, pictures *picture.Opener) *upload.Service {
 	u := b.cfg.Upload
 	s := upload.New(upload.Deps{
-		Pool: b.pool, Queue: b.queue, Bucket: bucket, Pictures: pictures, Hints: b.hints, Log: b.log, Now: clock.System,
+		Pool: b.pool, Queue: b.queue, Bucket: bucket, Pictures: pictures, Hints: b.hints, Log: b.log, Now: b.clock.Now,
 		Options: upload.Options{
 			MaxBytes: int64(u.MaxBytes), MaxOpen: u.MaxOpen, LinkLife: u.LinkLife, KeepUnused: u.KeepUnused,
 		},

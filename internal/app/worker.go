@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 
-	"imagerun/internal/clock"
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
 	"imagerun/internal/idempotency"
 	"imagerun/internal/picture"
+	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/internal/providers/fal"
 	"imagerun/internal/storage/sweep"
@@ -82,7 +82,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	runner := durable.NewRunner(b.queue, registry, durable.RunnerOptions{Log: log, Code: codeOf})
+	runner := durable.NewRunner(b.queue, registry, durable.RunnerOptions{Log: log, Code: codeOf, Outage: postgres.Outage})
 
 	server, err := asynqueue.NewServer(b.redis, runner, asynqueue.ServerOptions{
 		Groups: groups, Log: log, FinishWithin: cfg.Worker.SoftStop, ExitWithin: cfg.Worker.HardStop,
@@ -130,7 +130,7 @@ func (b *base) handlers(service *generation.Service, uploads *upload.Service, bu
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeJobAudit](b.purgeAudit))
 	queue.Register(registry, queue.HandlerFunc[queue.ExpireCredits](b.expireCredits))
 	queue.Register(registry, queue.HandlerFunc[queue.AuditCredits](b.auditCredits))
-	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket), Pool: b.pool, Log: b.log}))
+	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket, b.clock.Now), Pool: b.pool, Log: b.log}))
 
 	for _, p := range queue.All().Policies() {
 		if _, ok := registry.Worker(p.Args.Kind()); !ok {
@@ -146,7 +146,7 @@ func (b *base) purgeKeys(ctx context.Context, _ *queue.Job[queue.PurgeIdempotenc
 	const batch = 5000
 
 	for {
-		n, err := idempotency.Purge(ctx, b.pool, clock.System(), batch)
+		n, err := idempotency.Purge(ctx, b.pool, b.clock.Now(), batch)
 		if err != nil || n < batch {
 			return err
 		}

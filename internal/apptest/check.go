@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/app"
+	"imagerun/internal/clock"
 	"imagerun/internal/credits/creditstest"
 	"imagerun/internal/storage/sweep"
 )
@@ -116,7 +117,7 @@ func (p *Product) CheckObjects(t testing.TB) {
 	)
 
 	o := sweep.Options{DryRun: true, Each: func(f sweep.Finding) { found = append(found, f) }}
-	require.NoError(t, app.NewSweeper(p.Pool, p.Bucket).Run(t.Context(), o, &r, nil))
+	require.NoError(t, app.NewSweeper(p.Pool, p.Bucket, clock.System).Run(t.Context(), o, &r, nil))
 	require.True(t, r.Clean(), "%+v\n%+v", r, found)
 	require.GreaterOrEqual(t, r.Objects, int64(p.Count(t, `select 2 * count(*) from ai_image where status = 'stored'`)),
 		"the sweep saw every stored image")

@@ -2,6 +2,8 @@ package clock_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,4 +46,24 @@ func TestSystem(t *testing.T) {
 	now := clock.System()
 	require.Equal(t, time.UTC, now.Location())
 	require.Zero(t, now.Nanosecond()%1000, "no finer than Postgres keeps it")
+}
+
+func TestCorrected(t *testing.T) {
+	t.Parallel()
+
+	away := errors.New("database is away")
+	skew, err := time.Duration(0), away
+	c := clock.NewCorrected(func(context.Context) (time.Duration, error) { return skew, err }, slog.New(slog.DiscardHandler))
+
+	require.ErrorIs(t, c.Measure(t.Context()), away)
+	require.WithinDuration(t, time.Now(), c.Now(), time.Minute)
+
+	skew, err = time.Hour, nil
+	require.NoError(t, c.Measure(t.Context()))
+	require.Equal(t, time.Hour, c.Skew())
+	require.WithinDuration(t, time.Now().Add(time.Hour), c.Now(), time.Minute)
+
+	skew, err = 0, away
+	require.ErrorIs(t, c.Measure(t.Context()), away)
+	require.Equal(t, time.Hour, c.Skew(), "what was measured last")
 }

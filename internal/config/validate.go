@@ -59,6 +59,7 @@ func Needs(process Process) []string {
 const (
 	secretLength   = 32 // characters; Better Auth asks the same of its secret
 	passwordLength = 12
+	leastConns     = 4 // a worker keeps one for its leases, and a job may need two at once
 	// A link lives for two windows, and R2 refuses one of more than seven days.
 	longestWindow = 7 * 24 * time.Hour / 2
 )
@@ -86,6 +87,10 @@ func (c Config) validate(process Process) faults {
 	scheme(p, "postgres.url", c.Postgres.URL.Reveal(), "postgres", "postgresql")
 	scheme(p, "postgres.owner_url", c.Postgres.OwnerURL.Reveal(), "postgres", "postgresql")
 	scheme(p, "redis.url", c.Redis.URL.Reveal(), "redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+
+	if n := c.Postgres.MaxConns; n > 0 && n < leastConns {
+		p.add("postgres.max_conns", "must be at least %d", leastConns)
+	}
 
 	listen(p, "http.addr", c.HTTP.Addr)
 	listen(p, "ops.addr", c.Ops.Addr)

@@ -27,6 +27,11 @@ const (
 // Check reports whether something a process needs works. It must honour ctx.
 type Check func(ctx context.Context) error
 
+// CheckError is an error of a check that everybody may read: what is wrong, in a few words.
+type CheckError string
+
+func (e CheckError) Error() string { return string(e) }
+
 // Report is a look at the health of a process. It is public: it says what does not work, and
 // only the log says why.
 type Report struct {
@@ -134,11 +139,15 @@ func (h *Health) look(ctx context.Context) {
 
 // say is for everybody.
 func (h *Health) say(err error) string {
+	var said CheckError
+
 	switch {
 	case err == nil:
 		return "ok"
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("did not answer within %s", h.timeout)
+	case errors.As(err, &said):
+		return said.Error()
 	default:
 		return "does not work: the log of this process says why"
 	}

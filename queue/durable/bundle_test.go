@@ -231,7 +231,7 @@ func (b *bundle) worker() (*durable.Runner, *handler) {
 	reg := queue.NewRegistry(b.kinds)
 	queue.Register(reg, h)
 
-	return durable.NewRunner(b.queue, reg, durable.RunnerOptions{}), h
+	return durable.NewRunner(b.queue, reg, durable.RunnerOptions{Outage: postgres.Outage}), h
 }
 
 // stage commits a job and returns its first task.

@@ -2,7 +2,6 @@ package durable_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -15,28 +14,6 @@ import (
 	"imagerun/queue/durable"
 )
 
-// skewed returns the URL of a database whose clock is ahead of ours.
-func skewed(t *testing.T, ahead time.Duration) string {
-	t.Helper()
-
-	app, _, ownerURL := devtest.PostgresURLs(t)
-	owner := devtest.Pool(t, ownerURL)
-
-	_, err := owner.Exec(t.Context(), `create schema skewed; grant usage on schema skewed to public`)
-	require.NoError(t, err)
-
-	for _, clock := range []string{"clock_timestamp", "statement_timestamp", "now"} {
-		_, err := owner.Exec(t.Context(), fmt.Sprintf(`create function skewed.%s() returns timestamptz stable language sql
-			as $$ select pg_catalog.%s() + interval '%f seconds' $$`, clock, clock, ahead.Seconds()))
-		require.NoError(t, err)
-	}
-
-	_, err = owner.Exec(t.Context(), fmt.Sprintf(`do $$ begin execute format('alter database %%I set search_path = skewed, pg_catalog, public', current_database()); end $$`))
-	require.NoError(t, err)
-
-	return app
-}
-
 // TestClock_OfTheDatabaseIsAnother: a worker whose clock is an hour before or behind the database's pushes and works
 // jobs when they are due all the same, to the millisecond.
 func TestClock_OfTheDatabaseIsAnother(t *testing.T) {
@@ -46,7 +23,7 @@ func TestClock_OfTheDatabaseIsAnother(t *testing.T) {
 		t.Run(ahead.String(), func(t *testing.T) {
 			t.Parallel()
 
-			b := setupOn(t, devtest.Pool(t, skewed(t, ahead)), durable.Timing{Relay: 20 * time.Millisecond})
+			b := setupOn(t, devtest.Pool(t, devtest.SkewedPostgres(t, ahead)), durable.Timing{Relay: 20 * time.Millisecond})
 			b.background(b.queue.Run)
 
 			dueIn := func(task durable.Task) (in time.Duration) {

@@ -84,6 +84,8 @@ func (r *Runner) decide(ctx context.Context, u *run) (v Verdict, event string, e
 		return r.bury(ctx, u)
 	case errors.Is(u.cause, queue.ErrStopping):
 		return r.handBack(ctx, u)
+	case r.outage(u.err):
+		return r.fail(ctx, u, 0)
 	case u.attempt >= u.policy.Attempts, slices.Contains(u.policy.Final, r.code(u)):
 		return r.bury(ctx, u)
 	default:

@@ -49,6 +49,9 @@ type RunnerOptions struct {
 	// Code names the error of a handler, from a closed list. Nil, or an answer that is no
 	// snake_case word, means "error".
 	Code func(error) string
+	// Outage reports whether a handler's error says that Postgres or another part of our own was away: it spends
+	// no attempt then, not even the last. Nil: no error does.
+	Outage func(error) bool
 }
 
 // Taken is a task that the engine gave to this process. Its kind need not be known.
@@ -68,6 +71,8 @@ type Runner struct {
 	log *slog.Logger
 	// codeOf names a handler's error.
 	codeOf func(error) string
+	// outage says which of them are nobody's failure.
+	outage func(error) bool
 	// kinds are those that have a handler here.
 	kinds func() []string
 
@@ -125,8 +130,12 @@ func NewRunner(q *Queue, reg *queue.Registry, o RunnerOptions) *Runner {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 
+	if o.Outage == nil {
+		o.Outage = func(error) bool { return false }
+	}
+
 	r := &Runner{
-		q: q, id: uuid.New(), reg: reg, log: o.Log, codeOf: coder(o.Code), kinds: sync.OnceValue(reg.Names),
+		q: q, id: uuid.New(), reg: reg, log: o.Log, codeOf: coder(o.Code), outage: o.Outage, kinds: sync.OnceValue(reg.Names),
 		spare: make(chan *run), suspects: make(chan struct{}, 1), runs: make(map[*run]struct{}),
 	}
 	r.finishes.Do = r.finishMany

@@ -53,6 +53,40 @@ func TestRunner_PostgresRestartsWhileHandlerRuns(t *testing.T) {
 	require.Equal(t, 1, runs)
 }
 
+// TestRunner_OutageInsideTheHandler: Postgres restarts while a handler is in a transaction of its own. That spends
+// no attempt, not even the last.
+func TestRunner_OutageInsideTheHandler(t *testing.T) {
+	t.Parallel()
+
+	pg := devtest.OwnPostgres(t)
+	app, _, _, err := pg.NewDatabase(t.Context(), "restarts")
+	require.NoError(t, err)
+
+	b := setupKinds(t, devtest.Pool(t, app), durable.Timing{}, kindsLasting(time.Minute))
+
+	b.h.dead = func(context.Context, pgx.Tx, probe, string) error { t.Error("died of an outage"); return nil }
+	b.h.handle = func(ctx context.Context, job *queue.Job[probe]) error {
+		b.stage() // its commit has the claim on the disk too
+
+		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+			require.NoError(t, job.Hold(ctx, tx))
+			require.NoError(t, pg.Restart(context.Background()))
+
+			return job.Complete(ctx, tx)
+		})
+	}
+
+	for _, failed := range []int{0, attempts - 1} {
+		task := b.stage()
+		b.exec(`update job set attempt = $2 where id = $1`, task.ID, failed)
+
+		v := b.runner.Work(t.Context(), task)
+		require.Equal(t, durable.Again, v.Do)
+		require.False(t, v.Spent)
+		require.Equal(t, failed, b.row(task).Attempt)
+	}
+}
+
 // TestRunner_ClaimLostInACrash is the price of claims that do not wait for the disk: a repeat.
 func TestRunner_ClaimLostInACrash(t *testing.T) {
 	t.Parallel()

@@ -114,6 +114,27 @@ func PostgresURLs(t testing.TB) (app, auth, owner string) {
 	return app, auth, owner
 }
 
+// SkewedPostgres makes a fresh, migrated database whose clock is ahead of ours, and returns its URL for the application's
+// role. Times that are defaults of columns are ours.
+func SkewedPostgres(t testing.TB, ahead time.Duration) string {
+	t.Helper()
+
+	app, _, ownerURL := PostgresURLs(t)
+	owner := Pool(t, ownerURL)
+
+	_, err := owner.Exec(t.Context(), `create schema skewed; grant usage on schema skewed to public;
+		do $$ begin execute format('alter database %I set search_path = skewed, pg_catalog, public', current_database()); end $$`)
+	require.NoError(t, err)
+
+	for _, clock := range []string{"clock_timestamp", "statement_timestamp", "now"} {
+		_, err := owner.Exec(t.Context(), fmt.Sprintf(`create function skewed.%s() returns timestamptz stable language sql
+			as $$ select pg_catalog.%s() + interval '%f seconds' $$`, clock, clock, ahead.Seconds()))
+		require.NoError(t, err)
+	}
+
+	return app
+}
+
 // Schema returns the SQL that makes the database at ownerURL, from pg_dump.
 func Schema(t testing.TB, ownerURL string) string {
 	t.Helper()
