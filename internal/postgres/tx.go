@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -99,6 +101,44 @@ func InTx(ctx context.Context, pool Pool, fn func(tx *Tx) error) (err error) {
 	}
 
 	return nil
+}
+
+// maxReruns is how often [RetryTx] runs a function again.
+const maxReruns = 3
+
+// RetryTx is [InTx] for a function that may be run again: what it does it does in tx alone, and what it leaves
+// in variables it sets anew each time. Where Postgres has ended its transaction so that another can go on, as
+// one of a circle of transactions that waited for each other is, it is run again after a moment, up to three times.
+func RetryTx(ctx context.Context, pool Pool, fn func(tx *Tx) error) error {
+	for n := range maxReruns {
+		err := InTx(ctx, pool, fn)
+		if !gaveWay(err) || !pauseRerun(ctx, n) {
+			return err
+		}
+	}
+
+	return InTx(ctx, pool, fn)
+}
+
+// gaveWay reports whether a transaction was ended, and nothing of it happened, so that another can go on.
+func gaveWay(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+
+	return ok && (e.Code == "40P01" || e.Code == "40001") // deadlock_detected, serialization_failure
+}
+
+// pauseRerun waits 5 to 15 ms before the first rerun, and twice as long before each further one, so that those who
+// met do not meet again. False: the context has ended.
+func pauseRerun(ctx context.Context, n int) bool {
+	t := time.NewTimer((5*time.Millisecond + rand.N(10*time.Millisecond)) << n) //nolint:gosec // spreading load, not a secret
+	defer t.Stop()
+
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
 }
 
 // abandon rolls back what was begun, and gives the connection back.
