@@ -741,6 +741,19 @@ COMMENT ON COLUMN public.provider_attempt.error_code IS 'erase: row with the tas
 
 COMMENT ON COLUMN public.provider_attempt.model IS 'erase: row with the task';
 
+CREATE TABLE public.provider_attempt_tombstone (
+    attempt_id uuid NOT NULL,
+    endpoint text NOT NULL,
+    request_id text,
+    forget_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.provider_attempt_tombstone IS 'An attempt of an erased generation, whose request was not known: until the provider has nothing of it any more.';
+
+COMMENT ON COLUMN public.provider_attempt_tombstone.endpoint IS 'erase: the name of a model at the provider; with the row';
+
+COMMENT ON COLUMN public.provider_attempt_tombstone.request_id IS 'erase: row when the payload at the provider is deleted, or at forget_at';
+
 CREATE TABLE public.queue_pause (
     queue text NOT NULL,
     operator text NOT NULL,
@@ -982,6 +995,9 @@ ALTER TABLE ONLY public.provider_attempt
 
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_task_id_n_key UNIQUE (task_id, n);
+
+ALTER TABLE ONLY public.provider_attempt_tombstone
+    ADD CONSTRAINT provider_attempt_tombstone_pkey PRIMARY KEY (attempt_id);
 
 ALTER TABLE ONLY public.queue_pause
     ADD CONSTRAINT queue_pause_pkey PRIMARY KEY (queue);
@@ -1226,6 +1242,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_breaker TO imagerun_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.object_sweep TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_app;
 

@@ -58,62 +58,49 @@ func (s *Service) ReceiveCallback(ctx context.Context, token string, cb provider
 		return ErrCallbackUnknown
 	}
 
-	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-		a, err := s.db.AttemptGet(ctx, tx, id)
-		if notFound(err) {
-			return ErrCallbackUnknown
-		} else if err != nil {
-			return fmt.Errorf("read attempt %s: %w", id, err)
-		}
-
-		t, err := s.lock(ctx, tx, a.TaskID)
-		if err != nil {
-			return err
-		}
-
-		// Read again under the lock: the reply to the submit may be arriving as well.
-		if a, err = s.db.AttemptGet(ctx, tx, id); err != nil {
-			return fmt.Errorf("read attempt %s: %w", id, err)
-		}
+	return postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		t, a, late, err := s.lockIdentified(ctx, tx, id, cb.RequestID)
 
 		switch {
+		case notFound(err):
+			return ErrCallbackUnknown
+		case err != nil || late:
+			return err
 		case a.RequestID != nil && *a.RequestID != cb.RequestID:
 			return ErrCallbackUnknown
-		case a.FinishedAt != nil && a.RequestID == nil:
-			return s.late(ctx, tx, a, cb.RequestID)
 		case a.FinishedAt != nil || a.CallbackAt != nil:
 			return nil
 		}
 
 		now := s.Now()
-		if err := s.db.AttemptCallback(ctx, tx, db.AttemptCallbackParams{ID: a.ID, Callback: cb.Body, At: &now}); err != nil {
+
+		n, err := s.db.AttemptCallback(ctx, tx, db.AttemptCallbackParams{ID: a.ID, Callback: cb.Body, At: &now})
+		if err := changedOne(n, err); err != nil {
 			return fmt.Errorf("keep callback of %s: %w", a.ID, err)
 		}
 
-		if err := s.identified(ctx, tx, t, a, providers.Ticket{RequestID: cb.RequestID}, 0); err != nil {
+		if err := s.recordRequest(ctx, tx, t, a, providers.Ticket{RequestID: cb.RequestID}, 0); err != nil {
 			return err
 		}
 
-		for kind, key := range map[string]uuid.UUID{
-			queue.CollectGeneration{}.Kind(): a.ID,
-			queue.SubmitGeneration{}.Kind():  t.ID, // it may be waiting for just this
-			queue.CancelAttempt{}.Kind():     a.ID,
-		} {
-			if err := s.Queue.Wake(ctx, tx, kind, jobKey(kind, key)); err != nil {
-				return err
-			}
-		}
-
-		return nil
+		return s.wakeJobs(ctx, tx, t.ID, a.ID)
 	})
 }
 
-// late has what an attempt made after it was given up for lost erased at the provider.
-func (s *Service) late(ctx context.Context, tx pgx.Tx, a db.ProviderAttempt, requestID string) error {
-	n, err := s.db.AttemptLate(ctx, tx, db.AttemptLateParams{ID: a.ID, RequestID: &requestID})
-	if err != nil || n == 0 {
-		return wrap(err, "identify late attempt "+a.ID.String())
+// wakeJobs wakes whatever follows an attempt of a locked task, and what may be waiting for just this.
+func (s *Service) wakeJobs(ctx context.Context, tx pgx.Tx, task, attempt uuid.UUID) error {
+	for _, job := range []struct {
+		kind string
+		key  uuid.UUID
+	}{
+		{queue.CollectGeneration{}.Kind(), attempt},
+		{queue.SubmitGeneration{}.Kind(), task},
+		{queue.CancelAttempt{}.Kind(), attempt},
+	} {
+		if err := s.Queue.Wake(ctx, tx, job.kind, jobKey(job.kind, job.key)); err != nil {
+			return err
+		}
 	}
 
-	return s.stage(ctx, tx, queue.EraseAttempt{AttemptID: a.ID}, a.ID, 0)
+	return nil
 }

@@ -104,11 +104,7 @@ func (h canceler) identify(ctx context.Context, a *db.ProviderAttempt) (known bo
 	case err != nil:
 		return false, err
 	case request != "":
-		a.RequestID = &request
-		now := h.Now()
-		err = h.db.AttemptSubmitted(ctx, h.Pool, db.AttemptSubmittedParams{ID: a.ID, RequestID: &request, At: &now})
-
-		return true, wrap(err, "identify attempt "+a.ID.String())
+		return h.commitFound(ctx, a, request)
 	case running && h.Now().Before(h.forgottenAt(*a)):
 		return false, queue.Snooze(5 * time.Second)
 	}
@@ -121,6 +117,27 @@ func (h canceler) identify(ctx context.Context, a *db.ProviderAttempt) (known bo
 	return false, err
 }
 
+// commitFound commits which request an attempt was found to be. False: it is over already, and somebody else sees to
+// what it made.
+func (h canceler) commitFound(ctx context.Context, a *db.ProviderAttempt, request string) (known bool, err error) {
+	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		_, now, late, err := h.lockIdentified(ctx, tx, a.ID, request)
+		if known = err == nil && !late && now.FinishedAt == nil; !known {
+			return moot(err)
+		}
+
+		if now.RequestID == nil {
+			now.RequestID = &request
+		}
+
+		*a = now
+
+		return h.markSubmitted(ctx, tx, now, ticketOf(now))
+	})
+
+	return known, err
+}
+
 // close ends the attempt, removes what a collector may have put without committing it, and has
 // the provider's copy deleted.
 func (h canceler) close(ctx context.Context, job *queue.Job[queue.CancelAttempt], a db.ProviderAttempt) error {
@@ -128,7 +145,11 @@ func (h canceler) close(ctx context.Context, job *queue.Job[queue.CancelAttempt]
 		return err
 	}
 
-	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		if _, _, err := h.lockAttempt(ctx, tx, a.ID); err != nil {
+			return moot(err)
+		}
+
 		if err := h.endAttempt(ctx, tx, a.ID, "abandoned", nil); err != nil {
 			return err
 		}

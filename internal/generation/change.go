@@ -15,6 +15,9 @@ import (
 // errOver says that the task is already in a terminal status, so the change is moot.
 var errOver = errors.New("generation is over")
 
+// errNotLocked says that a row changed although it should have been locked.
+var errNotLocked = errors.New("the row lock was not held")
+
 // task is a locked row, ready to be changed in its transaction.
 type task struct {
 	db.AiTask
@@ -56,12 +59,8 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	}
 
 	n, err := s.db.TaskSet(ctx, tx, set)
-	if err != nil {
+	if err := changedOne(n, err); err != nil {
 		return fmt.Errorf("set status of %s: %w", t.ID, err)
-	}
-
-	if n != 1 {
-		return fmt.Errorf("set status of %s: the row lock was not held", t.ID)
 	}
 
 	was := t.status()

@@ -25,6 +25,9 @@
 //     seen a number has seen everything before it, or is told that it was deleted.
 //   - An attempt's row is committed before the provider is called: a call without a row cannot
 //     be. While an attempt's outcome is unknown no other attempt is made.
+//   - What becomes known of an attempt is written under the locks of its task and of its own row. A
+//     request that becomes known when its attempt is over is called off and its copy erased; of an erased
+//     generation's attempt a tombstone is kept for that, until the provider can have nothing of it.
 //   - An image's row is committed before its objects are put, and the key is the row's: doing it
 //     again overwrites itself, and an object without a row cannot be.
 //   - A slot is counted from rows, so a crash leaks none.

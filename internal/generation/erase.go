@@ -24,38 +24,6 @@ const (
 	longestRun = time.Hour
 )
 
-// attemptEraser deletes what the provider keeps of an attempt that is over.
-type attemptEraser struct{ *Service }
-
-// Handle deletes payloads and output files at the provider. Doing it again is harmless.
-func (h attemptEraser) Handle(ctx context.Context, job *queue.Job[queue.EraseAttempt]) error {
-	a, err := h.db.AttemptGet(ctx, h.Pool, job.Args.AttemptID)
-
-	switch {
-	case notFound(err):
-		return nil
-	case err != nil:
-		return fmt.Errorf("read attempt %s: %w", job.Args.AttemptID, err)
-	case a.RequestID == nil || a.ErasedAt != nil:
-		return nil
-	}
-
-	return h.eraseAttempt(ctx, a)
-}
-
-func (s *Service) eraseAttempt(ctx context.Context, a db.ProviderAttempt) error {
-	err := s.Provider.Erase(ctx, *a.RequestID)
-	s.metrics.call("erase", err)
-
-	if err != nil {
-		return err
-	}
-
-	now := s.Now()
-
-	return wrap(s.db.AttemptErased(ctx, s.Pool, db.AttemptErasedParams{ID: a.ID, At: &now}), "mark attempt erased")
-}
-
 // eraser deletes a generation that its owner deleted: at the provider, then its objects, and
 // its rows last, so that whatever is left can still be found.
 type eraser struct{ *Service }
@@ -98,7 +66,33 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration
 		return fmt.Errorf("delete objects of %s: %w", id, err)
 	}
 
-	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	return h.deleteRows(ctx, job)
+}
+
+// deleteRows ends an erasure. A request that became known meanwhile has it begin anew; of an attempt whose request
+// may become known yet, what it takes to erase that is remembered.
+func (h eraser) deleteRows(ctx context.Context, job *queue.Job[queue.EraseGeneration]) error {
+	id := job.Args.TaskID
+
+	return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		if _, err := h.lock(ctx, tx, id); err != nil {
+			return moot(err)
+		}
+
+		late, err := h.db.AttemptUnerased(ctx, tx, id)
+		if err != nil {
+			return fmt.Errorf("list attempts of %s: %w", id, err)
+		}
+
+		if len(late) > 0 {
+			return queue.Snooze(0)
+		}
+
+		err = h.db.AttemptsRemember(ctx, tx, db.AttemptsRememberParams{TaskID: id, Kept: h.copyLifetime().Seconds(), Now: h.Now()})
+		if err != nil {
+			return fmt.Errorf("remember attempts of %s: %w", id, err)
+		}
+
 		if err := h.db.TaskDelete(ctx, tx, id); err != nil {
 			return fmt.Errorf("delete generation %s: %w", id, err)
 		}
@@ -146,7 +140,11 @@ func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneratio
 		return job.Snooze()
 	}
 
-	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		if _, err := h.lock(ctx, tx, job.Args.TaskID); err != nil {
+			return err
+		}
+
 		for _, id := range left {
 			if err := h.stage(ctx, tx, queue.CancelAttempt{AttemptID: id}, id, 0); err != nil {
 				return err
@@ -166,7 +164,12 @@ func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneratio
 // has not begun by the longest deadline it drops, and what it made it keeps no longer than it was
 // asked to.
 func (s *Service) forgottenAt(a db.ProviderAttempt) time.Time {
-	return a.CreatedAt.Add(s.Options.MaxDeadline + s.Options.OutputLifetime + longestRun)
+	return a.CreatedAt.Add(s.copyLifetime())
+}
+
+// copyLifetime is how long after its beginning the provider may have something of an attempt.
+func (s *Service) copyLifetime() time.Duration {
+	return s.Options.MaxDeadline + s.Options.OutputLifetime + longestRun
 }
 
 // tombstonePurger forgets old tombstones.
@@ -174,6 +177,10 @@ type tombstonePurger struct{ *Service }
 
 // Handle implements [queue.Handler].
 func (h tombstonePurger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeTombstones]) error {
+	if err := h.db.AttemptTombstonePurge(ctx, h.Pool, h.Now()); err != nil {
+		return fmt.Errorf("purge tombstones of attempts: %w", err)
+	}
+
 	return h.ForgetDeletions(ctx, h.Now().Add(-TombstoneLifetime))
 }
 

@@ -236,6 +236,7 @@ type fakeBucket struct {
 	objects map[string][]byte
 	before  func(key string) error // of a put: it fails and did not happen
 	after   func(key string) error // of a put: it fails but did happen
+	deleted func()                 // after a deletion
 }
 
 func (b *fakeBucket) Put(_ context.Context, key, _ string, body []byte) error {
@@ -287,6 +288,10 @@ func (b *fakeBucket) Delete(_ context.Context, keys ...string) error {
 
 	for _, k := range keys {
 		delete(b.objects, k)
+	}
+
+	if b.deleted != nil {
+		b.deleted()
 	}
 
 	return nil

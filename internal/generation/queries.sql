@@ -265,13 +265,17 @@ order by a.id;
 -- name: AttemptGet :one
 select * from provider_attempt where id = $1;
 
+-- name: AttemptLock :one
+-- After its task's row: also who does not lock that one, as a release before did not, changes nothing meanwhile.
+select * from provider_attempt where id = $1 for no key update;
+
 -- name: AttemptOpen :many
 select id from provider_attempt where task_id = $1 and state in ('intent', 'unknown', 'submitted');
 
 -- name: AttemptUnerased :many
 select * from provider_attempt where task_id = $1 and request_id is not null and erased_at is null;
 
--- name: AttemptSubmitted :exec
+-- name: AttemptSubmitted :execrows
 -- A callback may have come before the reply: what is known stays.
 update provider_attempt set state = 'submitted', request_id = coalesce(request_id, @request_id),
     status_url = coalesce(sqlc.narg(status_url), status_url),
@@ -284,7 +288,7 @@ where id = @id and state in ('intent', 'unknown', 'submitted');
 update provider_attempt set state = 'unknown', sent_at = coalesce(sent_at, @at)
 where id = @id and state = 'intent';
 
--- name: AttemptCallback :exec
+-- name: AttemptCallback :execrows
 update provider_attempt set callback = @callback, callback_at = @at
 where id = @id and state in ('intent', 'unknown', 'submitted');
 
@@ -299,9 +303,29 @@ update provider_attempt set state = 'abandoned', error_code = sqlc.narg(error_co
 where id = @id and finished_at is null and request_id is null;
 
 -- name: AttemptLate :execrows
--- A request that nobody knew of when its attempt was given up.
-update provider_attempt set request_id = @request_id
-where id = @id and finished_at is not null and request_id is null;
+-- A request that nobody knew of when its attempt was given up. One that another attempt was found to be is that one's.
+update provider_attempt a set request_id = @request_id
+where a.id = @id and a.finished_at is not null and a.request_id is null
+    and not exists (select from provider_attempt o where o.request_id = @request_id);
+
+-- name: AttemptsRemember :exec
+-- What may turn out to be at the provider is found by this when its own row is gone.
+insert into provider_attempt_tombstone (attempt_id, endpoint, forget_at)
+select a.id, a.endpoint, a.created_at + sqlc.arg(kept)::float8 * interval '1 second' from provider_attempt a
+where a.task_id = @task_id and a.request_id is null and a.created_at + sqlc.arg(kept)::float8 * interval '1 second' > sqlc.arg(now)::timestamptz;
+
+-- name: AttemptTombstoneGet :one
+select * from provider_attempt_tombstone where attempt_id = $1;
+
+-- name: AttemptTombstoneLate :execrows
+update provider_attempt_tombstone set request_id = @request_id
+where attempt_id = @id and coalesce(request_id, @request_id) = @request_id;
+
+-- name: AttemptTombstoneDelete :exec
+delete from provider_attempt_tombstone where attempt_id = $1;
+
+-- name: AttemptTombstonePurge :exec
+delete from provider_attempt_tombstone where forget_at <= @now;
 
 -- name: AttemptTried :one
 -- How many attempts the provider has had, as far as we know: what it refused for our account's

@@ -25,6 +25,9 @@ const (
 	attemptsOfModel = 2
 	// busyPause is how long a provider that has no room is left alone.
 	busyPause = 10 * time.Second
+	// recordPatience is how long what came of a call is written down for, even when our own context ended: nobody
+	// else knows of it.
+	recordPatience = 10 * time.Second
 )
 
 // What an attempt ended with that says nothing of its model.
@@ -110,8 +113,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	}
 
 	stopped := errors.Is(ctx.Err(), context.Canceled) // by us: that says nothing of the model
-	// What happened must be written down even when it was our own context that ended.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordPatience)
 	defer cancel()
 
 	now := h.Now()
@@ -218,60 +220,49 @@ func (h submitter) submitted(ctx context.Context, job *queue.Job[queue.SubmitGen
 		first = h.Options.PollEvery
 	}
 
-	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
-		t, err := h.lock(ctx, tx, a.TaskID)
-		if err != nil {
-			return err
-		}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordPatience)
+	defer cancel()
 
-		// A callback may have been faster than the reply, and its result may ask for another
-		// attempt: staging that found this job, which still has it to do.
-		now, err := h.db.AttemptGet(ctx, tx, a.ID)
-		if err != nil {
-			return fmt.Errorf("read attempt %s: %w", a.ID, err)
-		}
+	err := h.commitSubmitted(ctx, a, k, first, job.Complete)
+	if errors.Is(err, queue.ErrStale) {
+		// Whoever has the job by now does not know what this call was told.
+		err = errors.Join(err, h.commitSubmitted(ctx, a, k, first, nil))
+	}
 
-		if now.FinishedAt != nil && !t.status().Terminal() {
-			return queue.Snooze(0)
-		}
-
-		if err := h.identified(ctx, tx, t, a, k, first); err != nil {
-			return err
-		}
-
-		return job.Complete(ctx, tx)
-	})
+	return err
 }
 
-// identified commits the provider's request id of an attempt, from whichever source it came
-// first: the reply, a callback or a search. The collector's first look is after the given time.
-func (s *Service) identified(ctx context.Context, tx pgx.Tx, t *task, a db.ProviderAttempt, k providers.Ticket, first time.Duration) error {
-	now := s.Now()
+// commitSubmitted is the transaction of submitted. complete ends the job with it; nil: it is another's by now.
+func (h submitter) commitSubmitted(ctx context.Context, a db.ProviderAttempt, k providers.Ticket, first time.Duration, complete func(context.Context, pgx.Tx) error) error {
+	var again bool
 
-	err := s.db.AttemptSubmitted(ctx, tx, db.AttemptSubmittedParams{
-		ID: a.ID, RequestID: &k.RequestID, At: &now,
-		StatusUrl: textOrNil(k.StatusURL), ResponseUrl: textOrNil(k.ResponseURL), CancelUrl: textOrNil(k.CancelURL),
+	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		t, now, late, err := h.lockIdentified(ctx, tx, a.ID, k.RequestID)
+		if err != nil {
+			return err
+		}
+
+		// It may have been given up while the call was under way. Or a callback was faster than the reply, and
+		// its result may ask for another attempt: staging that found this job, which still has it to do.
+		if again = late || now.FinishedAt != nil && !t.status().Terminal(); again {
+			return nil
+		}
+
+		if now.FinishedAt == nil {
+			err = h.recordRequest(ctx, tx, t, now, k, first)
+		}
+
+		if err == nil && complete != nil {
+			err = complete(ctx, tx)
+		}
+
+		return err
 	})
-	if err != nil {
-		return fmt.Errorf("mark attempt %s submitted: %w", a.ID, err)
+	if err == nil && again {
+		err = queue.Snooze(0)
 	}
 
-	if t.status().Terminal() {
-		args := queue.CancelAttempt{AttemptID: a.ID}
-		if err := s.stage(ctx, tx, args, a.ID, 0); err != nil {
-			return err
-		}
-
-		return s.Queue.Wake(ctx, tx, args.Kind(), jobKey(args.Kind(), a.ID)) // it may be waiting for the id
-	}
-
-	if t.status() == StatusSubmitting {
-		if err := s.change(ctx, tx, t, StatusRunning, "", nil); err != nil {
-			return err
-		}
-	}
-
-	return s.stage(ctx, tx, queue.CollectGeneration{AttemptID: a.ID}, a.ID, first)
+	return err
 }
 
 // Dead settles the generation of a submit job that will not be tried again.

@@ -121,3 +121,13 @@ type ProviderAttempt struct {
 	// erase: row with the task
 	Model *string
 }
+
+// An attempt of an erased generation, whose request was not known: until the provider has nothing of it any more.
+type ProviderAttemptTombstone struct {
+	AttemptID uuid.UUID
+	// erase: the name of a model at the provider; with the row
+	Endpoint string
+	// erase: row when the payload at the provider is deleted, or at forget_at
+	RequestID *string
+	ForgetAt  time.Time
+}

@@ -372,7 +372,7 @@ func (q *Queries) AttemptAbandon(ctx context.Context, db DBTX, arg AttemptAbando
 	return result.RowsAffected(), nil
 }
 
-const AttemptCallback = `-- name: AttemptCallback :exec
+const AttemptCallback = `-- name: AttemptCallback :execrows
 update provider_attempt set callback = $1, callback_at = $2
 where id = $3 and state in ('intent', 'unknown', 'submitted')
 `
@@ -383,9 +383,12 @@ type AttemptCallbackParams struct {
 	ID       uuid.UUID
 }
 
-func (q *Queries) AttemptCallback(ctx context.Context, db DBTX, arg AttemptCallbackParams) error {
-	_, err := db.Exec(ctx, AttemptCallback, arg.Callback, arg.At, arg.ID)
-	return err
+func (q *Queries) AttemptCallback(ctx context.Context, db DBTX, arg AttemptCallbackParams) (int64, error) {
+	result, err := db.Exec(ctx, AttemptCallback, arg.Callback, arg.At, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const AttemptEnd = `-- name: AttemptEnd :exec
@@ -500,8 +503,9 @@ func (q *Queries) AttemptInsert(ctx context.Context, db DBTX, arg AttemptInsertP
 }
 
 const AttemptLate = `-- name: AttemptLate :execrows
-update provider_attempt set request_id = $1
-where id = $2 and finished_at is not null and request_id is null
+update provider_attempt a set request_id = $1
+where a.id = $2 and a.finished_at is not null and a.request_id is null
+    and not exists (select from provider_attempt o where o.request_id = $1)
 `
 
 type AttemptLateParams struct {
@@ -509,7 +513,7 @@ type AttemptLateParams struct {
 	ID        uuid.UUID
 }
 
-// A request that nobody knew of when its attempt was given up.
+// A request that nobody knew of when its attempt was given up. One that another attempt was found to be is that one's.
 func (q *Queries) AttemptLate(ctx context.Context, db DBTX, arg AttemptLateParams) (int64, error) {
 	result, err := db.Exec(ctx, AttemptLate, arg.RequestID, arg.ID)
 	if err != nil {
@@ -560,6 +564,36 @@ func (q *Queries) AttemptList(ctx context.Context, db DBTX, taskID uuid.UUID) ([
 	return items, nil
 }
 
+const AttemptLock = `-- name: AttemptLock :one
+select id, task_id, n, state, endpoint, request_id, status_url, response_url, cancel_url, callback, error_code, created_at, sent_at, callback_at, finished_at, erased_at, model from provider_attempt where id = $1 for no key update
+`
+
+// After its task's row: also who does not lock that one, as a release before did not, changes nothing meanwhile.
+func (q *Queries) AttemptLock(ctx context.Context, db DBTX, id uuid.UUID) (ProviderAttempt, error) {
+	row := db.QueryRow(ctx, AttemptLock, id)
+	var i ProviderAttempt
+	err := row.Scan(
+		&i.ID,
+		&i.TaskID,
+		&i.N,
+		&i.State,
+		&i.Endpoint,
+		&i.RequestID,
+		&i.StatusUrl,
+		&i.ResponseUrl,
+		&i.CancelUrl,
+		&i.Callback,
+		&i.ErrorCode,
+		&i.CreatedAt,
+		&i.SentAt,
+		&i.CallbackAt,
+		&i.FinishedAt,
+		&i.ErasedAt,
+		&i.Model,
+	)
+	return i, err
+}
+
 const AttemptOpen = `-- name: AttemptOpen :many
 select id from provider_attempt where task_id = $1 and state in ('intent', 'unknown', 'submitted')
 `
@@ -584,7 +618,7 @@ func (q *Queries) AttemptOpen(ctx context.Context, db DBTX, taskID uuid.UUID) ([
 	return items, nil
 }
 
-const AttemptSubmitted = `-- name: AttemptSubmitted :exec
+const AttemptSubmitted = `-- name: AttemptSubmitted :execrows
 update provider_attempt set state = 'submitted', request_id = coalesce(request_id, $1),
     status_url = coalesce($2, status_url),
     response_url = coalesce($3, response_url),
@@ -603,8 +637,8 @@ type AttemptSubmittedParams struct {
 }
 
 // A callback may have come before the reply: what is known stays.
-func (q *Queries) AttemptSubmitted(ctx context.Context, db DBTX, arg AttemptSubmittedParams) error {
-	_, err := db.Exec(ctx, AttemptSubmitted,
+func (q *Queries) AttemptSubmitted(ctx context.Context, db DBTX, arg AttemptSubmittedParams) (int64, error) {
+	result, err := db.Exec(ctx, AttemptSubmitted,
 		arg.RequestID,
 		arg.StatusUrl,
 		arg.ResponseUrl,
@@ -612,6 +646,61 @@ func (q *Queries) AttemptSubmitted(ctx context.Context, db DBTX, arg AttemptSubm
 		arg.At,
 		arg.ID,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const AttemptTombstoneDelete = `-- name: AttemptTombstoneDelete :exec
+delete from provider_attempt_tombstone where attempt_id = $1
+`
+
+func (q *Queries) AttemptTombstoneDelete(ctx context.Context, db DBTX, attemptID uuid.UUID) error {
+	_, err := db.Exec(ctx, AttemptTombstoneDelete, attemptID)
+	return err
+}
+
+const AttemptTombstoneGet = `-- name: AttemptTombstoneGet :one
+select attempt_id, endpoint, request_id, forget_at from provider_attempt_tombstone where attempt_id = $1
+`
+
+func (q *Queries) AttemptTombstoneGet(ctx context.Context, db DBTX, attemptID uuid.UUID) (ProviderAttemptTombstone, error) {
+	row := db.QueryRow(ctx, AttemptTombstoneGet, attemptID)
+	var i ProviderAttemptTombstone
+	err := row.Scan(
+		&i.AttemptID,
+		&i.Endpoint,
+		&i.RequestID,
+		&i.ForgetAt,
+	)
+	return i, err
+}
+
+const AttemptTombstoneLate = `-- name: AttemptTombstoneLate :execrows
+update provider_attempt_tombstone set request_id = $1
+where attempt_id = $2 and coalesce(request_id, $1) = $1
+`
+
+type AttemptTombstoneLateParams struct {
+	RequestID *string
+	ID        uuid.UUID
+}
+
+func (q *Queries) AttemptTombstoneLate(ctx context.Context, db DBTX, arg AttemptTombstoneLateParams) (int64, error) {
+	result, err := db.Exec(ctx, AttemptTombstoneLate, arg.RequestID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const AttemptTombstonePurge = `-- name: AttemptTombstonePurge :exec
+delete from provider_attempt_tombstone where forget_at <= $1
+`
+
+func (q *Queries) AttemptTombstonePurge(ctx context.Context, db DBTX, now time.Time) error {
+	_, err := db.Exec(ctx, AttemptTombstonePurge, now)
 	return err
 }
 
@@ -745,6 +834,24 @@ func (q *Queries) AttemptWatched(ctx context.Context, db DBTX, arg AttemptWatche
 		return nil, err
 	}
 	return items, nil
+}
+
+const AttemptsRemember = `-- name: AttemptsRemember :exec
+insert into provider_attempt_tombstone (attempt_id, endpoint, forget_at)
+select a.id, a.endpoint, a.created_at + $1::float8 * interval '1 second' from provider_attempt a
+where a.task_id = $2 and a.request_id is null and a.created_at + $1::float8 * interval '1 second' > $3::timestamptz
+`
+
+type AttemptsRememberParams struct {
+	Kept   float64
+	TaskID uuid.UUID
+	Now    time.Time
+}
+
+// What may turn out to be at the provider is found by this when its own row is gone.
+func (q *Queries) AttemptsRemember(ctx context.Context, db DBTX, arg AttemptsRememberParams) error {
+	_, err := db.Exec(ctx, AttemptsRemember, arg.Kept, arg.TaskID, arg.Now)
+	return err
 }
 
 const BreakerClose = `-- name: BreakerClose :execrows

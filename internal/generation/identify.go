@@ -1,0 +1,105 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/generation/db"
+	"imagerun/internal/providers"
+	"imagerun/queue"
+)
+
+// lockAttempt begins a change of an attempt: its task is locked, and then its own row. pgx.ErrNoRows: they are
+// gone, as are those of everything that is erased.
+func (s *Service) lockAttempt(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*task, db.ProviderAttempt, error) {
+	a, err := s.db.AttemptGet(ctx, tx, id)
+	if err != nil {
+		return nil, a, fmt.Errorf("read attempt %s: %w", id, err)
+	}
+
+	t, err := s.lock(ctx, tx, a.TaskID)
+	if err != nil {
+		return nil, a, err
+	}
+
+	a, err = s.db.AttemptLock(ctx, tx, id)
+
+	return t, a, wrap(err, "lock attempt "+id.String())
+}
+
+// lockIdentified locks an attempt of which the provider's request has become known, from whichever source. Late: the
+// attempt had been given up, or its generation erased, so that nobody wants what it makes. Then the transaction has
+// the provider's copy erased, and is to be committed as it is. pgx.ErrNoRows: there never was such an attempt, or
+// the provider can have nothing of it any more.
+func (s *Service) lockIdentified(ctx context.Context, tx pgx.Tx, id uuid.UUID, request string) (t *task, a db.ProviderAttempt, late bool, err error) {
+	t, a, err = s.lockAttempt(ctx, tx, id)
+
+	switch {
+	case notFound(err):
+		n, failed := s.db.AttemptTombstoneLate(ctx, tx, db.AttemptTombstoneLateParams{ID: id, RequestID: &request})
+		if failed != nil {
+			return nil, a, false, fmt.Errorf("identify attempt %s of an erased generation: %w", id, failed)
+		} else if n == 0 {
+			return nil, a, false, err
+		}
+	case err != nil || a.FinishedAt == nil || a.RequestID != nil:
+		return t, a, false, err
+	default:
+		n, err := s.db.AttemptLate(ctx, tx, db.AttemptLateParams{ID: id, RequestID: &request})
+		if err != nil || n == 0 { // another attempt was found to be this request, and sees to it
+			return t, a, err == nil, wrap(err, "identify late attempt "+id.String())
+		}
+	}
+
+	return t, a, true, s.stage(ctx, tx, queue.EraseAttempt{AttemptID: id}, id, 0)
+}
+
+// recordRequest commits the provider's request id of an open attempt that is locked, from whichever source it came
+// first: the reply, a callback or a search. The collector's first look is after the given time.
+func (s *Service) recordRequest(ctx context.Context, tx pgx.Tx, t *task, a db.ProviderAttempt, k providers.Ticket, first time.Duration) error {
+	if err := s.markSubmitted(ctx, tx, a, k); err != nil {
+		return err
+	}
+
+	if t.status().Terminal() {
+		args := queue.CancelAttempt{AttemptID: a.ID}
+		if err := s.stage(ctx, tx, args, a.ID, 0); err != nil {
+			return err
+		}
+
+		return s.Queue.Wake(ctx, tx, args.Kind(), jobKey(args.Kind(), a.ID)) // it may be waiting for the id
+	}
+
+	if t.status() == StatusSubmitting {
+		if err := s.change(ctx, tx, t, StatusRunning, "", nil); err != nil {
+			return err
+		}
+	}
+
+	return s.stage(ctx, tx, queue.CollectGeneration{AttemptID: a.ID}, a.ID, first)
+}
+
+// markSubmitted writes down what an open attempt that is locked became.
+func (s *Service) markSubmitted(ctx context.Context, tx pgx.Tx, a db.ProviderAttempt, k providers.Ticket) error {
+	now := s.Now()
+
+	n, err := s.db.AttemptSubmitted(ctx, tx, db.AttemptSubmittedParams{
+		ID: a.ID, RequestID: &k.RequestID, At: &now,
+		StatusUrl: textOrNil(k.StatusURL), ResponseUrl: textOrNil(k.ResponseURL), CancelUrl: textOrNil(k.CancelURL),
+	})
+
+	return wrap(changedOne(n, err), "mark attempt "+a.ID.String()+" submitted")
+}
+
+// changedOne makes an error of a statement that should have changed a locked row and found none to change.
+func changedOne(n int64, err error) error {
+	if err == nil && n != 1 {
+		return errNotLocked
+	}
+
+	return err
+}
