@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"imagerun/queue/durable/db"
 )
@@ -87,21 +86,6 @@ type Audit struct {
 	Jobs     int32     `json:"jobs"`   // how many in the same order
 }
 
-// Order is a filter together with who gives the order.
-type Order struct {
-	Filter
-
-	Operator string // a login name; required
-	DryRun   bool   // only say which jobs the filter chooses
-}
-
-// Result is what became of an order.
-type Result struct {
-	Matched int         `json:"matched"` // jobs that the filter chose
-	Changed []uuid.UUID `json:"changed"` // of those; empty in a dry run
-	Waiting int         `json:"waiting"` // of the changed ones: canceled, and dead when a worker comes to them
-}
-
 // List returns the jobs that f chooses in the order of their ids, which rise with time.
 func (a *Admin) List(ctx context.Context, f Filter) ([]Info, error) {
 	if err := a.check(f); err != nil {
@@ -165,7 +149,7 @@ func (a *Admin) Show(ctx context.Context, id uuid.UUID) (Info, []Audit, error) {
 // now, and takes back a cancel that no worker has carried out. Jobs that run or are about to are
 // left alone, and so is a dead one while another job of its kind and key lives.
 func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
-	return a.order(ctx, o, "retry", func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
+	return a.order(ctx, o, "retry", takesKey, func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
 		rows, err := a.q.db.AdminRetry(ctx, tx, idsOf(jobs))
 
 		for _, r := range rows {
@@ -184,7 +168,7 @@ func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
 // heartbeat if it runs. Until then its state is "canceling". Dead, it can be retried. A dead job is
 // removed.
 func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
-	return a.order(ctx, o, "cancel", func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
+	return a.order(ctx, o, "cancel", nil, func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
 		var dead, live, orphans []uuid.UUID
 
 		for _, j := range jobs {
@@ -231,53 +215,6 @@ func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
 
 		return res, err
 	})
-}
-
-type change func(ctx context.Context, tx pgx.Tx, jobs []Info) (Result, error)
-
-// order lists what o chooses and changes it, a transaction and an audit row for each batch.
-func (a *Admin) order(ctx context.Context, o Order, action string, change change) (res Result, err error) {
-	if o.Operator == "" {
-		return res, fmt.Errorf("%s jobs: %w operator", action, ErrUnknown)
-	}
-
-	jobs, err := a.List(ctx, o.Filter)
-	res.Matched = len(jobs)
-
-	if err != nil || o.DryRun {
-		return res, err
-	}
-
-	for batch := range slices.Chunk(jobs, adminBatch) {
-		done, err := a.batch(ctx, o.Operator, action, batch, change)
-		if err != nil {
-			return res, fmt.Errorf("%s jobs: %w", action, err)
-		}
-
-		res.Changed = append(res.Changed, done.Changed...)
-		res.Waiting += done.Waiting
-	}
-
-	return res, nil
-}
-
-func (a *Admin) batch(ctx context.Context, operator, action string, jobs []Info, change change) (res Result, err error) {
-	// A job of the same kind and key may be staged at the same moment: look again.
-	for range 3 {
-		err = a.q.inTx(ctx, func(tx pgx.Tx) (err error) {
-			if res, err = change(ctx, tx, jobs); err != nil || len(res.Changed) == 0 {
-				return err
-			}
-
-			return a.q.db.AuditAdd(ctx, tx, db.AuditAddParams{Operator: operator, Action: action, JobIds: res.Changed})
-		})
-
-		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "23505" {
-			break
-		}
-	}
-
-	return res, err
 }
 
 // check refuses names that do not exist: a slip must not choose every job, or none in silence.

@@ -13,6 +13,10 @@ where (cardinality(sqlc.arg(ids)::uuid[]) = 0 or id = any(sqlc.arg(ids)::uuid[])
 order by id
 limit sqlc.arg(max_rows);
 
+-- name: AdminLock :many
+-- Those that nobody else has locked: who holds several jobs waits for none.
+select id from job where id = any(sqlc.arg(ids)::uuid[]) order by id for no key update skip locked;
+
 -- name: AdminRetry :many
 -- A dead job begins anew with all its attempts; one that waits for its time has it now; a cancel
 -- that no worker has carried out is taken back. A job whose place is taken stays as it is: of one

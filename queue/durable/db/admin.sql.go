@@ -203,6 +203,31 @@ func (q *Queries) AdminList(ctx context.Context, db DBTX, arg AdminListParams) (
 	return items, nil
 }
 
+const adminLock = `-- name: AdminLock :many
+select id from job where id = any($1::uuid[]) order by id for no key update skip locked
+`
+
+// Those that nobody else has locked: who holds several jobs waits for none.
+func (q *Queries) AdminLock(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, adminLock, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const adminRemove = `-- name: AdminRemove :many
 delete from job where id = any($1::uuid[]) and state = 'dead'
 returning id, kind, queue, epoch
