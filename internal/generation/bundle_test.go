@@ -45,13 +45,13 @@ type bundle struct {
 func setup(t *testing.T, edits ...func(*generation.Options)) *bundle {
 	t.Helper()
 
-	b := setupOn(t, devtest.Postgres(t), edits...)
+	b := setupOn(t, tracedPool(t), edits...)
 	b.fund(t, b.user, fortune)
 
 	return b
 }
 
-// setupOn is setup on a database that may have been used before.
+// setupOn is setup on a database that may have been used before, and without a look at the order of locks.
 func setupOn(t *testing.T, pool *pgxpool.Pool, edits ...func(*generation.Options)) *bundle {
 	t.Helper()
 

@@ -15,9 +15,10 @@
 //   - One function changes a status: [Service.change]. It holds the task's row lock, compares
 //     the sequence, and never leaves a terminal status. The status, its event and the jobs it
 //     causes are one transaction.
-//   - Locks are taken in one order: the task's row, then jobs' rows, its user's, and last of all the
-//     user's balance. Who holds a user's row, on which the changes of one user take turns, waits for
-//     no other task and, of users, only for one with a larger id.
+//   - Locks are taken in one order: the task's row before any other, then its attempts', its jobs' and
+//     its user's, and last of all the user's balance. A job is locked without its task only alone, and as the
+//     last thing of a transaction. Who holds a user's row, on which the changes of one user take turns, waits
+//     for no other task and, of users, only for one with a larger id.
 //   - What a change costs is booked in its transaction: accepted, the most that it may cost is held;
 //     each image that is stored is captured, at the price of who made it as it was at acceptance;
 //     whatever is terminal holds nothing.

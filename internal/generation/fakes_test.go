@@ -331,10 +331,13 @@ func pngOf(w, h int) []byte {
 }
 
 // fakeWatches has one look, which lasts.
-type fakeWatches struct{ looking atomic.Bool }
+type fakeWatches struct {
+	looking atomic.Bool
+	forgets bool // each look is a new one
+}
 
 func (w *fakeWatches) Watch(_ context.Context, ids ...uuid.UUID) ([]uuid.UUID, error) {
-	if w.looking.Swap(true) {
+	if w.looking.Swap(true) && !w.forgets {
 		return nil, nil
 	}
 

@@ -47,21 +47,21 @@ func (s *Service) Watch(ctx context.Context, userID uuid.UUID, ids ...uuid.UUID)
 		return wrap(err, "watch generations")
 	}
 
-	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-		attempts, err := s.db.AttemptWatched(ctx, tx, db.AttemptWatchedParams{TaskIds: fresh, UserID: userID})
+	attempts, err := s.db.AttemptWatched(ctx, s.Pool, db.AttemptWatchedParams{TaskIds: fresh, UserID: userID})
+	if err != nil {
+		return fmt.Errorf("list watched attempts: %w", err)
+	}
+
+	kind := queue.CollectGeneration{}.Kind()
+	for _, id := range attempts {
+		// Without their tasks jobs are locked one at a time.
+		err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error { return s.Queue.Wake(ctx, tx, kind, jobKey(kind, id)) })
 		if err != nil {
-			return fmt.Errorf("list watched attempts: %w", err)
+			return err
 		}
+	}
 
-		kind := queue.CollectGeneration{}.Kind()
-		for _, id := range attempts {
-			if err := s.Queue.Wake(ctx, tx, kind, jobKey(kind, id)); err != nil {
-				return err
-			}
-		}
-
-		return nil
-	})
+	return nil
 }
 
 // looked records what the provider said of a request that is not over, when it is news.
@@ -70,7 +70,7 @@ func (h collector) looked(ctx context.Context, seen db.AiTask, st providers.Stat
 		return nil
 	}
 
-	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, seen.ID)
 		if err != nil {
 			return err

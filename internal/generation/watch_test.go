@@ -61,6 +61,23 @@ func TestWatch(t *testing.T) {
 	b.check(t)
 }
 
+// Whoever looks on at several has the collector of each look.
+func TestWatch_OfSeveral(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	first, second := b.start(t), b.start(t)
+	b.provider.poll = func() providers.Status { return providers.Status{State: providers.StateRunning, Progress: new(0.5)} }
+
+	require.NoError(t, b.Watch(t.Context(), b.user))
+	b.now.Move(time.Second)
+	b.jobs.RunAll(t.Context())
+
+	for _, g := range []generation.Generation{first, second} {
+		require.NotNil(t, b.get(t, g.ID).Progress)
+	}
+}
+
 // A model that starts over has no progress until it says so.
 func TestWatch_ProgressOfAnEarlierAttemptIsForgotten(t *testing.T) {
 	t.Parallel()
