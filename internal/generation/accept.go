@@ -88,7 +88,7 @@ func (s *Service) replayed(ctx context.Context, userID uuid.UUID, record *idempo
 // accept accepts an order in one transaction and fills in the answer. Of a replay that is the record alone,
 // with errReplay.
 func (s *Service) accept(ctx context.Context, o *order, out *Accepted) error {
-	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+	return postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		if err := s.lockSubmitter(ctx, tx, o, &out.Replay); err != nil {
 			return err
 		}

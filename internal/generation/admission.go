@@ -91,7 +91,7 @@ func (s *Service) ExpireDue(ctx context.Context) (expired int, err error) {
 	var failed []error
 
 	for _, id := range due {
-		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error { return s.expire(ctx, tx, id) })
+		err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error { return s.expire(ctx, tx, id) })
 
 		switch {
 		case err == nil:

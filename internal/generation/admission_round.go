@@ -27,7 +27,9 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 		return 0, err
 	}
 
-	err = postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+	err = postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		n = 0
+
 		if err := s.db.AdmissionLock(ctx, tx, provider); err != nil {
 			return fmt.Errorf("lock admission: %w", err)
 		}

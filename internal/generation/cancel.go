@@ -21,7 +21,7 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 		return Generation{}, err
 	}
 
-	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+	err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		t, err := s.lock(ctx, tx, id)
 		if notFound(err) {
 			return ErrDeleted // since the look above

@@ -121,18 +121,18 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 	}
 
 	ofModel := code == FailureProviderError || code == FailureTimeout
-	counts := ofModel && a.Model != nil
 
-	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	var counts bool
+
+	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, a.TaskID)
 		if err != nil {
 			return err
 		}
 
 		// What was called off, or given up because its user's deadline came, says nothing of the model.
-		if t.status().Terminal() || code == FailureTimeout && !h.Now().Before(t.DeadlineAt.Add(-deadlineMargin)) {
-			counts = false
-		}
+		late := code == FailureTimeout && !h.Now().Before(t.DeadlineAt.Add(-deadlineMargin))
+		counts = ofModel && a.Model != nil && !t.status().Terminal() && !late
 
 		if err := h.endAttempt(ctx, tx, a.ID, "done", cause); err != nil {
 			return err

@@ -80,7 +80,7 @@ func (s *Service) reap(ctx context.Context) error {
 	for _, id := range overdue {
 		s.Log.Error("a hold outlived its generation", slog.Any("generation_id", id))
 
-		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 			err := s.expire(ctx, tx, id)
 			if !over(err) && !notFound(err) {
 				return err

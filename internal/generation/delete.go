@@ -19,7 +19,7 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 		return err
 	}
 
-	return postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+	return postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		t, err := s.lock(ctx, tx, id)
 		if notFound(err) || (err == nil && t.DeletedAt != nil) {
 			return ErrDeleted // since the look above

@@ -193,7 +193,7 @@ func (s *Service) ForgetDeletions(ctx context.Context, before time.Time) error {
 	}
 
 	for _, id := range users {
-		err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 			if _, err := s.db.UserLock(ctx, tx, id); err != nil && !notFound(err) {
 				return fmt.Errorf("lock user %s: %w", id, err)
 			}

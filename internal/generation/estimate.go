@@ -34,7 +34,7 @@ func (s *Service) Estimate(ctx context.Context, sub Submission) (Estimate, error
 
 	var e Estimate
 
-	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) (err error) {
+	err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) (err error) {
 		if sub.Reference != nil {
 			err = s.refer(ctx, tx, &o)
 		} else {

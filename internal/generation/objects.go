@@ -90,7 +90,7 @@ func (o *Objects) Mark(ctx context.Context, keys []string, lost bool) error {
 	}
 
 	for _, id := range ids {
-		err := postgres.InTx(ctx, o.pool, func(tx *postgres.Tx) error { return o.mark(ctx, tx, id, keys, lost) })
+		err := postgres.RetryTx(ctx, o.pool, func(tx *postgres.Tx) error { return o.mark(ctx, tx, id, keys, lost) })
 		if err != nil && !notFound(err) { // one that is gone by now has nothing to mark
 			return fmt.Errorf("mark images of %s: %w", id, err)
 		}

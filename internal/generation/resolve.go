@@ -55,7 +55,7 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 // lost ends a generation whose last attempt was lost, as were those before it: an ordinary end, with
 // nothing left for an operator to decide.
 func (h submitter) lost(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task) error {
-	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		if err := h.giveUp(ctx, tx, t.ID); err != nil {
 			return err
 		}

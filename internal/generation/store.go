@@ -24,7 +24,7 @@ const spoiledMost = 3
 
 // store puts every image of the result into the bucket and settles the generation.
 func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
-	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, a.TaskID)
 		if err != nil {
 			return err
@@ -72,7 +72,7 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 		}
 	}
 
-	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error { return h.settle(ctx, tx, job, a, verdicts) })
+	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error { return h.settle(ctx, tx, job, a, verdicts) })
 	if err == nil && a.Model != nil {
 		h.models.worked(ctx, *a.Model)
 	}
@@ -126,7 +126,7 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		return false, fmt.Errorf("store thumbnail of %s: %w", img.ID, err)
 	}
 
-	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, a.TaskID)
 		if err != nil {
 			return err

@@ -62,7 +62,7 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		fresh bool
 	)
 
-	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) (err error) {
+	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) (err error) {
 		if t, err = h.lock(ctx, tx, job.Args.TaskID); err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 
 		return queue.Snooze(wait)
 	case providers.Rejected:
-		return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 			t, err2 := h.lock(ctx, tx, t.ID)
 			if err2 != nil {
 				return err2
