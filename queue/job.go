@@ -44,8 +44,9 @@ func (j *Job[T]) Complete(ctx context.Context, tx pgx.Tx) error {
 	return j.fence.Complete(ctx, tx)
 }
 
-// Hold makes sure that this worker still holds the job, and keeps it so until tx ends. Writes
-// of a handler that do not complete the job begin with it. It returns [ErrStale] like Complete.
+// Hold makes sure that this worker still holds the job, and keeps it so until tx ends. No writes of a
+// handler that do not complete the job are without it. It locks the job, which everybody does behind the row of the
+// domain (docs/architecture.md). It returns [ErrStale] like Complete.
 func (j *Job[T]) Hold(ctx context.Context, tx pgx.Tx) error {
 	if j.fence == nil {
 		return errNoFence

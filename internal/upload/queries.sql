@@ -77,9 +77,11 @@ with unneeded as (
 update upload u set deleted_at = @at from unneeded n where u.id = n.id returning u.id, n.needed_at;
 
 -- name: UploadLeft :many
+-- Locked before the jobs of their erasure are.
 select id from upload
 where deleted_at is not null and expires_at < @put_before and id > @after
-order by id limit @most;
+order by id limit @most
+for no key update skip locked;
 
 -- name: UploadRawDue :many
 -- The link for putting has ended, and with it the last request that can have begun before that.

@@ -203,7 +203,7 @@ func (r *Runner) handBack(ctx context.Context, u *run) (v Verdict, event string,
 }
 
 // bury ends the job for ever, with the kind's Dead hook in the same transaction. The hook comes
-// first: it locks rows of its domain, and everyone locks those before the job's.
+// first: it locks rows of its domain, and everyone locks those before the job's (docs/architecture.md).
 func (r *Runner) bury(ctx context.Context, u *run) (v Verdict, event string, err error) {
 	var hook error
 

@@ -106,6 +106,7 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 
 // Wake has the live job of this kind and key run now, once tx has committed; if it is running, then
 // as soon as it snoozes or fails, whatever that would have had it wait. The run sees what tx wrote. Without such a job Wake does nothing.
+// It locks the job: behind the row of the domain that the job is about, or alone in its transaction.
 func (q *Queue) Wake(ctx context.Context, tx pgx.Tx, kind, key string) error {
 	policy, ok := q.kinds.Policy(kind)
 	if !ok {

@@ -76,11 +76,11 @@ func (h *Handler) Handle(ctx context.Context, job *queue.Job[queue.SweepObjects]
 		}
 
 		err = h.write(ctx, r, func(tx *postgres.Tx, report []byte) error {
-			if err := job.Hold(ctx, tx); err != nil {
+			if err := h.db.SweepReached(ctx, tx, db.SweepReachedParams{ID: job.ID, Cursor: after, Report: report}); err != nil {
 				return err
 			}
 
-			return h.db.SweepReached(ctx, tx, db.SweepReachedParams{ID: job.ID, Cursor: after, Report: report})
+			return job.Hold(ctx, tx)
 		})
 		if err != nil {
 			return fmt.Errorf("write how far the sweep came: %w", err)

@@ -167,6 +167,7 @@ const uploadLeft = `-- name: UploadLeft :many
 select id from upload
 where deleted_at is not null and expires_at < $1 and id > $2
 order by id limit $3
+for no key update skip locked
 `
 
 type UploadLeftParams struct {
@@ -175,6 +176,7 @@ type UploadLeftParams struct {
 	Most      int32
 }
 
+// Locked before the jobs of their erasure are.
 func (q *Queries) UploadLeft(ctx context.Context, db DBTX, arg UploadLeftParams) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, uploadLeft, arg.PutBefore, arg.After, arg.Most)
 	if err != nil {
