@@ -124,7 +124,7 @@ func RetryTx(ctx context.Context, pool Pool, fn func(tx *Tx) error) error {
 func gaveWay(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 
-	return ok && (e.Code == "40P01" || e.Code == "40001") // deadlock_detected, serialization_failure
+	return ok && (e.Code == deadlock || e.Code == serialization)
 }
 
 // pauseRerun waits 5 to 15 ms before the first rerun, and twice as long before each further one, so that those who
