@@ -12,6 +12,12 @@ import (
 	"imagerun/internal/generation/db"
 )
 
+// taskColumns are those that [db.AiTask] has, in words: this release must be able to read what it asks for once the
+// next one has added a column.
+const taskColumns = `id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt,
+    parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at,
+    reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices`
+
 // Get returns one generation of the user's. Errors: [ErrNotFound], [ErrDeleted].
 func (s *Service) Get(ctx context.Context, userID, id uuid.UUID) (Generation, error) {
 	t, err := s.visible(ctx, userID, id)
@@ -117,15 +123,15 @@ func (s *Service) List(ctx context.Context, userID uuid.UUID, f Filter) (Page, e
 		where = append(where, fmt.Sprintf("(created_at, id) %s (%s, %s)", op, arg(row.AiTask.CreatedAt), arg(from)))
 	}
 
-	sql := fmt.Sprintf("select * from ai_task where %s order by created_at %s, id %s limit %s",
-		strings.Join(where, " and "), order, order, arg(limit+1))
+	sql := fmt.Sprintf("select %s from ai_task where %s order by created_at %s, id %s limit %s",
+		taskColumns, strings.Join(where, " and "), order, order, arg(limit+1))
 
 	rows, err := s.Pool.Query(ctx, sql, args...)
 	if err != nil {
 		return Page{}, fmt.Errorf("list generations: %w", err)
 	}
 
-	tasks, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[db.AiTask])
+	tasks, err := pgx.CollectRows(rows, pgx.RowToStructByName[db.AiTask])
 	if err != nil {
 		return Page{}, fmt.Errorf("list generations: %w", err)
 	}
