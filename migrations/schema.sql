@@ -84,6 +84,14 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.number_after(last bigint) RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    select greatest(last + 1, least(('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint - 1, 8000) << 40)
+$$;
+
+COMMENT ON FUNCTION public.number_after(last bigint) IS 'The number after the last one; a history''s first is 2^40 times the takeovers before it, so that JSON''s 2^53 is far.';
+
 CREATE FUNCTION public.user_credit_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $$

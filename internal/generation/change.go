@@ -58,13 +58,17 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 		set.FinishedAt = &now
 	}
 
-	n, err := s.db.TaskSet(ctx, tx, set)
-	if err := changedOne(n, err); err != nil {
+	sequence, err := s.db.TaskSet(ctx, tx, set)
+	if notFound(err) {
+		err = errNotLocked
+	}
+
+	if err != nil {
 		return fmt.Errorf("set status of %s: %w", t.ID, err)
 	}
 
 	was := t.status()
-	t.StatusSequence++
+	t.StatusSequence = sequence
 	t.AiTask.Status, t.FinishedAt = string(to), set.FinishedAt
 
 	event := db.EventInsertParams{
@@ -83,8 +87,6 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 			return err
 		}
 	}
-
-	sequence := t.StatusSequence
 
 	afterCommit(tx, func() {
 		s.Hints.Hint(t.ref, t.ID, sequence)

@@ -38,4 +38,4 @@ returning index;
 
 -- name: ObjectTouch :one
 -- What a person sees of a task has changed, and its status has not.
-update ai_task set status_sequence = status_sequence + 1 where id = @id returning status_sequence;
+update ai_task set status_sequence = number_after(status_sequence) where id = @id returning status_sequence;

@@ -28,14 +28,14 @@ select ref from generation_user where user_id = $1;
 -- The number among all events of the user comes from a counter and not from a sequence: its row is
 -- locked until the commit, so whoever sees a number has seen every smaller one.
 with counter as (
-    update generation_user set event_sequence = event_sequence + 1 where user_id = @user_id returning event_sequence
+    update generation_user set event_sequence = number_after(event_sequence) where user_id = @user_id returning event_sequence
 )
 insert into generation_event (task_id, sequence, status, image_index, at, user_id, user_sequence)
 select @task_id, @sequence, @status, sqlc.narg(image_index), @at, @user_id, event_sequence from counter;
 
 -- name: TombstoneInsert :execrows
 with counter as (
-    update generation_user set event_sequence = event_sequence + 1 where user_id = @user_id returning event_sequence
+    update generation_user set event_sequence = number_after(event_sequence) where user_id = @user_id returning event_sequence
 )
 insert into generation_tombstone (task_id, user_id, deleted_at, user_sequence)
 select @task_id, @user_id, @at, event_sequence from counter;
@@ -86,11 +86,12 @@ where t.id = @id and t.user_id = @user_id;
 select sqlc.embed(t), u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = @id for update of t;
 
--- name: TaskSet :execrows
+-- name: TaskSet :one
 -- The one statement that changes a status. Compare-and-set on the sequence, never out of a terminal state.
-update ai_task set status = @status, status_sequence = status_sequence + 1,
+update ai_task set status = @status, status_sequence = number_after(status_sequence),
     failure_code = sqlc.narg(failure_code), finished_at = sqlc.narg(finished_at)
-where id = @id and status_sequence = @status_sequence and finished_at is null;
+where id = @id and status_sequence = @status_sequence and finished_at is null
+returning status_sequence;
 
 -- name: TaskProgress :exec
 update ai_task set progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position) where id = @id;

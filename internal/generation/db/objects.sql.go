@@ -174,7 +174,7 @@ func (q *Queries) ObjectTasks(ctx context.Context, db DBTX, keys []string) ([]uu
 }
 
 const ObjectTouch = `-- name: ObjectTouch :one
-update ai_task set status_sequence = status_sequence + 1 where id = $1 returning status_sequence
+update ai_task set status_sequence = number_after(status_sequence) where id = $1 returning status_sequence
 `
 
 // What a person sees of a task has changed, and its status has not.

@@ -944,7 +944,7 @@ func (q *Queries) BreakerProbe(ctx context.Context, db DBTX, arg BreakerProbePar
 
 const EventInsert = `-- name: EventInsert :execrows
 with counter as (
-    update generation_user set event_sequence = event_sequence + 1 where user_id = $6 returning event_sequence
+    update generation_user set event_sequence = number_after(event_sequence) where user_id = $6 returning event_sequence
 )
 insert into generation_event (task_id, sequence, status, image_index, at, user_id, user_sequence)
 select $1, $2, $3, $4, $5, $6, event_sequence from counter
@@ -1637,10 +1637,11 @@ func (q *Queries) TaskServed(ctx context.Context, db DBTX, arg TaskServedParams)
 	return err
 }
 
-const TaskSet = `-- name: TaskSet :execrows
-update ai_task set status = $1, status_sequence = status_sequence + 1,
+const TaskSet = `-- name: TaskSet :one
+update ai_task set status = $1, status_sequence = number_after(status_sequence),
     failure_code = $2, finished_at = $3
 where id = $4 and status_sequence = $5 and finished_at is null
+returning status_sequence
 `
 
 type TaskSetParams struct {
@@ -1653,17 +1654,16 @@ type TaskSetParams struct {
 
 // The one statement that changes a status. Compare-and-set on the sequence, never out of a terminal state.
 func (q *Queries) TaskSet(ctx context.Context, db DBTX, arg TaskSetParams) (int64, error) {
-	result, err := db.Exec(ctx, TaskSet,
+	row := db.QueryRow(ctx, TaskSet,
 		arg.Status,
 		arg.FailureCode,
 		arg.FinishedAt,
 		arg.ID,
 		arg.StatusSequence,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var status_sequence int64
+	err := row.Scan(&status_sequence)
+	return status_sequence, err
 }
 
 const TombstoneExists = `-- name: TombstoneExists :one
@@ -1684,7 +1684,7 @@ func (q *Queries) TombstoneExists(ctx context.Context, db DBTX, arg TombstoneExi
 
 const TombstoneInsert = `-- name: TombstoneInsert :execrows
 with counter as (
-    update generation_user set event_sequence = event_sequence + 1 where user_id = $2 returning event_sequence
+    update generation_user set event_sequence = number_after(event_sequence) where user_id = $2 returning event_sequence
 )
 insert into generation_tombstone (task_id, user_id, deleted_at, user_sequence)
 select $1, $2, $3, event_sequence from counter
