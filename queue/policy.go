@@ -78,7 +78,7 @@ func NewKinds(policies ...Policy) Kinds {
 			panic(fmt.Sprintf("kind %q: %s", p.Args.Kind(), err))
 		}
 
-		for _, name := range append([]string{p.Args.Kind()}, p.Aliases...) {
+		for _, name := range p.Names() {
 			if _, taken := k.byName[name]; taken {
 				panic(fmt.Sprintf("kind %q is in the table twice", name))
 			}
@@ -115,8 +115,11 @@ func (k Kinds) Queues() []string {
 	return slices.Compact(names)
 }
 
+// Names returns the kind's name, and those that it had before.
+func (p Policy) Names() []string { return append([]string{p.Args.Kind()}, p.Aliases...) }
+
 func (p Policy) check() error {
-	for _, name := range append([]string{p.Args.Kind()}, p.Aliases...) {
+	for _, name := range p.Names() {
 		if !kindName.MatchString(name) {
 			return fmt.Errorf("name %q is not of the form domain.verb", name)
 		}

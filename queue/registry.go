@@ -63,7 +63,7 @@ func Register[T Args](r *Registry, h Handler[T]) {
 		panic(fmt.Sprintf("kind %q has other arguments in the table of kinds", zero.Kind()))
 	}
 
-	for _, name := range append([]string{zero.Kind()}, p.Aliases...) {
+	for _, name := range p.Names() {
 		if _, taken := r.workers[name]; taken {
 			panic(fmt.Sprintf("kind %q has a handler already", name))
 		}

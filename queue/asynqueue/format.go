@@ -10,7 +10,7 @@ import (
 )
 
 // What is here is private to asynq, as asynq 0.26 has it in internal/base and internal/rdb: its keys, and how
-// a task moves between them. Whoever raises asynq's version compares it. Keys of one queue share a hash slot.
+// a task moves between them. TestFormat_IsStillAsynqs says when asynq has changed it. Keys of one queue share a hash slot.
 
 func queueKey(queue, what string) string { return "asynq:{" + queue + "}:" + what }
 func taskKey(t durable.Task) string      { return queueKey(t.Queue, "t:"+t.Name()) }

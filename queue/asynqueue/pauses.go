@@ -37,7 +37,23 @@ func (p *Pauses) Restore(ctx context.Context, queues []string) error {
 		return err
 	}
 
-	_, err = p.pusher.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	for {
+		if err := p.apply(ctx, queues, paused); err != nil {
+			return err
+		}
+
+		// An operator may have paused or resumed one between the look and the writing, which undid it.
+		now, err := p.admin.Paused(ctx)
+		if err != nil || slices.Equal(now, paused) {
+			return err
+		}
+
+		paused = now
+	}
+}
+
+func (p *Pauses) apply(ctx context.Context, queues, paused []string) error {
+	_, err := p.pusher.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, q := range queues {
 			if slices.Contains(paused, q) {
 				pipe.SetNX(ctx, queueKey(q, "paused"), time.Now().Unix(), 0)

@@ -150,7 +150,15 @@ func (a *Admin) Show(ctx context.Context, id uuid.UUID) (Info, []Audit, error) {
 // left alone, and so is a dead one while another job of its kind and key lives.
 func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
 	return a.order(ctx, o, "retry", takesKey, func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
-		rows, err := a.q.db.AdminRetry(ctx, tx, idsOf(jobs))
+		p := db.AdminRetryParams{Ids: idsOf(jobs)}
+
+		for _, policy := range a.q.kinds.Policies() {
+			for _, name := range policy.Names() {
+				p.Names, p.Kinds = append(p.Names, name), append(p.Kinds, policy.Args.Kind())
+			}
+		}
+
+		rows, err := a.q.db.AdminRetry(ctx, tx, p)
 
 		for _, r := range rows {
 			res.Changed = append(res.Changed, r.ID)

@@ -21,16 +21,19 @@ select id from job where id = any(sqlc.arg(ids)::uuid[]) order by id for no key 
 -- A dead job begins anew with all its attempts; one that waits for its time has it now; a cancel
 -- that no worker has carried out is taken back. A job whose place is taken stays as it is: of one
 -- kind and key at most one job lives.
-with chosen as (
+with names as ( -- of each kind, all that it ever had
+    select unnest(sqlc.arg(names)::text[]) as name, unnest(sqlc.arg(kinds)::text[]) as kind
+), chosen as (
     select job.id, job.state, row_number() over (
-        partition by job.kind, coalesce(job.dedupe_key, job.id::text), job.state = 'dead' or job.canceling order by job.id
+        partition by coalesce(names.kind, job.kind), coalesce(job.dedupe_key, job.id::text), job.state = 'dead' or job.canceling order by job.id
     ) as nth
-    from job
+    from job left join names on names.name = job.kind
     where job.id = any(sqlc.arg(ids)::uuid[])
       and (job.state = 'dead' or job.state <> 'running' and (job.canceling or job.run_at > clock_timestamp()))
       and not ((job.state = 'dead' or job.canceling) and job.dedupe_key is not null and exists (
           select from job as live
-          where live.kind = job.kind and live.dedupe_key = job.dedupe_key and live.state <> 'dead' and not live.canceling))
+          where live.kind = any(array(select also.name from names as also where also.kind = names.kind) || job.kind)
+            and live.dedupe_key = job.dedupe_key and live.state <> 'dead' and not live.canceling))
 ), locked as (
     select job.id from job join chosen on chosen.id = job.id and chosen.state = job.state
     where chosen.nth = 1

@@ -127,7 +127,7 @@ func TestPlans_ReadOnlyWhatTheyNeed(t *testing.T) {
 
 	for name, sql := range sent.sql {
 		// An operator's list, counts for metrics, a rebuild, which are about everybody's jobs. Inserts, and a function, which say nothing.
-		if slices.Contains([]string{"AdminList", "JobCounts", "JobRebuildRunning", "JobRebuildWaiting", "JobInsert", "JobStage", "JobComplete"}, name) {
+		if slices.Contains([]string{"AdminList", "JobCounts", "JobRebuildRunning", "JobRebuildWaiting", "JobInsert", "JobStage", "JobStageRenamed", "JobComplete"}, name) {
 			continue
 		}
 
@@ -139,7 +139,7 @@ func TestPlans_ReadOnlyWhatTheyNeed(t *testing.T) {
 	}
 
 	for _, name := range []string{
-		"JobInsert", "JobStage", "JobWake", "JobClaim", "JobClaimMany", "JobLook", "JobBegin", "JobUnclaim", "JobBeat", "JobHold", "JobComplete",
+		"JobInsert", "JobStageRenamed", "JobWake", "JobClaim", "JobClaimMany", "JobLook", "JobBegin", "JobUnclaim", "JobBeat", "JobHold", "JobComplete",
 		"JobFinish", "JobFinishMany", "JobSnooze", "JobFail", "JobHandBack", "JobBury", "JobRelay", "JobMark", "JobCanWrite", "JobExpired",
 		"JobSweep", "JobOverdue", "JobStates", "JobRenew", "AdminRetry", "AdminCancel",
 	} {

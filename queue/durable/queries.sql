@@ -23,6 +23,24 @@ on conflict (kind, dedupe_key) where state <> 'dead' and not canceling and dedup
 do update set dedupe_key = excluded.dedupe_key
 returning id;
 
+-- name: JobStageRenamed :one
+-- JobStage of a kind that had other names before: a live job of one of those and the same key is returned, too.
+with before as (
+    select job.id from job
+    where job.kind = any(sqlc.arg(aliases)::text[]) and job.dedupe_key = sqlc.arg(dedupe_key)::text and job.state <> 'dead' and not job.canceling
+    limit 1 for no key update
+), staged as (
+    insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_at)
+    select sqlc.arg(id), sqlc.arg(kind), sqlc.arg(queue), sqlc.arg(args), sqlc.arg(dedupe_key)::text,
+           coalesce(sqlc.narg(run_at)::timestamptz, clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second'),
+           clock_timestamp(), clock_timestamp()
+    where not exists (select from before)
+    on conflict (kind, dedupe_key) where state <> 'dead' and not canceling and dedupe_key is not null
+    do update set dedupe_key = excluded.dedupe_key
+    returning id
+)
+select before.id from before union all select staged.id from staged;
+
 -- name: JobWake :many
 -- Touches the row whatever its state: a claim that comes meanwhile waits for this transaction
 -- and so sees what it wrote.

@@ -87,9 +87,10 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 			ID: id, Kind: kind, Queue: policy.Queue, Args: data, RunAt: how.at, Delay: how.delay.Seconds(),
 		})
 	} else {
-		staged, err = q.db.JobStage(ctx, tx, db.JobStageParams{
+		p := db.JobStageParams{
 			ID: id, Kind: kind, Queue: policy.Queue, Args: data, DedupeKey: *how.key, RunAt: how.at, Delay: how.delay.Seconds(),
-		})
+		}
+		staged, err = q.stageKeyed(ctx, tx, p, policy.Aliases)
 	}
 
 	if err != nil {
@@ -104,6 +105,17 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 	return staged, staged == id, nil
 }
 
+// stageKeyed writes a job, unless one of its kind and key lives, by whatever name the kind had then.
+func (q *Queue) stageKeyed(ctx context.Context, tx pgx.Tx, p db.JobStageParams, aliases []string) (uuid.UUID, error) {
+	if len(aliases) == 0 {
+		return q.db.JobStage(ctx, tx, p)
+	}
+
+	return q.db.JobStageRenamed(ctx, tx, db.JobStageRenamedParams{
+		Aliases: aliases, ID: p.ID, Kind: p.Kind, Queue: p.Queue, Args: p.Args, DedupeKey: p.DedupeKey, RunAt: p.RunAt, Delay: p.Delay,
+	})
+}
+
 // Wake has the live job of this kind and key run now, once tx has committed; if it is running, then
 // as soon as it snoozes or fails, whatever that would have had it wait. The run sees what tx wrote. Without such a job Wake does nothing.
 // It locks the job: behind the row of the domain that the job is about, or alone in its transaction.
@@ -113,9 +125,7 @@ func (q *Queue) Wake(ctx context.Context, tx pgx.Tx, kind, key string) error {
 		return fmt.Errorf("wake %s: kind is not in the table of kinds", kind)
 	}
 
-	names := append([]string{policy.Args.Kind()}, policy.Aliases...)
-
-	rows, err := q.db.JobWake(ctx, tx, db.JobWakeParams{Kinds: names, DedupeKey: &key})
+	rows, err := q.db.JobWake(ctx, tx, db.JobWakeParams{Kinds: policy.Names(), DedupeKey: &key})
 	if err != nil {
 		return fmt.Errorf("wake %s: %w", kind, err)
 	}

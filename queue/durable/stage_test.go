@@ -86,6 +86,24 @@ func TestStage_KeyReturnsTheLiveJob(t *testing.T) {
 	require.NotEqual(t, dead.ID, b.stage(durable.Key("collect:3")).ID, "a dead job holds no key")
 }
 
+// TestStage_KeyOfARenamedKind: of one kind and key one job lives, whatever name the kind had when it was staged.
+func TestStage_KeyOfARenamedKind(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, durable.Timing{})
+	before := b.stage(durable.Key("k"))
+	b.exec(`update job set kind = 'test.probed' where id = $1`, before.ID)
+	require.Equal(t, before.ID, b.stage(durable.Key("k")).ID)
+
+	dead := b.dead(durable.Key("dead"))
+	live := b.stage(durable.Key("dead"))
+	b.exec(`update job set kind = 'test.probed' where id = $1`, live.ID)
+
+	res, err := durable.NewAdmin(b.queue).Retry(t.Context(), order(only(dead)))
+	require.NoError(t, err)
+	require.Empty(t, res.Changed, "its place is taken")
+}
+
 func TestStage_UnknownKind(t *testing.T) {
 	t.Parallel()
 

@@ -179,7 +179,7 @@ func (j *Jobs) handled() []string {
 	var names []string
 
 	for _, p := range j.runner.Registry().Kinds().Policies() {
-		for _, name := range append([]string{p.Args.Kind()}, p.Aliases...) {
+		for _, name := range p.Names() {
 			if _, ok := j.runner.Registry().Worker(name); ok {
 				names = append(names, name)
 			}

@@ -266,16 +266,19 @@ func (q *Queries) AdminRemove(ctx context.Context, db DBTX, ids []uuid.UUID) ([]
 }
 
 const adminRetry = `-- name: AdminRetry :many
-with chosen as (
+with names as ( -- of each kind, all that it ever had
+    select unnest($1::text[]) as name, unnest($2::text[]) as kind
+), chosen as (
     select job.id, job.state, row_number() over (
-        partition by job.kind, coalesce(job.dedupe_key, job.id::text), job.state = 'dead' or job.canceling order by job.id
+        partition by coalesce(names.kind, job.kind), coalesce(job.dedupe_key, job.id::text), job.state = 'dead' or job.canceling order by job.id
     ) as nth
-    from job
-    where job.id = any($1::uuid[])
+    from job left join names on names.name = job.kind
+    where job.id = any($3::uuid[])
       and (job.state = 'dead' or job.state <> 'running' and (job.canceling or job.run_at > clock_timestamp()))
       and not ((job.state = 'dead' or job.canceling) and job.dedupe_key is not null and exists (
           select from job as live
-          where live.kind = job.kind and live.dedupe_key = job.dedupe_key and live.state <> 'dead' and not live.canceling))
+          where live.kind = any(array(select also.name from names as also where also.kind = names.kind) || job.kind)
+            and live.dedupe_key = job.dedupe_key and live.state <> 'dead' and not live.canceling))
 ), locked as (
     select job.id from job join chosen on chosen.id = job.id and chosen.state = job.state
     where chosen.nth = 1
@@ -296,6 +299,12 @@ from locked where job.id = locked.id and job.state <> 'running'
 returning job.id, job.kind, job.queue, job.epoch
 `
 
+type AdminRetryParams struct {
+	Names []string
+	Kinds []string
+	Ids   []uuid.UUID
+}
+
 type AdminRetryRow struct {
 	ID    uuid.UUID
 	Kind  string
@@ -306,8 +315,8 @@ type AdminRetryRow struct {
 // A dead job begins anew with all its attempts; one that waits for its time has it now; a cancel
 // that no worker has carried out is taken back. A job whose place is taken stays as it is: of one
 // kind and key at most one job lives.
-func (q *Queries) AdminRetry(ctx context.Context, db DBTX, ids []uuid.UUID) ([]AdminRetryRow, error) {
-	rows, err := db.Query(ctx, adminRetry, ids)
+func (q *Queries) AdminRetry(ctx context.Context, db DBTX, arg AdminRetryParams) ([]AdminRetryRow, error) {
+	rows, err := db.Query(ctx, adminRetry, arg.Names, arg.Kinds, arg.Ids)
 	if err != nil {
 		return nil, err
 	}

@@ -913,6 +913,52 @@ func (q *Queries) JobStage(ctx context.Context, db DBTX, arg JobStageParams) (uu
 	return id, err
 }
 
+const jobStageRenamed = `-- name: JobStageRenamed :one
+with before as (
+    select job.id from job
+    where job.kind = any($1::text[]) and job.dedupe_key = $2::text and job.state <> 'dead' and not job.canceling
+    limit 1 for no key update
+), staged as (
+    insert into job (id, kind, queue, args, dedupe_key, run_at, created_at, staged_at)
+    select $3, $4, $5, $6, $2::text,
+           coalesce($7::timestamptz, clock_timestamp() + $8::float8 * interval '1 second'),
+           clock_timestamp(), clock_timestamp()
+    where not exists (select from before)
+    on conflict (kind, dedupe_key) where state <> 'dead' and not canceling and dedupe_key is not null
+    do update set dedupe_key = excluded.dedupe_key
+    returning id
+)
+select before.id from before union all select staged.id from staged
+`
+
+type JobStageRenamedParams struct {
+	Aliases   []string
+	DedupeKey string
+	ID        uuid.UUID
+	Kind      string
+	Queue     string
+	Args      []byte
+	RunAt     *time.Time
+	Delay     float64
+}
+
+// JobStage of a kind that had other names before: a live job of one of those and the same key is returned, too.
+func (q *Queries) JobStageRenamed(ctx context.Context, db DBTX, arg JobStageRenamedParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, jobStageRenamed,
+		arg.Aliases,
+		arg.DedupeKey,
+		arg.ID,
+		arg.Kind,
+		arg.Queue,
+		arg.Args,
+		arg.RunAt,
+		arg.Delay,
+	)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const jobStates = `-- name: JobStates :many
 select id, epoch, state from job where id = any($1::uuid[])
 `
