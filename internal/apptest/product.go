@@ -19,6 +19,7 @@ import (
 	"imagerun/internal/app"
 	"imagerun/internal/auth/authtest"
 	"imagerun/internal/config"
+	"imagerun/internal/devstack"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/simulators/falsim"
 	"imagerun/internal/storage/r2"
@@ -45,6 +46,8 @@ type Options struct {
 	Config map[string]string
 	// Redis is the URL of the Redis to use. Empty: a database of the test's own.
 	Redis string
+	// Postgres is the server to use. Nil: the one that tests share.
+	Postgres *devstack.Postgres
 	// Fal is how the provider behaves; its Key, UserID and callbacks are set here.
 	Fal falsim.Options
 }
@@ -69,7 +72,7 @@ type Product struct {
 func Start(t testing.TB, o Options) *Product {
 	t.Helper()
 
-	appURL, authURL, ownerURL := devtest.PostgresURLs(t)
+	appURL, authURL, ownerURL := o.databases(t)
 	p := &Product{Pool: devtest.Pool(t, ownerURL), Redis: devtest.Redis(t), S3: devtest.S3(t), Log: &Log{}}
 
 	if o.Redis != "" {
@@ -117,6 +120,20 @@ func Start(t testing.TB, o Options) *Product {
 	}
 
 	return p
+}
+
+// databases makes a database, and returns its URLs for the application, the auth service and the owner.
+func (o Options) databases(t testing.TB) (app, auth, owner string) {
+	t.Helper()
+
+	if o.Postgres == nil {
+		return devtest.PostgresURLs(t)
+	}
+
+	app, auth, owner, err := o.Postgres.NewDatabase(t.Context(), "product")
+	require.NoError(t, err)
+
+	return app, auth, owner
 }
 
 func (p *Product) environment(postgresURL, addr string, over map[string]string) []string {
