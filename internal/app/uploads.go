@@ -29,9 +29,16 @@ func (b *base) uploads(bucket storage.Bucket, pictures *picture.Opener) *upload.
 // references shows uploads to generations.
 type references struct{ *upload.Service }
 
-// Reference implements [generation.References].
-func (r references) Reference(ctx context.Context, tx pgx.Tx, userID, uploadID uuid.UUID) (generation.Reference, error) {
-	ref, err := r.Service.Reference(ctx, tx, userID, uploadID)
+// UseReference implements [generation.References].
+func (r references) UseReference(ctx context.Context, tx pgx.Tx, userID, uploadID uuid.UUID) (generation.Reference, error) {
+	ref, err := r.Service.UseReference(ctx, tx, userID, uploadID)
+
+	return generation.Reference{Key: ref.Key, Width: ref.Width, Height: ref.Height}, err
+}
+
+// FindReference implements [generation.References].
+func (r references) FindReference(ctx context.Context, tx pgx.Tx, userID, uploadID uuid.UUID) (generation.Reference, error) {
+	ref, err := r.Service.FindReference(ctx, tx, userID, uploadID)
 
 	return generation.Reference{Key: ref.Key, Width: ref.Width, Height: ref.Height}, err
 }

@@ -69,6 +69,36 @@ func TestReference(t *testing.T) {
 	p.CheckObjects(t)
 }
 
+// TestReference_AnEstimateIsNoUse keeps somebody to one upload that no generation uses: neither asking
+// what one would cost, nor one that is deleted again, makes room for another.
+func TestReference_AnEstimateIsNoUse(t *testing.T) {
+	t.Parallel()
+
+	p := apptest.Start(t, apptest.Options{Config: map[string]string{"upload.max_open": "1"}})
+	u := p.SignUp(t, "")
+	photo := u.Upload(t, "image/png", picturetest.PNG(picturetest.Gradient(640, 480)))
+	body := map[string]any{"model": "flux-dev", "prompt": "the same in oil", "reference": map[string]any{"upload_id": photo.ID}}
+	another := func() int {
+		return u.Do(t, http.MethodPost, "/v1/uploads", map[string]any{"content_type": "image/png", "bytes": 9}, nil).StatusCode
+	}
+
+	require.Equal(t, http.StatusTooManyRequests, another())
+	require.Equal(t, http.StatusOK, u.Do(t, http.MethodPost, "/v1/estimates", body, nil).StatusCode)
+	require.Equal(t, http.StatusTooManyRequests, another(), "an estimate made room")
+
+	g := u.Await(t, u.Submit(t, body).ID, time.Minute)
+	require.Equal(t, "succeeded", g.Status)
+
+	require.Equal(t, http.StatusNoContent, u.Do(t, http.MethodDelete, "/v1/generations/"+g.ID, nil, nil).StatusCode)
+	p.Quiet(t)
+	require.Equal(t, http.StatusTooManyRequests, another(), "a generation that is gone made room")
+
+	g = u.Submit(t, body)
+	require.Equal(t, http.StatusCreated, another())
+	require.Equal(t, "succeeded", u.Await(t, g.ID, time.Minute).Status)
+	p.Quiet(t)
+}
+
 // TestProgress watches one generation whose result comes by notice, so that nobody would ask in
 // between: because somebody looks, progress is as the model says, and only rises.
 func TestProgress(t *testing.T) {

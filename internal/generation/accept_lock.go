@@ -33,7 +33,7 @@ func (s *Service) lockSubmitter(ctx context.Context, tx pgx.Tx, o *order, found 
 			return err
 		}
 
-		if err := s.refer(ctx, tx, o); err != nil {
+		if err := s.refer(ctx, tx, o, s.References.UseReference); err != nil {
 			return err
 		}
 

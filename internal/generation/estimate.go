@@ -36,7 +36,7 @@ func (s *Service) Estimate(ctx context.Context, sub Submission) (Estimate, error
 
 	err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) (err error) {
 		if sub.Reference != nil {
-			err = s.refer(ctx, tx, &o)
+			err = s.refer(ctx, tx, &o, s.References.FindReference)
 		} else {
 			o.model, o.parameters, err = s.Catalogue.Resolve(sub.Request)
 		}

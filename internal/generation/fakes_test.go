@@ -349,7 +349,11 @@ func (w *fakeWatches) Watched(context.Context, uuid.UUID) bool { return w.lookin
 // fakeReferences are the uploads there are, by id; a fault is what asking for it answers.
 type fakeReferences map[uuid.UUID]any
 
-func (r fakeReferences) Reference(_ context.Context, _ pgx.Tx, _, id uuid.UUID) (generation.Reference, error) {
+func (r fakeReferences) UseReference(ctx context.Context, tx pgx.Tx, user, id uuid.UUID) (generation.Reference, error) {
+	return r.FindReference(ctx, tx, user, id)
+}
+
+func (r fakeReferences) FindReference(_ context.Context, _ pgx.Tx, _, id uuid.UUID) (generation.Reference, error) {
 	switch v := r[id].(type) {
 	case generation.Reference:
 		return v, nil

@@ -20,15 +20,21 @@ type Reference struct {
 
 // References are the pictures that users uploaded.
 type References interface {
-	// Reference returns one of the user's that may be used now; its faults say why not.
-	Reference(ctx context.Context, tx pgx.Tx, userID, uploadID uuid.UUID) (Reference, error)
+	// UseReference returns one of the user's for a generation that tx makes, which then uses it; its
+	// faults say why it may not.
+	UseReference(ctx context.Context, tx pgx.Tx, userID, uploadID uuid.UUID) (Reference, error)
+	// FindReference returns the same, and is no use.
+	FindReference(ctx context.Context, tx pgx.Tx, userID, uploadID uuid.UUID) (Reference, error)
 	// Link returns a link that reads the object without credentials for at least ttl.
 	Link(ctx context.Context, key string, ttl time.Duration) (string, error)
 }
 
+// findReference is one of the ways to look a reference up: for use, or not.
+type findReference func(ctx context.Context, tx pgx.Tx, userID, uploadID uuid.UUID) (Reference, error)
+
 // refer looks up the reference of an order and judges the request with it.
-func (s *Service) refer(ctx context.Context, tx pgx.Tx, o *order) error {
-	ref, err := s.References.Reference(ctx, tx, o.UserID, o.Reference.UploadID)
+func (s *Service) refer(ctx context.Context, tx pgx.Tx, o *order, find findReference) error {
+	ref, err := find(ctx, tx, o.UserID, o.Reference.UploadID)
 
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		// To the caller it is a field of the request that is wrong, whatever it is to the upload.

@@ -237,7 +237,7 @@ func (b *bundle) refer(t *testing.T, user, id uuid.UUID) (ref upload.Reference, 
 	t.Helper()
 
 	err = postgres.InTx(t.Context(), b.pool, func(tx *postgres.Tx) error {
-		ref, err = b.Reference(t.Context(), tx, user, id)
+		ref, err = b.UseReference(t.Context(), tx, user, id)
 
 		return err
 	})

@@ -114,7 +114,7 @@ func TestPurge(t *testing.T) {
 		b.pass(t, 25*time.Hour)
 
 		require.NoError(t, postgres.InTx(t.Context(), b.pool, func(tx *postgres.Tx) error {
-			_, err := b.Reference(t.Context(), tx, b.user, u.ID)
+			_, err := b.UseReference(t.Context(), tx, b.user, u.ID)
 			require.NoError(t, err)
 			b.purge(t) // while the submit has not committed
 

@@ -5,10 +5,12 @@ on conflict (user_id) do update set user_id = excluded.user_id
 returning ref;
 
 -- name: UploadCountOpen :one
--- What a user has that no generation has used: all of it is storage that somebody could fill for nothing.
-select count(*) from upload
-where user_id = @user_id and deleted_at is null and last_used_at is null
-    and (status in ('inspecting', 'ready') or (status = 'pending' and expires_at > @now));
+-- What a user has that no generation uses: all of it is storage that somebody could fill for nothing. That
+-- one used it which is gone is no reason for more.
+select count(*) from upload u
+where u.user_id = @user_id and u.deleted_at is null
+    and (u.status in ('inspecting', 'ready') or (u.status = 'pending' and u.expires_at > @now))
+    and not exists (select from ai_task t where t.reference_upload_id = u.id);
 
 -- name: UploadInsert :exec
 insert into upload (id, user_id, promised_type, promised_bytes, promised_sha256, raw_key, created_at, expires_at)

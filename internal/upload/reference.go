@@ -18,10 +18,10 @@ type Reference struct {
 	Key           string // of the object; see [Service.Link]
 }
 
-// Reference returns one of the user's uploads for use by a generation that tx makes, and notes
+// UseReference returns one of the user's uploads for use by a generation that tx makes, and notes
 // the use. The row stays locked until tx ends, so no purge comes between. Errors: [ErrNotFound],
 // [ErrExpired], [ErrLost], [ErrNotReady], [ErrRejected].
-func (s *Service) Reference(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID) (Reference, error) {
+func (s *Service) UseReference(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID) (Reference, error) {
 	u, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
 
 	switch {
@@ -31,6 +31,36 @@ func (s *Service) Reference(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID
 		return Reference{}, fmt.Errorf("lock upload %s: %w", id, err)
 	}
 
+	ref, err := s.judgeReference(u)
+	if err != nil {
+		return Reference{}, err
+	}
+
+	now := s.Now()
+	if err := s.db.UploadUsed(ctx, tx, db.UploadUsedParams{ID: id, At: &now}); err != nil {
+		return Reference{}, fmt.Errorf("note use of upload %s: %w", id, err)
+	}
+
+	return ref, nil
+}
+
+// FindReference returns what [Service.UseReference] would. It is no use: it notes and locks nothing, and
+// the upload is kept no longer for it.
+func (s *Service) FindReference(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID) (Reference, error) {
+	row, err := s.db.UploadGet(ctx, tx, db.UploadGetParams{ID: id, UserID: userID})
+
+	switch {
+	case notFound(err):
+		return Reference{}, ErrNotFound
+	case err != nil:
+		return Reference{}, fmt.Errorf("read upload %s: %w", id, err)
+	}
+
+	return s.judgeReference(row.Upload)
+}
+
+// judgeReference says whether a generation may start from an upload now.
+func (s *Service) judgeReference(u db.Upload) (Reference, error) {
 	switch s.status(u) {
 	case StatusReady:
 	case StatusRejected:
@@ -45,12 +75,7 @@ func (s *Service) Reference(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID
 		return Reference{}, ErrLost
 	}
 
-	now := s.Now()
-	if err := s.db.UploadUsed(ctx, tx, db.UploadUsedParams{ID: id, At: &now}); err != nil {
-		return Reference{}, fmt.Errorf("note use of upload %s: %w", id, err)
-	}
-
-	return Reference{ID: id, Width: int(*u.Width), Height: int(*u.Height), Key: *u.Key}, nil
+	return Reference{ID: u.ID, Width: int(*u.Width), Height: int(*u.Height), Key: *u.Key}, nil
 }
 
 // Link returns a link by which anybody can read a reference's object for at least ttl, and not

@@ -13,9 +13,10 @@ import (
 )
 
 const uploadCountOpen = `-- name: UploadCountOpen :one
-select count(*) from upload
-where user_id = $1 and deleted_at is null and last_used_at is null
-    and (status in ('inspecting', 'ready') or (status = 'pending' and expires_at > $2))
+select count(*) from upload u
+where u.user_id = $1 and u.deleted_at is null
+    and (u.status in ('inspecting', 'ready') or (u.status = 'pending' and u.expires_at > $2))
+    and not exists (select from ai_task t where t.reference_upload_id = u.id)
 `
 
 type UploadCountOpenParams struct {
@@ -23,7 +24,8 @@ type UploadCountOpenParams struct {
 	Now    time.Time
 }
 
-// What a user has that no generation has used: all of it is storage that somebody could fill for nothing.
+// What a user has that no generation uses: all of it is storage that somebody could fill for nothing. That
+// one used it which is gone is no reason for more.
 func (q *Queries) UploadCountOpen(ctx context.Context, db DBTX, arg UploadCountOpenParams) (int64, error) {
 	row := db.QueryRow(ctx, uploadCountOpen, arg.UserID, arg.Now)
 	var count int64
