@@ -35,14 +35,14 @@ type violationJSON struct {
 func (f *creditsTool) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Audit the whole ledger: every invariant, on one snapshot",
+		Short: "Audit the whole ledger: every invariant",
 		Long: `Verifies everything that must always be true of the ledger: that each entry balances, that grants,
 holds and balances are what the entries come to, that nothing was paid twice or without an image,
 and that every generation that ended holds nothing. docs/credits.md lists the invariants.
 
-It reads the whole ledger, on one snapshot, and locks and changes nothing of it: it may run while
-the service does. Where long, it says how far it is, on standard error. What it found is noted in
-the table credit_audit, for the metrics and the alarm.
+It reads the whole ledger, some people's after the other's, and locks and changes nothing of it: it
+may run while the service does. Where long, it says how far it is, on standard error. What it found
+is noted in the table credit_audit, for the metrics and the alarm.
 
 It ends with 0 when all is in order; with 1 when something is not, or when it could not end. Of one
 query it shows twenty breaches at most. The subject that a breach names goes with balance and
@@ -51,9 +51,7 @@ entries, too.`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return connected(c.Context(), f.file, f.environ, func(pool *pgxpool.Pool) error {
-				list, err := credits.AuditAll(c.Context(), pool, clock.System, func(done credits.Checked) {
-					tellChecked(c.ErrOrStderr(), done)
-				})
+				list, err := credits.AuditAll(c.Context(), pool, clock.System, progress(c.ErrOrStderr(), clock.System))
 
 				if err == nil {
 					err = credits.RecordAudit(c.Context(), pool, clock.System(), list)
@@ -76,10 +74,16 @@ entries, too.`,
 	}
 }
 
-// tellChecked names what is not in order at once, and what takes long.
-func tellChecked(w io.Writer, done credits.Checked) {
-	if done.Found > 0 || done.Took > time.Second {
-		line(w, "%d of %d: %s took %s, %d breaches", done.N, done.Of, done.Invariant, done.Took.Round(time.Millisecond), done.Found)
+// progress says at once how much is not in order, and each second how far the audit is.
+func progress(w io.Writer, now clock.Now) func(credits.Checked) {
+	said := now()
+
+	return func(done credits.Checked) {
+		if done.Found > 0 || now().Sub(said) > time.Second {
+			line(w, "%d of %d entries: %d breaches in the last %s", done.Entries, done.Of, done.Found, done.Took.Round(time.Millisecond))
+
+			said = now()
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func TestAudit_Finds(t *testing.T) {
 
 	task := uuid.New()
 
-	for name, c := range map[string]struct{ invariant, sql string }{
+	cases := map[string]struct{ invariant, sql string }{
 		"Unbalanced":       {"I1", `update ledger_posting set amount = amount + 1 where account = 'revenue'`},
 		"GrantNotPostings": {"I2", `update credit_grant set remaining = remaining - 1, captured = captured + 1 where remaining > 0`},
 		"Parts":            {"I3", unchecked + `update credit_grant set remaining = remaining + 1`},
@@ -56,7 +56,16 @@ func TestAudit_Finds(t *testing.T) {
 		"EndedAndStillHolds": {"I17", `insert into ai_task (id, user_id, provider, status, model, catalogue_hash, prompt, parameters, support_code, deadline_at, finished_at)
 			values ('` + task.String() + `', '` + task.String() + `', 'fal', 'canceled', 'm', 'h', 'p', '{}', 's', now(), now());
 			update credit_hold set closed_at = null, released = 0`},
-	} {
+	}
+
+	var looked []string
+	for _, c := range cases {
+		looked = append(looked, c.invariant)
+	}
+
+	require.Subset(t, looked, credits.Invariants())
+
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 

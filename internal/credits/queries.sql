@@ -187,5 +187,36 @@ with old as (
 )
 insert into credit_audit (at, breaches) values (@at, @breaches);
 
+-- name: AuditEntries :one
+-- How many entries there are; each subject counts its own.
+select coalesce(sum(version), 0)::bigint from user_credit;
+
+-- name: AuditSpan :one
+-- The end of the range of subjects that begins with one and has about so many entries, and how many it has. With
+-- nothing behind it, it goes on to the end of all ids.
+with next as (
+    select c.subject, c.version, sum(c.version + 1) over (order by c.subject) - c.version - 1 as before
+    from user_credit c where c.subject >= sqlc.arg(first) order by c.subject limit sqlc.arg(size)::integer
+)
+select (case when count(*) < sqlc.arg(size)::integer and count(*) = (select count(*) from next) then 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+        else (array_agg(n.subject order by n.subject desc))[1] end)::uuid as last, coalesce(sum(n.version), 0)::bigint as entries
+from next n where n.before < sqlc.arg(size)::integer;
+
+-- name: AuditReplay :many
+-- What happened to what is available, entry by entry, from behind one on. An entry without any such posting
+-- has a row, too. Each entry's are looked up by their key (which offset 0 insists on): Postgres would rather read
+-- all there are, for each page anew.
+select t.subject, t.sequence, t.kind, t.task_id, t.created_at, p.grant_id, coalesce(p.amount, 0)::bigint as amount, g.priority, g.expires_at, g.created_at as granted_at
+from (
+    select e.subject, e.sequence, e.kind, e.task_id, e.created_at from ledger_txn e
+    where (e.subject, e.sequence) > (sqlc.arg(subject)::uuid, sqlc.arg(sequence)::bigint) and e.subject <= sqlc.arg(last)::uuid
+    order by e.subject, e.sequence limit sqlc.arg(most)
+) t
+left join lateral (
+    select o.grant_id, o.amount from ledger_posting o where o.subject = t.subject and o.sequence = t.sequence and o.account = 'available' offset 0
+) p on true
+left join credit_grant g on g.id = p.grant_id
+order by t.subject, t.sequence;
+
 -- name: AuditLast :one
 select * from credit_audit order by at desc limit 1;

@@ -88,6 +88,18 @@ func (q *Queries) AllocationsUpdate(ctx context.Context, db DBTX, arg Allocation
 	return err
 }
 
+const AuditEntries = `-- name: AuditEntries :one
+select coalesce(sum(version), 0)::bigint from user_credit
+`
+
+// How many entries there are; each subject counts its own.
+func (q *Queries) AuditEntries(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, AuditEntries)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const AuditLast = `-- name: AuditLast :one
 select at, breaches from credit_audit order by at desc limit 1
 `
@@ -114,6 +126,108 @@ type AuditRecordParams struct {
 func (q *Queries) AuditRecord(ctx context.Context, db DBTX, arg AuditRecordParams) error {
 	_, err := db.Exec(ctx, AuditRecord, arg.At, arg.Breaches)
 	return err
+}
+
+const AuditReplay = `-- name: AuditReplay :many
+select t.subject, t.sequence, t.kind, t.task_id, t.created_at, p.grant_id, coalesce(p.amount, 0)::bigint as amount, g.priority, g.expires_at, g.created_at as granted_at
+from (
+    select e.subject, e.sequence, e.kind, e.task_id, e.created_at from ledger_txn e
+    where (e.subject, e.sequence) > ($1::uuid, $2::bigint) and e.subject <= $3::uuid
+    order by e.subject, e.sequence limit $4
+) t
+left join lateral (
+    select o.grant_id, o.amount from ledger_posting o where o.subject = t.subject and o.sequence = t.sequence and o.account = 'available' offset 0
+) p on true
+left join credit_grant g on g.id = p.grant_id
+order by t.subject, t.sequence
+`
+
+type AuditReplayParams struct {
+	Subject  uuid.UUID
+	Sequence int64
+	Last     uuid.UUID
+	Most     int32
+}
+
+type AuditReplayRow struct {
+	Subject   uuid.UUID
+	Sequence  int64
+	Kind      string
+	TaskID    *uuid.UUID
+	CreatedAt time.Time
+	GrantID   *uuid.UUID
+	Amount    int64
+	Priority  *int16
+	ExpiresAt *time.Time
+	GrantedAt *time.Time
+}
+
+// What happened to what is available, entry by entry, from behind one on. An entry without any such posting
+// has a row, too. Each entry's are looked up by their key (which offset 0 insists on): Postgres would rather read
+// all there are, for each page anew.
+func (q *Queries) AuditReplay(ctx context.Context, db DBTX, arg AuditReplayParams) ([]AuditReplayRow, error) {
+	rows, err := db.Query(ctx, AuditReplay,
+		arg.Subject,
+		arg.Sequence,
+		arg.Last,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditReplayRow
+	for rows.Next() {
+		var i AuditReplayRow
+		if err := rows.Scan(
+			&i.Subject,
+			&i.Sequence,
+			&i.Kind,
+			&i.TaskID,
+			&i.CreatedAt,
+			&i.GrantID,
+			&i.Amount,
+			&i.Priority,
+			&i.ExpiresAt,
+			&i.GrantedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const AuditSpan = `-- name: AuditSpan :one
+with next as (
+    select c.subject, c.version, sum(c.version + 1) over (order by c.subject) - c.version - 1 as before
+    from user_credit c where c.subject >= $2 order by c.subject limit $1::integer
+)
+select (case when count(*) < $1::integer and count(*) = (select count(*) from next) then 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+        else (array_agg(n.subject order by n.subject desc))[1] end)::uuid as last, coalesce(sum(n.version), 0)::bigint as entries
+from next n where n.before < $1::integer
+`
+
+type AuditSpanParams struct {
+	Size  int32
+	First uuid.UUID
+}
+
+type AuditSpanRow struct {
+	Last    uuid.UUID
+	Entries int64
+}
+
+// The end of the range of subjects that begins with one and has about so many entries, and how many it has. With
+// nothing behind it, it goes on to the end of all ids.
+func (q *Queries) AuditSpan(ctx context.Context, db DBTX, arg AuditSpanParams) (AuditSpanRow, error) {
+	row := db.QueryRow(ctx, AuditSpan, arg.Size, arg.First)
+	var i AuditSpanRow
+	err := row.Scan(&i.Last, &i.Entries)
+	return i, err
 }
 
 const BalanceLock = `-- name: BalanceLock :one
