@@ -428,7 +428,9 @@ CREATE TABLE public.credit_grant (
     charged bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone,
+    origin_expires_at timestamp with time zone,
     CONSTRAINT credit_grant_amount_check CHECK ((amount > 0)),
+    CONSTRAINT credit_grant_anew_check CHECK (((origin_expires_at IS NULL) OR (((expires_at <= (created_at + '72:00:00'::interval)) AND (expires_at <= (origin_expires_at + '168:00:00'::interval))) IS TRUE))),
     CONSTRAINT credit_grant_captured_check CHECK ((captured >= 0)),
     CONSTRAINT credit_grant_charged_check CHECK ((charged >= 0)),
     CONSTRAINT credit_grant_check CHECK (((compensated >= 0) AND (compensated <= expired))),
@@ -449,6 +451,8 @@ COMMENT ON TABLE public.credit_grant IS 'Credits that came at once, and what bec
 COMMENT ON COLUMN public.credit_grant.source IS 'erase: holds no personal value; row seven years after the payment';
 
 COMMENT ON COLUMN public.credit_grant.reference IS 'erase: ids alone; row seven years after the payment';
+
+COMMENT ON COLUMN public.credit_grant.origin_expires_at IS 'Of what was given anew: the expiry with which the credits first came, past which they last seven days at most. Null: expires_at is that.';
 
 CREATE TABLE public.credit_hold (
     task_id uuid NOT NULL,

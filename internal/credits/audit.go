@@ -16,7 +16,7 @@ import (
 
 const (
 	// invariants is how many there are.
-	invariants = 17
+	invariants = 18
 	// found is how many violations of one kind are told: where there are more, the first will do.
 	found = 20
 	// spanSize is how many entries are audited together: enough that asking costs little, and few enough
@@ -26,7 +26,7 @@ const (
 
 // Violation is an invariant that does not hold.
 type Violation struct {
-	Invariant string    // I1 to I17, as the package says them
+	Invariant string    // I1 to I18, as the package says them
 	Subject   uuid.UUID // whose ledger; uuid.Nil: everybody's
 	What      string    // ids and numbers alone
 }

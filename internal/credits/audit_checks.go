@@ -119,6 +119,12 @@ var checks = []check{
 		join ai_task k on k.id = h.task_id where {h} and h.closed_at is null and k.finished_at is not null`},
 	{"I17", `select h.subject, format('hold of %s was to end at %s', h.task_id, h.auto_refund_at) from credit_hold h
 		where {h} and h.closed_at is null and h.auto_refund_at < now() - interval '1 hour'`},
+	{"I18", `select g.subject, format('grant %s lasts longer than what is given anew may', g.id) from credit_grant g
+		where {g} and g.origin_expires_at is not null
+			and (g.expires_at <= least(g.created_at + interval '72 hours', g.origin_expires_at + interval '168 hours')) is not true`},
+	{"I18", `select g.subject, format('grant %s does not know when its credits first were to expire', g.id) from credit_grant g
+		left join credit_grant o on o.id = substring(g.reference from '[+]compensation:([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})$')::uuid
+		where {g} and g.reference like 'release:%+compensation:%' and g.origin_expires_at is distinct from coalesce(o.origin_expires_at, o.expires_at)`},
 }
 
 // schemaChecks ask what the tables of the ledger may hold at all: once, whoever is audited.

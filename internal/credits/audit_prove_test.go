@@ -93,6 +93,9 @@ var plants = []struct{ invariant, said, sql string }{
 		update ledger_posting set grant_id = {pack} where subject = {subject} and sequence = {s}`},
 	{"I17", `{task} is canceled and holds 4`, fmt.Sprintf(taskRow, "canceled") + `update credit_hold set closed_at = null, released = 0 where task_id = {task}`},
 	{"I17", `hold of {task} was to end at 2026-01`, `update credit_hold set closed_at = null, released = 0 where task_id = {task}`},
+	{"I18", `grant {grant} lasts longer than what is given anew may`, unchecked + `update credit_grant set origin_expires_at = expires_at where id = {grant}`},
+	{"I18", `grant {gift} does not know when its credits first were to expire`,
+		`update credit_grant set reference = 'release:x+compensation:' || {grant} where id = {gift}`},
 }
 
 // subjectPlants are the faults of a balance.

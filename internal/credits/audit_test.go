@@ -53,6 +53,7 @@ func TestAudit_Finds(t *testing.T) {
 		"NamesSomebody":    {"I16", `alter table credit_hold add column user_id uuid`},
 		"RefersToSomebody": {"I16", `alter table credit_hold add column who uuid references billing_subject (user_id) on delete cascade`},
 		"ReaperBehind":     {"I17", `update credit_hold set closed_at = null, released = 0, auto_refund_at = now() - interval '2 hours'`},
+		"Outlives":         {"I18", unchecked + `update credit_grant set expires_at = created_at + interval '71 hours', origin_expires_at = created_at - interval '98 hours'`},
 		"EndedAndStillHolds": {"I17", `insert into ai_task (id, user_id, provider, status, model, catalogue_hash, prompt, parameters, support_code, deadline_at, finished_at)
 			values ('` + task.String() + `', '` + task.String() + `', 'fal', 'canceled', 'm', 'h', 'p', '{}', 's', now(), now());
 			update credit_hold set closed_at = null, released = 0`},
@@ -123,6 +124,6 @@ func TestInvariants(t *testing.T) {
 		promised = append(promised, m[1])
 	}
 
-	require.Len(t, promised, 17)
+	require.Len(t, promised, 18)
 	require.Equal(t, promised, credits.Invariants())
 }

@@ -276,18 +276,16 @@ func (b *book) close(ctx context.Context, follows entry) error {
 }
 
 // insert adds a grant's row; its credits come with the entry that follows.
-func (b *book) insert(ctx context.Context, source Source, reference string, priority int16, credits int64, until *time.Time) (*db.CreditGrant, error) {
-	g := &db.CreditGrant{
-		ID: uuid.New(), Subject: b.subject, Source: string(source), Reference: reference, Priority: priority,
-		Amount: credits, CreatedAt: b.now, ExpiresAt: until,
-	}
+func (b *book) insert(ctx context.Context, row db.CreditGrant) (*db.CreditGrant, error) {
+	g := &row
+	g.ID, g.Subject, g.CreatedAt = uuid.New(), b.subject, b.now
 
 	err := b.db.GrantInsert(ctx, b.tx, db.GrantInsertParams{
 		ID: g.ID, Subject: g.Subject, Source: g.Source, Reference: g.Reference, Priority: g.Priority,
-		Amount: g.Amount, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt,
+		Amount: g.Amount, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt, OriginExpiresAt: g.OriginExpiresAt,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("insert grant %s: %w", reference, err)
+		return nil, fmt.Errorf("insert grant %s: %w", g.Reference, err)
 	}
 
 	b.grants = append(b.grants, g)

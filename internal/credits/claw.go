@@ -113,7 +113,7 @@ func (l *Ledger) Refund(ctx context.Context, tx pgx.Tx, r Refund) (bool, error) 
 
 	priority, until := b.like(spent)
 
-	g, err := b.insert(ctx, SourceRefund, e.key, priority, r.Credits, until)
+	g, err := b.insert(ctx, db.CreditGrant{Source: e.source, Reference: e.key, Priority: priority, Amount: r.Credits, ExpiresAt: until})
 	if err != nil {
 		return false, err
 	}

@@ -15,8 +15,13 @@ import (
 	"imagerun/internal/redact"
 )
 
-// compensationLife is how long credits last that are given anew because theirs expired while held.
-const compensationLife = 72 * time.Hour
+const (
+	// compensationLife is how long credits last at most that are given anew because theirs expired while held.
+	compensationLife = 72 * time.Hour
+	// compensationReach is how long after their own expiry credits last at most, however often they are held
+	// over it and given anew.
+	compensationReach = 7 * 24 * time.Hour
+)
 
 // system is the actor of what no operator did.
 const system = "system"

@@ -15,7 +15,7 @@
 //	clawback:<event>  refund:<request>
 //
 // What follows from a verb in the same transaction has the verb's key and a word behind it, such as
-// release:<task>+compensation.
+// release:<task>+void; what is given anew names the grant, too: release:<task>+compensation:<grant>.
 //
 // # Rules
 //
@@ -24,7 +24,9 @@
 //     that never expire last, then oldest first. A grant is expired at its expiry, not after it.
 //   - The ledger never waits for the expiry job: a verb books what is due before it does its own.
 //   - What is held survives its grant's expiry. Released after it, it expires, and the same number is
-//     granted anew for 72 hours: nobody loses credits because a generation did not work out.
+//     granted anew for 72 hours: nobody loses credits because a generation did not work out. But nothing
+//     lasts longer than seven days past the expiry with which it first came, however often it is held:
+//     nobody keeps credits alive by holding them.
 //   - A payment that is refunded or disputed voids what is left of its grant. What was used of it is
 //     debt. What is held is voided when released, and becomes debt when captured.
 //   - Debt is paid from whatever else is or becomes available, at once. So no order in which
@@ -54,4 +56,5 @@
 //	I15  a hold stands on the grants that were next to be spent when it was made
 //	I16  the ledger has no column that says who somebody is
 //	I17  a generation that ended holds nothing, and the reaper is not behind
+//	I18  what was given anew lasts 72 hours at most, and no longer than seven days past its first expiry
 package credits

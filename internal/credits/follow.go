@@ -3,6 +3,7 @@ package credits
 import (
 	"context"
 	"slices"
+	"time"
 
 	"imagerun/internal/credits/db"
 )
@@ -47,37 +48,95 @@ func owed(g *db.CreditGrant) (void, charge int64) {
 }
 
 // compensate expires what was released into grants that have expired meanwhile, and grants the same
-// number anew.
+// number anew for as long as it may last.
 func (b *book) compensate(ctx context.Context, follows entry) error {
 	var (
-		legs  []leg
-		total int64
+		legs, lapsed []leg
+		due          []anew
 	)
 
 	for _, g := range b.grants {
-		if n := g.Remaining; n > 0 && b.isExpired(g) {
-			legs = append(legs, leg{available, g, -n}, leg{expired, g, n})
+		n := g.Remaining
+		if n == 0 || !b.isExpired(g) {
+			continue
+		}
+
+		both := []leg{{available, g, -n}, {expired, g, n}}
+
+		if until := b.lastsAnew(g); until.After(b.now) {
 			g.Compensated += n
-			total += n
+			legs = append(legs, both...)
+			due = append(due, anew{g, n, until})
+		} else {
+			lapsed = append(lapsed, both...)
 		}
 	}
 
-	if total == 0 {
+	if len(lapsed) > 0 {
+		e := consequence(follows, KindExpire)
+		e.key = follows.key + lapse
+		b.add(e, lapsed...)
+	}
+
+	if len(due) == 0 {
 		return nil
 	}
 
 	b.add(consequence(follows, KindExpire), legs...)
 
-	e := consequence(follows, KindCompensation)
-	e.source = string(SourceCompensation)
-	until := b.now.Add(compensationLife)
+	for _, d := range due {
+		if err := b.giveAnew(ctx, follows, d); err != nil {
+			return err
+		}
+	}
 
-	g, err := b.insert(ctx, SourceCompensation, e.key, SourceCompensation.priority(), total, &until)
+	return nil
+}
+
+// lapse ends the key of an expiry of what is not given anew.
+const lapse = "+lapse"
+
+// anew is credits to grant in place of those that expired.
+type anew struct {
+	of      *db.CreditGrant
+	credits int64
+	until   time.Time
+}
+
+// originExpiry is when the credits of a grant that expires were to expire when they first came.
+func originExpiry(g *db.CreditGrant) time.Time {
+	if g.OriginExpiresAt != nil {
+		return *g.OriginExpiresAt
+	}
+
+	return *g.ExpiresAt
+}
+
+// lastsAnew returns until when credits of a grant that has expired last if they are given anew now. The limit
+// stays with them: it is that of the grant with which they first came.
+func (b *book) lastsAnew(g *db.CreditGrant) time.Time {
+	until, limit := b.now.Add(compensationLife), originExpiry(g).Add(compensationReach)
+	if limit.Before(until) {
+		return limit
+	}
+
+	return until
+}
+
+func (b *book) giveAnew(ctx context.Context, follows entry, d anew) error {
+	e := consequence(follows, KindCompensation)
+	e.key += ":" + d.of.ID.String()
+	e.source = string(SourceCompensation)
+
+	g, err := b.insert(ctx, db.CreditGrant{
+		Source: e.source, Reference: e.key, Priority: SourceCompensation.priority(), Amount: d.credits,
+		ExpiresAt: &d.until, OriginExpiresAt: new(originExpiry(d.of)),
+	})
 	if err != nil {
 		return err
 	}
 
-	b.add(e, leg{issuedFree, g, -total}, leg{available, g, total})
+	b.add(e, leg{issuedFree, g, -d.credits}, leg{available, g, d.credits})
 
 	return nil
 }

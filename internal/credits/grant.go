@@ -93,7 +93,9 @@ func (b *book) give(ctx context.Context, g Grant) (bool, error) {
 		return false, nil
 	}
 
-	row, err := b.insert(ctx, g.Source, g.Reference, g.Source.priority(), g.Credits, g.ExpiresAt)
+	row, err := b.insert(ctx, db.CreditGrant{
+		Source: string(g.Source), Reference: g.Reference, Priority: g.Source.priority(), Amount: g.Credits, ExpiresAt: g.ExpiresAt,
+	})
 	if err != nil {
 		return false, err
 	}

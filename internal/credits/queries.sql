@@ -90,8 +90,8 @@ from (select unnest(@n::smallint[]) as n, unnest(@captured::bigint[]) as capture
 where a.task_id = @task_id and a.n = v.n;
 
 -- name: GrantInsert :exec
-insert into credit_grant (id, subject, source, reference, priority, amount, remaining, clawed, created_at, expires_at)
-values (@id, @subject, @source, @reference, @priority, @amount, @amount, 0, @created_at, @expires_at);
+insert into credit_grant (id, subject, source, reference, priority, amount, remaining, clawed, created_at, expires_at, origin_expires_at)
+values (@id, @subject, @source, @reference, @priority, @amount, @amount, 0, @created_at, @expires_at, @origin_expires_at);
 
 -- name: ClawFind :one
 select credits from credit_claw where reference = @reference;
@@ -150,22 +150,28 @@ on conflict do nothing;
 -- name: EntriesRead :many
 -- Newest first; before is the sequence where the last page ended.
 select t.*, coalesce(t.available - p.available, t.available)::bigint as available_change,
-    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change,
+    g.expires_at as anew_until
 from billing_subject b join ledger_txn t on t.subject = b.subject
 left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+left join credit_grant g on t.kind = 'compensation' and g.reference = t.business_key
 where b.user_id = @user_id and t.sequence < sqlc.arg(before)
 order by t.sequence desc limit sqlc.arg(most);
 
 -- name: EntriesOfTask :many
 select t.*, coalesce(t.available - p.available, t.available)::bigint as available_change,
-    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change,
+    g.expires_at as anew_until
 from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+left join credit_grant g on t.kind = 'compensation' and g.reference = t.business_key
 where t.task_id = @task_id order by t.sequence;
 
 -- name: EntryByKey :one
 select t.*, coalesce(t.available - p.available, t.available)::bigint as available_change,
-    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change,
+    g.expires_at as anew_until
 from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+left join credit_grant g on t.kind = 'compensation' and g.reference = t.business_key
 where t.business_key = @business_key;
 
 -- name: Holder :one

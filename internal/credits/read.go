@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -66,6 +67,9 @@ type Entry struct {
 	Change   Change
 	After    Balance
 	At       time.Time
+
+	anewUntil *time.Time // of a compensation: how long it lasts
+	lapsed    bool       // of an expiry: nothing is given anew for it
 }
 
 // Credits is the one number to show: what was gained or lost, else what was set aside or returned.
@@ -82,11 +86,16 @@ func (e Entry) Credits() int64 {
 
 // Sentence says what happened, in words for the person whose credits they are.
 func (e Entry) Sentence() string {
-	switch e.Kind {
-	case KindGrant:
+	switch {
+	case e.Kind == KindGrant:
 		return granted[e.Source]
-	case KindCapture:
+	case e.Kind == KindCapture:
 		return fmt.Sprintf("Paid for image %d of a generation.", e.Image+1)
+	case e.Kind == KindCompensation && e.anewUntil != nil && e.anewUntil.Before(e.At.Add(compensationLife)):
+		return "Given anew until " + e.anewUntil.UTC().Format("2 January 2006, 15:04 UTC") +
+			", 7 days past their own expiry: they expired while a generation held them."
+	case e.Kind == KindExpire && e.lapsed:
+		return "Expired for good: 7 days have passed since their own expiry date."
 	default:
 		return sentences[e.Kind]
 	}
@@ -225,6 +234,8 @@ func read(r db.EntriesReadRow) Entry {
 		Sequence: r.Sequence, Kind: Kind(r.Kind), Actor: r.Actor, At: r.CreatedAt,
 		Change: Change{Available: r.AvailableChange, Held: r.HeldChange, Debt: r.DebtChange},
 		After:  Balance{Available: r.Available, Held: r.Held, Debt: r.Debt},
+
+		anewUntil: r.AnewUntil, lapsed: strings.HasSuffix(r.BusinessKey, lapse),
 	}
 
 	if r.Source != nil {

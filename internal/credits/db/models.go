@@ -36,6 +36,8 @@ type CreditGrant struct {
 	Charged     int64
 	CreatedAt   time.Time
 	ExpiresAt   *time.Time
+	// Of what was given anew: the expiry with which the credits first came, past which they last seven days at most. Null: expires_at is that.
+	OriginExpiresAt *time.Time
 }
 
 // What is set aside for a generation. Past auto_refund_at an open one is the reaper's.

@@ -457,8 +457,10 @@ func (q *Queries) ClawRaise(ctx context.Context, db DBTX, arg ClawRaiseParams) e
 
 const EntriesOfTask = `-- name: EntriesOfTask :many
 select t.subject, t.sequence, t.kind, t.source, t.business_key, t.task_id, t.image_index, t.actor, t.reason, t.available, t.held, t.debt, t.created_at, coalesce(t.available - p.available, t.available)::bigint as available_change,
-    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change,
+    g.expires_at as anew_until
 from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+left join credit_grant g on t.kind = 'compensation' and g.reference = t.business_key
 where t.task_id = $1 order by t.sequence
 `
 
@@ -479,6 +481,7 @@ type EntriesOfTaskRow struct {
 	AvailableChange int64
 	HeldChange      int64
 	DebtChange      int64
+	AnewUntil       *time.Time
 }
 
 func (q *Queries) EntriesOfTask(ctx context.Context, db DBTX, taskID *uuid.UUID) ([]EntriesOfTaskRow, error) {
@@ -507,6 +510,7 @@ func (q *Queries) EntriesOfTask(ctx context.Context, db DBTX, taskID *uuid.UUID)
 			&i.AvailableChange,
 			&i.HeldChange,
 			&i.DebtChange,
+			&i.AnewUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -520,9 +524,11 @@ func (q *Queries) EntriesOfTask(ctx context.Context, db DBTX, taskID *uuid.UUID)
 
 const EntriesRead = `-- name: EntriesRead :many
 select t.subject, t.sequence, t.kind, t.source, t.business_key, t.task_id, t.image_index, t.actor, t.reason, t.available, t.held, t.debt, t.created_at, coalesce(t.available - p.available, t.available)::bigint as available_change,
-    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change,
+    g.expires_at as anew_until
 from billing_subject b join ledger_txn t on t.subject = b.subject
 left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+left join credit_grant g on t.kind = 'compensation' and g.reference = t.business_key
 where b.user_id = $1 and t.sequence < $2
 order by t.sequence desc limit $3
 `
@@ -550,6 +556,7 @@ type EntriesReadRow struct {
 	AvailableChange int64
 	HeldChange      int64
 	DebtChange      int64
+	AnewUntil       *time.Time
 }
 
 // Newest first; before is the sequence where the last page ended.
@@ -579,6 +586,7 @@ func (q *Queries) EntriesRead(ctx context.Context, db DBTX, arg EntriesReadParam
 			&i.AvailableChange,
 			&i.HeldChange,
 			&i.DebtChange,
+			&i.AnewUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -592,8 +600,10 @@ func (q *Queries) EntriesRead(ctx context.Context, db DBTX, arg EntriesReadParam
 
 const EntryByKey = `-- name: EntryByKey :one
 select t.subject, t.sequence, t.kind, t.source, t.business_key, t.task_id, t.image_index, t.actor, t.reason, t.available, t.held, t.debt, t.created_at, coalesce(t.available - p.available, t.available)::bigint as available_change,
-    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change
+    coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change,
+    g.expires_at as anew_until
 from ledger_txn t left join ledger_txn p on p.subject = t.subject and p.sequence = t.sequence - 1
+left join credit_grant g on t.kind = 'compensation' and g.reference = t.business_key
 where t.business_key = $1
 `
 
@@ -614,6 +624,7 @@ type EntryByKeyRow struct {
 	AvailableChange int64
 	HeldChange      int64
 	DebtChange      int64
+	AnewUntil       *time.Time
 }
 
 func (q *Queries) EntryByKey(ctx context.Context, db DBTX, businessKey string) (EntryByKeyRow, error) {
@@ -636,12 +647,13 @@ func (q *Queries) EntryByKey(ctx context.Context, db DBTX, businessKey string) (
 		&i.AvailableChange,
 		&i.HeldChange,
 		&i.DebtChange,
+		&i.AnewUntil,
 	)
 	return i, err
 }
 
 const GrantByReference = `-- name: GrantByReference :one
-select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at from credit_grant where reference = $1
+select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at, origin_expires_at from credit_grant where reference = $1
 `
 
 func (q *Queries) GrantByReference(ctx context.Context, db DBTX, reference string) (CreditGrant, error) {
@@ -664,24 +676,26 @@ func (q *Queries) GrantByReference(ctx context.Context, db DBTX, reference strin
 		&i.Charged,
 		&i.CreatedAt,
 		&i.ExpiresAt,
+		&i.OriginExpiresAt,
 	)
 	return i, err
 }
 
 const GrantInsert = `-- name: GrantInsert :exec
-insert into credit_grant (id, subject, source, reference, priority, amount, remaining, clawed, created_at, expires_at)
-values ($1, $2, $3, $4, $5, $6, $6, 0, $7, $8)
+insert into credit_grant (id, subject, source, reference, priority, amount, remaining, clawed, created_at, expires_at, origin_expires_at)
+values ($1, $2, $3, $4, $5, $6, $6, 0, $7, $8, $9)
 `
 
 type GrantInsertParams struct {
-	ID        uuid.UUID
-	Subject   uuid.UUID
-	Source    string
-	Reference string
-	Priority  int16
-	Amount    int64
-	CreatedAt time.Time
-	ExpiresAt *time.Time
+	ID              uuid.UUID
+	Subject         uuid.UUID
+	Source          string
+	Reference       string
+	Priority        int16
+	Amount          int64
+	CreatedAt       time.Time
+	ExpiresAt       *time.Time
+	OriginExpiresAt *time.Time
 }
 
 func (q *Queries) GrantInsert(ctx context.Context, db DBTX, arg GrantInsertParams) error {
@@ -694,12 +708,13 @@ func (q *Queries) GrantInsert(ctx context.Context, db DBTX, arg GrantInsertParam
 		arg.Amount,
 		arg.CreatedAt,
 		arg.ExpiresAt,
+		arg.OriginExpiresAt,
 	)
 	return err
 }
 
 const GrantsLive = `-- name: GrantsLive :many
-select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at from credit_grant where subject = $1 and (remaining > 0 or held > 0)
+select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at, origin_expires_at from credit_grant where subject = $1 and (remaining > 0 or held > 0)
 order by priority, expires_at nulls last, created_at, id
 `
 
@@ -730,6 +745,7 @@ func (q *Queries) GrantsLive(ctx context.Context, db DBTX, subject uuid.UUID) ([
 			&i.Charged,
 			&i.CreatedAt,
 			&i.ExpiresAt,
+			&i.OriginExpiresAt,
 		); err != nil {
 			return nil, err
 		}
@@ -742,7 +758,7 @@ func (q *Queries) GrantsLive(ctx context.Context, db DBTX, subject uuid.UUID) ([
 }
 
 const GrantsLiveUser = `-- name: GrantsLiveUser :many
-select g.id, g.subject, g.source, g.reference, g.priority, g.amount, g.remaining, g.held, g.captured, g.expired, g.voided, g.compensated, g.clawed, g.charged, g.created_at, g.expires_at from billing_subject b join credit_grant g on g.subject = b.subject
+select g.id, g.subject, g.source, g.reference, g.priority, g.amount, g.remaining, g.held, g.captured, g.expired, g.voided, g.compensated, g.clawed, g.charged, g.created_at, g.expires_at, g.origin_expires_at from billing_subject b join credit_grant g on g.subject = b.subject
 where b.user_id = $1 and (g.remaining > 0 or g.held > 0)
 order by g.priority, g.expires_at nulls last, g.created_at, g.id
 `
@@ -774,6 +790,7 @@ func (q *Queries) GrantsLiveUser(ctx context.Context, db DBTX, userID uuid.UUID)
 			&i.Charged,
 			&i.CreatedAt,
 			&i.ExpiresAt,
+			&i.OriginExpiresAt,
 		); err != nil {
 			return nil, err
 		}
@@ -786,7 +803,7 @@ func (q *Queries) GrantsLiveUser(ctx context.Context, db DBTX, userID uuid.UUID)
 }
 
 const GrantsRead = `-- name: GrantsRead :many
-select g.id, g.subject, g.source, g.reference, g.priority, g.amount, g.remaining, g.held, g.captured, g.expired, g.voided, g.compensated, g.clawed, g.charged, g.created_at, g.expires_at from billing_subject b join credit_grant g on g.subject = b.subject
+select g.id, g.subject, g.source, g.reference, g.priority, g.amount, g.remaining, g.held, g.captured, g.expired, g.voided, g.compensated, g.clawed, g.charged, g.created_at, g.expires_at, g.origin_expires_at from billing_subject b join credit_grant g on g.subject = b.subject
 where b.user_id = $1 and (g.remaining > 0 or g.held > 0) and (g.held > 0 or g.expires_at is null or g.expires_at > $2::timestamptz)
 order by g.priority, g.expires_at nulls last, g.created_at, g.id
 `
@@ -822,6 +839,7 @@ func (q *Queries) GrantsRead(ctx context.Context, db DBTX, arg GrantsReadParams)
 			&i.Charged,
 			&i.CreatedAt,
 			&i.ExpiresAt,
+			&i.OriginExpiresAt,
 		); err != nil {
 			return nil, err
 		}
@@ -855,7 +873,7 @@ func (q *Queries) HoldFind(ctx context.Context, db DBTX, taskID uuid.UUID) (Cred
 }
 
 const HoldGrants = `-- name: HoldGrants :many
-select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at from credit_grant where id in (select grant_id from credit_hold_allocation where task_id = $1)
+select id, subject, source, reference, priority, amount, remaining, held, captured, expired, voided, compensated, clawed, charged, created_at, expires_at, origin_expires_at from credit_grant where id in (select grant_id from credit_hold_allocation where task_id = $1)
 `
 
 func (q *Queries) HoldGrants(ctx context.Context, db DBTX, taskID uuid.UUID) ([]CreditGrant, error) {
@@ -884,6 +902,7 @@ func (q *Queries) HoldGrants(ctx context.Context, db DBTX, taskID uuid.UUID) ([]
 			&i.Charged,
 			&i.CreatedAt,
 			&i.ExpiresAt,
+			&i.OriginExpiresAt,
 		); err != nil {
 			return nil, err
 		}
