@@ -49,7 +49,7 @@ func (w *follower) watch(ctx context.Context, t *testing.T, p *apptest.Product, 
 	defer reply.Body.Close()
 	require.Equal(t, http.StatusOK, reply.StatusCode)
 
-	var id, name string
+	var id, name, data string
 
 	lines := bufio.NewScanner(reply.Body)
 	lines.Buffer(nil, 1<<20)
@@ -61,7 +61,13 @@ func (w *follower) watch(ctx context.Context, t *testing.T, p *apptest.Product, 
 		case "event":
 			name = value
 		case "data":
-			w.take(t, id, name, value)
+			data = value
+		case "": // it is whole: what a connection ends in the middle of is no event (HTML, "Server-sent events")
+			if data != "" {
+				w.take(t, id, name, data)
+			}
+
+			data = ""
 		}
 	}
 }

@@ -211,16 +211,16 @@ func (b *bundle) walkAll() {
 	// A lost worker, and lost tasks.
 	lost := b.stage()
 	b.lose(lost)
-	b.eventually(5*time.Second, func() bool { return b.row(lost).Lost == 1 })
+	b.eventually(20*time.Second, func() bool { return b.row(lost).Lost == 1 })
 
 	gone := b.stage()
 	b.eventually(5*time.Second, func() bool { return b.row(gone).State == "pushed" })
 	b.engine.set(gone, "")
-	b.eventually(5*time.Second, func() bool { return b.row(gone).Epoch == 2 })
+	b.eventually(20*time.Second, func() bool { return b.row(gone).Epoch == 2 })
 
 	stray := b.stage()
 	b.engine.set(stray, "active")
-	b.eventually(5*time.Second, func() bool { return b.row(stray).Epoch == 2 })
+	b.eventually(20*time.Second, func() bool { return b.row(stray).Epoch == 2 })
 
 	// A worker that stops.
 	runner, h := b.worker()
