@@ -102,7 +102,10 @@ func (p *Product) CheckCounts(t testing.TB) {
 		return true
 	}
 
-	require.Eventually(t, ok, 5*time.Second, 100*time.Millisecond, "dashboard and job table differ")
+	for end := time.Now().Add(5 * time.Second); !ok(); <-time.After(100 * time.Millisecond) {
+		require.True(t, time.Now().Before(end), "dashboard and job table differ\n%+v\n%+v", shown, held)
+	}
+
 	require.NotEmpty(t, shown, "the dashboard shows no queue")
 }
 
