@@ -48,6 +48,7 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 		credits.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System))
 	collectors = append(collectors, credits.New(credits.Options{Now: clock.System}).Collectors()...)
 	collectors = append(collectors, ratelimit.NewMetrics().Collectors()...)
+	collectors = append(collectors, clock.NewCorrected(nil, nil).Collectors()...)
 	collectors = append(collectors, generation.New(generation.Deps{Catalogue: &catalogue.Catalogue{}}).Collectors()...)
 
 	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true}
@@ -229,7 +230,7 @@ func TestRules_Promtool(t *testing.T) {
 		}
 
 		for _, call := range regexp.MustCompile(`\b([a-z_]+)\(`).FindAllStringSubmatch(bare, -1) {
-			require.True(t, slices.Contains([]string{"rate", "increase", "sum", "max", "absent", "histogram_quantile", "time", "min_over_time"}, call[1]), "%s: %s", name, call[1])
+			require.True(t, slices.Contains([]string{"rate", "increase", "sum", "max", "absent", "histogram_quantile", "time", "min_over_time", "abs"}, call[1]), "%s: %s", name, call[1])
 		}
 	}
 
