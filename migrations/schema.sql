@@ -1038,8 +1038,6 @@ CREATE INDEX "session_userId_idx" ON auth.session USING btree ("userId");
 
 CREATE INDEX verification_identifier_idx ON auth.verification USING btree (identifier);
 
-CREATE INDEX ai_task_admitted_idx ON public.ai_task USING btree (provider, user_id, status) WHERE ((admitted_at IS NOT NULL) AND (finished_at IS NULL));
-
 CREATE INDEX ai_task_deadline_idx ON public.ai_task USING btree (deadline_at) WHERE (finished_at IS NULL);
 
 CREATE INDEX ai_task_favourite_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE ((favourite_at IS NOT NULL) AND (deleted_at IS NULL));
@@ -1048,13 +1046,15 @@ CREATE INDEX ai_task_history_idx ON public.ai_task USING btree (user_id, created
 
 CREATE INDEX ai_task_live_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE (finished_at IS NULL);
 
-CREATE INDEX ai_task_measured_idx ON public.ai_task USING btree (model, finished_at DESC) WHERE ((admitted_at IS NOT NULL) AND (status = ANY (ARRAY['succeeded'::text, 'partial'::text])));
-
 CREATE INDEX ai_task_reference_idx ON public.ai_task USING btree (reference_upload_id) WHERE (reference_upload_id IS NOT NULL);
 
 CREATE INDEX ai_task_remix_idx ON public.ai_task USING btree (remix_of) WHERE (remix_of IS NOT NULL);
 
-CREATE INDEX ai_task_waiting_idx ON public.ai_task USING btree (provider, user_id, created_at, id) INCLUDE (model) WHERE ((status = 'queued'::text) AND (admitted_at IS NULL));
+CREATE INDEX ai_task_slot_idx ON public.ai_task USING btree (provider, user_id) WHERE ((admitted_at IS NOT NULL) AND (finished_at IS NULL));
+
+CREATE INDEX ai_task_timed_idx ON public.ai_task USING btree (model, finished_at DESC) WHERE ((admitted_at IS NOT NULL) AND (finished_at IS NOT NULL) AND (failure_code IS NULL));
+
+CREATE INDEX ai_task_unadmitted_idx ON public.ai_task USING btree (provider, user_id, created_at, id) INCLUDE (model) WHERE ((admitted_at IS NULL) AND (finished_at IS NULL));
 
 CREATE INDEX api_key_user_idx ON public.api_key USING btree (user_id, created_at DESC);
 

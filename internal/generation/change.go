@@ -39,7 +39,8 @@ func (s *Service) lock(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*task, err
 }
 
 // change moves a locked task to a status: compare-and-set on the sequence, event, the jobs that
-// the change causes, and after the commit the hint. image is the index of an image that was
+// the change causes, and after the commit the hint. Who served the task and how far its provider is are written with it,
+// as they are in t: each write of a row costs as much as the next. image is the index of an image that was
 // stored, or nil. In a terminal status it returns errOver and does nothing.
 func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, code FailureCode, image *int16) error {
 	if t.status().Terminal() {
@@ -47,7 +48,10 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	}
 
 	now := s.Now()
-	set := db.TaskSetParams{ID: t.ID, StatusSequence: t.StatusSequence, Status: string(to)}
+	set := db.TaskSetParams{
+		ID: t.ID, StatusSequence: t.StatusSequence, Status: string(to),
+		ServedModel: t.ServedModel, Progress: t.Progress, ProviderPosition: t.ProviderPosition,
+	}
 
 	if code != "" {
 		c := string(code)

@@ -174,9 +174,7 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 
 // restart has a generation handed over again.
 func (s *Service) restart(ctx context.Context, tx pgx.Tx, t *task) error {
-	if err := s.setProgress(ctx, tx, t.ID, providers.Status{}); err != nil {
-		return err
-	}
+	t.setProgress(providers.Status{})
 
 	return s.change(ctx, tx, t, StatusSubmitting, "", nil)
 }

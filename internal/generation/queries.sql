@@ -8,8 +8,10 @@ returning ref, plan;
 select ref from generation_user where user_id = $1 for no key update;
 
 -- name: TaskCountWaiting :one
+-- What waits is what was neither admitted nor ended. To say it by the status would take an index that each change of a status has to
+-- change, too.
 select count(*) from ai_task
-where user_id = $1 and provider = $2 and status = 'queued' and admitted_at is null;
+where user_id = $1 and provider = $2 and admitted_at is null and finished_at is null;
 
 -- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
@@ -87,17 +89,12 @@ select sqlc.embed(t), u.ref, u.plan from ai_task t join generation_user u on u.u
 where t.id = @id for update of t;
 
 -- name: TaskSet :one
--- The one statement that changes a status. Compare-and-set on the sequence, never out of a terminal state.
+-- The one statement that changes a status, and what changes with it. Compare-and-set on the sequence, never out of a terminal state.
 update ai_task set status = @status, status_sequence = number_after(status_sequence),
-    failure_code = sqlc.narg(failure_code), finished_at = sqlc.narg(finished_at)
+    failure_code = sqlc.narg(failure_code), finished_at = sqlc.narg(finished_at), served_model = sqlc.narg(served_model),
+    progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position)
 where id = @id and status_sequence = @status_sequence and finished_at is null
 returning status_sequence;
-
--- name: TaskProgress :exec
-update ai_task set progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position) where id = @id;
-
--- name: TaskServed :exec
-update ai_task set served_model = @model where id = @id;
 
 -- name: TaskMarkDeleted :exec
 update ai_task set deleted_at = @at where id = @id and deleted_at is null;
@@ -135,7 +132,7 @@ insert into admission_turn (provider, user_id, pass)
 select sqlc.arg(provider)::text as provider, w.user_id, least(sqlc.arg(entry)::bigint + row_number() over (order by w.since, w.user_id) - 1, sqlc.arg(latest)::bigint) as pass
 from (
     select user_id, min(created_at) as since from ai_task
-    where provider = sqlc.arg(provider) and status = 'queued' and admitted_at is null
+    where provider = sqlc.arg(provider) and admitted_at is null and finished_at is null
     group by user_id
 ) w
 where not exists (select from admission_turn a where a.provider = sqlc.arg(provider) and a.user_id = w.user_id);
@@ -150,7 +147,7 @@ with plan as (
     select user_id, count(*) as n from ai_task
     where admitted_at is not null and finished_at is null group by user_id
 ), waiting as (
-    select distinct t.user_id from ai_task t where t.provider = sqlc.arg(provider) and t.status = 'queued' and t.admitted_at is null
+    select distinct t.user_id from ai_task t where t.provider = sqlc.arg(provider) and t.admitted_at is null and t.finished_at is null
         and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
             select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all (sqlc.arg(shut)::text[])))
 ), next as (
@@ -168,7 +165,7 @@ select n.user_id, n.pass, n.plan, l.ids
 from next n cross join lateral (
     select array_agg(h.id order by h.created_at, h.id)::uuid[] as ids from (
         select t.id, t.created_at from ai_task t
-        where t.provider = sqlc.arg(provider) and t.user_id = n.user_id and t.status = 'queued' and t.admitted_at is null
+        where t.provider = sqlc.arg(provider) and t.user_id = n.user_id and t.admitted_at is null and t.finished_at is null
             and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
                 select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all (sqlc.arg(shut)::text[])))
         order by t.created_at, t.id limit least(n.free, sqlc.arg(most)::integer)
@@ -202,7 +199,7 @@ on conflict (provider) do update set now = excluded.now, entry = excluded.entry;
 -- come in the order in which they will.
 select w.user_id, w.n, u.plan, a.pass
 from (
-    select t.user_id, count(*) as n, min(t.created_at) as since from ai_task t where t.provider = sqlc.arg(provider) and t.status = 'queued' and t.admitted_at is null
+    select t.user_id, count(*) as n, min(t.created_at) as since from ai_task t where t.provider = sqlc.arg(provider) and t.admitted_at is null and t.finished_at is null
         and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
             select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all (sqlc.arg(shut)::text[])))
     group by t.user_id
@@ -215,7 +212,7 @@ order by w.since, w.user_id;
 -- How many of the user wait before each of these; none of those that only models that are shut may serve.
 select id, own::integer as own from (
     select t.id, row_number() over (order by t.created_at, t.id) - 1 as own from ai_task t
-    where t.provider = sqlc.arg(provider) and t.user_id = sqlc.arg(user_id) and t.status = 'queued' and t.admitted_at is null
+    where t.provider = sqlc.arg(provider) and t.user_id = sqlc.arg(user_id) and t.admitted_at is null and t.finished_at is null
         and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
             select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all (sqlc.arg(shut)::text[])))
 ) w where id = any(sqlc.arg(ids)::uuid[]);

@@ -34,9 +34,7 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 			return err
 		}
 
-		if err := h.db.TaskServed(ctx, tx, db.TaskServedParams{ID: t.ID, Model: new(modelOf(t.AiTask, a))}); err != nil {
-			return fmt.Errorf("say who served %s: %w", t.ID, err)
-		}
+		t.ServedModel = new(modelOf(t.AiTask, a))
 
 		return h.change(ctx, tx, t, StatusStoring, "", nil)
 	})

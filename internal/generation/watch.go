@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
@@ -87,9 +86,7 @@ func (h collector) looked(ctx context.Context, seen db.AiTask, st providers.Stat
 			}
 		}
 
-		if err := h.setProgress(ctx, tx, t.ID, st); err != nil {
-			return err
-		}
+		t.setProgress(st)
 
 		return h.change(ctx, tx, t, StatusRunning, "", nil)
 	})
@@ -97,18 +94,17 @@ func (h collector) looked(ctx context.Context, seen db.AiTask, st providers.Stat
 	return moot(err)
 }
 
-func (s *Service) setProgress(ctx context.Context, tx pgx.Tx, id uuid.UUID, st providers.Status) error {
-	set := db.TaskProgressParams{ID: id}
+// setProgress says how far the provider is; the next change writes it.
+func (t *task) setProgress(st providers.Status) {
+	t.ProviderPosition, t.Progress = nil, nil
 
 	if st.QueuePosition != nil {
-		set.ProviderPosition = new(int32(*st.QueuePosition)) //nolint:gosec // a place in line
+		t.ProviderPosition = new(int32(*st.QueuePosition)) //nolint:gosec // a place in line
 	}
 
 	if st.Progress != nil {
-		set.Progress = new(float32(*st.Progress))
+		t.Progress = new(float32(*st.Progress))
 	}
-
-	return wrap(s.db.TaskProgress(ctx, tx, set), "set progress of "+id.String())
 }
 
 // news reports whether the status says something that its user does not know. Progress only

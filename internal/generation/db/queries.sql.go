@@ -48,7 +48,7 @@ insert into admission_turn (provider, user_id, pass)
 select $1::text as provider, w.user_id, least($2::bigint + row_number() over (order by w.since, w.user_id) - 1, $3::bigint) as pass
 from (
     select user_id, min(created_at) as since from ai_task
-    where provider = $1 and status = 'queued' and admitted_at is null
+    where provider = $1 and admitted_at is null and finished_at is null
     group by user_id
 ) w
 where not exists (select from admission_turn a where a.provider = $1 and a.user_id = w.user_id)
@@ -105,7 +105,7 @@ func (q *Queries) AdmissionHeld(ctx context.Context, db DBTX, arg AdmissionHeldP
 const AdmissionLine = `-- name: AdmissionLine :many
 select w.user_id, w.n, u.plan, a.pass
 from (
-    select t.user_id, count(*) as n, min(t.created_at) as since from ai_task t where t.provider = $1 and t.status = 'queued' and t.admitted_at is null
+    select t.user_id, count(*) as n, min(t.created_at) as since from ai_task t where t.provider = $1 and t.admitted_at is null and t.finished_at is null
         and (t.model <> all ($2::text[]) or exists (
             select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all ($2::text[])))
     group by t.user_id
@@ -184,7 +184,7 @@ with plan as (
     select user_id, count(*) as n from ai_task
     where admitted_at is not null and finished_at is null group by user_id
 ), waiting as (
-    select distinct t.user_id from ai_task t where t.provider = $1 and t.status = 'queued' and t.admitted_at is null
+    select distinct t.user_id from ai_task t where t.provider = $1 and t.admitted_at is null and t.finished_at is null
         and (t.model <> all ($2::text[]) or exists (
             select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all ($2::text[])))
 ), next as (
@@ -202,7 +202,7 @@ select n.user_id, n.pass, n.plan, l.ids
 from next n cross join lateral (
     select array_agg(h.id order by h.created_at, h.id)::uuid[] as ids from (
         select t.id, t.created_at from ai_task t
-        where t.provider = $1 and t.user_id = n.user_id and t.status = 'queued' and t.admitted_at is null
+        where t.provider = $1 and t.user_id = n.user_id and t.admitted_at is null and t.finished_at is null
             and (t.model <> all ($2::text[]) or exists (
                 select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all ($2::text[])))
         order by t.created_at, t.id limit least(n.free, $3::integer)
@@ -265,7 +265,7 @@ func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextP
 const AdmissionOwn = `-- name: AdmissionOwn :many
 select id, own::integer as own from (
     select t.id, row_number() over (order by t.created_at, t.id) - 1 as own from ai_task t
-    where t.provider = $1 and t.user_id = $2 and t.status = 'queued' and t.admitted_at is null
+    where t.provider = $1 and t.user_id = $2 and t.admitted_at is null and t.finished_at is null
         and (t.model <> all ($3::text[]) or exists (
             select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all ($3::text[])))
 ) w where id = any($4::uuid[])
@@ -1170,7 +1170,7 @@ func (q *Queries) RequestsKnown(ctx context.Context, db DBTX, requestIds []strin
 
 const TaskCountWaiting = `-- name: TaskCountWaiting :one
 select count(*) from ai_task
-where user_id = $1 and provider = $2 and status = 'queued' and admitted_at is null
+where user_id = $1 and provider = $2 and admitted_at is null and finished_at is null
 `
 
 type TaskCountWaitingParams struct {
@@ -1178,6 +1178,8 @@ type TaskCountWaitingParams struct {
 	Provider string
 }
 
+// What waits is what was neither admitted nor ended. To say it by the status would take an index that each change of a status has to
+// change, too.
 func (q *Queries) TaskCountWaiting(ctx context.Context, db DBTX, arg TaskCountWaitingParams) (int64, error) {
 	row := db.QueryRow(ctx, TaskCountWaiting, arg.UserID, arg.Provider)
 	var count int64
@@ -1581,21 +1583,6 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 	return i, err
 }
 
-const TaskProgress = `-- name: TaskProgress :exec
-update ai_task set progress = $1, provider_position = $2 where id = $3
-`
-
-type TaskProgressParams struct {
-	Progress         *float32
-	ProviderPosition *int32
-	ID               uuid.UUID
-}
-
-func (q *Queries) TaskProgress(ctx context.Context, db DBTX, arg TaskProgressParams) error {
-	_, err := db.Exec(ctx, TaskProgress, arg.Progress, arg.ProviderPosition, arg.ID)
-	return err
-}
-
 const TaskRunning = `-- name: TaskRunning :many
 select id from ai_task
 where user_id = $1 and status = 'running' and admitted_at is not null and finished_at is null and deleted_at is null
@@ -1623,41 +1610,34 @@ func (q *Queries) TaskRunning(ctx context.Context, db DBTX, userID uuid.UUID) ([
 	return items, nil
 }
 
-const TaskServed = `-- name: TaskServed :exec
-update ai_task set served_model = $1 where id = $2
-`
-
-type TaskServedParams struct {
-	Model *string
-	ID    uuid.UUID
-}
-
-func (q *Queries) TaskServed(ctx context.Context, db DBTX, arg TaskServedParams) error {
-	_, err := db.Exec(ctx, TaskServed, arg.Model, arg.ID)
-	return err
-}
-
 const TaskSet = `-- name: TaskSet :one
 update ai_task set status = $1, status_sequence = number_after(status_sequence),
-    failure_code = $2, finished_at = $3
-where id = $4 and status_sequence = $5 and finished_at is null
+    failure_code = $2, finished_at = $3, served_model = $4,
+    progress = $5, provider_position = $6
+where id = $7 and status_sequence = $8 and finished_at is null
 returning status_sequence
 `
 
 type TaskSetParams struct {
-	Status         string
-	FailureCode    *string
-	FinishedAt     *time.Time
-	ID             uuid.UUID
-	StatusSequence int64
+	Status           string
+	FailureCode      *string
+	FinishedAt       *time.Time
+	ServedModel      *string
+	Progress         *float32
+	ProviderPosition *int32
+	ID               uuid.UUID
+	StatusSequence   int64
 }
 
-// The one statement that changes a status. Compare-and-set on the sequence, never out of a terminal state.
+// The one statement that changes a status, and what changes with it. Compare-and-set on the sequence, never out of a terminal state.
 func (q *Queries) TaskSet(ctx context.Context, db DBTX, arg TaskSetParams) (int64, error) {
 	row := db.QueryRow(ctx, TaskSet,
 		arg.Status,
 		arg.FailureCode,
 		arg.FinishedAt,
+		arg.ServedModel,
+		arg.Progress,
+		arg.ProviderPosition,
 		arg.ID,
 		arg.StatusSequence,
 	)

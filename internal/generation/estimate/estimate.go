@@ -74,7 +74,7 @@ func (e *Estimator) measure(ctx context.Context) (Typical, error) {
 			select finished_at, admitted_at,
 				coalesce(parameters ->> 'quality', '?') as quality, coalesce((parameters ->> 'num_images')::integer, 1) as images
 			from ai_task
-			where model = m.id and admitted_at is not null and status in ('succeeded', 'partial') and finished_at > $2
+			where model = m.id and admitted_at is not null and failure_code is null and status in ('succeeded', 'partial') and finished_at > $2
 			order by finished_at desc limit $3
 		) t
 		group by grouping sets ((m.id), (m.id, t.quality), (m.id, t.quality, t.images))
