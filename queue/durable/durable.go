@@ -106,7 +106,7 @@ type Timing struct {
 	Heartbeat  time.Duration // leases are extended each; 3 s
 	Relay      time.Duration // staged rows are looked for each; 500 ms
 	RelayAfter time.Duration // and are pushed by the relay when older than; 300 ms
-	Sweep      time.Duration // expired leases are looked for each; 1 s
+	Sweep      time.Duration // expired leases are looked for each; 500 ms
 	Reconcile  time.Duration // rows are compared with Redis each; 5 s
 	Overdue    time.Duration // pushed or retrying rows are suspicious when late by; 10 s
 	AskAgain   time.Duration // a suspicious row is asked about at most each; 30 s
@@ -125,7 +125,7 @@ func (t Timing) withDefaults() Timing {
 		{&t.Heartbeat, 3 * time.Second},
 		{&t.Relay, 500 * time.Millisecond},
 		{&t.RelayAfter, 300 * time.Millisecond},
-		{&t.Sweep, time.Second},
+		{&t.Sweep, 500 * time.Millisecond},
 		{&t.Reconcile, 5 * time.Second},
 		{&t.Overdue, 10 * time.Second},
 		{&t.AskAgain, 30 * time.Second},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,6 +74,9 @@ func (s *sweeper) sweep(ctx context.Context, now time.Time) error {
 
 	lost, workers := s.choose(expired, now)
 
+	var pushes sync.WaitGroup // beside the next batch
+	defer pushes.Wait()
+
 	for ids := range slices.Chunk(lost, sweepBatch) {
 		one, cancel := context.WithTimeout(ctx, patience)
 		rows, err := s.q.db.JobSweep(one, s.q.pool, db.JobSweepParams{Ids: ids, Outage: workers >= outage})
@@ -83,7 +87,7 @@ func (s *sweeper) sweep(ctx context.Context, now time.Time) error {
 			return err
 		}
 
-		s.push(ctx, rows)
+		pushes.Go(func() { s.push(ctx, rows) })
 	}
 
 	return nil
