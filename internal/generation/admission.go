@@ -2,18 +2,10 @@ package generation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-
-	"imagerun/internal/clock"
-	"imagerun/internal/generation/db"
-	"imagerun/internal/postgres"
 )
-
-// dueMost is how many are ended in one look at the deadlines.
-const dueMost = 500
 
 // WantAdmission asks for a round of admission soon. It never blocks, and any number of wishes
 // before the next round are one.
@@ -63,46 +55,6 @@ func (s *Service) Admit(ctx context.Context, provider string) (admitted int, err
 			return admitted, err
 		}
 	}
-}
-
-// RunDeadlines ends what is past its deadline, about each interval, until ctx ends, and keeps the
-// metric of failing models up to date. Schedulers run it; any number may.
-func (s *Service) RunDeadlines(ctx context.Context, interval time.Duration) {
-	clock.Every(ctx, interval, func(ctx context.Context) {
-		if _, err := s.ExpireDue(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Error("expiry did not work", slog.Any("error", err))
-		}
-
-		// Whoever submits nothing does not notice that a model works again; one process shall.
-		if _, err := s.models.opened(ctx, s.Pool); err != nil && ctx.Err() == nil {
-			s.Log.Error("breakers were not read", slog.Any("error", err))
-		}
-	})
-}
-
-// ExpireDue ends every generation past its deadline and returns how many. One that cannot be ended
-// keeps nobody else from it; the error then says which.
-func (s *Service) ExpireDue(ctx context.Context) (expired int, err error) {
-	due, err := s.db.TaskDue(ctx, s.Pool, db.TaskDueParams{Now: s.Now(), Most: dueMost})
-	if err != nil {
-		return 0, fmt.Errorf("list what is due: %w", err)
-	}
-
-	var failed []error
-
-	for _, id := range due {
-		err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error { return s.expire(ctx, tx, id) })
-
-		switch {
-		case err == nil:
-			expired++
-		case notFound(err) || over(err): // somebody else was faster
-		default:
-			failed = append(failed, fmt.Errorf("expire %s: %w", id, err))
-		}
-	}
-
-	return expired, errors.Join(append(failed, s.reap(ctx))...)
 }
 
 // wrap says what was being done when err happened; nil stays nil.

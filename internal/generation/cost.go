@@ -3,16 +3,13 @@ package generation
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
-	"imagerun/internal/postgres"
 )
 
 // pricesOf is what an image of the task costs; none where it was accepted for nothing.
@@ -65,35 +62,4 @@ func (s *Service) price(ctx context.Context, tasks []db.AiTask, at map[uuid.UUID
 	}
 
 	return nil
-}
-
-// reap sees to it that no hold outlives its time. A generation that has a hold then should have been
-// ended by its deadline; whatever kept it from that, its user gets the credits back.
-func (s *Service) reap(ctx context.Context) error {
-	overdue, err := s.Credits.Overdue(ctx, s.Pool, dueMost)
-	if err != nil {
-		return err
-	}
-
-	var failed []error
-
-	for _, id := range overdue {
-		s.Log.Error("a hold outlived its generation", slog.Any("generation_id", id))
-
-		err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-			err := s.expire(ctx, tx, id)
-			if !over(err) && !notFound(err) {
-				return err
-			}
-
-			_, err = s.Credits.Release(ctx, tx, id)
-
-			return err
-		})
-		if err != nil {
-			failed = append(failed, fmt.Errorf("release hold of %s: %w", id, err))
-		}
-	}
-
-	return errors.Join(failed...)
 }

@@ -99,9 +99,17 @@ returning status_sequence;
 -- name: TaskMarkDeleted :exec
 update ai_task set deleted_at = @at where id = @id and deleted_at is null;
 
--- name: TaskDue :many
-select id from ai_task where deadline_at <= @now and finished_at is null
-order by deadline_at limit @most;
+-- name: TaskLockFree :one
+-- TaskLock, for who does not wait: what somebody else has locked is not found.
+select sqlc.embed(t), u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+where t.id = @id for update of t skip locked;
+
+-- name: TaskDueLock :one
+-- The next that is due from a deadline on, locked as TaskLock does. What somebody else has locked is passed over. In the order of
+-- the index alone, so that nothing is sorted for one row.
+select sqlc.embed(t), u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+where t.deadline_at between @since and @now and t.finished_at is null and t.id <> all(@broken::uuid[])
+order by t.deadline_at limit 1 for update of t skip locked;
 
 -- name: TaskDelete :exec
 delete from ai_task where id = @id;

@@ -23,16 +23,6 @@ func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	return moot(s.conclude(ctx, tx, t, why))
 }
 
-// expire ends a generation whose time is up.
-func (s *Service) expire(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	t, err := s.lock(ctx, tx, id)
-	if err != nil {
-		return err
-	}
-
-	return s.conclude(ctx, tx, t, FailureDeadline)
-}
-
 // conclude ends a locked task of which nothing more will come, for a reason of our own. What came of
 // it before is its user's, and paid for.
 func (s *Service) conclude(ctx context.Context, tx pgx.Tx, t *task, why FailureCode) error {

@@ -1196,34 +1196,58 @@ func (q *Queries) TaskDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
 	return err
 }
 
-const TaskDue = `-- name: TaskDue :many
-select id from ai_task where deadline_at <= $1 and finished_at is null
-order by deadline_at limit $2
+const TaskDueLock = `-- name: TaskDueLock :one
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+where t.deadline_at between $1 and $2 and t.finished_at is null and t.id <> all($3::uuid[])
+order by t.deadline_at limit 1 for update of t skip locked
 `
 
-type TaskDueParams struct {
-	Now  time.Time
-	Most int32
+type TaskDueLockParams struct {
+	Since  time.Time
+	Now    time.Time
+	Broken []uuid.UUID
 }
 
-func (q *Queries) TaskDue(ctx context.Context, db DBTX, arg TaskDueParams) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, TaskDue, arg.Now, arg.Most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []uuid.UUID
-	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+type TaskDueLockRow struct {
+	AiTask AiTask
+	Ref    string
+}
+
+// The next that is due from a deadline on, locked as TaskLock does. What somebody else has locked is passed over. In the order of
+// the index alone, so that nothing is sorted for one row.
+func (q *Queries) TaskDueLock(ctx context.Context, db DBTX, arg TaskDueLockParams) (TaskDueLockRow, error) {
+	row := db.QueryRow(ctx, TaskDueLock, arg.Since, arg.Now, arg.Broken)
+	var i TaskDueLockRow
+	err := row.Scan(
+		&i.AiTask.ID,
+		&i.AiTask.UserID,
+		&i.AiTask.Provider,
+		&i.AiTask.Status,
+		&i.AiTask.StatusSequence,
+		&i.AiTask.Model,
+		&i.AiTask.CatalogueHash,
+		&i.AiTask.Prompt,
+		&i.AiTask.NegativePrompt,
+		&i.AiTask.Parameters,
+		&i.AiTask.Metadata,
+		&i.AiTask.FailureCode,
+		&i.AiTask.SupportCode,
+		&i.AiTask.CreatedAt,
+		&i.AiTask.DeadlineAt,
+		&i.AiTask.AdmittedAt,
+		&i.AiTask.FinishedAt,
+		&i.AiTask.DeletedAt,
+		&i.AiTask.ReferenceUploadID,
+		&i.AiTask.ReferenceKey,
+		&i.AiTask.ServedModel,
+		&i.AiTask.Progress,
+		&i.AiTask.ProviderPosition,
+		&i.AiTask.FavouriteAt,
+		&i.AiTask.RemixOf,
+		&i.AiTask.Prices,
+		&i.Ref,
+	)
+	return i, err
 }
 
 const TaskFavourite = `-- name: TaskFavourite :execrows
@@ -1461,6 +1485,52 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 		&i.AiTask.Prices,
 		&i.Ref,
 		&i.Plan,
+	)
+	return i, err
+}
+
+const TaskLockFree = `-- name: TaskLockFree :one
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+where t.id = $1 for update of t skip locked
+`
+
+type TaskLockFreeRow struct {
+	AiTask AiTask
+	Ref    string
+}
+
+// TaskLock, for who does not wait: what somebody else has locked is not found.
+func (q *Queries) TaskLockFree(ctx context.Context, db DBTX, id uuid.UUID) (TaskLockFreeRow, error) {
+	row := db.QueryRow(ctx, TaskLockFree, id)
+	var i TaskLockFreeRow
+	err := row.Scan(
+		&i.AiTask.ID,
+		&i.AiTask.UserID,
+		&i.AiTask.Provider,
+		&i.AiTask.Status,
+		&i.AiTask.StatusSequence,
+		&i.AiTask.Model,
+		&i.AiTask.CatalogueHash,
+		&i.AiTask.Prompt,
+		&i.AiTask.NegativePrompt,
+		&i.AiTask.Parameters,
+		&i.AiTask.Metadata,
+		&i.AiTask.FailureCode,
+		&i.AiTask.SupportCode,
+		&i.AiTask.CreatedAt,
+		&i.AiTask.DeadlineAt,
+		&i.AiTask.AdmittedAt,
+		&i.AiTask.FinishedAt,
+		&i.AiTask.DeletedAt,
+		&i.AiTask.ReferenceUploadID,
+		&i.AiTask.ReferenceKey,
+		&i.AiTask.ServedModel,
+		&i.AiTask.Progress,
+		&i.AiTask.ProviderPosition,
+		&i.AiTask.FavouriteAt,
+		&i.AiTask.RemixOf,
+		&i.AiTask.Prices,
+		&i.Ref,
 	)
 	return i, err
 }
