@@ -141,7 +141,7 @@ func TestPlans_ReadOnlyWhatTheyNeed(t *testing.T) {
 	for _, name := range []string{
 		"JobInsert", "JobStageRenamed", "JobWake", "JobClaim", "JobClaimMany", "JobLook", "JobBegin", "JobUnclaim", "JobBeat", "JobHold", "JobComplete",
 		"JobFinish", "JobFinishMany", "JobSnooze", "JobFail", "JobHandBack", "JobBury", "JobRelay", "JobMark", "JobCanWrite", "JobExpired",
-		"JobSweep", "JobOverdue", "JobStates", "JobRenew", "AdminRetry", "AdminCancel",
+		"JobSweep", "JobOverdue", "JobStates", "JobRenew", "JobUnattended", "AdminRetry", "AdminCancel",
 	} {
 		require.Contains(t, sent.sql, name)
 	}
@@ -198,7 +198,9 @@ func (b *bundle) walkAll() {
 	// A key, a wake, and what operators do.
 	keyed := b.stage(durable.Key("k"), durable.After(time.Hour))
 	require.NoError(b.t, postgres.InTx(b.t.Context(), b.pool, func(tx *postgres.Tx) error {
-		return b.queue.Wake(b.t.Context(), tx, "test.probe", "k")
+		_, err := b.queue.FindUnattended(b.t.Context(), tx, "test.probe", []string{"k", "l"}, time.Hour)
+
+		return errors.Join(err, b.queue.Wake(b.t.Context(), tx, "test.probe", "k"))
 	}))
 
 	admin := durable.NewAdmin(b.queue)

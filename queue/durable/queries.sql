@@ -53,6 +53,18 @@ update job set
 where kind = any(sqlc.arg(kinds)::text[]) and dedupe_key = sqlc.arg(dedupe_key) and state <> 'dead' and not canceling
 returning id, kind, queue, epoch, state, extract(epoch from run_at - clock_timestamp())::float8 as due_in;
 
+-- name: JobUnattended :many
+-- Keys under which no job lives, and none died a short while ago. One that is being canceled lives no more.
+select k.key::text as key from unnest(sqlc.arg(keys)::text[]) as k (key)
+where not exists (
+        select from job
+        where job.kind = any(sqlc.arg(kinds)::text[]) and job.dedupe_key = k.key and job.dedupe_key is not null
+          and job.state <> 'dead' and not job.canceling)
+  and not exists (
+        select from job
+        where job.kind = any(sqlc.arg(kinds)::text[]) and job.dedupe_key = k.key and job.state = 'dead'
+          and job.died_at > statement_timestamp() - sqlc.arg(rest)::float8 * interval '1 second');
+
 -- name: JobClaim :one
 -- No skip locked: no row has to mean that the job is not to be had. A kind without a handler and a paused
 -- queue are not claimed, nor, unless suspects are asked for, a suspect. Losing this write in a crash costs a repeat, which the holder keeps harmless.

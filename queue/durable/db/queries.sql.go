@@ -1056,6 +1056,45 @@ func (q *Queries) JobSweep(ctx context.Context, db DBTX, arg JobSweepParams) ([]
 	return items, nil
 }
 
+const jobUnattended = `-- name: JobUnattended :many
+select k.key::text as key from unnest($1::text[]) as k (key)
+where not exists (
+        select from job
+        where job.kind = any($2::text[]) and job.dedupe_key = k.key and job.dedupe_key is not null
+          and job.state <> 'dead' and not job.canceling)
+  and not exists (
+        select from job
+        where job.kind = any($2::text[]) and job.dedupe_key = k.key and job.state = 'dead'
+          and job.died_at > statement_timestamp() - $3::float8 * interval '1 second')
+`
+
+type JobUnattendedParams struct {
+	Keys  []string
+	Kinds []string
+	Rest  float64
+}
+
+// Keys under which no job lives, and none died a short while ago. One that is being canceled lives no more.
+func (q *Queries) JobUnattended(ctx context.Context, db DBTX, arg JobUnattendedParams) ([]string, error) {
+	rows, err := db.Query(ctx, jobUnattended, arg.Keys, arg.Kinds, arg.Rest)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&key); err != nil {
+			return nil, err
+		}
+		items = append(items, key)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const jobUnclaim = `-- name: JobUnclaim :many
 with mine as (
     select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder, unnest($3::integer[]) as epoch
