@@ -16,6 +16,8 @@
 //   - Neither the name, nor the type, nor the length that came with a file is believed. Nothing of
 //     the file is in the bucket after the inspection but its pixels.
 //   - Objects go before their row. While an inspection may still put one, its upload is not erased.
+//   - What no job sees to any more ends all the same: an inspection begins anew, or with an erasure is over;
+//     an erasure begins anew, a day after one that died.
 //   - The link for putting cannot be taken back: what was put again behind an inspection is deleted
 //     once the link has ended.
 //   - Nobody is answered about an upload of somebody else: the owner is in every query.

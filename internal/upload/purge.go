@@ -39,6 +39,10 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseUpload]) e
 
 	u := row.Upload
 	if Status(u.Status) == StatusInspecting {
+		if err := h.endUnattended(ctx, id); err != nil {
+			return err
+		}
+
 		return job.Snooze() // it may put an object yet
 	}
 
@@ -64,7 +68,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseUpload]) e
 	})
 }
 
-// purger finds what nobody needs any more.
+// purger finds what nobody needs any more, and what no job sees to any more.
 type purger struct{ *Service }
 
 // Handle takes a batch at a time until there is none.
@@ -78,31 +82,11 @@ func (h purger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeUploads]) er
 		}
 	}
 
-	return h.left(ctx)
-}
-
-// left stages the erasure of what is still here although it was deleted: somebody could have put
-// it again then, or its job died.
-func (h purger) left(ctx context.Context) error {
-	for after, n := uuid.Nil, batch; n == batch; {
-		err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
-			ids, err := h.db.UploadLeft(ctx, tx, db.UploadLeftParams{After: after, PutBefore: h.Now().Add(-lastPut), Most: batch})
-			if err != nil {
-				return fmt.Errorf("find deleted uploads: %w", err)
-			}
-
-			if n = len(ids); n > 0 {
-				after = ids[n-1]
-			}
-
-			return h.erase(ctx, tx, ids)
-		})
-		if err != nil {
-			return err
-		}
+	if err := h.stageAnew(ctx, h.stuck, func(id uuid.UUID) queue.Args { return queue.InspectUpload{UploadID: id} }, 0); err != nil {
+		return err
 	}
 
-	return nil
+	return h.stageAnew(ctx, h.left, func(id uuid.UUID) queue.Args { return queue.EraseUpload{UploadID: id} }, erasureRest)
 }
 
 // unfinished marks deleted what was never completed, and stages its erasure.

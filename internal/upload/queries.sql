@@ -78,6 +78,13 @@ with unneeded as (
 )
 update upload u set deleted_at = @at from unneeded n where u.id = n.id returning u.id, n.needed_at;
 
+-- name: UploadStuck :many
+-- Still inspecting when the link has ended, which takes longer than an inspection that anybody works on. Locked before their jobs are.
+select id from upload
+where status = 'inspecting' and deleted_at is null and raw_deleted_at is null and expires_at < @now and id > @after
+order by id limit @most
+for no key update skip locked;
+
 -- name: UploadLeft :many
 -- Locked before the jobs of their erasure are.
 select id from upload

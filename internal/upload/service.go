@@ -306,10 +306,12 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 
 // stage stages the one job of its kind for an upload.
 func (s *Service) stage(ctx context.Context, tx pgx.Tx, args queue.Args, id uuid.UUID) error {
-	_, err := s.Queue.Stage(ctx, tx, args, durable.Key(args.Kind()+":"+id.String()))
+	_, err := s.Queue.Stage(ctx, tx, args, durable.Key(jobKey(args.Kind(), id)))
 
 	return wrap(err, "stage "+args.Kind())
 }
+
+func jobKey(kind string, id uuid.UUID) string { return kind + ":" + id.String() }
 
 // newKey returns a key that nobody can guess. It is not the upload's id, which its owner knows.
 func newKey(ref, extension string) string {

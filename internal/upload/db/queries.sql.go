@@ -512,6 +512,40 @@ func (q *Queries) UploadRejected(ctx context.Context, db DBTX, arg UploadRejecte
 	return err
 }
 
+const uploadStuck = `-- name: UploadStuck :many
+select id from upload
+where status = 'inspecting' and deleted_at is null and raw_deleted_at is null and expires_at < $1 and id > $2
+order by id limit $3
+for no key update skip locked
+`
+
+type UploadStuckParams struct {
+	Now   time.Time
+	After uuid.UUID
+	Most  int32
+}
+
+// Still inspecting when the link has ended, which takes longer than an inspection that anybody works on. Locked before their jobs are.
+func (q *Queries) UploadStuck(ctx context.Context, db DBTX, arg UploadStuckParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, uploadStuck, arg.Now, arg.After, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const uploadUsed = `-- name: UploadUsed :exec
 update upload set last_used_at = $1 where id = $2
 `
