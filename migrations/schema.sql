@@ -1040,6 +1040,8 @@ CREATE INDEX verification_identifier_idx ON auth.verification USING btree (ident
 
 CREATE INDEX ai_task_deadline_idx ON public.ai_task USING btree (deadline_at) WHERE (finished_at IS NULL);
 
+CREATE INDEX ai_task_deleted_idx ON public.ai_task USING btree (id) WHERE (deleted_at IS NOT NULL);
+
 CREATE INDEX ai_task_favourite_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE ((favourite_at IS NOT NULL) AND (deleted_at IS NULL));
 
 CREATE INDEX ai_task_history_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE (deleted_at IS NULL);
@@ -1095,6 +1097,8 @@ CREATE INDEX ledger_txn_task_idx ON public.ledger_txn USING btree (task_id) WHER
 CREATE INDEX object_sweep_finished_idx ON public.object_sweep USING btree (finished_at);
 
 CREATE INDEX provider_attempt_lost_idx ON public.provider_attempt USING btree (endpoint) WHERE ((request_id IS NULL) AND (state = ANY (ARRAY['intent'::text, 'unknown'::text])));
+
+CREATE INDEX provider_attempt_owed_idx ON public.provider_attempt USING btree (id) WHERE ((finished_at IS NULL) OR ((request_id IS NOT NULL) AND (erased_at IS NULL)));
 
 CREATE INDEX upload_deleted_idx ON public.upload USING btree (id) WHERE (deleted_at IS NOT NULL);
 

@@ -42,3 +42,9 @@ type EraseGeneration struct {
 
 // Kind implements [Args].
 func (EraseGeneration) Kind() string { return "generation.erase" }
+
+// PurgeGenerations stages anew what generations and their attempts are still owed and no job lives for. A schedule stages it.
+type PurgeGenerations struct{}
+
+// Kind implements [Args].
+func (PurgeGenerations) Kind() string { return "generation.purge" }

@@ -13,6 +13,13 @@ func Schedules() []Schedule {
 			Overlap: Skip,
 		},
 		{
+			Name:    "retention.generations",
+			Spec:    "@every 10m",
+			Args:    func(time.Time) Args { return PurgeGenerations{} },
+			CatchUp: time.Hour,
+			Overlap: Skip,
+		},
+		{
 			Name:    "retention.uploads",
 			Spec:    "@every 10m",
 			Args:    func(time.Time) Args { return PurgeUploads{} },

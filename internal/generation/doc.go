@@ -38,6 +38,8 @@
 //     back because its model fails keeps its place among its user's, and the turn is spent.
 //   - A place in the queue is the order in which admission goes, or not said.
 //   - A worker never waits for a running image: the collect job snoozes, a callback wakes it.
-//   - A generation past its deadline ends, whatever has become of its jobs.
+//   - A generation past its deadline ends, whatever has become of its jobs. What one that has ended is still owed (an attempt
+//     called off, a copy erased, all of it erased) begins anew when no job sees to it: a day after one that died, which may
+//     have taken its workers down.
 //   - Nobody is answered about a generation of somebody else: the owner is in every query.
 package generation

@@ -103,8 +103,8 @@ func (h eraser) deleteRows(ctx context.Context, job *queue.Job[queue.EraseGenera
 
 // callOff returns nil when no attempt is open any more. That is the work of cancel jobs, which are
 // waited for; but one of them may have died, and an erasure that was promised must not wait for
-// ever. After an hour each failure here begins them anew, and enough failures make this job dead,
-// for an operator to see. What is so old that the provider has nothing of it any more is let go.
+// ever. After an hour a failure here begins anew what died no less than an hour ago, and enough failures make this
+// job dead, for an operator to see. What is so old that the provider has nothing of it any more is let go.
 func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneration], open []uuid.UUID) error {
 	var left []uuid.UUID
 
@@ -120,9 +120,7 @@ func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneratio
 			continue
 		}
 
-		h.Log.Warn("attempt was never called off", slog.Any("attempt_id", id), slog.Any("generation_id", a.TaskID))
-
-		if err := h.endAttempt(ctx, h.Pool, id, "abandoned", &providers.Error{Class: providers.Unknown, Code: "cancel_lost"}); err != nil {
+		if err := h.letGo(ctx, h.Pool, id); err != nil {
 			return err
 		}
 	}
@@ -145,19 +143,20 @@ func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneratio
 			return err
 		}
 
-		for _, id := range left {
-			if err := h.stage(ctx, tx, queue.CancelAttempt{AttemptID: id}, id, 0); err != nil {
-				return err
-			}
-		}
-
-		return nil
+		return h.stageUnattended(ctx, tx, left, cancelOf, cancelPatience)
 	})
 	if err != nil {
 		return err
 	}
 
 	return fmt.Errorf("attempts of %s are still open: %d", job.Args.TaskID, len(left))
+}
+
+// letGo ends an attempt that was never called off, because nothing can come of it any more.
+func (s *Service) letGo(ctx context.Context, q db.DBTX, attempt uuid.UUID) error {
+	s.Log.Warn("attempt was never called off", slog.Any("attempt_id", attempt))
+
+	return s.endAttempt(ctx, q, attempt, "abandoned", &providers.Error{Class: providers.Unknown, Code: "cancel_lost"})
 }
 
 // forgottenAt is when the provider has nothing of an attempt any more, whatever became of it: what

@@ -111,6 +111,10 @@ select sqlc.embed(t), u.ref from ai_task t join generation_user u on u.user_id =
 where t.deadline_at between @since and @now and t.finished_at is null and t.id <> all(@broken::uuid[])
 order by t.deadline_at limit 1 for update of t skip locked;
 
+-- name: TaskLeft :many
+-- What is deleted and still here. Locked before the jobs of its erasure are.
+select id from ai_task where deleted_at is not null and id > @after order by id limit @most for no key update skip locked;
+
 -- name: TaskDelete :exec
 delete from ai_task where id = @id;
 
@@ -277,6 +281,14 @@ select * from provider_attempt where id = $1 for no key update;
 
 -- name: AttemptOpen :many
 select id from provider_attempt where task_id = $1 and state in ('intent', 'unknown', 'submitted');
+
+-- name: AttemptOwed :many
+-- Attempts of generations that have ended which are not over, or of which the provider may have something. Their tasks are
+-- locked before the jobs are that see to them.
+select a.id, a.created_at, (a.finished_at is null)::boolean as open from provider_attempt a join ai_task t on t.id = a.task_id
+where (a.finished_at is null or a.request_id is not null and a.erased_at is null and a.created_at > @since)
+    and a.id > @after and t.finished_at is not null
+order by a.id limit @most for no key update of t skip locked;
 
 -- name: AttemptUnerased :many
 select * from provider_attempt where task_id = $1 and request_id is not null and erased_at is null;

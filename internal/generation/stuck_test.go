@@ -13,11 +13,11 @@ import (
 	"imagerun/queue/queuetest"
 )
 
-// bury ends the cancel job as an operator's order or its last failure does.
+// bury ends the cancel job as an operator's order or its last failure did an hour ago.
 func bury(t *testing.T, b *bundle) {
 	t.Helper()
 
-	tag, err := b.pool.Exec(t.Context(), `update job set state = 'dead', died_at = now() where kind = 'generation.cancel'`)
+	tag, err := b.pool.Exec(t.Context(), `update job set state = 'dead', died_at = now() - interval '1 hour' where kind = 'generation.cancel'`)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, tag.RowsAffected())
 }

@@ -43,6 +43,7 @@ func (s *Service) Register(r *queue.Registry) {
 	queue.Register(r, canceler{s})
 	queue.Register(r, attemptEraser{s})
 	queue.Register(r, eraser{s})
+	queue.Register(r, purger{s})
 	queue.Register(r, tombstonePurger{s})
 }
 

@@ -618,6 +618,47 @@ func (q *Queries) AttemptOpen(ctx context.Context, db DBTX, taskID uuid.UUID) ([
 	return items, nil
 }
 
+const AttemptOwed = `-- name: AttemptOwed :many
+select a.id, a.created_at, (a.finished_at is null)::boolean as open from provider_attempt a join ai_task t on t.id = a.task_id
+where (a.finished_at is null or a.request_id is not null and a.erased_at is null and a.created_at > $1)
+    and a.id > $2 and t.finished_at is not null
+order by a.id limit $3 for no key update of t skip locked
+`
+
+type AttemptOwedParams struct {
+	Since time.Time
+	After uuid.UUID
+	Most  int32
+}
+
+type AttemptOwedRow struct {
+	ID        uuid.UUID
+	CreatedAt time.Time
+	Open      bool
+}
+
+// Attempts of generations that have ended which are not over, or of which the provider may have something. Their tasks are
+// locked before the jobs are that see to them.
+func (q *Queries) AttemptOwed(ctx context.Context, db DBTX, arg AttemptOwedParams) ([]AttemptOwedRow, error) {
+	rows, err := db.Query(ctx, AttemptOwed, arg.Since, arg.After, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AttemptOwedRow
+	for rows.Next() {
+		var i AttemptOwedRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.Open); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const AttemptSubmitted = `-- name: AttemptSubmitted :execrows
 update provider_attempt set state = 'submitted', request_id = coalesce(request_id, $1),
     status_url = coalesce($2, status_url),
@@ -1374,6 +1415,36 @@ func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams)
 		arg.Prices,
 	)
 	return err
+}
+
+const TaskLeft = `-- name: TaskLeft :many
+select id from ai_task where deleted_at is not null and id > $1 order by id limit $2 for no key update skip locked
+`
+
+type TaskLeftParams struct {
+	After uuid.UUID
+	Most  int32
+}
+
+// What is deleted and still here. Locked before the jobs of its erasure are.
+func (q *Queries) TaskLeft(ctx context.Context, db DBTX, arg TaskLeftParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, TaskLeft, arg.After, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const TaskLive = `-- name: TaskLive :many
