@@ -22,7 +22,7 @@ func (q *Queue) FindUnattended(ctx context.Context, tx pgx.Tx, kind string, keys
 	}
 
 	found, err := q.db.JobUnattended(ctx, tx, db.JobUnattendedParams{
-		Kinds: append([]string{policy.Args.Kind()}, policy.Aliases...), Keys: keys, Rest: rest.Seconds(),
+		Kinds: policy.Names(), Keys: keys, Rest: rest.Seconds(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find unattended %s: %w", kind, err)
