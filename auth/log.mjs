@@ -12,6 +12,13 @@ export function fault(err) {
   return err instanceof Error ? { error: err.name, code: err.code ?? err.status } : {};
 }
 
+// Libraries below Better Auth print whole errors to the console: stacks, and the values of a failed statement.
+export function quietConsole() {
+  for (const name of ["error", "warn", "info", "log", "debug", "trace"]) {
+    console[name] = (...args) => log(name === "error" ? "error" : "warn", "a library printed", fault(args.find((a) => a instanceof Error)));
+  }
+}
+
 export const betterAuthLogger = {
   level: "warn",
   log: (level, message, ...args) =>

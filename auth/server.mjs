@@ -4,7 +4,7 @@ import { toNodeHandler } from "better-auth/node";
 
 import { create } from "./auth.mjs";
 import { help, load } from "./config.mjs";
-import { fault, log } from "./log.mjs";
+import { fault, log, quietConsole } from "./log.mjs";
 
 const stopAfter = 10_000; // milliseconds that requests in flight get to finish
 
@@ -15,6 +15,7 @@ if (unknown.length || process.argv.includes("--help")) {
   process.exit(unknown.length ? 2 : 0);
 }
 
+quietConsole();
 const config = load(process.env);
 const { auth, pool } = create(config);
 const handle = toNodeHandler(auth);

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"imagerun/internal/auth"
@@ -135,9 +136,9 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 		Generations: service, Changes: changes, APIKeys: keys, Uploads: uploads, Credits: accounts{b.credits, b.pool},
 		Authenticator: auth.NewAuthenticator(sessions, keys, b.cfg.Auth.CookieName),
 		AuthService: proxy.New(proxy.Options{
-			Upstream: upstream,
-			Client:   proxy.ClientAddress{Header: b.cfg.HTTP.ClientAddressHeader, Trusted: b.cfg.HTTP.TrustedProxies},
-			Fail:     httpapi.Fail(b.log), Log: b.log,
+			Upstream: upstream, Origin: strings.TrimSuffix(b.cfg.HTTP.PublicURL, "/"),
+			Client: proxy.ClientAddress{Header: b.cfg.HTTP.ClientAddressHeader, Trusted: b.cfg.HTTP.TrustedProxies},
+			Fail:   httpapi.Fail(b.log), Log: b.log,
 		}),
 		CallbackVerifier: fal.NewVerifier(fal.VerifierOptions{
 			JWKSURL: b.cfg.Fal.RestURL + "/.well-known/jwks.json", UserID: b.cfg.Fal.WebhookUserID, Now: clock.System,

@@ -123,3 +123,31 @@ func TestService_Health(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, get("/readyz"))
 	require.Equal(t, http.StatusOK, get("/healthz"), "it lives on and waits for its database")
 }
+
+// Whatever fails, and whoever prints it: each line is JSON of ours, without a stack and anybody's data.
+func TestService_LogsNothingButJSON(t *testing.T) {
+	t.Parallel()
+
+	appURL, authURL, ownerURL := devtest.PostgresURLs(t)
+	server := authtest.Start(t, appURL, authURL, authtest.Options{})
+
+	body := map[string]string{"name": "canary\x00", "email": "canary@example.com", "password": "canary canary"}
+	server.Call(t, "/sign-up/email", body)
+
+	_, err := devtest.Pool(t, ownerURL).Exec(t.Context(), `alter table auth."user" add constraint refused check ("name" <> 'canary')`)
+	require.NoError(t, err)
+
+	body["name"] = "canary"
+	server.Call(t, "/sign-up/email", body)
+
+	_, err = devtest.Pool(t, ownerURL).Exec(t.Context(), `alter table auth."user" rename to gone`)
+	require.NoError(t, err)
+
+	res, _ := server.Call(t, "/sign-in/email", body)
+	require.Equal(t, http.StatusInternalServerError, res.StatusCode)
+
+	for line := range strings.Lines(server.Log()) {
+		require.True(t, json.Valid([]byte(line)), line)
+		require.NotContains(t, line, "canary")
+	}
+}

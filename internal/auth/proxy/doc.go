@@ -8,6 +8,9 @@
 //     [ClientAddressHeader] is set on every request, and nothing like it passes.
 //   - A request is read whole, at most [MaxBody] bytes, before the service hears of it, so a slow or
 //     endless sender costs the service nothing.
+//   - The service reads what we judged: a query of the one spelling, a body of JSON written anew. No text in them has
+//     a control character, and none that is a place to go to leads elsewhere; nor does a Location that comes back.
+//   - Answers about an address come in steps of time, so that they do not tell whether it has an account.
 //   - A request is sent on at most once. When the service cannot be asked, or answers 5xx, the
 //     caller gets one problem with status 503.
 package proxy

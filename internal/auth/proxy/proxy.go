@@ -28,9 +28,16 @@ const (
 
 // The faults of this package.
 var (
-	ErrNotFound    = fault.New(fault.NotFound, "not_found", "There is nothing here. Check the address and the method.")
-	ErrTooLarge    = fault.New(fault.TooLarge, "body_too_large", "The request is larger than 64 KiB. Send less.")
-	ErrIncomplete  = fault.New(fault.Malformed, "body_incomplete", "The body ended early or came too slowly. Send the request again.")
+	ErrNotFound   = fault.New(fault.NotFound, "not_found", "There is nothing here. Check the address and the method.")
+	ErrTooLarge   = fault.New(fault.TooLarge, "body_too_large", "The request is larger than 64 KiB. Send less.")
+	ErrIncomplete = fault.New(fault.Malformed, "body_incomplete", "The body ended early or came too slowly. Send the request again.")
+	ErrType       = fault.New(fault.UnsupportedType, "unsupported_media_type", "Send the body as application/json, uncompressed.")
+	ErrJSON       = fault.New(fault.Malformed, "malformed_json", "The body is not one valid JSON document in UTF-8. Check it with a JSON parser and send it again.")
+	ErrQuery      = fault.New(fault.Malformed, "malformed_query", "The query string is not correctly encoded.")
+	ErrInput      = fault.New(fault.Invalid, "auth_input_refused",
+		"A field is too long, is no plain value, or has a control character. A name has 100 characters at most. Correct it and send it again.")
+	ErrRedirect = fault.New(fault.Invalid, "auth_redirect_refused",
+		"A browser is sent on to pages of this service alone. Send a path without detours, such as /welcome.")
 	ErrUnavailable = fault.New(fault.Unavailable, "auth_unavailable",
 		"Signing in is not possible at the moment. Try again in a few seconds.").WithRetryAfter(5 * time.Second)
 )
@@ -38,6 +45,8 @@ var (
 // Options configure a Proxy.
 type Options struct {
 	Upstream *url.URL                                                  // where the service listens
+	Origin   string                                                    // our public one; empty: only paths are redirected to
+	Pace     time.Duration                                             // steps in which an answer about an address comes; zero: 250 ms
 	Client   ClientAddress                                             // how a client's address is found
 	Timeout  time.Duration                                             // for a whole exchange with the service; zero: 15 s
 	Fail     func(w http.ResponseWriter, r *http.Request, fault error) // writes the problem
@@ -56,10 +65,14 @@ func New(o Options) *Proxy {
 		o.Timeout = 15 * time.Second
 	}
 
+	if o.Pace == 0 {
+		o.Pace = 250 * time.Millisecond
+	}
+
 	p := &Proxy{o: o}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
-		ModifyResponse: modify,
+		ModifyResponse: p.modify,
 		ErrorHandler:   p.fail,
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		Transport: &http.Transport{
@@ -78,6 +91,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 
 	path := route(r)
+	if namesAddress[path] {
+		w = &pacedWriter{ResponseWriter: w, r: r, began: time.Now(), step: p.o.Pace}
+	}
 
 	switch {
 	case path == "":
@@ -90,6 +106,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	if err := p.checkQuery(r.URL.RawQuery); err != nil {
+		p.o.Fail(w, r, err)
+
+		return
+	}
+
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -97,6 +119,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		} else {
 			p.o.Fail(w, r, ErrIncomplete.WithCause(err))
 		}
+
+		return
+	}
+
+	body, err = p.checkBody(r, body)
+	if err != nil {
+		p.o.Fail(w, r, err)
 
 		return
 	}
@@ -133,10 +162,16 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 }
 
 // modify turns what the service cannot answer into our problem, and its own Retry-After into the
-// standard one.
-func modify(res *http.Response) error {
+// standard one. Links that were mailed before we checked what goes into them come back here.
+func (p *Proxy) modify(res *http.Response) error {
 	if res.StatusCode >= http.StatusInternalServerError {
 		return errors.New("the auth service answered " + strconv.Itoa(res.StatusCode))
+	}
+
+	for _, target := range res.Header.Values("Location") {
+		if !p.isOurs(target) {
+			return errors.New("the auth service answered with a redirect to elsewhere")
+		}
 	}
 
 	if after := res.Header.Get("X-Retry-After"); after != "" {

@@ -61,7 +61,7 @@ func through(t *testing.T, upstream string, o proxy.Options) http.Handler {
 	o.Upstream, err = url.Parse(upstream)
 	require.NoError(t, err)
 
-	o.Log = slog.New(slog.DiscardHandler)
+	o.Log, o.Origin = slog.New(slog.DiscardHandler), "http://localhost:8080"
 	// The status of a problem by its kind is httpapi's business; here the code says which one it was.
 	o.Fail = func(w http.ResponseWriter, _ *http.Request, err error) {
 		w.Header().Set("Problem", fault.Of(err).Code)
@@ -73,6 +73,7 @@ func through(t *testing.T, upstream string, o proxy.Options) http.Handler {
 
 func request(method, target, body string) *http.Request {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
 	r.RemoteAddr = "203.0.113.9:4711"
 
 	return r
@@ -181,7 +182,7 @@ func TestProxy_Body(t *testing.T) {
 
 	s, h := setup(t, nil, proxy.Options{})
 
-	fits := strings.Repeat("a", proxy.MaxBody)
+	fits := `{"password":"` + strings.Repeat("a", proxy.MaxBody-len(`{"password":""}`)) + `"}`
 	require.Equal(t, http.StatusOK, serve(h, request(http.MethodPost, "/api/auth/sign-in/email", fits)).StatusCode)
 	require.Equal(t, fits, s.body.Load())
 

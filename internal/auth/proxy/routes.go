@@ -26,6 +26,15 @@ var routes = map[string]bool{
 	"POST /revoke-session":          true,
 }
 
+// namesAddress are the routes that anybody may ask about any address. What they answer, and when, must not tell
+// whether it has an account.
+var namesAddress = map[string]bool{
+	Prefix + "/sign-up/email":           true,
+	Prefix + "/sign-in/email":           true,
+	Prefix + "/send-verification-email": true,
+	Prefix + "/request-password-reset":  true,
+}
+
 // resetLink is the path of the link in a password reset mail, which sends the browser on to the
 // page that asks for the new password.
 var resetLink = regexp.MustCompile(`^/reset-password/[A-Za-z0-9]{8,64}$`)
