@@ -1,6 +1,7 @@
 // Better Auth, configured. What is not here has Better Auth's default.
 
 import { betterAuth } from "better-auth";
+import { createAuthMiddleware } from "better-auth/api";
 import { admin, bearer } from "better-auth/plugins";
 import pg from "pg";
 
@@ -9,6 +10,9 @@ import { betterAuthLogger, fault, log } from "./log.mjs";
 // The one header that says who the client is. The api process overwrites it on every request;
 // X-Forwarded-For and its kin are not read here at all.
 export const clientAddressHeader = "x-imagerun-client-address";
+
+const minPassword = 8; // Better Auth's own bounds, in UTF-16 units
+const maxPassword = 128;
 
 export function create(config) {
   const pool = new pg.Pool({
@@ -31,6 +35,27 @@ export function create(config) {
     ]);
   };
 
+  // An address that nobody has proved belongs to whoever signs up last. Better Auth would keep the first password:
+  // that of somebody who waits for the owner to verify. The account goes, and with it what led into it; the links in
+  // its mails name its id.
+  const forgetUnverified = ({ email, password }) => {
+    if (typeof email !== "string" || typeof password !== "string" || password.length < minPassword || password.length > maxPassword) return;
+
+    return pool.query('delete from "user" where "email" = lower($1) and not "emailVerified"', [email]);
+  };
+
+  const before = createAuthMiddleware(async (ctx) => {
+    if (ctx.path === "/sign-up/email") await forgetUnverified(ctx.body ?? {});
+    // A new password ends all sessions (a trigger does it), so the caller is given another one.
+    if (ctx.path === "/change-password") return { context: { body: { ...ctx.body, revokeOtherSessions: true } } };
+  });
+
+  const after = createAuthMiddleware(async (ctx) => {
+    if (!["/reset-password", "/change-password"].includes(ctx.path) || ctx.context.returned instanceof Error) return;
+
+    return ctx.json({ ...ctx.context.returned, message: "All other sessions, all reset links and all API keys of the account have ended." });
+  });
+
   const auth = betterAuth({
     database: pool,
     secret: config.secret,
@@ -40,6 +65,8 @@ export function create(config) {
     logger: betterAuthLogger,
     emailAndPassword: {
       enabled: true,
+      minPasswordLength: minPassword,
+      maxPasswordLength: maxPassword,
       requireEmailVerification: true,
       revokeSessionsOnPasswordReset: true,
       sendResetPassword: mail("reset-password"),
@@ -66,6 +93,7 @@ export function create(config) {
       // in plain text. With 24 random characters it needs no limit.
       customRules: { "/reset-password/*": false },
     },
+    hooks: { before, after },
     advanced: {
       cookiePrefix: config.cookiePrefix,
       database: { generateId: "uuid" },

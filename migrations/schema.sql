@@ -2,6 +2,30 @@
 
 CREATE SCHEMA auth;
 
+CREATE FUNCTION auth.end_access() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+begin
+    if tg_op = 'UPDATE' and new."password" is not distinct from old."password" then
+        return null;
+    end if;
+    delete from auth."session" where "userId" = new."userId";
+    delete from auth."verification" where "value" = new."userId"::text;
+    update public.api_key set revoked_at = now() where user_id = new."userId" and revoked_at is null;
+    return null;
+end $$;
+
+CREATE FUNCTION auth.forget_links() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+begin
+    delete from auth."verification" where "value" = old."id"::text;
+    delete from public.auth_mail where user_id = old."id";
+    return null;
+end $$;
+
 CREATE FUNCTION public.idempotency_lock(owner uuid, key text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1107,6 +1131,10 @@ CREATE INDEX upload_expired_idx ON public.upload USING btree (expires_at) WHERE 
 CREATE INDEX upload_needed_idx ON public.upload USING btree (GREATEST(ended_at, last_used_at), id) WHERE ((deleted_at IS NULL) AND (ended_at IS NOT NULL));
 
 CREATE INDEX upload_user_idx ON public.upload USING btree (user_id) WHERE (deleted_at IS NULL);
+
+CREATE TRIGGER end_access AFTER INSERT OR UPDATE OF password ON auth.account FOR EACH ROW EXECUTE FUNCTION auth.end_access();
+
+CREATE TRIGGER forget_links AFTER DELETE ON auth."user" FOR EACH ROW EXECUTE FUNCTION auth.forget_links();
 
 CREATE TRIGGER ledger_posting_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_posting FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_refuse();
 
