@@ -107,7 +107,7 @@ func (d *demo) verify(u demoUser) error {
 		return fmt.Errorf("find the confirmation mail: %w", err)
 	}
 
-	status, err := d.call(http.MethodGet, "/api/auth/verify-email?token="+url.QueryEscape(token), "", nil, nil)
+	status, err := d.call(http.MethodPost, "/api/auth/verify-email?token="+url.QueryEscape(token), "", nil, nil)
 	if err != nil || status >= http.StatusBadRequest {
 		return fmt.Errorf("confirm the mail: status %d: %w", status, errors.Join(err))
 	}

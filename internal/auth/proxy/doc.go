@@ -11,6 +11,7 @@
 //   - The service reads what we judged: a query of the one spelling, a body of JSON written anew. No text in them has
 //     a control character, and none that is a place to go to leads elsewhere; nor does a Location that comes back.
 //   - Answers about an address come in steps of time, so that they do not tell whether it has an account.
+//   - The link of a verification mail opens a page of ours; only the button on it, a POST, asks the service to verify.
 //   - A request is sent on at most once. When the service cannot be asked, or answers 5xx, the
 //     caller gets one problem with status 503.
 package proxy

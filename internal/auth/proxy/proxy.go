@@ -112,6 +112,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	if path == verifyEmail && r.Method == http.MethodGet {
+		serveVerifyPage(w)
+
+		return
+	}
+
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -135,8 +141,14 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	out := r.Clone(ctx)
 	out.URL.Path = path
-	out.ContentLength = int64(len(body))
 	out.TransferEncoding, out.Trailer = nil, nil
+
+	if path == verifyEmail {
+		out.Method = http.MethodGet // as the service has it: the token is in the query
+		body = nil
+	}
+
+	out.ContentLength = int64(len(body))
 
 	out.Body = http.NoBody
 	if len(body) > 0 {

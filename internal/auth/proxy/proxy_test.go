@@ -92,7 +92,7 @@ func TestProxy_Routes(t *testing.T) {
 	s, h := setup(t, nil, proxy.Options{})
 
 	allowed := []string{
-		"GET /ok", "GET /get-session", "GET /list-sessions", "GET /verify-email?token=a.b.c&callbackURL=%2F",
+		"GET /ok", "GET /get-session", "GET /list-sessions", "POST /verify-email?token=a.b.c&callbackURL=%2F",
 		"GET /reset-password/AbCdEfGhIjKlMnOpQrStUvWx?callbackURL=%2Freset",
 		"POST /sign-up/email", "POST /sign-in/email", "POST /sign-out", "POST /send-verification-email",
 		"POST /request-password-reset", "POST /reset-password", "POST /change-password", "POST /revoke-session",
@@ -197,7 +197,7 @@ func TestProxy_Body(t *testing.T) {
 			httptest.NewRequest(http.MethodPost, "/api/auth/sign-in/email", io.MultiReader(bytes.NewReader(make([]byte, 1<<20)))), "body_too_large",
 		},
 		"Broken": {httptest.NewRequest(http.MethodPost, "/api/auth/sign-in/email", io.Reader(brokenBody{})), "body_incomplete"},
-		"Query":  {request(http.MethodGet, "/api/auth/verify-email?token="+strings.Repeat("a", 9<<10), ""), "body_too_large"},
+		"Query":  {request(http.MethodPost, "/api/auth/verify-email?token="+strings.Repeat("a", 9<<10), ""), "body_too_large"},
 	} {
 		require.Equal(t, tc.want, serve(h, tc.r).Header.Get("Problem"), name)
 	}

@@ -15,7 +15,8 @@ var routes = map[string]bool{
 	"GET /ok":                       true,
 	"GET /get-session":              true,
 	"GET /list-sessions":            true,
-	"GET /verify-email":             true,
+	"GET /verify-email":             true, // a page of ours
+	"POST /verify-email":            true,
 	"POST /sign-up/email":           true,
 	"POST /sign-in/email":           true,
 	"POST /sign-out":                true,
