@@ -26,6 +26,43 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION auth.purge(most integer) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    with expired as (
+        delete from auth."session" where "id" in (
+            select "id" from auth."session" where "expiresAt" <= now() limit most for update skip locked)
+        returning 1
+    ), unused as (
+        delete from auth."verification" where "id" in (
+            select "id" from auth."verification" where "expiresAt" <= now() limit most for update skip locked)
+        returning 1
+    ), unverified as (
+        -- Without sessions and keys, so nothing of the product is theirs. One that is verified meanwhile is locked or spared.
+        delete from auth."user" where "id" in (
+            select u."id" from auth."user" u
+            where not u."emailVerified" and u."createdAt" <= now() - interval '7 days'
+              and not exists (select from auth."session" s where s."userId" = u."id" and s."expiresAt" > now())
+              and not exists (select from public.api_key k where k.user_id = u."id")
+            limit most for update of u skip locked)
+        returning 1
+    ), unsent as (
+        delete from public.auth_mail where id in (
+            select id from public.auth_mail where created_at <= now() - interval '24 hours' limit most for update skip locked)
+        returning 1
+    ), idle as (
+        delete from auth."rateLimit" where "id" in (
+            select "id" from auth."rateLimit"
+            where "lastRequest" <= (extract(epoch from now() - interval '24 hours') * 1000)::bigint limit most for update skip locked)
+        returning 1
+    )
+    select greatest((select count(*) from expired), (select count(*) from unused), (select count(*) from unverified),
+        (select count(*) from unsent), (select count(*) from idle))::integer
+$$;
+
+COMMENT ON FUNCTION auth.purge(most integer) IS 'Deletes what is over, at most so many rows of each table, and returns the most that it deleted of one.';
+
 CREATE FUNCTION public.idempotency_lock(owner uuid, key text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1199,6 +1236,9 @@ GRANT USAGE ON SCHEMA auth TO imagerun_auth;
 
 GRANT USAGE ON SCHEMA public TO imagerun_app;
 GRANT USAGE ON SCHEMA public TO imagerun_auth;
+
+REVOKE ALL ON FUNCTION auth.purge(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION auth.purge(most integer) TO imagerun_app;
 
 REVOKE ALL ON FUNCTION public.job_audit_purge(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_app;

@@ -41,6 +41,13 @@ func Schedules() []Schedule {
 			Overlap: Skip,
 		},
 		{
+			Name:    "auth.retention",
+			Spec:    "29 * * * *",
+			Args:    func(time.Time) Args { return PurgeAuth{} },
+			CatchUp: 24 * time.Hour,
+			Overlap: Skip,
+		},
+		{
 			Name:    "credits.expiry",
 			Spec:    "@every 10m",
 			Args:    func(time.Time) Args { return ExpireCredits{} },

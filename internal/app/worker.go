@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"imagerun/internal/auth/betterauth"
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
 	"imagerun/internal/idempotency"
@@ -128,6 +129,7 @@ func (b *base) handlers(service *generation.Service, uploads *upload.Service, bu
 	uploads.Register(registry)
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
 	queue.Register(registry, queue.HandlerFunc[queue.PurgeJobAudit](b.purgeAudit))
+	queue.Register(registry, queue.HandlerFunc[queue.PurgeAuth](b.purgeAuth))
 	queue.Register(registry, queue.HandlerFunc[queue.ExpireCredits](b.expireCredits))
 	queue.Register(registry, queue.HandlerFunc[queue.AuditCredits](b.auditCredits))
 	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket, b.clock.Now), Pool: b.pool, Log: b.log}))
@@ -147,6 +149,18 @@ func (b *base) purgeKeys(ctx context.Context, _ *queue.Job[queue.PurgeIdempotenc
 
 	for {
 		n, err := idempotency.Purge(ctx, b.pool, b.clock.Now(), batch)
+		if err != nil || n < batch {
+			return err
+		}
+	}
+}
+
+// purgeAuth deletes accounts that nobody verified, and sessions and links whose time is over.
+func (b *base) purgeAuth(ctx context.Context, _ *queue.Job[queue.PurgeAuth]) error {
+	const batch = 1000
+
+	for {
+		n, err := betterauth.Purge(ctx, b.pool, batch)
 		if err != nil || n < batch {
 			return err
 		}
