@@ -198,6 +198,25 @@ CREATE FUNCTION public.verified_address_digest(who uuid) RETURNS bytea
     SET search_path TO 'pg_catalog'
     RETURN (SELECT sha256(convert_to(lower(btrim(u.email)), 'UTF8'::name)) AS sha256 FROM auth."user" u WHERE ((u.id = verified_address_digest.who) AND u."emailVerified"));
 
+CREATE FUNCTION public.verified_mailbox_digest(who uuid) RETURNS bytea
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $_$
+    select sha256(convert_to(case when p.dots_ignored then replace(n.name, '.', '') else n.name end || '@' || p.domain, 'UTF8'))
+    from (select lower(btrim("email")) as address from auth."user" where "id" = who and "emailVerified") u,
+        lateral (select substring(u.address from '^(.*)@[^@]*$') as local, substring(u.address from '[^@]*$') as domain) a,
+        lateral (select coalesce(substring(a.local from '^([^+]+)\+'), a.local) as name) n,
+        lateral (
+            select case
+                when a.domain = 'googlemail.com' then 'gmail.com'
+                when a.domain in ('protonmail.com', 'pm.me') then 'proton.me'
+                else a.domain
+            end as domain, a.domain in ('gmail.com', 'googlemail.com', 'proton.me', 'protonmail.com', 'pm.me') as dots_ignored
+        ) p
+$_$;
+
+COMMENT ON FUNCTION public.verified_mailbox_digest(who uuid) IS 'What verified_address_digest is for the address, for its mailbox; the same, where the address has nothing to take away.';
+
 CREATE TABLE auth.account (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     "accountId" text NOT NULL,
@@ -1257,6 +1276,9 @@ GRANT SELECT("banExpires") ON TABLE auth."user" TO imagerun_app;
 
 REVOKE ALL ON FUNCTION public.verified_address_digest(who uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.verified_address_digest(who uuid) TO imagerun_app;
+
+REVOKE ALL ON FUNCTION public.verified_mailbox_digest(who uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.verified_mailbox_digest(who uuid) TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.account TO imagerun_auth;
 

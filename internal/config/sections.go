@@ -114,7 +114,7 @@ type Generation struct {
 
 // Credits is section credits.
 type Credits struct {
-	Welcome     int             `key:"welcome" default:"20" doc:"How many credits a verified address gets, once for ever. Needs welcome_keys."`
+	Welcome     int             `key:"welcome" default:"20" doc:"How many credits a verified mailbox gets, once for ever. Needs welcome_keys."`
 	WelcomeLife time.Duration   `key:"welcome_life" default:"720h" doc:"How long welcome credits last."`
 	WelcomeKeys []redact.Secret `key:"welcome_keys" doc:"Secrets of at least 32 characters, by which an address that had welcome credits is known again even when its account is gone; keep them for ever and outside of the database. The first is used; earlier ones still count. Empty: there are no welcome credits."`
 }

@@ -113,11 +113,13 @@ func (b *book) give(ctx context.Context, g Grant) (bool, error) {
 	return true, b.close(ctx, e)
 }
 
-// Signup gives welcome credits, and reports whether it did: a verified address has them once, for
-// ever, whatever becomes of the account. The address is kept only as a mark that nobody can trace to
-// it without the key. Case does not make another address.
-func (l *Ledger) Signup(ctx context.Context, tx pgx.Tx, subject uuid.UUID, verified redact.Personal, credits int64, until *time.Time) (bool, error) {
-	marks := l.marks(verified)
+// Signup gives welcome credits, and reports whether it did: a verified mailbox has them once, for
+// ever, whatever becomes of the account. It is kept only as a mark that nobody can trace to it without
+// the key. Case does not make another one. Earlier is what else it may have been marked as before.
+func (l *Ledger) Signup(ctx context.Context, tx pgx.Tx, subject uuid.UUID, mailbox redact.Personal, credits int64, until *time.Time,
+	earlier ...redact.Personal,
+) (bool, error) {
+	marks := l.marks(mailbox)
 	if len(marks) == 0 {
 		return false, errors.New("welcome credits: there is no key to mark addresses with")
 	}
@@ -132,9 +134,14 @@ func (l *Ledger) Signup(ctx context.Context, tx pgx.Tx, subject uuid.UUID, verif
 		return false, err // another address of the same account
 	}
 
-	n, err := l.db.SignupOnce(ctx, tx, db.SignupOnceParams{AddressMac: marks[0], Earlier: marks})
+	mark := marks[0] // one for all spellings, so that of two at once one has them
+	for _, e := range earlier {
+		marks = append(marks, l.marks(e)...)
+	}
+
+	n, err := l.db.SignupOnce(ctx, tx, db.SignupOnceParams{AddressMac: mark, Earlier: marks})
 	if err != nil {
-		return false, fmt.Errorf("mark address of %s: %w", subject, err)
+		return false, fmt.Errorf("mark mailbox of %s: %w", subject, err)
 	}
 
 	if n == 0 {

@@ -134,8 +134,9 @@ update user_credit c set version = sqlc.arg(version), available = sqlc.arg(avail
 where c.subject = @subject;
 
 -- name: WelcomeDue :one
--- No row: that was settled before. Without a digest there is no verified address yet.
-select verified_address_digest(one.user_id) as digest
+-- No row: that was settled before. Without digests there is no verified address yet. Releases before marked addresses,
+-- not mailboxes.
+select verified_mailbox_digest(one.user_id) as mailbox, verified_address_digest(one.user_id) as address
 from (select sqlc.arg(user_id)::uuid as user_id) one left join billing_subject b on b.user_id = one.user_id
 where b.welcomed_at is null;
 

@@ -15,15 +15,15 @@ import (
 )
 
 // GiveWelcome gives a user the welcome credits, if there are any to give, their address is verified
-// and never had them, and reports whether it did. It may be asked any number of times; [Ledger.Hold]
+// and no address of its mailbox ever had them, and reports whether it did. It may be asked any number of times; [Ledger.Hold]
 // asks too, so nobody is refused for want of credits that were theirs.
 func (l *Ledger) GiveWelcome(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (bool, error) {
 	if l.Welcome == 0 {
 		return false, nil
 	}
 
-	digest, err := l.db.WelcomeDue(ctx, tx, userID)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && len(digest) == 0 {
+	digests, err := l.db.WelcomeDue(ctx, tx, userID)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && len(digests.Mailbox) == 0 {
 		return false, nil
 	} else if err != nil {
 		return false, fmt.Errorf("look for welcome credits of user %s: %w", userID, err)
@@ -41,7 +41,9 @@ func (l *Ledger) GiveWelcome(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (
 		until = new(now.Add(l.WelcomeLife))
 	}
 
-	given, err := l.Signup(ctx, tx, subject, redact.NewPersonal(hex.EncodeToString(digest)), l.Welcome, until)
+	mailbox, address := redact.NewPersonal(hex.EncodeToString(digests.Mailbox)), redact.NewPersonal(hex.EncodeToString(digests.Address))
+
+	given, err := l.Signup(ctx, tx, subject, mailbox, l.Welcome, until, address)
 	if err != nil {
 		return false, err
 	}

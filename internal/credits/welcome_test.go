@@ -1,6 +1,8 @@
 package credits_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -99,6 +101,60 @@ func TestWelcome(t *testing.T) {
 		creditstest.Check(t, n.pool)
 	})
 
+	t.Run("OnceForEachMailbox", func(t *testing.T) {
+		t.Parallel()
+
+		n := welcoming(t)
+
+		for _, mailbox := range [][]string{
+			{"Ann@example.com", "ann+1@example.com", "ann+a+b@example.com", "ANN+@example.com"},
+			{"ann+1@example.org", "ann@example.org"},
+			{"an.n@example.com"}, // its provider may mean another by it
+			{"ann1@example.com"},
+			{"+ann@example.com"},
+			{"+bob@example.com"},
+			{"ann@gmail.com", "a.n.n@gmail.com", "Ann+x.y@gmail.com", "a.nn+1@googlemail.com"},
+			{"bob.x+1@googlemail.com", "bobx@gmail.com"},
+			{"bob.x@pm.me", "bobx+1@proton.me", "b.obx@protonmail.com"},
+			{`"a@b+c"@example.com`, `"a@b+d"@example.com`},
+		} {
+			for i, address := range mailbox {
+				require.Equal(t, i == 0, n.welcome(t, n.sign(t, address, true)), address)
+			}
+		}
+
+		creditstest.Check(t, n.pool)
+	})
+
+	t.Run("AddressesMarkedBeforeStayMarked", func(t *testing.T) {
+		t.Parallel()
+
+		n := welcoming(t)
+
+		// As the release before did it: by the address alone.
+		for _, address := range []string{"ann@example.com", "ann+1@example.org", "bob@googlemail.com"} {
+			user, digest := n.sign(t, address, true), sha256.Sum256([]byte(address))
+
+			require.NoError(t, n.tx(func(tx pgx.Tx) error {
+				subject, err := n.Subject(n.ctx, tx, user)
+				require.NoError(t, err)
+
+				given, err := n.Signup(n.ctx, tx, subject, redact.NewPersonal(hex.EncodeToString(digest[:])), 20, nil)
+				require.True(t, given)
+
+				return err
+			}))
+			require.NoError(t, n.tx(func(tx pgx.Tx) error { return n.Forget(n.ctx, tx, user) }))
+			n.account(t, `delete from auth."user" where "id" = $1`, user)
+		}
+
+		require.False(t, n.welcome(t, n.sign(t, "ann@example.com", true)))
+		require.False(t, n.welcome(t, n.sign(t, "ann+1@example.com", true)))
+		require.False(t, n.welcome(t, n.sign(t, "ann+1@example.org", true)))
+		require.False(t, n.welcome(t, n.sign(t, "bob@googlemail.com", true)))
+		creditstest.Check(t, n.pool)
+	})
+
 	t.Run("NotBeforeTheAddressIsVerified", func(t *testing.T) {
 		t.Parallel()
 
@@ -171,8 +227,8 @@ func TestWelcome(t *testing.T) {
 			)
 
 			for i := range given {
-				// Spaces and capitals make another account, and no other address.
-				user := n.sign(t, fmt.Sprintf("%*sann%d@Example.com", i, "", round), true)
+				// Spaces, capitals and what is behind a plus make another account, and no other mailbox.
+				user := n.sign(t, fmt.Sprintf("%*sann%d+%d@Example.com", i, "", round, i), true)
 
 				group.Go(func() {
 					errs[i] = n.tx(func(tx pgx.Tx) (err error) {

@@ -1173,17 +1173,23 @@ func (q *Queries) SubjectsDue(ctx context.Context, db DBTX, arg SubjectsDueParam
 }
 
 const WelcomeDue = `-- name: WelcomeDue :one
-select verified_address_digest(one.user_id) as digest
+select verified_mailbox_digest(one.user_id) as mailbox, verified_address_digest(one.user_id) as address
 from (select $1::uuid as user_id) one left join billing_subject b on b.user_id = one.user_id
 where b.welcomed_at is null
 `
 
-// No row: that was settled before. Without a digest there is no verified address yet.
-func (q *Queries) WelcomeDue(ctx context.Context, db DBTX, userID uuid.UUID) ([]byte, error) {
+type WelcomeDueRow struct {
+	Mailbox []byte
+	Address []byte
+}
+
+// No row: that was settled before. Without digests there is no verified address yet. Releases before marked addresses,
+// not mailboxes.
+func (q *Queries) WelcomeDue(ctx context.Context, db DBTX, userID uuid.UUID) (WelcomeDueRow, error) {
 	row := db.QueryRow(ctx, WelcomeDue, userID)
-	var digest []byte
-	err := row.Scan(&digest)
-	return digest, err
+	var i WelcomeDueRow
+	err := row.Scan(&i.Mailbox, &i.Address)
+	return i, err
 }
 
 const WelcomeSettle = `-- name: WelcomeSettle :exec
