@@ -72,7 +72,9 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	keys := apikey.New(b.pool, apikey.Options{Now: b.clock.Now, Log: log})
 	closing := make(chan struct{})
 
-	handler, err := b.public(service, uploads, changes, keys, closing)
+	metrics := httpapi.NewMetrics()
+
+	handler, err := b.public(service, uploads, changes, keys, metrics, closing)
 	if err != nil {
 		return err
 	}
@@ -90,6 +92,10 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	if err != nil {
 		return fmt.Errorf("public listener: %w", err)
 	}
+
+	listener = httpapi.LimitConns(listener, httpapi.ConnLimits{
+		Total: cfg.HTTP.MaxConns, PerAddress: cfg.HTTP.MaxConnsPerAddress, Trusted: cfg.HTTP.TrustedProxies, Metrics: metrics,
+	})
 
 	ctx, breaks := context.WithCancelCause(ctx)
 	defer breaks(nil)
@@ -122,14 +128,14 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 }
 
 // public builds the handler of the public listener.
-func (b *base) public(service *generation.Service, uploads *upload.Service, changes *hints.Subscriber, keys *apikey.Keys, closing <-chan struct{}) (http.Handler, error) {
+func (b *base) public(service *generation.Service, uploads *upload.Service, changes *hints.Subscriber, keys *apikey.Keys, metrics *httpapi.Metrics, closing <-chan struct{}) (http.Handler, error) {
 	upstream, err := url.Parse(b.cfg.Auth.URL)
 	if err != nil {
 		return nil, errors.New("auth.url is not an address")
 	}
 
 	sessions := betterauth.New(b.pool, betterauth.Options{Secret: b.cfg.Auth.Secret, Now: b.clock.Now})
-	metrics, limits := httpapi.NewMetrics(), ratelimit.NewMetrics()
+	limits := ratelimit.NewMetrics()
 	b.registry.MustRegister(append(metrics.Collectors(), limits.Collectors()...)...)
 
 	return httpapi.New(httpapi.Deps{

@@ -53,10 +53,6 @@ func (s *server) guard(rt route) http.Handler {
 			}
 		}
 
-		if _, waits := preferredWait(r.Header.Get("Prefer")); waits {
-			defer patient(w, maxWait+replyTime)()
-		}
-
 		rt.handler(w, r)
 	})
 }

@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	maxBody   = 1 << 20 // bytes
-	drainMost = 8 << 20 // bytes of a body that was refused
-	maxDepth  = 16      // levels of objects and arrays; our own bodies have three
+	maxBody     = 1 << 20   // bytes
+	maxCallback = 128 << 10 // bytes; nobody has proved anything when it is read, and it repeats a prompt
+	drainMost   = 8 << 20   // bytes of a body that was refused
+	maxDepth    = 16        // levels of objects and arrays; our own bodies have three
 )
 
-// readBody reads all of a body of at most [maxBody] bytes.
-func readBody(r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
+// readBody reads all of a body of at most limit bytes.
+func readBody(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
 		return nil, errBodyTooLarge
 	}
 
-	raw, err := io.ReadAll(r.Body)
+	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, errBodyTooLarge
@@ -51,7 +52,7 @@ func readJSON(r *http.Request) (any, error) {
 		return nil, errContentType
 	}
 
-	raw, err := readBody(r)
+	raw, err := readBody(r, maxBody)
 	if err != nil {
 		return nil, err
 	}

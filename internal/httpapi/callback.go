@@ -22,7 +22,7 @@ type Callbacks interface {
 
 // falCallback is POST /webhooks/fal/{token}. The signature is over the raw bytes.
 func (s *server) falCallback(w http.ResponseWriter, r *http.Request) {
-	raw, err := readBody(r)
+	raw, err := readBody(r, maxCallback)
 	if err != nil {
 		s.fail(w, r, err)
 

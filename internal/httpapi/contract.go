@@ -137,7 +137,10 @@ func (op *operation) check(r *http.Request) error {
 	}
 
 	if op.body == nil {
-		return nil
+		// What nobody reads is taken in too: a wait begins when the body has come.
+		_, err := readBody(r, maxBody)
+
+		return err
 	}
 
 	v, err := readJSON(r)

@@ -40,7 +40,8 @@ func (s *server) downloadGenerations(w http.ResponseWriter, r *http.Request) {
 	}
 	defer release()
 
-	defer patient(w, writeTime)()
+	rc := http.NewResponseController(w)
+	defer extendDeadlines(rc, writeTime)()
 
 	now := time.Now().UTC()
 	h := w.Header()
@@ -52,7 +53,7 @@ func (s *server) downloadGenerations(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	if err := s.pack(r.Context(), &patientWriter{w, http.NewResponseController(w)}, album, now); err != nil {
+	if err := s.pack(r.Context(), &pacedWriter{Writer: w, rc: rc}, album, now); err != nil {
 		if r.Context().Err() == nil {
 			s.Logger.WarnContext(r.Context(), "download was not taken to its end",
 				slog.String("request_id", exchangeOf(r.Context()).requestID), slog.Any("error", err))
@@ -133,18 +134,4 @@ func renderManifest(album generation.Album, files map[uuid.UUID][]DownloadedFile
 	}
 
 	return out
-}
-
-// patientWriter gives each write its own time: a download takes as long as its reader needs, but
-// a reader who takes nothing is not waited for.
-type patientWriter struct {
-	io.Writer
-
-	rc *http.ResponseController
-}
-
-func (w *patientWriter) Write(p []byte) (int, error) {
-	_ = w.rc.SetWriteDeadline(time.Now().Add(maxWait))
-
-	return w.Writer.Write(p)
 }

@@ -20,6 +20,8 @@ type exchange struct {
 	userID    uuid.UUID // zero until the caller is known
 	code      string    // of the problem; empty: none
 	gone      bool      // the caller went away before the answer
+
+	connection *http.ResponseController // whose deadlines a wait extends
 }
 
 // statusGone stands in logs and metrics for a caller who left before the answer, as in nginx: it
@@ -44,13 +46,14 @@ var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
 // edge wraps every request: its id, safe headers, one log line, metrics, and panics as problems.
 func (s *server) edge(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{requestID: r.Header.Get("X-Request-Id"), pattern: "unmatched"}
+		rec := &recorder{ResponseWriter: w}
+
+		x := &exchange{requestID: r.Header.Get("X-Request-Id"), pattern: "unmatched", connection: http.NewResponseController(rec)}
 		if !saneRequestID.MatchString(x.requestID) {
 			x.requestID = uuid.NewString()
 		}
 
 		began := time.Now()
-		rec := &recorder{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		safeHeaders(rec.Header(), x.requestID)
 
@@ -67,7 +70,7 @@ func (s *server) edge(next http.Handler) http.Handler {
 			}
 		}()
 
-		body := r.Body
+		body := timeBody(w, r)
 		r.Body = http.MaxBytesReader(rec, body, maxBody)
 		next.ServeHTTP(rec, r)
 		drain(r, body)

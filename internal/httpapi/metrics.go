@@ -13,6 +13,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	streams  prometheus.Gauge
+	refused  prometheus.Counter
 }
 
 // NewMetrics returns metrics at zero; register its Collectors once.
@@ -31,12 +32,16 @@ func NewMetrics() *Metrics {
 			Name: "imagerun_http_streams_open",
 			Help: "Event streams open now.",
 		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "imagerun_http_connections_refused_total",
+			Help: "Connections closed at once because there were too many, in all or of one address.",
+		}),
 	}
 }
 
 // Collectors returns everything to register.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.duration, m.streams}
+	return []prometheus.Collector{m.requests, m.duration, m.streams, m.refused}
 }
 
 func (m *Metrics) observe(route, method string, status int, took time.Duration) {

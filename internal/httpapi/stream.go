@@ -48,7 +48,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, userID uuid.UUID
 	}
 	defer release()
 
-	defer patient(w, writeTime)()
+	defer extendDeadlines(http.NewResponseController(w), writeTime)()
 
 	s.Metrics.streams.Inc()
 	defer s.Metrics.streams.Dec()

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,8 +15,7 @@ import (
 const (
 	maxWait   = time.Minute     // longest Prefer: wait
 	lookEvery = 2 * time.Second // how often to look without a hint, because hints may be lost
-	replyTime = 15 * time.Second
-	maxOpen   = 20 // streams, downloads and waits of one user in this process
+	maxOpen   = 20              // streams, downloads and waits of one user in this process
 )
 
 // Changes gives hints that a generation has changed. A hint may be lost or come twice; the
@@ -106,8 +104,10 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 func applied(limit time.Duration) *string { return new("wait=" + strconv.Itoa(int(limit.Seconds()))) }
 
 // look asks until the answer is yes or limit is over: at once, at each hint about id, and now and
-// then because hints may be lost.
+// then because hints may be lost. The connection's deadlines are extended for it alone.
 func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, ended func() (bool, error)) error {
+	defer extendDeadlines(exchangeOf(ctx).connection, limit+replyTime)()
+
 	hint, stop := s.Changes.Subscribe(id)
 	defer stop()
 
@@ -133,16 +133,6 @@ func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, en
 			return ctx.Err()
 		}
 	}
-}
-
-// patient lets a reply take as long as d although the server's own timeouts are shorter. What it
-// returns bounds what may follow the reply: the rest of a body that nobody read.
-func patient(w http.ResponseWriter, d time.Duration) func() {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Time{}) // or net/http ends the request's context with it
-	_ = rc.SetWriteDeadline(time.Now().Add(d))
-
-	return func() { _ = rc.SetReadDeadline(time.Now().Add(5 * time.Second)) }
 }
 
 // slots counts what each user holds open.
