@@ -76,9 +76,11 @@ func TestBadInput(t *testing.T) {
 		"NotUTF8":         {body: "{\"model\":\"m\",\"prompt\":\"CANARY-7f3a\xff\"}", status: 400, code: "malformed_json"},
 		"HugeNumber":      {body: with(`,"seed":1e999`), status: 400, code: "malformed_json"},
 		"NameTwice":       {body: with(`,"model":"CANARY-7f3a"`), status: 400, code: "malformed_json", errors: []string{"# uniqueNames"}},
-		"NestedTooDeep":   {body: strings.Repeat("[", 100_000), status: 400, code: "json_too_deep"},
+		"NestedTooDeep":   {body: strings.Repeat("[", 60_000), status: 400, code: "json_too_deep"},
 		"NestedTooDeepOK": {body: with(`,"metadata":` + strings.Repeat(`{"a":`, 20) + `1` + strings.Repeat("}", 20)), status: 400, code: "json_too_deep"},
-		"Over1MiB":        {body: `{"prompt":"CANARY-7f3a` + strings.Repeat("x", 1<<20) + `"}`, status: 413, code: "body_too_large"},
+		"TooManyNames":    {body: with(`,"metadata":{` + unknownFields(129) + `}`), status: 400, code: "json_too_wide"},
+		"TooManyItems":    {target: "/v1/generations/delete", body: `{"ids":[` + strings.Repeat(`"",`, 128) + `""]}`, status: 400, code: "json_too_wide"},
+		"Over64KiB":       {body: `{"prompt":"CANARY-7f3a` + strings.Repeat("x", 1<<16) + `"}`, status: 413, code: "body_too_large"},
 		"WrongType415":    {body: with(""), headers: []string{"Content-Type", "text/plain; x=CANARY-7f3a"}, status: 415, code: "unsupported_media_type"},
 		"NoType":          {body: with(""), headers: []string{"Content-Type", ""}, status: 415, code: "unsupported_media_type"},
 		"Compressed":      {body: with(""), headers: []string{"Content-Encoding", "gzip"}, status: 415, code: "unsupported_media_type"},
@@ -128,7 +130,7 @@ func TestBadInput(t *testing.T) {
 		"WrongMethod":  {method: "PUT", target: "/v1/generations", body: with(""), status: 405, code: "method_not_allowed"},
 		"StrangeVerb":  {method: "CANARY-7f3a", target: "/v1/generations", status: 405, code: "method_not_allowed"},
 		"ForeignHost":  {method: "GET", target: "/api/authx", status: 404, code: "not_found"},
-		"CallbackSize": {target: "/webhooks/fal/CANARY-7f3a", body: strings.Repeat("x", 1<<20+1), status: 413, code: "body_too_large"},
+		"CallbackSize": {target: "/webhooks/fal/CANARY-7f3a", body: strings.Repeat("x", 128<<10+1), status: 413, code: "body_too_large"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -166,7 +168,7 @@ func TestBadInput_ChunkedBody(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	r := newChunked(t, "/v1/generations", strings.Repeat(" ", 1<<20+1))
+	r := newChunked(t, "/v1/generations", strings.Repeat(" ", 1<<16+1))
 
 	requireCode(t, serve(b, r), http.StatusRequestEntityTooLarge, "body_too_large")
 }
@@ -213,6 +215,39 @@ func TestBadInput_BodyThatBreaksOff(t *testing.T) {
 	b := setup(t)
 	p := requireCode(t, serve(b, newBroken(t, "/v1/generations")), http.StatusBadRequest, "body_incomplete")
 	require.True(t, p.Retryable)
+}
+
+// However many faults there are, a refusal names the first twenty of them.
+func TestBadInput_ManyFaults(t *testing.T) {
+	t.Parallel()
+
+	query := strings.ReplaceAll(strings.ReplaceAll(unknownFields(2000), `"`, ""), ":1,", "=1&")
+
+	for name, c := range map[string]struct{ method, target, body string }{
+		"Names":  {"POST", "/v1/generations", `{` + unknownFields(128) + `}`},
+		"Nested": {"POST", "/v1/generations", `{"metadata":{` + unknownFields(128) + `}}`},
+		"Items":  {"POST", "/v1/generations/delete", `{"ids":[` + strings.Repeat(`1,`, 127) + `1]}`},
+		"Query":  {"GET", "/v1/generations?" + query, ""},
+		"Params": {"GET", "/v1/generations/download?id=" + strings.Repeat("1&id=", 2000) + "1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := setup(t).do(c.method, c.target, c.body)
+			require.Len(t, requireCode(t, w, 422, "validation_failed").Errors, 20)
+			require.Less(t, w.Body.Len(), 8<<10)
+		})
+	}
+}
+
+// unknownFields returns the members of an object, without its brackets.
+func unknownFields(n int) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"f%06d":1`, i)
+	}
+
+	return strings.Join(members, ",")
 }
 
 // What is right in the contract but wrong for the domain looks the same.

@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	maxBody     = 1 << 20   // bytes
+	maxBody     = 64 << 10  // bytes of JSON
 	maxCallback = 128 << 10 // bytes; nobody has proved anything when it is read, and it repeats a prompt
 	drainMost   = 8 << 20   // bytes of a body that was refused
 	maxDepth    = 16        // levels of objects and arrays; our own bodies have three
+	maxMembers  = 128       // of an object or array; our own have a hundred
 )
 
 // readBody reads all of a body of at most limit bytes.
@@ -61,8 +62,10 @@ func readJSON(r *http.Request) (any, error) {
 }
 
 func parseJSON(raw []byte) (any, error) {
-	if depth(raw) > maxDepth {
+	if depth, members := measure(raw); depth > maxDepth {
 		return nil, errDepth
+	} else if members > maxMembers {
+		return nil, errMembers
 	}
 
 	var v any
@@ -85,13 +88,14 @@ func parseJSON(raw []byte) (any, error) {
 	return v, nil
 }
 
-// depth counts levels in one pass, before anything recurses. It need not judge broken JSON.
-func depth(raw []byte) int {
-	var level, deepest int
+// measure counts levels, and the members of the longest object or array, in one pass, before anything is
+// made of them. It need not judge broken JSON, nor what follows a level too many.
+func measure(raw []byte) (depth, members int) {
+	var open []int // how many members each open object or array has, were none empty
 
 	inString := false
 
-	for i := 0; i < len(raw); i++ {
+	for i := 0; i < len(raw) && depth <= maxDepth; i++ {
 		switch c := raw[i]; {
 		case inString && c == '\\':
 			i++
@@ -99,14 +103,18 @@ func depth(raw []byte) int {
 			inString = !inString
 		case inString:
 		case c == '{' || c == '[':
-			level++
-			deepest = max(deepest, level)
+			open = append(open, 1)
+			depth = max(depth, len(open))
+		case len(open) == 0:
 		case c == '}' || c == ']':
-			level--
+			open = open[:len(open)-1]
+		case c == ',':
+			open[len(open)-1]++
+			members = max(members, open[len(open)-1])
 		}
 	}
 
-	return deepest
+	return depth, members
 }
 
 // repeatsName reports whether an object of the valid document in d has a name twice, where

@@ -76,6 +76,23 @@ func TestParseJSON_Depth(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestParseJSON_Members(t *testing.T) {
+	t.Parallel()
+
+	for body, refused := range map[string]bool{
+		`[` + strings.Repeat("1,", 127) + `1]`:                                        false,
+		`[` + strings.Repeat("1,", 128) + `1]`:                                        true,
+		`{` + unknownFields(128) + `}`:                                                false,
+		`{` + unknownFields(129) + `}`:                                                true,
+		`{"a":[` + strings.Repeat("[1],", 128) + `[1]]}`:                              true,
+		`[[` + strings.Repeat("1,", 100) + `1],[` + strings.Repeat("1,", 100) + `1]]`: false,
+		`["` + strings.Repeat(`,\",`, 200) + `"]`:                                     false,
+	} {
+		_, err := httpapi.ParseJSON([]byte(body))
+		require.Equal(t, refused, err != nil, body)
+	}
+}
+
 func TestParseJSON_NamesTwice(t *testing.T) {
 	t.Parallel()
 

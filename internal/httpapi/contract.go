@@ -178,6 +178,10 @@ func (op *operation) checkQuery(r *http.Request) error {
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(fields) >= maxFaults {
+			break
+		}
+
 		p, known := op.params[name]
 
 		switch {

@@ -71,7 +71,7 @@ func (s *server) edge(next http.Handler) http.Handler {
 		}()
 
 		body := timeBody(w, r)
-		r.Body = http.MaxBytesReader(rec, body, maxBody)
+		r.Body = http.MaxBytesReader(rec, body, maxCallback) // the longest of any route
 		next.ServeHTTP(rec, r)
 		drain(r, body)
 	})

@@ -45,7 +45,7 @@ func Describe(e *fault.Error) (status int, again bool) {
 // Faults returns the faults of the edge itself and those that its handlers name.
 func Faults() []*fault.Error {
 	return []*fault.Error{
-		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
+		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errMembers, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
 		errHeader, errQuery, errStreams, errRateLimited, errAbandoned, fault.Of(errors.New("of nobody")),
 		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
 		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrLost, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,

@@ -862,7 +862,7 @@ type Problem struct {
 	// Detail What happened and what to do.
 	Detail string `json:"detail"`
 
-	// Errors Each wrong part of the request. Values are never repeated.
+	// Errors The first 20 wrong parts of the request. Values are never repeated.
 	Errors []ProblemError `json:"errors,omitempty"`
 
 	// Instance This occurrence.

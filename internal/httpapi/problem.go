@@ -22,8 +22,9 @@ var (
 	errSessionOnly  = fault.New(fault.Forbidden, "session_required", "An API key may not do that. Sign in and use the session.")
 	errJSON         = fault.New(fault.Malformed, "malformed_json", "The body is not one valid JSON document in UTF-8. Check it with a JSON parser and send it again.")
 	errDepth        = fault.New(fault.Malformed, "json_too_deep", "The body is nested too deeply. Requests are flat: at most 16 levels are read.")
+	errMembers      = fault.New(fault.Malformed, "json_too_wide", "An object or a list in the body has more than 128 members. Send fewer.")
 	errBodyRead     = fault.New(fault.Malformed, "body_incomplete", "The body ended early or came too slowly. Send the request again.")
-	errBodyTooLarge = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 1 MiB. Send less.")
+	errBodyTooLarge = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 64 KiB. Send less.")
 	errContentType  = fault.New(fault.UnsupportedType, "unsupported_media_type", "Send the body as application/json, uncompressed.")
 	errInvalid      = fault.New(fault.Invalid, "validation_failed", "The request is not valid. See errors for what to change; nothing was started.")
 	errHeader       = fault.New(fault.Malformed, "malformed_header", "A header is not of the form that it must have. See errors.")
@@ -31,6 +32,10 @@ var (
 	errStreams      = fault.New(fault.RateLimited, "too_many_streams", "Too many of your event streams, downloads and waiting requests are open. Let some of them end, or ask again later.").WithRetryAfter(10 * time.Second)
 	errAbandoned    = fault.New(fault.Unavailable, "request_abandoned", "The connection ended before the answer. Send the request again.")
 )
+
+// maxFaults is how many of its faults a refusal names: enough to correct a request by, and an answer that
+// does not grow with what was sent.
+const maxFaults = 20
 
 // statusOf is the HTTP status and the title of each kind. Kinds are documented in internal/fault.
 func statusOf(e *fault.Error) (status int, title string) {
@@ -103,7 +108,7 @@ func problem(cause error, requestID string) Problem {
 		p.Required, p.Available = &short.Required, &short.Available
 	}
 
-	for _, f := range e.Fields {
+	for _, f := range e.Fields[:min(maxFaults, len(e.Fields))] {
 		d := ProblemError{Detail: f.Detail, Keyword: f.Keyword}
 
 		// A fault's pointer names a place in the body unless it starts with one of ours.

@@ -26,7 +26,8 @@ func (c *contract) refusal(err error) error {
 	return errInvalid.WithFields(fields...)
 }
 
-// fields returns one field for each rule that failed. With a location, all of them are there.
+// fields returns one field for each rule that failed, at most [maxFaults]. With a location, all of them
+// are there.
 func (c *contract) fields(err error, location string) []fault.Field {
 	failed, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if !ok {
@@ -36,6 +37,10 @@ func (c *contract) fields(err error, location string) []fault.Field {
 	var fields []fault.Field
 
 	add := func(at []string, keyword, detail string) {
+		if len(fields) == maxFaults {
+			return
+		}
+
 		where := location
 		if where == "" {
 			where = safePointer(at)
@@ -59,7 +64,7 @@ func (c *contract) fields(err error, location string) []fault.Field {
 				add(append(slices.Clip(at), name), "dependentRequired", "This field is required together with "+k.Prop+". Add it.")
 			}
 		case *kind.AdditionalProperties:
-			for _, name := range k.Properties {
+			for _, name := range slices.Sorted(slices.Values(k.Properties)) {
 				add(append(slices.Clip(at), name), "additionalProperties", c.remedy(e, "There is no such field. Remove it, or correct its name."))
 			}
 		default:
