@@ -14,6 +14,10 @@ type Now func() time.Time
 // System reads the machine's clock, in UTC, to the microsecond that Postgres keeps.
 func System() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
+// Latest is the end of the times that are taken in: RFC 3339, and so JSON, has years of four digits, which a
+// time near the end of the year 9999 exceeds in some zone. It leaves room for what is computed from them.
+func Latest() time.Time { return time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC) }
+
 // Jitter returns d changed by a random part of at most fraction (0.2: 80 % to 120 % of d).
 func Jitter(d time.Duration, fraction float64) time.Duration {
 	return time.Duration(float64(d) * (1 + fraction*(2*rand.Float64()-1))) //nolint:gosec // spreading load, not a secret

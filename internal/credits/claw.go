@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imagerun/internal/clock"
 	"imagerun/internal/credits/db"
 	"imagerun/internal/postgres"
 )
@@ -142,6 +143,11 @@ func (b *book) like(grants []db.CreditGrant) (int16, *time.Time) {
 
 	if forever {
 		return priority, nil
+	}
+
+	// A grant from before there was this bound may be later.
+	if end := clock.Latest(); latest.After(end) {
+		latest = end
 	}
 
 	return priority, &latest

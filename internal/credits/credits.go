@@ -38,6 +38,8 @@ var (
 	ErrClosed = errors.New("the hold is closed")
 	// ErrExceeds says that more is asked for than the hold, or what it captured, has.
 	ErrExceeds = errors.New("more than there is")
+	// ErrTooLate says that an expiry is later than can be kept and shown: give none instead.
+	ErrTooLate = errors.New("an expiry must be before the year 9999")
 	// ErrMismatch says that a key was used before, for something else.
 	ErrMismatch = errors.New("the key was used for something else")
 	// ErrNotBooked says that there is no entry of a business key.

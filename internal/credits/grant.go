@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/clock"
 	"imagerun/internal/credits/db"
 	"imagerun/internal/redact"
 )
@@ -60,13 +61,14 @@ type Grant struct {
 	// promo:<campaign>:<subject>, adjust:<request>. Ids alone.
 	Reference string
 	Credits   int64
-	ExpiresAt *time.Time // the moment itself is too late; nil: never
+	ExpiresAt *time.Time // the moment itself is too late; before [clock.Latest]; nil: never
 	Actor     string     // an operator's login; empty: nobody, the system
 	Reason    Reason     // empty: not said
 }
 
 // Grant gives credits, and reports whether it did: a reference counts once. If it is known that the
-// payment is taken back, that happens at once. Errors: [ErrMismatch].
+// payment is taken back, that happens at once. Errors: [ErrMismatch],
+// [ErrTooLate].
 func (l *Ledger) Grant(ctx context.Context, tx pgx.Tx, g Grant) (bool, error) {
 	b, err := l.openSubject(ctx, tx, g.Subject)
 	if err != nil {
@@ -79,6 +81,10 @@ func (l *Ledger) Grant(ctx context.Context, tx pgx.Tx, g Grant) (bool, error) {
 func (b *book) give(ctx context.Context, g Grant) (bool, error) {
 	if g.Credits <= 0 || g.Reference == "" {
 		return false, fmt.Errorf("grant %q of %d credits: %w", g.Reference, g.Credits, ErrExceeds)
+	}
+
+	if g.ExpiresAt != nil && !g.ExpiresAt.Before(clock.Latest()) {
+		return false, fmt.Errorf("grant %s: %w", g.Reference, ErrTooLate)
 	}
 
 	earlier, err := b.db.GrantByReference(ctx, b.tx, g.Reference)

@@ -123,6 +123,7 @@ func TestBadInput(t *testing.T) {
 		"KeyNoScopes":    {target: "/v1/api_keys", body: `{"name":"CANARY-7f3a","scopes":[]}`, status: 422, code: "validation_failed", errors: []string{"#/scopes minItems"}},
 		"KeyScopeTwice":  {target: "/v1/api_keys", body: `{"name":"CANARY-7f3a","scopes":["generations:read","generations:read"]}`, status: 422, code: "validation_failed", errors: []string{"#/scopes uniqueItems"}},
 		"KeyExpiry":      {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"expires_at":"CANARY-7f3a"}`, status: 422, code: "validation_failed", errors: []string{"#/expires_at format"}},
+		"KeyTooLate":     {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"expires_at":"9999-12-31T23:59:59-14:00"}`, status: 422, code: "validation_failed", errors: []string{"#/expires_at pattern"}},
 		"KeyUnknown":     {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"user_id":"CANARY-7f3a"}`, status: 422, code: "validation_failed", errors: []string{"#/user_id additionalProperties"}},
 
 		"NoSuchPath":   {method: "GET", target: "/v1/CANARY-7f3a", status: 404, code: "not_found"},

@@ -97,7 +97,7 @@ func fileNames(album generation.Album) []string {
 	short := func(id uuid.UUID) string { return id.String()[:8] }
 
 	for _, g := range album.Generations {
-		created[g.ID] = g.CreatedAt.UTC()
+		created[g.ID] = shown(g.CreatedAt)
 		sharing[short(g.ID)]++
 	}
 

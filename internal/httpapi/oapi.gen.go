@@ -252,7 +252,7 @@ type APIKeyListObject string
 
 // APIKeyRequest defines model for APIKeyRequest.
 type APIKeyRequest struct {
-	// ExpiresAt When it stops working; never, when absent.
+	// ExpiresAt When it stops working, before the year 9999; never, when absent.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Name Yours, to tell keys apart.

@@ -30,9 +30,9 @@ func renderGeneration(g generation.Generation) Generation {
 			Seed:         g.Parameters.Seed,
 			OutputFormat: ParametersOutputFormat(g.Parameters.OutputFormat),
 		},
-		CreatedAt:    g.CreatedAt.UTC(),
+		CreatedAt:    shown(g.CreatedAt),
 		FinishedAt:   utc(g.FinishedAt),
-		AutoRefundAt: g.DeadlineAt.UTC(),
+		AutoRefundAt: shown(g.DeadlineAt),
 		Progress:     progress(g),
 		Images:       make([]Image, len(g.Images)),
 		SupportCode:  g.SupportCode,
@@ -110,7 +110,7 @@ func renderImage(img generation.Image) Image {
 
 	if img.URL != "" {
 		out.URL = &img.URL
-		out.ExpiresAt = new(img.ExpiresAt.UTC())
+		out.ExpiresAt = new(shown(img.ExpiresAt))
 	}
 
 	if img.ThumbnailURL != "" {
@@ -200,5 +200,20 @@ func utc(t *time.Time) *time.Time {
 		return nil
 	}
 
-	return new(t.UTC())
+	return new(shown(*t))
+}
+
+// shown returns t as JSON can say it, whose years have four digits. What was stored before there were bounds, or by
+// hand, is shown at the end that it exceeds: a time that cannot be shown takes no answer with it.
+func shown(t time.Time) time.Time {
+	t = t.UTC()
+
+	switch {
+	case t.Year() > 9999:
+		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	case t.Year() < 0:
+		return time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC)
+	default:
+		return t
+	}
 }

@@ -217,6 +217,10 @@ func validate(name string, scopes []auth.Scope, expires *time.Time, now time.Tim
 		wrong = append(wrong, fault.Field{Pointer: "#/expires_at", Keyword: "minimum", Detail: "Give a time in the future, or none for a key that never expires."})
 	}
 
+	if expires != nil && !expires.Before(clock.Latest()) {
+		wrong = append(wrong, fault.Field{Pointer: "#/expires_at", Keyword: "maximum", Detail: "Give a time before the year 9999, or none for a key that never expires."})
+	}
+
 	if len(wrong) > 0 {
 		return ErrInvalid.WithFields(wrong...)
 	}
