@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"path"
 	"strings"
 
 	"imagerun/internal/auth"
+	"imagerun/internal/fault"
 )
 
 // access says who may use a route.
@@ -42,6 +44,7 @@ func (s *server) guard(rt route) http.Handler {
 				return
 			}
 
+			x.authorize = func(ctx context.Context) error { return s.reauthorize(r.WithContext(ctx), p, rt.access) }
 			r = r.WithContext(auth.WithPrincipal(r.Context(), p))
 		}
 
@@ -72,6 +75,41 @@ func (s *server) identify(r *http.Request) (*auth.Principal, error) {
 	}
 
 	return p, nil
+}
+
+// reauthorize says whether the caller of r, who was p, may still use its route: what lasts ends with the
+// sign-out, the ban or the revocation.
+func (s *server) reauthorize(r *http.Request, p *auth.Principal, a access) error {
+	now, err := s.identify(r)
+	if err != nil {
+		return err
+	}
+
+	if now.UserID != p.UserID {
+		return auth.ErrUnauthenticated
+	}
+
+	return a.permit(now)
+}
+
+// stillAllowed answers why the caller of a request that lasts may not use it any more. When that cannot be found
+// out, they may: an outage sends nobody away, and everything that lasts has its end.
+func (x *exchange) stillAllowed(ctx context.Context) error {
+	if x.authorize == nil {
+		return nil
+	}
+
+	err := x.authorize(ctx)
+	if err == nil {
+		return nil
+	}
+
+	switch fault.Of(err).Kind {
+	case fault.Unauthenticated, fault.Forbidden:
+		return err
+	default:
+		return nil
+	}
 }
 
 // permit says whether they may.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -62,6 +63,8 @@ type bundle struct {
 	metrics *httpapi.Metrics
 	closing chan struct{}
 	log     *syncBuffer
+
+	revoked atomic.Pointer[error] // what judging a caller answers, if not nil
 }
 
 func setup(t *testing.T) *bundle {
@@ -75,12 +78,18 @@ func setup(t *testing.T) *bundle {
 		log:     &syncBuffer{},
 	}
 	b.handler = httpapi.New(httpapi.Deps{
-		Generations:   b.fakes,
-		Changes:       b.fakes,
-		APIKeys:       keyring{b.fakes},
-		Uploads:       uploads{b.fakes},
-		Credits:       accounts{b.fakes},
-		Authenticator: authenticatorFunc(authenticate),
+		Generations: b.fakes,
+		Changes:     b.fakes,
+		APIKeys:     keyring{b.fakes},
+		Uploads:     uploads{b.fakes},
+		Credits:     accounts{b.fakes},
+		Authenticator: authenticatorFunc(func(ctx context.Context, r *http.Request) (*auth.Principal, error) {
+			if err := b.revoked.Load(); err != nil {
+				return nil, *err
+			}
+
+			return authenticate(ctx, r)
+		}),
 		AuthService: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-From", "auth")
 			w.WriteHeader(http.StatusTeapot)

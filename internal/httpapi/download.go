@@ -72,6 +72,10 @@ func (s *server) pack(ctx context.Context, w io.Writer, album generation.Album, 
 	)
 
 	for i, p := range album.Pictures {
+		if err := exchangeOf(ctx).stillAllowed(ctx); err != nil {
+			return err
+		}
+
 		err := zip.Add(ctx, archive.Entry{Name: names[i], Size: p.Bytes, ModifiedAt: now}, func(ctx context.Context) (io.ReadCloser, error) {
 			return s.Generations.OpenPicture(ctx, p)
 		})

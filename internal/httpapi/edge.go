@@ -21,7 +21,8 @@ type exchange struct {
 	code      string    // of the problem; empty: none
 	gone      bool      // the caller went away before the answer
 
-	connection *http.ResponseController // whose deadlines a wait extends
+	connection *http.ResponseController        // whose deadlines a wait extends
+	authorize  func(ctx context.Context) error // judges the caller once more; nil on a public route
 }
 
 // statusGone stands in logs and metrics for a caller who left before the answer, as in nginx: it

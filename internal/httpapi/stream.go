@@ -17,8 +17,7 @@ const (
 	heartbeatEvery = 15 * time.Second
 	watchEvery     = 10 * time.Second // how often to say that somebody is looking
 	writeTime      = 10 * time.Second // a client that takes nothing for this long is dropped
-	// A stream ends after this long and the client comes back, so that a session or key that was
-	// revoked does not watch for ever.
+	// A stream ends after this long and the client comes back, perhaps to another process.
 	maxStream = 15 * time.Minute
 )
 
@@ -115,6 +114,9 @@ func (st *stream) follow(ctx context.Context, hint <-chan struct{}) {
 		select {
 		case <-again:
 		case <-look.C:
+			if exchangeOf(ctx).stillAllowed(ctx) != nil {
+				return
+			}
 		case <-watch.C:
 			st.watch(ctx)
 		case <-heartbeat.C:

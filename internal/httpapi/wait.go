@@ -104,7 +104,8 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 func applied(limit time.Duration) *string { return new("wait=" + strconv.Itoa(int(limit.Seconds()))) }
 
 // look asks until the answer is yes or limit is over: at once, at each hint about id, and now and
-// then because hints may be lost. The connection's deadlines are extended for it alone.
+// then because hints may be lost. The connection's deadlines are extended for it alone, and the
+// caller is judged again now and then.
 func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, ended func() (bool, error)) error {
 	defer extendDeadlines(exchangeOf(ctx).connection, limit+replyTime)()
 
@@ -125,6 +126,9 @@ func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, en
 		select {
 		case <-hint:
 		case <-tick.C:
+			if err := exchangeOf(ctx).stillAllowed(ctx); err != nil {
+				return err
+			}
 		case <-end.C:
 			last = true
 		case <-s.Closing:
