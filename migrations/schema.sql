@@ -2,6 +2,67 @@
 
 CREATE SCHEMA auth;
 
+CREATE FUNCTION auth.end_access() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+begin
+    if tg_op = 'UPDATE' and new."password" is not distinct from old."password" then
+        return null;
+    end if;
+    delete from auth."session" where "userId" = new."userId";
+    delete from auth."verification" where "value" = new."userId"::text;
+    update public.api_key set revoked_at = now() where user_id = new."userId" and revoked_at is null;
+    return null;
+end $$;
+
+CREATE FUNCTION auth.forget_links() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+begin
+    delete from auth."verification" where "value" = old."id"::text;
+    delete from public.auth_mail where user_id = old."id";
+    return null;
+end $$;
+
+CREATE FUNCTION auth.purge(most integer) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    with expired as (
+        delete from auth."session" where "id" in (
+            select "id" from auth."session" where "expiresAt" <= now() limit most for update skip locked)
+        returning 1
+    ), unused as (
+        delete from auth."verification" where "id" in (
+            select "id" from auth."verification" where "expiresAt" <= now() limit most for update skip locked)
+        returning 1
+    ), unverified as (
+        -- Without sessions and keys, so nothing of the product is theirs. One that is verified meanwhile is locked or spared.
+        delete from auth."user" where "id" in (
+            select u."id" from auth."user" u
+            where not u."emailVerified" and u."createdAt" <= now() - interval '7 days'
+              and not exists (select from auth."session" s where s."userId" = u."id" and s."expiresAt" > now())
+              and not exists (select from public.api_key k where k.user_id = u."id")
+            limit most for update of u skip locked)
+        returning 1
+    ), unsent as (
+        delete from public.auth_mail where id in (
+            select id from public.auth_mail where created_at <= now() - interval '24 hours' limit most for update skip locked)
+        returning 1
+    ), idle as (
+        delete from auth."rateLimit" where "id" in (
+            select "id" from auth."rateLimit"
+            where "lastRequest" <= (extract(epoch from now() - interval '24 hours') * 1000)::bigint limit most for update skip locked)
+        returning 1
+    )
+    select greatest((select count(*) from expired), (select count(*) from unused), (select count(*) from unverified),
+        (select count(*) from unsent), (select count(*) from idle))::integer
+$$;
+
+COMMENT ON FUNCTION auth.purge(most integer) IS 'Deletes what is over, at most so many rows of each table, and returns the most that it deleted of one.';
+
 CREATE FUNCTION public.api_key_expiry() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -162,6 +223,25 @@ CREATE FUNCTION public.verified_address_digest(who uuid) RETURNS bytea
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog'
     RETURN (SELECT sha256(convert_to(lower(btrim(u.email)), 'UTF8'::name)) AS sha256 FROM auth."user" u WHERE ((u.id = verified_address_digest.who) AND u."emailVerified"));
+
+CREATE FUNCTION public.verified_mailbox_digest(who uuid) RETURNS bytea
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $_$
+    select sha256(convert_to(case when p.dots_ignored then replace(n.name, '.', '') else n.name end || '@' || p.domain, 'UTF8'))
+    from (select lower(btrim("email")) as address from auth."user" where "id" = who and "emailVerified") u,
+        lateral (select substring(u.address from '^(.*)@[^@]*$') as local, substring(u.address from '[^@]*$') as domain) a,
+        lateral (select coalesce(substring(a.local from '^([^+]+)\+'), a.local) as name) n,
+        lateral (
+            select case
+                when a.domain = 'googlemail.com' then 'gmail.com'
+                when a.domain in ('protonmail.com', 'pm.me') then 'proton.me'
+                else a.domain
+            end as domain, a.domain in ('gmail.com', 'googlemail.com', 'proton.me', 'protonmail.com', 'pm.me') as dots_ignored
+        ) p
+$_$;
+
+COMMENT ON FUNCTION public.verified_mailbox_digest(who uuid) IS 'What verified_address_digest is for the address, for its mailbox; the same, where the address has nothing to take away.';
 
 CREATE TABLE auth.account (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1064,9 +1144,9 @@ CREATE INDEX "session_userId_idx" ON auth.session USING btree ("userId");
 
 CREATE INDEX verification_identifier_idx ON auth.verification USING btree (identifier);
 
-CREATE INDEX ai_task_admitted_idx ON public.ai_task USING btree (provider, user_id, status) WHERE ((admitted_at IS NOT NULL) AND (finished_at IS NULL));
-
 CREATE INDEX ai_task_deadline_idx ON public.ai_task USING btree (deadline_at) WHERE (finished_at IS NULL);
+
+CREATE INDEX ai_task_deleted_idx ON public.ai_task USING btree (id) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX ai_task_favourite_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE ((favourite_at IS NOT NULL) AND (deleted_at IS NULL));
 
@@ -1074,13 +1154,15 @@ CREATE INDEX ai_task_history_idx ON public.ai_task USING btree (user_id, created
 
 CREATE INDEX ai_task_live_idx ON public.ai_task USING btree (user_id, created_at DESC, id DESC) WHERE (finished_at IS NULL);
 
-CREATE INDEX ai_task_measured_idx ON public.ai_task USING btree (model, finished_at DESC) WHERE ((admitted_at IS NOT NULL) AND (status = ANY (ARRAY['succeeded'::text, 'partial'::text])));
-
 CREATE INDEX ai_task_reference_idx ON public.ai_task USING btree (reference_upload_id) WHERE (reference_upload_id IS NOT NULL);
 
 CREATE INDEX ai_task_remix_idx ON public.ai_task USING btree (remix_of) WHERE (remix_of IS NOT NULL);
 
-CREATE INDEX ai_task_waiting_idx ON public.ai_task USING btree (provider, user_id, created_at, id) INCLUDE (model) WHERE ((status = 'queued'::text) AND (admitted_at IS NULL));
+CREATE INDEX ai_task_slot_idx ON public.ai_task USING btree (provider, user_id) WHERE ((admitted_at IS NOT NULL) AND (finished_at IS NULL));
+
+CREATE INDEX ai_task_timed_idx ON public.ai_task USING btree (model, finished_at DESC) WHERE ((admitted_at IS NOT NULL) AND (finished_at IS NOT NULL) AND (failure_code IS NULL));
+
+CREATE INDEX ai_task_unadmitted_idx ON public.ai_task USING btree (provider, user_id, created_at, id) INCLUDE (model) WHERE ((admitted_at IS NULL) AND (finished_at IS NULL));
 
 CREATE INDEX api_key_user_idx ON public.api_key USING btree (user_id, created_at DESC);
 
@@ -1122,6 +1204,8 @@ CREATE INDEX object_sweep_finished_idx ON public.object_sweep USING btree (finis
 
 CREATE INDEX provider_attempt_lost_idx ON public.provider_attempt USING btree (endpoint) WHERE ((request_id IS NULL) AND (state = ANY (ARRAY['intent'::text, 'unknown'::text])));
 
+CREATE INDEX provider_attempt_owed_idx ON public.provider_attempt USING btree (id) WHERE ((finished_at IS NULL) OR ((request_id IS NOT NULL) AND (erased_at IS NULL)));
+
 CREATE INDEX upload_deleted_idx ON public.upload USING btree (id) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX upload_expired_idx ON public.upload USING btree (expires_at) WHERE (raw_deleted_at IS NULL);
@@ -1129,6 +1213,10 @@ CREATE INDEX upload_expired_idx ON public.upload USING btree (expires_at) WHERE 
 CREATE INDEX upload_needed_idx ON public.upload USING btree (GREATEST(ended_at, last_used_at), id) WHERE ((deleted_at IS NULL) AND (ended_at IS NOT NULL));
 
 CREATE INDEX upload_user_idx ON public.upload USING btree (user_id) WHERE (deleted_at IS NULL);
+
+CREATE TRIGGER end_access AFTER INSERT OR UPDATE OF password ON auth.account FOR EACH ROW EXECUTE FUNCTION auth.end_access();
+
+CREATE TRIGGER forget_links AFTER DELETE ON auth."user" FOR EACH ROW EXECUTE FUNCTION auth.forget_links();
 
 CREATE TRIGGER api_key_expiry BEFORE INSERT OR UPDATE OF expires_at ON public.api_key FOR EACH ROW EXECUTE FUNCTION public.api_key_expiry();
 
@@ -1198,6 +1286,9 @@ GRANT USAGE ON SCHEMA auth TO imagerun_auth;
 GRANT USAGE ON SCHEMA public TO imagerun_app;
 GRANT USAGE ON SCHEMA public TO imagerun_auth;
 
+REVOKE ALL ON FUNCTION auth.purge(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION auth.purge(most integer) TO imagerun_app;
+
 REVOKE ALL ON FUNCTION public.job_audit_purge(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_app;
 
@@ -1215,6 +1306,9 @@ GRANT SELECT("banExpires") ON TABLE auth."user" TO imagerun_app;
 
 REVOKE ALL ON FUNCTION public.verified_address_digest(who uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.verified_address_digest(who uuid) TO imagerun_app;
+
+REVOKE ALL ON FUNCTION public.verified_mailbox_digest(who uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.verified_mailbox_digest(who uuid) TO imagerun_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.account TO imagerun_auth;
 
