@@ -102,12 +102,12 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 	}
 	defer pool.Close()
 
-	skew, err := postgres.Skew(ctx, pool)
-	if err != nil {
+	theirs := clock.NewCorrected(func(ctx context.Context) (least, most time.Duration, err error) { return postgres.Skew(ctx, pool) }, nil)
+	if err := theirs.Measure(ctx); err != nil {
 		return err
 	}
 
-	now := func() time.Time { return clock.System().Add(skew) }
+	now := theirs.Now
 
 	s := cfg.Storage
 	bucket := r2.New(r2.Options{

@@ -64,7 +64,7 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	}
 
 	b := &base{
-		cfg: cfg, log: log, pool: pool, clock: clock.NewCorrected(func(ctx context.Context) (time.Duration, error) { return postgres.Skew(ctx, pool) }, log), redis: client,
+		cfg: cfg, log: log, pool: pool, clock: clock.NewCorrected(func(ctx context.Context) (least, most time.Duration, err error) { return postgres.Skew(ctx, pool) }, log), redis: client,
 		pusher:   asynqueue.NewPusher(client),
 		hints:    hints.NewPublisher(client, log),
 		registry: telemetry.NewRegistry(string(process), telemetry.Version()),

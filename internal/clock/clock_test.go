@@ -52,18 +52,27 @@ func TestCorrected(t *testing.T) {
 	t.Parallel()
 
 	away := errors.New("database is away")
-	skew, err := time.Duration(0), away
-	c := clock.NewCorrected(func(context.Context) (time.Duration, error) { return skew, err }, slog.New(slog.DiscardHandler))
+	least, most, err := time.Duration(0), time.Duration(0), away
+	c := clock.NewCorrected(func(context.Context) (time.Duration, time.Duration, error) { return least, most, err }, slog.New(slog.DiscardHandler))
 
 	require.ErrorIs(t, c.Measure(t.Context()), away)
 	require.WithinDuration(t, time.Now(), c.Now(), time.Minute)
 
-	skew, err = time.Hour, nil
-	require.NoError(t, c.Measure(t.Context()))
-	require.Equal(t, time.Hour, c.Skew())
-	require.WithinDuration(t, time.Now().Add(time.Hour), c.Now(), time.Minute)
+	for _, m := range []struct{ least, most, skew time.Duration }{
+		{-time.Second, time.Second, 0}, // they may agree
+		{time.Hour, time.Hour + time.Second, time.Hour},
+		{time.Hour - time.Second, time.Hour + time.Minute, time.Hour}, // a slow answer proves nothing new
+		{0, time.Minute, time.Minute},
+		{-time.Minute, -time.Second, -time.Second},
+		{time.Hour, time.Hour, time.Hour},
+	} {
+		least, most, err = m.least, m.most, nil
+		require.NoError(t, c.Measure(t.Context()))
+		require.Equal(t, m.skew, c.Skew())
+		require.WithinDuration(t, time.Now().Add(m.skew), c.Now(), time.Minute)
+	}
 
-	skew, err = 0, away
+	least, most, err = 0, 0, away
 	require.ErrorIs(t, c.Measure(t.Context()), away)
 	require.Equal(t, time.Hour, c.Skew(), "what was measured last")
 }

@@ -14,15 +14,16 @@ const measureEvery = 10 * time.Second
 // which is none before the first look. With the database's clock, deadlines, expiry and purges come at the same time in
 // every process. Safe for concurrent use.
 type Corrected struct {
-	measure func(ctx context.Context) (time.Duration, error)
+	measure func(ctx context.Context) (least, most time.Duration, err error)
 	log     *slog.Logger
 
 	skew    atomic.Int64 // nanoseconds
 	metrics metrics
 }
 
-// NewCorrected returns a clock that [Corrected.Run] keeps right. measure returns by how much the other is ahead.
-func NewCorrected(measure func(ctx context.Context) (time.Duration, error), log *slog.Logger) *Corrected {
+// NewCorrected returns a clock that [Corrected.Run] keeps right. measure returns by how much the other is ahead at least,
+// and at most: an answer takes its time.
+func NewCorrected(measure func(ctx context.Context) (least, most time.Duration, err error), log *slog.Logger) *Corrected {
 	return &Corrected{measure: measure, log: log, metrics: newMetrics()}
 }
 
@@ -41,12 +42,15 @@ func (c *Corrected) Run(ctx context.Context) {
 	})
 }
 
-// Measure looks at the other clock once. After an error it is what it was.
+// Measure looks at the other clock once. What is known of it changes no more than the look proves: a slow answer leaves
+// it as it is, and clocks that agree are not corrected at all. After an error it is what it was.
 func (c *Corrected) Measure(ctx context.Context) error {
-	skew, err := c.measure(ctx)
+	least, most, err := c.measure(ctx)
 	if err != nil {
 		return err
 	}
+
+	skew := min(max(c.Skew(), least), most)
 
 	c.skew.Store(int64(skew))
 	c.metrics.skew.Set(skew.Seconds())

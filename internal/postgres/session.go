@@ -55,11 +55,12 @@ func Ready(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// Skew measures by how much the database's clock is ahead of this machine's, to half of what the answer takes.
-func Skew(ctx context.Context, pool *pgxpool.Pool) (time.Duration, error) {
+// Skew measures by how much the database's clock is ahead of this machine's, at least and at most: it looked at some
+// time between the question and the answer.
+func Skew(ctx context.Context, pool *pgxpool.Pool) (least, most time.Duration, err error) {
 	conn, err := pool.Acquire(ctx) // before the look: to make one takes its time
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer conn.Release()
 
@@ -71,10 +72,11 @@ func Skew(ctx context.Context, pool *pgxpool.Pool) (time.Duration, error) {
 	began := time.Now()
 
 	if err := conn.QueryRow(ctx, `select clock_timestamp()`).Scan(&theirs); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 
-	return theirs.Sub(began.Add(time.Since(began) / 2)), nil
+	// Postgres keeps microseconds.
+	return theirs.Sub(time.Now()), theirs.Sub(began) + time.Microsecond, nil
 }
 
 // keep reports whether a connection is kept after an error. One of a server that has become a standby, or is
