@@ -49,7 +49,7 @@ type fault struct{ from, to time.Time }
 func TestProveSoak(t *testing.T) {
 	t.Parallel()
 
-	lasts, kill, flush, restart, each := 40*time.Second, 8*time.Second, 17*time.Second, 29*time.Second, time.Second
+	lasts, kill, flush, restart, each := 25*time.Second, 7*time.Second, 11*time.Second, 18*time.Second, time.Second
 	if proving() {
 		lasts, kill, flush, restart, each = 20*time.Minute, 15*time.Second, 3*time.Minute, 5*time.Minute, 300*time.Millisecond
 	}

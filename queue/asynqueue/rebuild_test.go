@@ -127,7 +127,7 @@ func TestRebuild_OneTaskKeyLost(t *testing.T) {
 func TestProveRebuild_Many(t *testing.T) {
 	t.Parallel()
 
-	jobs := 20_000
+	jobs := 5_000
 	if proving() {
 		jobs = 300_000
 	}
