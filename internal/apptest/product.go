@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -317,12 +318,21 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
+// freeAddr returns an address that nobody listens on. Its port is below those that systems give to connections and to
+// listeners of any port, so that none of these takes it before it is used.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(20_000))) //nolint:gosec,noctx // of a test
+		if err == nil {
+			require.NoError(t, l.Close())
 
-	return l.Addr().String()
+			return l.Addr().String()
+		}
+	}
+
+	require.FailNow(t, "no port is free")
+
+	return ""
 }
