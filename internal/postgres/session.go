@@ -76,7 +76,7 @@ func Skew(ctx context.Context, pool *pgxpool.Pool) (least, most time.Duration, e
 	}
 
 	// Postgres keeps microseconds.
-	return theirs.Sub(time.Now()), theirs.Sub(began) + time.Microsecond, nil
+	return time.Until(theirs), theirs.Sub(began) + time.Microsecond, nil
 }
 
 // keep reports whether a connection is kept after an error. One of a server that has become a standby, or is
