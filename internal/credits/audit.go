@@ -68,13 +68,13 @@ func Audit(ctx context.Context, pool snapshots, subject uuid.UUID) ([]Violation,
 
 	a := newAudit(pool, ".subject = $1", "auto")
 
-	err := a.query(ctx, schemaChecks)
+	err := a.runChecks(ctx, schemaChecks)
 	if err == nil {
-		err = a.query(ctx, checks, subject)
+		err = a.runChecks(ctx, checks, subject)
 	}
 
 	if err == nil {
-		err = a.replay(ctx, subject, subject)
+		err = a.replayEntries(ctx, subject, subject)
 	}
 
 	return a.violations(), wrap(err, "audit credits")
@@ -104,7 +104,7 @@ type audit struct {
 	scope string // what limits rows to those that are audited; see check
 	plans string // Postgres' plan_cache_mode
 	list  []Violation
-	times map[string]int // how often what was found; see report
+	times map[string]int // how often what was found; see reportViolation
 }
 
 func newAudit(pool snapshots, scope, plans string) *audit {
@@ -113,7 +113,7 @@ func newAudit(pool snapshots, scope, plans string) *audit {
 
 // everybody audits range after range. They leave no gap: what belongs to no balance is in one, too.
 func (a *audit) everybody(ctx context.Context, now clock.Now, tell func(Checked)) error {
-	if err := a.query(ctx, schemaChecks); err != nil {
+	if err := a.runChecks(ctx, schemaChecks); err != nil {
 		return err
 	}
 
@@ -123,27 +123,27 @@ func (a *audit) everybody(ctx context.Context, now clock.Now, tell func(Checked)
 		span db.AuditSpanRow
 	)
 
-	err := a.snapshot(ctx, func(tx pgx.Tx) (err error) {
+	err := a.inSnapshot(ctx, func(tx pgx.Tx) (err error) {
 		done.Of, err = a.db.AuditEntries(ctx, tx)
 
 		return err
 	})
 
-	for first := uuid.Nil; err == nil && span.Last != uuid.Max; first = successor(span.Last) {
+	for first := uuid.Nil; err == nil && span.Last != uuid.Max; first = nextID(span.Last) {
 		begun := now()
 
-		err = a.snapshot(ctx, func(tx pgx.Tx) (err error) {
+		err = a.inSnapshot(ctx, func(tx pgx.Tx) (err error) {
 			span, err = a.db.AuditSpan(ctx, tx, db.AuditSpanParams{First: first, Size: spanSize})
 
 			return err
 		})
 
 		for i := 0; err == nil && i < len(checks); i++ {
-			err = a.query(ctx, checks[i:i+1], first, span.Last)
+			err = a.runChecks(ctx, checks[i:i+1], first, span.Last)
 		}
 
 		if err == nil {
-			err = a.replay(ctx, first, span.Last)
+			err = a.replayEntries(ctx, first, span.Last)
 		}
 
 		if err == nil {
@@ -157,8 +157,8 @@ func (a *audit) everybody(ctx context.Context, now clock.Now, tell func(Checked)
 	return err
 }
 
-// successor returns the id after one that is not the last.
-func successor(id uuid.UUID) uuid.UUID {
+// nextID returns the id after one that is not the last.
+func nextID(id uuid.UUID) uuid.UUID {
 	for i := len(id) - 1; i >= 0; i-- {
 		if id[i]++; id[i] != 0 {
 			break
@@ -168,8 +168,8 @@ func successor(id uuid.UUID) uuid.UUID {
 	return id
 }
 
-// snapshot runs f in a transaction that can change nothing. Each statement of it sees a state of its own.
-func (a *audit) snapshot(ctx context.Context, f func(pgx.Tx) error) error {
+// inSnapshot runs f in a transaction that can change nothing. Each statement of it sees a state of its own.
+func (a *audit) inSnapshot(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `select set_config('statement_timeout', '0', true), set_config('plan_cache_mode', $1, true)`, a.plans)
 		if err != nil {
@@ -180,20 +180,20 @@ func (a *audit) snapshot(ctx context.Context, f func(pgx.Tx) error) error {
 	})
 }
 
-// query asks for what breaks invariants.
-func (a *audit) query(ctx context.Context, list []check, args ...any) error {
-	return a.snapshot(ctx, func(tx pgx.Tx) error {
+// runChecks asks for what breaks invariants.
+func (a *audit) runChecks(ctx context.Context, list []check, args ...any) error {
+	return a.inSnapshot(ctx, func(tx pgx.Tx) error {
 		var batch pgx.Batch
 
 		for _, c := range list {
-			batch.Queue(c.sql(a.scope), args...).Query(func(rows pgx.Rows) error { return a.take(c, rows) })
+			batch.Queue(c.sql(a.scope), args...).Query(func(rows pgx.Rows) error { return a.takeViolations(c, rows) })
 		}
 
 		return tx.SendBatch(ctx, &batch).Close()
 	})
 }
 
-func (a *audit) take(c check, rows pgx.Rows) error {
+func (a *audit) takeViolations(c check, rows pgx.Rows) error {
 	var (
 		whose *uuid.UUID
 		what  string
@@ -205,7 +205,7 @@ func (a *audit) take(c check, rows pgx.Rows) error {
 			v.Subject = *whose
 		}
 
-		a.report(c.query, v)
+		a.reportViolation(c.query, v)
 
 		return nil
 	})
@@ -213,8 +213,8 @@ func (a *audit) take(c check, rows pgx.Rows) error {
 	return wrap(err, c.invariant)
 }
 
-// report notes a violation, unless there were many of its kind.
-func (a *audit) report(kind string, v Violation) {
+// reportViolation notes a violation, unless there were many of its kind.
+func (a *audit) reportViolation(kind string, v Violation) {
 	if a.times[kind]++; a.times[kind] <= found {
 		a.list = append(a.list, v)
 	}

@@ -15,16 +15,16 @@ import (
 // replayPage is how many entries are read at a time.
 const replayPage = 10000
 
-// replay looks for holds that left a grant which was next to be spent (I15). It goes through the entries as they
+// replayEntries looks for holds that left a grant which was next to be spent (I15). It goes through the entries as they
 // were booked and adds up what each grant has, so that whose turn it was is known at each hold without
 // looking back. Entries are never changed: what is read in pages is what a single snapshot would show.
-func (a *audit) replay(ctx context.Context, first, last uuid.UUID) error {
+func (a *audit) replayEntries(ctx context.Context, first, last uuid.UUID) error {
 	next := db.AuditReplayParams{Subject: first, Sequence: math.MinInt64, Last: last, Most: replayPage}
 
 	for r := new(replayed); ; {
 		var rows []db.AuditReplayRow
 
-		err := a.snapshot(ctx, func(tx pgx.Tx) (err error) {
+		err := a.inSnapshot(ctx, func(tx pgx.Tx) (err error) {
 			rows, err = a.db.AuditReplay(ctx, tx, next)
 
 			return err
@@ -40,10 +40,10 @@ func (a *audit) replay(ctx context.Context, first, last uuid.UUID) error {
 				r = &replayed{subject: row.Subject, grants: map[uuid.UUID]*db.CreditGrant{}}
 			}
 
-			r.post(row)
+			r.addPosting(row)
 
 			if end := i+1 == len(rows) || rows[i+1].Subject != row.Subject || rows[i+1].Sequence != row.Sequence; end {
-				a.judge(r, row)
+				a.judgeEntry(r, row)
 
 				entries++
 			}
@@ -65,8 +65,8 @@ type replayed struct {
 	last    *db.CreditGrant               // of those that this entry took from; nil: none
 }
 
-// post adds a posting on what is available.
-func (r *replayed) post(row db.AuditReplayRow) {
+// addPosting adds a posting on what is available.
+func (r *replayed) addPosting(row db.AuditReplayRow) {
 	if row.GrantID == nil || row.Priority == nil {
 		return // of no grant; or of one that is not there, which others look for
 	}
@@ -95,8 +95,8 @@ func (r *replayed) post(row db.AuditReplayRow) {
 	}
 }
 
-// judge ends an entry: a hold must not have left what comes before the last grant that it took from.
-func (a *audit) judge(r *replayed, row db.AuditReplayRow) {
+// judgeEntry ends an entry: a hold must not have left what comes before the last grant that it took from.
+func (a *audit) judgeEntry(r *replayed, row db.AuditReplayRow) {
 	last := r.last
 	r.last = nil
 
@@ -110,7 +110,7 @@ func (a *audit) judge(r *replayed, row db.AuditReplayRow) {
 		}
 
 		if g.ExpiresAt == nil || row.CreatedAt.Before(*g.ExpiresAt) {
-			a.report("I15", Violation{"I15", r.subject, fmt.Sprintf("hold of %s left grant %s, which was next", row.TaskID, g.ID)})
+			a.reportViolation("I15", Violation{"I15", r.subject, fmt.Sprintf("hold of %s left grant %s, which was next", row.TaskID, g.ID)})
 
 			return
 		}

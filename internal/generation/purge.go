@@ -88,7 +88,7 @@ func (h purger) settleAttempts(ctx context.Context, tx pgx.Tx, after uuid.UUID) 
 		}
 	}
 
-	forgotten, err = h.unattended(ctx, tx, forgotten, cancelOf, 0)
+	forgotten, err = h.findUnattended(ctx, tx, forgotten, cancelOf, 0)
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -113,7 +113,7 @@ func cancelOf(attempt uuid.UUID) queue.Args { return queue.CancelAttempt{Attempt
 
 // stageUnattended stages the job of each id for which none lives, and none died within rest.
 func (s *Service) stageUnattended(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, args func(uuid.UUID) queue.Args, rest time.Duration) error {
-	ids, err := s.unattended(ctx, tx, ids, args, rest)
+	ids, err := s.findUnattended(ctx, tx, ids, args, rest)
 	if err != nil {
 		return err
 	}
@@ -127,8 +127,8 @@ func (s *Service) stageUnattended(ctx context.Context, tx pgx.Tx, ids []uuid.UUI
 	return nil
 }
 
-// unattended returns those of the ids for which no job lives, and none died within rest.
-func (s *Service) unattended(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, args func(uuid.UUID) queue.Args, rest time.Duration) (found []uuid.UUID, err error) {
+// findUnattended returns those of the ids for which no job lives, and none died within rest.
+func (s *Service) findUnattended(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, args func(uuid.UUID) queue.Args, rest time.Duration) (found []uuid.UUID, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}

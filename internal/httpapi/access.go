@@ -44,7 +44,7 @@ func (s *server) guard(rt route) http.Handler {
 				return
 			}
 
-			x.authorize = func(ctx context.Context) error { return s.reauthorize(r.WithContext(ctx), p, rt.access) }
+			x.authorize = func(ctx context.Context) error { return s.reauthorizeCaller(r.WithContext(ctx), p, rt.access) }
 			r = r.WithContext(auth.WithPrincipal(r.Context(), p))
 		}
 
@@ -77,9 +77,9 @@ func (s *server) identify(r *http.Request) (*auth.Principal, error) {
 	return p, nil
 }
 
-// reauthorize says whether the caller of r, who was p, may still use its route: what lasts ends with the
+// reauthorizeCaller says whether the caller of r, who was p, may still use its route: what lasts ends with the
 // sign-out, the ban or the revocation.
-func (s *server) reauthorize(r *http.Request, p *auth.Principal, a access) error {
+func (s *server) reauthorizeCaller(r *http.Request, p *auth.Principal, a access) error {
 	now, err := s.identify(r)
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func renderKey(k apikey.Key) APIKey {
 		Name:       k.Name,
 		Prefix:     k.Prefix,
 		Scopes:     make([]Scope, len(k.Scopes)),
-		CreatedAt:  shown(k.CreatedAt),
+		CreatedAt:  clampTime(k.CreatedAt),
 		ExpiresAt:  utc(k.ExpiresAt),
 		LastUsedAt: utc(k.LastUsedAt),
 

@@ -37,7 +37,7 @@ func (s *server) EstimateGeneration(ctx context.Context, r EstimateGenerationReq
 	}
 
 	out := EstimateGeneration200JSONResponse{
-		Object: EstimateObjectEstimate, Credits: e.Credits(e.Model), CreditsAtMost: e.AtMost(), Quote: e.Quote, ExpiresAt: shown(e.ExpiresAt),
+		Object: EstimateObjectEstimate, Credits: e.Credits(e.Model), CreditsAtMost: e.AtMost(), Quote: e.Quote, ExpiresAt: clampTime(e.ExpiresAt),
 	}
 
 	if p.Require(auth.ScopeCreditsRead) == nil {
@@ -76,7 +76,7 @@ func (s *server) GetCredits(ctx context.Context, _ GetCreditsRequestObject) (Get
 	for i, g := range a.Grants {
 		out.Grants[i] = CreditGrant{
 			Object: CreditGrantObjectCreditGrant, Source: string(g.Source), Amount: g.Amount, Remaining: g.Remaining, Held: g.Held,
-			CreatedAt: shown(g.CreatedAt), ExpiresAt: utc(g.ExpiresAt),
+			CreatedAt: clampTime(g.CreatedAt), ExpiresAt: utc(g.ExpiresAt),
 		}
 	}
 
@@ -125,7 +125,7 @@ func (s *server) ListCreditEntries(ctx context.Context, r ListCreditEntriesReque
 func renderEntry(e credits.Entry) CreditEntry {
 	out := CreditEntry{
 		Object: CreditEntryObjectCreditEntry, Number: e.Sequence, Kind: string(e.Kind), Credits: e.Credits(), Description: e.Sentence(),
-		Available: e.After.Available, Held: e.After.Held, Debt: e.After.Debt, CreatedAt: shown(e.At),
+		Available: e.After.Available, Held: e.After.Held, Debt: e.After.Debt, CreatedAt: clampTime(e.At),
 	}
 
 	if e.TaskID != uuid.Nil {

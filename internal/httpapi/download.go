@@ -101,7 +101,7 @@ func fileNames(album generation.Album) []string {
 	short := func(id uuid.UUID) string { return id.String()[:8] }
 
 	for _, g := range album.Generations {
-		created[g.ID] = shown(g.CreatedAt)
+		created[g.ID] = clampTime(g.CreatedAt)
 		sharing[short(g.ID)]++
 	}
 

@@ -206,7 +206,7 @@ func (f *userFeed) next(ctx context.Context) ([]message, bool, error) {
 		if c.Deleted {
 			m.name = "deleted"
 			m.data = GenerationDeletion{
-				Object: GenerationDeletionObjectGenerationDeletion, GenerationID: formatID(prefixGeneration, c.GenerationID), At: shown(c.At),
+				Object: GenerationDeletionObjectGenerationDeletion, GenerationID: formatID(prefixGeneration, c.GenerationID), At: clampTime(c.At),
 			}
 		} else {
 			m.data = renderEvent(c.GenerationID, c.Event, c.Generation)
@@ -225,7 +225,7 @@ func renderEvent(id uuid.UUID, e generation.Event, now *generation.Generation) G
 		Sequence:     e.Sequence,
 		Status:       GenerationStatus(e.Status),
 		ImageIndex:   e.ImageIndex,
-		At:           shown(e.At),
+		At:           clampTime(e.At),
 	}
 
 	if now != nil {

@@ -28,7 +28,7 @@ func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (Lis
 		}
 
 		if since, ok := degraded[m.ID]; ok {
-			out.Data[i].DegradedSince = new(shown(since))
+			out.Data[i].DegradedSince = new(clampTime(since))
 		}
 
 		if f := m.Image; f != nil {

@@ -30,9 +30,9 @@ func renderGeneration(g generation.Generation) Generation {
 			Seed:         g.Parameters.Seed,
 			OutputFormat: ParametersOutputFormat(g.Parameters.OutputFormat),
 		},
-		CreatedAt:    shown(g.CreatedAt),
+		CreatedAt:    clampTime(g.CreatedAt),
 		FinishedAt:   utc(g.FinishedAt),
-		AutoRefundAt: shown(g.DeadlineAt),
+		AutoRefundAt: clampTime(g.DeadlineAt),
 		Progress:     progress(g),
 		Images:       make([]Image, len(g.Images)),
 		SupportCode:  g.SupportCode,
@@ -110,7 +110,7 @@ func renderImage(img generation.Image) Image {
 
 	if img.URL != "" {
 		out.URL = &img.URL
-		out.ExpiresAt = new(shown(img.ExpiresAt))
+		out.ExpiresAt = new(clampTime(img.ExpiresAt))
 	}
 
 	if img.ThumbnailURL != "" {
@@ -200,12 +200,12 @@ func utc(t *time.Time) *time.Time {
 		return nil
 	}
 
-	return new(shown(*t))
+	return new(clampTime(*t))
 }
 
-// shown returns t as JSON can say it, whose years have four digits. What was stored before there were bounds, or by
+// clampTime returns t as JSON can say it, whose years have four digits. What was stored before there were bounds, or by
 // hand, is shown at the end that it exceeds: a time that cannot be shown takes no answer with it.
-func shown(t time.Time) time.Time {
+func clampTime(t time.Time) time.Time {
 	t = t.UTC()
 
 	switch {

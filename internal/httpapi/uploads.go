@@ -52,7 +52,7 @@ func (s *server) CreateUpload(ctx context.Context, r CreateUploadRequestObject) 
 
 	return CreateUpload201JSONResponse{
 		Body: NewUpload{
-			Upload: renderUpload(u), URL: ticket.URL, Method: PUT, ExpiresAt: shown(ticket.ExpiresAt),
+			Upload: renderUpload(u), URL: ticket.URL, Method: PUT, ExpiresAt: clampTime(ticket.ExpiresAt),
 			Headers: map[string]string{"Content-Type": promise.ContentType},
 			Limits: UploadLimits{
 				MaxBytes: ticket.Limits.MaxBytes, MaxPixels: ticket.Limits.MaxPixels, MaxSide: ticket.Limits.MaxSide,
@@ -160,7 +160,7 @@ func renderUpload(u upload.Upload) Upload {
 		Status:      UploadStatus(u.Status),
 		ContentType: UploadType(u.ContentType),
 		Bytes:       u.Bytes,
-		CreatedAt:   shown(u.CreatedAt),
+		CreatedAt:   clampTime(u.CreatedAt),
 		SupportCode: support.Code(u.ID),
 	}
 
@@ -173,7 +173,7 @@ func renderUpload(u upload.Upload) Upload {
 	}
 
 	if !u.ExpiresAt.IsZero() {
-		out.ExpiresAt = new(shown(u.ExpiresAt))
+		out.ExpiresAt = new(clampTime(u.ExpiresAt))
 	}
 
 	return out

@@ -160,7 +160,7 @@ func apply(ctx context.Context, p *goose.Provider, db *sql.DB, version int64, pa
 func lockRefused(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 
-	return ok && (e.Code == "55P03" || e.Code == "40P01")
+	return ok && (e.Code == lockTimedOut || e.Code == deadlock)
 }
 
 // Pending reports whether the database lacks a migration of any kind.

@@ -48,9 +48,9 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	params["idle_in_transaction_session_timeout"] = "30000"
 
 	cfg.AfterConnect = prepare
-	cfg.ConnConfig.ValidateConnect = validate(o.StatementTimeout)
-	cfg.ConnConfig.OnPgError = keep
-	cfg.ConnConfig.AfterNetConnect = markLost
+	cfg.ConnConfig.ValidateConnect = validateSession(o.StatementTimeout)
+	cfg.ConnConfig.OnPgError = keepConnection
+	cfg.ConnConfig.AfterNetConnect = markErrors
 
 	return pgxpool.NewWithConfig(ctx, cfg)
 }

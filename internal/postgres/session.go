@@ -20,9 +20,9 @@ var ErrReadOnly = errors.New("postgres takes no writes")
 var errPooler = errors.New("postgres does not keep the settings of our sessions: a pooler in transaction mode lies between, " +
 	"where sessions, locks and prepared statements are not ours. Connect to Postgres itself, or by the pooler's session mode")
 
-// validate looks at a new connection before it is used. Every process writes, so a server that takes no writes
+// validateSession looks at a new connection before it is used. Every process writes, so a server that takes no writes
 // is as good as none, and the next address of the URL is tried.
-func validate(timeout time.Duration) pgconn.ValidateConnectFunc {
+func validateSession(timeout time.Duration) pgconn.ValidateConnectFunc {
 	const look = `select current_setting('transaction_read_only'), (select setting from pg_catalog.pg_settings where name = 'statement_timeout')`
 
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
@@ -79,9 +79,9 @@ func Skew(ctx context.Context, pool *pgxpool.Pool) (least, most time.Duration, e
 	return time.Until(theirs), theirs.Sub(began) + time.Microsecond, nil
 }
 
-// keep reports whether a connection is kept after an error. One of a server that has become a standby, or is
+// keepConnection reports whether a connection is kept after an error. One of a server that has become a standby, or is
 // going away, is not: the next is made to whichever server takes writes then.
-func keep(_ *pgconn.PgConn, err *pgconn.PgError) bool {
+func keepConnection(_ *pgconn.PgConn, err *pgconn.PgError) bool {
 	return !strings.EqualFold(err.Severity, "FATAL") && err.Code != readOnly && !strings.HasPrefix(err.Code, goingAway)
 }
 
@@ -91,6 +91,7 @@ const (
 	serialization = "40001"
 	deadlock      = "40P01"
 	tooMany       = "53300"
+	lockTimedOut  = "55P03"
 	goingAway     = "57P0" // shut down, crashed, starting, dropped
 	connection    = "08"   // the class
 )
@@ -114,20 +115,22 @@ func Outage(err error) bool {
 // conn marks the errors of a connection as such: to others a lost one looks like that of any other server.
 type conn struct{ net.Conn }
 
-func markLost(_ context.Context, _ *pgconn.Config, c net.Conn) (net.Conn, error) { return conn{c}, nil }
+func markErrors(_ context.Context, _ *pgconn.Config, c net.Conn) (net.Conn, error) {
+	return conn{c}, nil
+}
 
 // Read implements [net.Conn].
 func (c conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 
-	return n, lost(err)
+	return n, markError(err)
 }
 
 // Write implements [net.Conn].
 func (c conn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 
-	return n, lost(err)
+	return n, markError(err)
 }
 
 // lostError is what became of a connection.
@@ -135,8 +138,8 @@ type lostError struct{ error }
 
 func (e *lostError) Unwrap() error { return e.error }
 
-// lost leaves timeouts as they are: the caller's context has ended, and nothing is known of the server.
-func lost(err error) error {
+// markError leaves timeouts as they are: the caller's context has ended, and nothing is known of the server.
+func markError(err error) error {
 	if e, ok := errors.AsType[net.Error](err); err == nil || ok && e.Timeout() {
 		return err
 	}

@@ -82,11 +82,11 @@ func (h purger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeUploads]) er
 		}
 	}
 
-	if err := h.stageAnew(ctx, h.stuck, func(id uuid.UUID) queue.Args { return queue.InspectUpload{UploadID: id} }, 0); err != nil {
+	if err := h.stageAnew(ctx, h.listStuck, func(id uuid.UUID) queue.Args { return queue.InspectUpload{UploadID: id} }, 0); err != nil {
 		return err
 	}
 
-	return h.stageAnew(ctx, h.left, func(id uuid.UUID) queue.Args { return queue.EraseUpload{UploadID: id} }, erasureRest)
+	return h.stageAnew(ctx, h.listLeft, func(id uuid.UUID) queue.Args { return queue.EraseUpload{UploadID: id} }, erasureRest)
 }
 
 // unfinished marks deleted what was never completed, and stages its erasure.

@@ -41,16 +41,16 @@ func (h eraser) endUnattended(ctx context.Context, id uuid.UUID) error {
 	})
 }
 
-// stuck lists what is still being inspected long after that began. Its job may be gone: then it begins anew, and one that
+// listStuck lists what is still being inspected long after that began. Its job may be gone: then it begins anew, and one that
 // dies rejects the upload.
-func (h purger) stuck(ctx context.Context, tx pgx.Tx, after uuid.UUID) ([]uuid.UUID, error) {
+func (h purger) listStuck(ctx context.Context, tx pgx.Tx, after uuid.UUID) ([]uuid.UUID, error) {
 	ids, err := h.db.UploadStuck(ctx, tx, db.UploadStuckParams{After: after, Now: h.Now(), Most: batch})
 
 	return ids, wrap(err, "find uploads without an inspection")
 }
 
-// left lists what is still here although it was deleted: somebody could have put it again then, or its job is gone.
-func (h purger) left(ctx context.Context, tx pgx.Tx, after uuid.UUID) ([]uuid.UUID, error) {
+// listLeft lists what is still here although it was deleted: somebody could have put it again then, or its job is gone.
+func (h purger) listLeft(ctx context.Context, tx pgx.Tx, after uuid.UUID) ([]uuid.UUID, error) {
 	ids, err := h.db.UploadLeft(ctx, tx, db.UploadLeftParams{After: after, PutBefore: h.Now().Add(-lastPut), Most: batch})
 
 	return ids, wrap(err, "find deleted uploads")

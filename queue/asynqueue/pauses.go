@@ -38,7 +38,7 @@ func (p *Pauses) Restore(ctx context.Context, queues []string) error {
 	}
 
 	for {
-		if err := p.apply(ctx, queues, paused); err != nil {
+		if err := p.applyPauses(ctx, queues, paused); err != nil {
 			return err
 		}
 
@@ -52,7 +52,7 @@ func (p *Pauses) Restore(ctx context.Context, queues []string) error {
 	}
 }
 
-func (p *Pauses) apply(ctx context.Context, queues, paused []string) error {
+func (p *Pauses) applyPauses(ctx context.Context, queues, paused []string) error {
 	_, err := p.pusher.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, q := range queues {
 			if slices.Contains(paused, q) {

@@ -59,6 +59,7 @@ type engine struct {
 	pushes []durable.Push
 	states map[string]string // task name → pending, active or nothing
 	mark   durable.Mark
+	other  durable.Mark // of another queue than tests
 }
 
 func (e *engine) Push(_ context.Context, ps []durable.Push) error {
@@ -114,7 +115,7 @@ func (e *engine) Alive(_ context.Context, tasks []durable.Task) ([]bool, error) 
 
 func (e *engine) Tidy(context.Context, []string) error { return nil }
 
-func (e *engine) Beat(context.Context, []string) ([]durable.Mark, error) {
+func (e *engine) Beat(_ context.Context, queues []string) (marks []durable.Mark, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -122,10 +123,19 @@ func (e *engine) Beat(context.Context, []string) ([]durable.Mark, error) {
 		return nil, e.down
 	}
 
-	e.mark.Queue = "tests"
-	e.mark.Count++
+	for _, q := range queues {
+		m := &e.mark
+		if q != "tests" {
+			m = &e.other // which loses nothing
+			m.Whole = true
+		}
 
-	return []durable.Mark{e.mark}, nil
+		m.Queue = q
+		m.Count++
+		marks = append(marks, *m)
+	}
+
+	return marks, nil
 }
 
 func (e *engine) Whole(_ context.Context, m durable.Mark) error {

@@ -265,13 +265,9 @@ update job set state = 'pushed'
 from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id;
 
--- name: JobCanWrite :exec
--- Fails where nothing can be written, and touches nothing.
-update job set lost = lost where false;
-
 -- name: JobExpired :many
 -- Whose lease ran out, by whom it was held (the first half of a holder is its worker's), and whether somebody
--- has it locked, others who look aside.
+-- has it locked, others who look aside. To lock is to write: this fails where nothing can be written, whatever it finds.
 with expired as (
     select job.id, job.holder from job
     where job.state = 'running' and job.lease_until < statement_timestamp()

@@ -51,14 +51,14 @@ func (r *rebuilder) pass(ctx context.Context) {
 		}
 
 		if !explained || m.Lost.IsZero() {
-			if err := r.notice(ctx, &m); err != nil {
+			if err := r.noticeLoss(ctx, &m); err != nil {
 				r.q.complain(ctx, "lost tasks were not rebuilt", err)
 
 				continue
 			}
 		}
 
-		if err := r.rebuild(ctx, m); err != nil {
+		if err := r.rebuildTasks(ctx, m); err != nil {
 			r.q.complain(ctx, "lost tasks were not rebuilt", err)
 
 			continue
@@ -68,8 +68,8 @@ func (r *rebuilder) pass(ctx context.Context) {
 	}
 }
 
-// notice writes into the mark that the tasks were lost before now.
-func (r *rebuilder) notice(ctx context.Context, m *Mark) error {
+// noticeLoss writes into the mark that the tasks were lost before now.
+func (r *rebuilder) noticeLoss(ctx context.Context, m *Mark) error {
 	now, err := r.q.db.DatabaseTime(ctx, r.q.pool)
 	if err != nil {
 		return err
@@ -80,8 +80,8 @@ func (r *rebuilder) notice(ctx context.Context, m *Mark) error {
 	return err
 }
 
-// rebuild ends with the word that the tasks are complete, so one that is cut short is begun again, by whomever.
-func (r *rebuilder) rebuild(ctx context.Context, m Mark) error {
+// rebuildTasks ends with the word that the tasks are complete, so one that is cut short is begun again, by whomever.
+func (r *rebuilder) rebuildTasks(ctx context.Context, m Mark) error {
 	if err := r.q.restore(ctx, []string{m.Queue}); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (r *rebuilder) rebuild(ctx context.Context, m Mark) error {
 		return err
 	}
 
-	jobs, err := r.rename(ctx, m)
+	jobs, err := r.renameWaiting(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -108,8 +108,8 @@ func (r *rebuilder) rebuild(ctx context.Context, m Mark) error {
 	return nil
 }
 
-// rename gives all jobs that waited in the engine names that are new to it.
-func (r *rebuilder) rename(ctx context.Context, m Mark) (jobs int, err error) {
+// renameWaiting gives all jobs that waited in the engine names that are new to it.
+func (r *rebuilder) renameWaiting(ctx context.Context, m Mark) (jobs int, err error) {
 	p := db.JobRebuildWaitingParams{Queue: m.Queue, Lost: m.Lost, MaxRows: rebuildBatch}
 
 	for {

@@ -148,7 +148,7 @@ func (r *reconciler) overdue(ctx context.Context, silent []string) error {
 		asks[row.Queue] = append(asks[row.Queue], Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind})
 	}
 
-	found := r.gone(ctx, asks)
+	found := r.findGone(ctx, asks)
 
 	for _, q := range except(p.Queues, found.silent()) {
 		c := r.cursors[q]
@@ -166,8 +166,8 @@ func (r *reconciler) overdue(ctx context.Context, silent []string) error {
 	return errors.Join(found.err(), r.renew(ctx, found.all()))
 }
 
-// gone returns those tasks, by queue, that the engine says it has no more.
-func (r *reconciler) gone(ctx context.Context, tasks map[string][]Task) answers[Task] {
+// findGone returns those tasks, by queue, that the engine says it has no more.
+func (r *reconciler) findGone(ctx context.Context, tasks map[string][]Task) answers[Task] {
 	return ask(ctx, slices.Collect(maps.Keys(tasks)), func(ctx context.Context, queues []string) (gone []Task, err error) {
 		of := tasks[queues[0]]
 

@@ -47,32 +47,24 @@ func (s *sweeper) pass(ctx context.Context) {
 
 	s.last = now
 
-	if err := s.sweep(ctx, now); err != nil {
+	if err := s.sweepExpired(ctx, now); err != nil {
 		s.since = time.Time{}
 		s.q.complain(ctx, "expired leases were not looked for", err)
 	}
 }
 
-func (s *sweeper) sweep(ctx context.Context, now time.Time) error {
+func (s *sweeper) sweepExpired(ctx context.Context, now time.Time) error {
 	patience := s.q.timing.Lease / 3
 
 	look, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 
-	if err := s.q.db.JobCanWrite(look, s.q.pool); err != nil {
-		return err
-	}
-
-	if now.Sub(s.since) < s.q.timing.Lease {
-		return nil
-	}
-
 	expired, err := s.q.db.JobExpired(look, s.q.pool, sweepLook)
-	if err != nil {
+	if err != nil || now.Sub(s.since) < s.q.timing.Lease {
 		return err
 	}
 
-	lost, workers := s.choose(expired, now)
+	lost, workers := s.chooseLost(expired, now)
 
 	var pushes sync.WaitGroup // beside the next batch
 	defer pushes.Wait()
@@ -87,15 +79,15 @@ func (s *sweeper) sweep(ctx context.Context, now time.Time) error {
 			return err
 		}
 
-		pushes.Go(func() { s.push(ctx, rows) })
+		pushes.Go(func() { s.pushSwept(ctx, rows) })
 	}
 
 	return nil
 }
 
-// choose returns which jobs are lost, and how many workers had them. A row that its own handler has locked for
+// chooseLost returns which jobs are lost, and how many workers had them. A row that its own handler has locked for
 // longer than a lease could not be beaten meanwhile; once it is free the next heartbeat comes first.
-func (s *sweeper) choose(expired []db.JobExpiredRow, now time.Time) (lost []uuid.UUID, workers int) {
+func (s *sweeper) chooseLost(expired []db.JobExpiredRow, now time.Time) (lost []uuid.UUID, workers int) {
 	locked, had := map[uuid.UUID]time.Time{}, map[string]bool{}
 
 	for _, e := range expired {
@@ -119,7 +111,7 @@ func (s *sweeper) choose(expired []db.JobExpiredRow, now time.Time) (lost []uuid
 	return lost, len(had)
 }
 
-func (s *sweeper) push(ctx context.Context, rows []db.JobSweepRow) {
+func (s *sweeper) pushSwept(ctx context.Context, rows []db.JobSweepRow) {
 	ps := make([]pushing, len(rows))
 
 	for i, r := range rows {

@@ -219,7 +219,7 @@ func TestSweeper_WritesRefused(t *testing.T) {
 	admin := devtest.Pool(t, owner)
 
 	b := setupKinds(t, devtest.Pool(t, app), durable.Timing{
-		Lease: 600 * time.Millisecond, Heartbeat: 400 * time.Millisecond, Sweep: 20 * time.Millisecond,
+		Lease: 600 * time.Millisecond, Heartbeat: 350 * time.Millisecond, Sweep: 20 * time.Millisecond,
 	}, kindsLasting(time.Minute))
 	running, leave := b.blocks()
 	b.background(b.runner.Run)
@@ -231,16 +231,17 @@ func TestSweeper_WritesRefused(t *testing.T) {
 
 	dead := b.stage()
 
-	for epoch := 2; epoch < 7; epoch++ {
+	for epoch := 2; epoch < 10; epoch++ {
 		b.lose(dead)
 		b.eventually(5*time.Second, func() bool { return b.row(dead).Epoch == epoch }) // the sweeper acts
 
 		_, err := admin.Exec(t.Context(), `revoke update on job from imagerun_app`)
 		require.NoError(t, err)
 
+		// Most of a lease ago: who took answers for a sign that all is well is about to act.
 		b.eventually(5*time.Second, func() (over bool) {
 			require.NoError(t, admin.QueryRow(t.Context(),
-				`select lease_until < clock_timestamp() - random() * interval '1 second' from job where id = $1`, task.ID).Scan(&over))
+				`select lease_until < clock_timestamp() - interval '550 milliseconds' from job where id = $1`, task.ID).Scan(&over))
 
 			return over
 		})

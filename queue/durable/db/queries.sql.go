@@ -130,16 +130,6 @@ func (q *Queries) JobBury(ctx context.Context, db DBTX, arg JobBuryParams) (int6
 	return result.RowsAffected(), nil
 }
 
-const jobCanWrite = `-- name: JobCanWrite :exec
-update job set lost = lost where false
-`
-
-// Fails where nothing can be written, and touches nothing.
-func (q *Queries) JobCanWrite(ctx context.Context, db DBTX) error {
-	_, err := db.Exec(ctx, jobCanWrite)
-	return err
-}
-
 const jobClaim = `-- name: JobClaim :one
 update job set
     state       = 'running',
@@ -316,7 +306,7 @@ type JobExpiredRow struct {
 }
 
 // Whose lease ran out, by whom it was held (the first half of a holder is its worker's), and whether somebody
-// has it locked, others who look aside.
+// has it locked, others who look aside. To lock is to write: this fails where nothing can be written, whatever it finds.
 func (q *Queries) JobExpired(ctx context.Context, db DBTX, maxRows int32) ([]JobExpiredRow, error) {
 	rows, err := db.Query(ctx, jobExpired, maxRows)
 	if err != nil {
