@@ -1,8 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,7 +10,7 @@ import (
 	"imagerun/internal/config"
 )
 
-func configCommand() *cobra.Command {
+func configCommand(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Explain and check the configuration",
@@ -20,7 +19,7 @@ func configCommand() *cobra.Command {
 ` + config.Variable("postgres.url") + `. Unknown keys and variables are errors.`,
 	}
 
-	c.AddCommand(&cobra.Command{
+	return group(c, &cobra.Command{
 		Use:   "example",
 		Short: "Print a commented file with every key and its default",
 		Args:  cobra.NoArgs,
@@ -29,12 +28,10 @@ func configCommand() *cobra.Command {
 
 			return err
 		},
-	}, configCheckCommand())
-
-	return c
+	}, configCheckCommand(environ))
 }
 
-func configCheckCommand() *cobra.Command {
+func configCheckCommand(environ []string) *cobra.Command {
 	var file, process string
 
 	names := make([]string, 0, len(config.Processes()))
@@ -48,14 +45,18 @@ func configCheckCommand() *cobra.Command {
 		Example: "  imagerun config check --process api --config /etc/imagerun.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(config.Process(process), file, os.Environ())
+			if err := refuse(!slices.Contains(names, process), "--process: there is no %q; there are %s", process, strings.Join(names, ", ")); err != nil {
+				return err
+			}
+
+			cfg, err := config.Load(config.Process(process), file, environ)
 			if err != nil {
-				return fmt.Errorf("the configuration is not valid:\n%w", err)
+				return invalidConfig(err)
 			}
 
 			if config.Process(process) == config.ProcessWorker {
 				if err := app.CheckQueues(cfg.Worker.Queues); err != nil {
-					return fmt.Errorf("the configuration is not valid:\n%w", err)
+					return invalidConfig(err)
 				}
 			}
 

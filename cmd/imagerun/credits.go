@@ -43,14 +43,11 @@ docs/credits.md explains the words.`,
 		Example: `  imagerun credits balance 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun credits refund 4X9KQ-7M2AB --image 2 --reason quality --dry-run
   imagerun credits check`,
-		Args: noCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
 	c.PersistentFlags().BoolVar(&f.json, "json", false, "answer in JSON, for programs")
-	c.AddCommand(f.balanceCommand(), f.entriesCommand(), f.grantCommand(), f.refundCommand(), f.checkCommand())
 
-	return c
+	return group(c, f.balanceCommand(), f.entriesCommand(), f.grantCommand(), f.refundCommand(), f.checkCommand())
 }
 
 func (f *creditsTool) balanceCommand() *cobra.Command {
@@ -145,7 +142,16 @@ func refuse(wrong bool, format string, args ...any) error {
 		return nil
 	}
 
-	return fmt.Errorf(format, args...)
+	return misuse(format, args...)
+}
+
+// count says how many of what there are.
+func count[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // line prints one, as far as that works: whoever prints more finds out.

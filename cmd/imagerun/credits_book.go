@@ -99,6 +99,17 @@ func (f *creditsTool) carryOut(ctx context.Context, w io.Writer, pool *pgxpool.P
 	)
 
 	err := postgres.InTx(ctx, pool, func(tx *postgres.Tx) (err error) {
+		other, err := f.otherUse(ctx, tx, d.request, key)
+		if err != nil {
+			return err
+		}
+
+		if other != "" {
+			key = other
+
+			return credits.ErrMismatch
+		}
+
 		if fresh, err = do(tx); err != nil {
 			return err
 		}
@@ -138,6 +149,32 @@ func (f *creditsTool) carryOut(ctx context.Context, w io.Writer, pool *pgxpool.P
 	}
 
 	return printOutcome(w, d, fresh, entries, after)
+}
+
+// requestKeys are those under which the ledger has what operators decided, by the name of a request: one name is one
+// decision, whatever it was.
+func requestKeys(request string) []string {
+	return []string{"grant:adjust:" + request, "refund:" + request}
+}
+
+// otherUse returns the key under which a request was booked, if not under this one. Whoever decides the same at this
+// moment waits.
+func (f *creditsTool) otherUse(ctx context.Context, tx pgx.Tx, request, key string) (string, error) {
+	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('credits.request:' || $1, 0))", request); err != nil {
+		return "", fmt.Errorf("lock the request: %w", err)
+	}
+
+	for _, other := range requestKeys(request) {
+		if other == key {
+			continue
+		}
+
+		if _, err := f.ledger.Booked(ctx, tx, other); !errors.Is(err, credits.ErrNotBooked) {
+			return other, err
+		}
+	}
+
+	return "", nil
 }
 
 // booked returns what was booked with a key: with all that followed from it, if that was just now.

@@ -115,6 +115,10 @@ func TestCredits_Refund(t *testing.T) {
 	_, _, err = b.says("refund", code, "--reason", "quality", "--request", "4")
 	require.ErrorContains(t, err, gen+" cost 4 credits, and all of them were given back before: nothing was booked")
 
+	_, _, err = b.says("grant", b.user.String(), "1", "--reason", "quality", "--request", "2")
+	require.ErrorContains(t, err, "request 2 was used for something else", "a request is one decision, whatever it was")
+	b.has(credits.Balance{Available: 10})
+
 	_, _, err = b.says("refund", code, "--credits", "2", "--reason", "quality", "--request", "2")
 	require.ErrorContains(t, err, "request 2 was used for something else")
 	require.ErrorContains(t, err, "+1 Given back by our support for a generation. "+gen)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os/user"
 	"regexp"
@@ -95,7 +94,7 @@ func parseCredits(text string) (int64, error) {
 }
 
 func notCredits(text string) error {
-	return fmt.Errorf("%q is no number of credits: write a whole number above 0", text)
+	return misuse("%q is no number of credits: write a whole number above 0", text)
 }
 
 // countFlag is a whole number above zero; zero: it was not given.

@@ -34,7 +34,7 @@ func parseName(text string) (name, error) {
 	if digits, ok := strings.CutPrefix(text, prefix); ok {
 		raw, err := hex.DecodeString(digits)
 		if err != nil || len(raw) != len(n.generation) {
-			return n, fmt.Errorf("%q is not the id of a generation: that is %s and 32 digits", text, prefix)
+			return n, misuse("%q is not the id of a generation: that is %s and 32 digits", text, prefix)
 		}
 
 		n.generation = uuid.UUID(raw)
@@ -50,7 +50,7 @@ func parseName(text string) (name, error) {
 
 	code := strings.NewReplacer("-", "", " ", "").Replace(strings.ToUpper(text))
 	if !supportCode.MatchString(code) {
-		return n, fmt.Errorf("%q is neither an id nor a support code (they look like 4X9KQ-7M2AB)", text)
+		return n, misuse("%q is neither an id nor a support code (they look like 4X9KQ-7M2AB)", text)
 	}
 
 	n.code = code[:5] + "-" + code[5:]

@@ -140,6 +140,16 @@ func (d *demo) startServers() (err error) {
 		return err
 	}
 
+	d.stack.Keep(d.ctx, func(name string, err error) {
+		if err != nil {
+			d.broken <- err
+
+			return
+		}
+
+		d.say("%s ended; started again", name)
+	})
+
 	d.fal, err = startFal("127.0.0.1:0", "127.0.0.1:0", d.falOptions())
 	if err != nil {
 		return err

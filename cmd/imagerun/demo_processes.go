@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"imagerun/internal/simulators/falsim"
@@ -128,6 +129,7 @@ func (d *demo) startAuth(addr, publicURL string) error {
 		"BETTER_AUTH_SECRET=" + d.secrets.Auth,
 		"BETTER_AUTH_URL=" + publicURL,
 		"COOKIE_PREFIX=" + cookiePrefix,
+		"TRUSTED_ORIGINS=" + strings.Replace(publicURL, "127.0.0.1", "localhost", 1), // people type either
 		"AUTH_RATE_LIMIT=off",
 		"HOST=" + host, "PORT=" + port,
 	}, node, "auth/server.mjs", "--with-parent")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,28 +43,11 @@ States: staged (to be told to Redis), pushed (waits for a worker), running, retr
 time after a failure or a snooze), canceling (ends as soon as a worker comes to it), dead.`,
 		Example: `  imagerun jobs list --state dead
   imagerun jobs retry --state dead --kind generation.collect --dry-run`,
-		Args: noCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
-	c.AddCommand(jobsListCommand(&f), jobsShowCommand(&f), jobsRetryCommand(&f), jobsCancelCommand(&f),
+
+	return group(c, jobsListCommand(&f), jobsShowCommand(&f), jobsRetryCommand(&f), jobsCancelCommand(&f),
 		jobsPauseCommand(&f, true), jobsPauseCommand(&f, false), jobsSchedulesCommand(&f))
-
-	return c
-}
-
-// noCommand refuses the argument of a command that only has others below it.
-func noCommand(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-
-	c.SuggestionsMinimumDistance = 2
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		return fmt.Errorf("there is no command %q: did you mean %s?", args[0], near[0])
-	}
-
-	return fmt.Errorf("there is no command %q: `%s --help` lists them", args[0], c.CommandPath())
 }
 
 func jobsListCommand(f *jobsFlags) *cobra.Command {
@@ -178,7 +162,7 @@ func jobsPauseCommand(f *jobsFlags, paused bool) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pause <queue>",
 		Short: "Begin no further job of a queue; schedulers apply it within seconds",
-		Args:  one("a queue: " + strings.Join(queue.All().Queues(), ", ")),
+		Args:  oneQueue,
 		Long: `Jobs of a paused queue are kept, and those that run go on. A job that is canceled meanwhile ends
 when the queue is resumed.`,
 		Example: "  imagerun jobs pause vendor\n  imagerun jobs resume vendor",
@@ -265,6 +249,17 @@ func one(what string) cobra.PositionalArgs {
 	}
 }
 
+// oneQueue asks for the name of a queue.
+func oneQueue(c *cobra.Command, args []string) error {
+	known := queue.All().Queues()
+
+	if err := one("a queue: "+strings.Join(known, ", "))(c, args); err != nil {
+		return err
+	}
+
+	return refuse(!slices.Contains(known, args[0]), "there is no queue %q; there are %s", args[0], strings.Join(known, ", "))
+}
+
 func (f *jobsFlags) connected(ctx context.Context, fn func(*pgxpool.Pool) error) error {
 	return connected(ctx, f.file, f.environ, fn)
 }
@@ -273,7 +268,7 @@ func (f *jobsFlags) connected(ctx context.Context, fn func(*pgxpool.Pool) error)
 func connected(ctx context.Context, file string, environ []string, fn func(*pgxpool.Pool) error) error {
 	cfg, err := config.Load(config.ProcessOperator, file, environ)
 	if err != nil {
-		return fmt.Errorf("the configuration is not valid:\n%w", err)
+		return invalidConfig(err)
 	}
 
 	pool, err := postgres.Open(ctx, postgres.Options{

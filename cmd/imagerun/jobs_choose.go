@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os/user"
 	"slices"
 	"strconv"
@@ -62,12 +61,12 @@ func (f *jobsFlags) filter(ids []uuid.UUID) (durable.Filter, error) {
 		{"--state", f.state, durable.States()},
 	} {
 		if flag.value != "" && !slices.Contains(flag.known, flag.value) {
-			return durable.Filter{}, fmt.Errorf("%s: there is no %q; there are %s", flag.name, flag.value, strings.Join(flag.known, ", "))
+			return durable.Filter{}, misuse("%s: there is no %q; there are %s", flag.name, flag.value, strings.Join(flag.known, ", "))
 		}
 	}
 
 	if f.limit < 0 {
-		return durable.Filter{}, errors.New("--limit: must not be negative; 0 means all")
+		return durable.Filter{}, misuse("--limit: must not be negative; 0 means all")
 	}
 
 	return durable.Filter{
@@ -81,9 +80,9 @@ func (f *jobsFlags) chosen(c *cobra.Command, ids []uuid.UUID) error {
 
 	switch {
 	case f.all && len(ids) > 0:
-		return errors.New("ids or --all: which of them?")
+		return misuse("ids or --all: which of them?")
 	case len(ids) == 0 && len(flags) == 0 && !f.all && !f.dryRun:
-		return errors.New("which jobs? Give ids, --kind, --queue, --state, --older-than or --limit; or --all")
+		return misuse("which jobs? Give ids, --kind, --queue, --state, --older-than or --limit; or --all")
 	default:
 		return nil
 	}
@@ -133,7 +132,7 @@ func parseIDs(args []string) ([]uuid.UUID, error) {
 
 		id, err := uuid.Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not the id of a job: `imagerun jobs list` shows ids in full", arg)
+			return nil, misuse("%q is not the id of a job: `imagerun jobs list` shows ids in full", arg)
 		}
 
 		if !slices.Contains(ids, id) {

@@ -34,7 +34,7 @@ func printJobs(w io.Writer, jobs []durable.Info, asJSON bool, limit int) error {
 		note = " (as many as --limit allows)"
 	}
 
-	_, err := fmt.Fprintf(w, "%d jobs%s\n", len(jobs), note)
+	_, err := fmt.Fprintf(w, "%s%s\n", count(len(jobs), "job", "jobs"), note)
 
 	return err
 }
@@ -78,17 +78,17 @@ func printResult(w io.Writer, res durable.Result, done string, dry, asJSON bool)
 	}
 
 	if dry {
-		_, err := fmt.Fprintf(w, "%d jobs are meant; nothing was changed\n", res.Matched)
+		_, err := fmt.Fprintf(w, "%s meant; nothing was changed\n", count(res.Matched, "job is", "jobs are"))
 
 		return err
 	}
 
 	note := ""
 	if res.Waiting > 0 {
-		note = fmt.Sprintf("; %d of these end when a worker comes to them, and are canceling until then", res.Waiting)
+		note = "; " + count(res.Waiting, "of these ends when a worker comes, and is canceling until then", "of these end when a worker comes, and are canceling until then")
 	}
 
-	_, err := fmt.Fprintf(w, "%d of %d jobs were %s%s\n", len(res.Changed), res.Matched, done, note)
+	_, err := fmt.Fprintf(w, "%d of %s %s%s\n", len(res.Changed), count(res.Matched, "job was", "jobs were"), done, note)
 
 	return err
 }

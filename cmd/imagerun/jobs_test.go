@@ -178,7 +178,7 @@ func TestJobs_RefusesSlips(t *testing.T) {
 		"cancel":                           "which jobs?",
 		"cancel --all " + id:               "ids or --all",
 		"cancel " + id:                     "1 of the 1 ids: there is no such job",
-		"pause vendors":                    `unknown queue "vendors"`,
+		"pause vendors":                    `there is no queue "vendors"; there are`,
 		"pause":                            "takes one argument, a queue: erasure",
 		"show":                             "takes one argument, the id of a job",
 		"show 12":                          `"12" is not the id of a job`,
@@ -203,7 +203,7 @@ func TestJobs_Cancel(t *testing.T) {
 
 	out, err := run("cancel", "--older-than", "7d", "--by", "ada")
 	require.NoError(t, err)
-	require.Equal(t, "1 of 1 jobs were canceled; 1 of these end when a worker comes to them, and are canceling until then\n", out)
+	require.Equal(t, "1 of 1 job was canceled; 1 of these ends when a worker comes, and is canceling until then\n", out)
 
 	out, err = run("list", "--state", "canceling")
 	require.NoError(t, err)
@@ -220,7 +220,7 @@ func TestJobs_Cancel(t *testing.T) {
 
 	out, err = run("retry", id.String())
 	require.NoError(t, err)
-	require.Equal(t, "1 of 1 jobs were retried\n", out)
+	require.Equal(t, "1 of 1 job was retried\n", out)
 }
 
 func TestJobs_Help(t *testing.T) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +10,7 @@ import (
 	"imagerun/migrations"
 )
 
-func migrateCommand() *cobra.Command {
+func migrateCommand(environ []string) *cobra.Command {
 	var (
 		file   string
 		finish bool
@@ -31,9 +30,9 @@ and may create roles. It makes the group roles imagerun_app (for api, worker and
 imagerun_auth (for the auth service): give each login role one of them.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(config.ProcessMigrate, file, os.Environ())
+			cfg, err := config.Load(config.ProcessMigrate, file, environ)
 			if err != nil {
-				return err
+				return invalidConfig(err)
 			}
 
 			migrate := postgres.Migrate

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,7 @@ import (
 	"imagerun/internal/simulators/falsim"
 )
 
-func simulatorsCommand() *cobra.Command {
+func simulatorsCommand(environ []string) *cobra.Command {
 	var (
 		addr, control, base string
 		options             falsim.Options
@@ -31,8 +32,16 @@ fal.api_url = <address>/v1, fal.media_hosts = <host> and fal.allow_private_media
 Nothing is kept: a restart forgets everything.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if os.Getenv("IMAGERUN_ENV") == "production" {
-				return errors.New("simulators do not run in production")
+			if slices.Contains(environ, "IMAGERUN_ENV=production") {
+				return misuse("simulators do not run in production")
+			}
+
+			if err := errors.Join(
+				refuse(options.Duration < 0, "--duration: must not be negative"),
+				refuse(options.Slots < 0, "--slots: must not be negative; 0 means no limit"),
+				refuse(base != "" && !isWebAddress(base), "--base-url: must be an address such as https://fal.example"),
+			); err != nil {
+				return err
 			}
 
 			options.AllowPrivateCallbacks, options.BaseURL = true, base
@@ -61,6 +70,12 @@ Nothing is kept: a restart forgets everything.`,
 	f.Uint64Var(&options.Seed, "seed", 0, "makes ids and jitter the same in every run; 0: random")
 
 	return c
+}
+
+func isWebAddress(text string) bool {
+	u, err := url.Parse(text)
+
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 // falServer is a simulator of fal.ai on two listeners.

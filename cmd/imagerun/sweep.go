@@ -29,11 +29,9 @@ func generationsCommand(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "generations",
 		Short: "Look after what generations leave in the bucket",
-		Args:  cobra.NoArgs,
 	}
-	c.AddCommand(sweepCommand(environ))
 
-	return c
+	return group(c, sweepCommand(environ))
 }
 
 // sweepFlags are those of the sweep.
@@ -72,7 +70,7 @@ a person to look at (in a dry run: when anything would be changed), or when it c
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.grace < 0 {
-				return errors.New("--grace must not be negative")
+				return misuse("--grace must not be negative")
 			}
 
 			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), environ)
@@ -91,7 +89,7 @@ a person to look at (in a dry run: when anything would be changed), or when it c
 func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ []string) error {
 	cfg, err := config.Load(config.ProcessSweep, f.file, environ)
 	if err != nil {
-		return fmt.Errorf("the configuration is not valid:\n%w", err)
+		return invalidConfig(err)
 	}
 
 	pool, err := postgres.Open(ctx, postgres.Options{
@@ -126,7 +124,8 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 		if time.Since(told) > tellEvery {
 			told = time.Now()
 
-			fmt.Fprintf(progress, "%d objects and %d records so far: %d orphans, %d lost\n", r.Objects, r.Records, r.Orphans, r.Lost)
+			line(progress, "%s and %s so far: %s, %d lost", count(r.Objects, "object", "objects"), count(r.Records, "record", "records"),
+				count(r.Orphans, "orphan", "orphans"), r.Lost)
 		}
 
 		return nil

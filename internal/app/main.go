@@ -47,6 +47,7 @@ func Main(p Process) int {
 	}
 
 	code := 2 // until the configuration is read, what is wrong is how it was started
+	logged := false
 
 	cmd := command(p, func(c *cobra.Command, cfg config.Config, withParent bool) error {
 		code = 1
@@ -81,11 +82,15 @@ func Main(p Process) int {
 			log.Error("process broke", slog.Any("error", err))
 		}
 
+		logged = true
+
 		return err
 	})
 
 	if err := cmd.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", p.Name, telemetry.Scrub(err.Error()))
+		if !logged {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", p.Name, telemetry.Scrub(err.Error()))
+		}
 
 		return code
 	}

@@ -258,6 +258,43 @@ func TestStart(t *testing.T) {
 	c = redis.NewClient(&redis.Options{Addr: second.Redis.Addr})
 	defer c.Close()
 	require.Equal(t, "v", c.Get(t.Context(), "k").Val())
+
+	killed := make(chan string, 2)
+
+	second.Keep(t.Context(), func(name string, err error) {
+		if err != nil {
+			name = err.Error()
+		}
+		killed <- name
+	})
+
+	kill(t, firstLine(t, filepath.Join(dir, "postgres", "postmaster.pid")))
+	require.Equal(t, "Postgres", <-killed)
+	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from generation_user").Scan(&n))
+
+	_, id, _ := strings.Cut(c.Info(t.Context(), "server").Val(), "process_id:")
+	kill(t, strings.Fields(id)[0])
+	require.Equal(t, "Redis", <-killed)
+	require.NoError(t, c.Set(t.Context(), "k", "w", 0).Err())
+}
+
+func firstLine(t *testing.T, file string) string {
+	t.Helper()
+
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	line, _, _ := strings.Cut(string(text), "\n")
+
+	return line
+}
+
+func kill(t *testing.T, id string) {
+	t.Helper()
+
+	pid, err := strconv.Atoi(id)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 }
 
 func password(t *testing.T, rawURL string) string {

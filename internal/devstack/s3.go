@@ -18,6 +18,7 @@ type S3 struct {
 	SecretKey string
 	Bucket    string // one that exists
 
+	bin     string
 	dir     string
 	port    int
 	claim   *fileLock
@@ -45,21 +46,31 @@ func (p *place) newS3(ctx context.Context, dir, accessKey, secretKey, bucket str
 
 	s := &S3{
 		URL: "http://" + address(port), Region: "auto", AccessKey: accessKey, SecretKey: secretKey, Bucket: bucket,
-		dir: dir, port: port, claim: claim,
+		bin: bin, dir: dir, port: port, claim: claim,
 	}
 
 	if err := s.NewBucket(bucket); err != nil {
 		return nil, err
 	}
 
+	if err := s.start(ctx); err != nil {
+		_ = claim.Close()
+
+		return nil, err
+	}
+
+	return s, nil
+}
+
+func (s *S3) start(ctx context.Context) error {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-	s.process, err = command{
-		name: "versitygw", dir: dir, log: filepath.Join(dir, "s3.log"), stop: syscall.SIGTERM,
-		env: []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
+	process, err := command{
+		name: "versitygw", dir: s.dir, log: filepath.Join(s.dir, "s3.log"), stop: syscall.SIGTERM,
+		env: []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey},
 		args: []string{
-			bin, "--port", address(port), "--region", s.Region, "--quiet", "--keep-alive", "--health", "/health",
-			"posix", "--sidecar", filepath.Join(dir, "sidecar"), filepath.Join(dir, "buckets"),
+			s.bin, "--port", address(s.port), "--region", s.Region, "--quiet", "--keep-alive", "--health", "/health",
+			"posix", "--sidecar", filepath.Join(s.dir, "sidecar"), filepath.Join(s.dir, "buckets"),
 		},
 	}.run(func(process *process) bool {
 		if ctx.Err() != nil {
@@ -81,12 +92,12 @@ func (p *place) newS3(ctx context.Context, dir, accessKey, secretKey, bucket str
 		return resp.StatusCode == http.StatusOK && !process.ended()
 	})
 	if err != nil {
-		_ = claim.Close()
-
-		return nil, err
+		return err
 	}
 
-	return s, nil
+	s.process = process
+
+	return nil
 }
 
 // NewBucket makes a bucket, if it is not there. To the gateway a folder is one.

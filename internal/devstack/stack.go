@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"imagerun/internal/postgres"
@@ -34,7 +35,9 @@ type Stack struct {
 	Redis    *Redis
 	S3       *S3
 
-	claim *fileLock // keeps a second stack out of the folder
+	claim   *fileLock // keeps a second stack out of the folder
+	unkeep  context.CancelFunc
+	keepers sync.WaitGroup
 }
 
 // identity is what must be the same at the next start. It is kept in a file of mode 0600.
@@ -113,6 +116,8 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 
 // Stop ends the servers. Data of a persistent stack is safe when it returns.
 func (s *Stack) Stop() {
+	s.endKeeping()
+
 	if s.S3 != nil {
 		s.S3.Stop()
 	}

@@ -91,7 +91,7 @@ func (j *judge) look() {
 	if j.NumImages != nil {
 		j.p.NumImages = *j.NumImages
 		if j.p.NumImages < 1 || j.p.NumImages > m.MaxImages {
-			j.wrong("num_images", "maximum", fmt.Sprintf("Ask for 1 to %d images.", m.MaxImages))
+			j.wrong("num_images", "maximum", askForImages(m.MaxImages))
 		}
 	}
 
@@ -105,6 +105,14 @@ func (j *judge) look() {
 	}
 
 	j.size()
+}
+
+func askForImages(most int) string {
+	if most == 1 {
+		return "This model makes one image at a time: ask for 1."
+	}
+
+	return fmt.Sprintf("Ask for 1 to %d images.", most)
 }
 
 func (j *judge) prompts() {

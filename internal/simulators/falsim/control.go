@@ -42,10 +42,14 @@ func (s *Sim) Control() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("POST /_control/rules/{id}/release", func(w http.ResponseWriter, r *http.Request) {
-		if id, err := strconv.Atoi(r.PathValue("id")); err == nil && id > 0 {
-			s.Release(id)
+		id, err := strconv.Atoi(r.PathValue("id"))
+		if err != nil || id < 1 {
+			answer(w, http.StatusBadRequest, map[string]string{"error": "id: must be the number of a rule"})
+
+			return
 		}
 
+		s.Release(id)
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /_control/webhooks", func(w http.ResponseWriter, r *http.Request) {
@@ -82,6 +86,12 @@ func (s *Sim) serveIndex(w http.ResponseWriter, _ *http.Request) {
 func (s *Sim) putKnobs(w http.ResponseWriter, r *http.Request) {
 	next := s.Knobs()
 	if !read(w, r, &next) {
+		return
+	}
+
+	if err := next.check(); err != nil {
+		answer(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+
 		return
 	}
 

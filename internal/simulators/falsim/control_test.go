@@ -152,11 +152,24 @@ func TestControl_ShowsAndTurns(t *testing.T) {
 	r := b.do("PUT", control.URL+"/_control/knobs", `{"slots":1,"duration_ms":5000}`)
 	require.Equal(t, http.StatusOK, r.status)
 	require.InDelta(t, 5000, r.body["duration_ms"], 0)
-	require.Equal(t, http.StatusBadRequest, b.do("PUT", control.URL+"/_control/knobs", `{"slotz":1}`).status)
+
+	for _, slip := range []string{
+		`{"slotz":1}`, `{"slots":-1}`, `{"jitter":1.5}`, `{"jwks":"lat"}`, `{"media":"nope"}`, `{"ending":"nope"}`,
+		`{"webhook_manner":"nope"}`, `{"disturb":2}`, `{"disturb_only":["submit/nope"]}`, `{"fail_every_nth":-2}`,
+	} {
+		before := b.sim.Knobs()
+		require.Equal(t, http.StatusBadRequest, b.do("PUT", control.URL+"/_control/knobs", slip).status, slip)
+		require.Equal(t, before, b.sim.Knobs(), slip)
+	}
+
+	require.Equal(t, http.StatusOK, b.do("PUT", control.URL+"/_control/knobs", `{"disturb_only":["submit","lose","result/halve"],"clock_skew_ms":-5}`).status)
+	require.Equal(t, http.StatusOK, b.do("PUT", control.URL+"/_control/knobs", `{"disturb_only":[],"clock_skew_ms":0}`).status)
 	require.Equal(t, 1, b.sim.Knobs().Slots)
 
 	require.Equal(t, http.StatusCreated, b.do("POST", control.URL+"/_control/rules", `{"route":"submit","action":"answer","status":429}`).status)
 	require.Equal(t, http.StatusBadRequest, b.do("POST", control.URL+"/_control/rules", `{"route":"submit","action":"explode"}`).status)
+	require.Equal(t, http.StatusBadRequest, b.do("POST", control.URL+"/_control/rules", `{"route":"submit","action":"answer","status":42}`).status)
+	require.Equal(t, http.StatusBadRequest, b.do("POST", control.URL+"/_control/rules/first/release", "").status)
 	require.Equal(t, 429, b.do("POST", "/queue/fal-ai/flux/dev", `{"prompt":"a fox"}`).status)
 
 	raw := string(b.do("GET", control.URL+"/_control/requests?route=submit", "").raw)

@@ -3,7 +3,6 @@ package falsim
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"sync"
 )
 
@@ -90,16 +89,12 @@ type rule struct {
 
 func (r *rule) free() { r.once.Do(func() { close(r.open) }) }
 
-var (
-	errUnknownRule   = errors.New("a rule needs a known route and action, and poison a known kind on media")
-	errPrivateTarget = errors.New("the target is a private address")
-)
+var errPrivateTarget = errors.New("the target is a private address")
 
 // AddRule forces the next answers of a route and returns the rule's number.
 func (s *Sim) AddRule(r Rule) (int, error) {
-	if !slices.Contains(actions(), r.Action) || !slices.Contains(callRoutes(), r.Route) ||
-		(r.Action == ActPoison) != (r.Poison != "") || r.Poison != "" && (r.Route != RouteMedia || !slices.Contains(Poisons(), r.Poison)) {
-		return 0, errUnknownRule
+	if err := r.check(); err != nil {
+		return 0, err
 	}
 
 	if r.Times == 0 {
