@@ -723,6 +723,7 @@ CREATE TABLE public.job_audit (
     queue text,
     jobs integer DEFAULT 0 NOT NULL,
     job_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    reason text,
     CONSTRAINT job_audit_action_check CHECK ((action = ANY (ARRAY['retry'::text, 'cancel'::text, 'pause'::text, 'resume'::text]))),
     CONSTRAINT job_audit_check CHECK ((jobs = cardinality(job_ids))),
     CONSTRAINT job_audit_check1 CHECK (((queue IS NOT NULL) = (action = ANY (ARRAY['pause'::text, 'resume'::text])))),
@@ -736,6 +737,8 @@ COMMENT ON COLUMN public.job_audit.operator IS 'erase: the login of one of our o
 COMMENT ON COLUMN public.job_audit.action IS 'erase: a word from a closed list; with the row';
 
 COMMENT ON COLUMN public.job_audit.queue IS 'erase: the name of a queue; with the row';
+
+COMMENT ON COLUMN public.job_audit.reason IS 'erase: why, in words of one of our own operators without personal values; with the row';
 
 ALTER TABLE public.job_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.job_audit_id_seq
@@ -876,6 +879,8 @@ CREATE TABLE public.queue_pause (
     queue text NOT NULL,
     operator text NOT NULL,
     paused_at timestamp with time zone DEFAULT now() NOT NULL,
+    reason text,
+    until timestamp with time zone,
     CONSTRAINT queue_pause_operator_check CHECK ((operator <> ''::text))
 );
 
@@ -884,6 +889,10 @@ COMMENT ON TABLE public.queue_pause IS 'A queue whose row is here is not worked 
 COMMENT ON COLUMN public.queue_pause.queue IS 'erase: the name of a queue; when it is resumed';
 
 COMMENT ON COLUMN public.queue_pause.operator IS 'erase: the login of one of our own operators; when the queue is resumed';
+
+COMMENT ON COLUMN public.queue_pause.reason IS 'erase: why, in words of one of our own operators without personal values; when the queue is resumed';
+
+COMMENT ON COLUMN public.queue_pause.until IS 'When a scheduler resumes it. Null: an operator does.';
 
 CREATE TABLE public.schedule (
     name text NOT NULL,

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagerun/internal/credits"
+	"imagerun/internal/support"
 )
 
 // errPlain is in what needs no more words: nothing was booked, and why.
@@ -73,7 +74,7 @@ func (r *refund) check() error {
 	)
 }
 
-func (f *creditsTool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n name) error {
+func (f *creditsTool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n support.Name) error {
 	ctx := c.Context()
 
 	taskID, err := f.task(ctx, pool, n)
@@ -85,11 +86,11 @@ func (f *creditsTool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n 
 
 	switch {
 	case errors.Is(err, credits.ErrNoHold):
-		return plain("no credits were ever set aside for %s", n.text)
+		return plain("no credits were ever set aside for %s", n.Text)
 	case err != nil:
 		return err
 	case userID == uuid.Nil:
-		return plain("the account of %s is erased, and nobody could spend them", n.text)
+		return plain("the account of %s is erased, and nobody could spend them", n.Text)
 	}
 
 	if r.image > 0 {

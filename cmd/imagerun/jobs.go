@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -21,6 +19,7 @@ type jobsFlags struct {
 	environ            []string
 	file, operator     string
 	kind, queue, state string
+	about              string
 	olderThan          ageFlag
 	limit              int
 	json, dryRun, all  bool
@@ -42,12 +41,13 @@ What they change is written to the table job_audit with the name of whoever did 
 States: staged (to be told to Redis), pushed (waits for a worker), running, retrying (waits for its
 time after a failure or a snooze), canceling (ends as soon as a worker comes to it), dead.`,
 		Example: `  imagerun jobs list --state dead
+  imagerun jobs list --about 4X9KQ-7M2AB
   imagerun jobs retry --state dead --kind generation.collect --dry-run`,
 	}
 	c.PersistentFlags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
 
 	return group(c, jobsListCommand(&f), jobsShowCommand(&f), jobsRetryCommand(&f), jobsCancelCommand(&f),
-		jobsPauseCommand(&f, true), jobsPauseCommand(&f, false), jobsSchedulesCommand(&f))
+		jobsPauseCommand(&f, true), jobsPauseCommand(&f, false), jobsPausesCommand(&f), jobsSchedulesCommand(&f))
 }
 
 func jobsListCommand(f *jobsFlags) *cobra.Command {
@@ -57,9 +57,13 @@ func jobsListCommand(f *jobsFlags) *cobra.Command {
 		Example: `  imagerun jobs list --state dead
   imagerun jobs list --kind generation.submit --older-than 10m --json`,
 		Args: cobra.NoArgs,
-		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, _ []string) error {
+		RunE: f.runOn(func(ctx context.Context, c *cobra.Command, pool *pgxpool.Pool, admin *durable.Admin) error {
 			filter, err := f.filter(nil)
 			if err != nil {
+				return err
+			}
+
+			if filter.About, err = f.subject(ctx, pool); err != nil {
 				return err
 			}
 
@@ -73,6 +77,7 @@ func jobsListCommand(f *jobsFlags) *cobra.Command {
 	}
 	f.choosing(c, 100)
 	f.asJSON(c)
+	c.Flags().StringVar(&f.about, "about", "", "about this generation or upload: an id, a support code, or fal's id of the request")
 
 	return c
 }
@@ -158,36 +163,6 @@ Choose by ids or by flags.`,
 	return c
 }
 
-func jobsPauseCommand(f *jobsFlags, paused bool) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "pause <queue>",
-		Short: "Begin no further job of a queue; schedulers apply it within seconds",
-		Args:  oneQueue,
-		Long: `Jobs of a paused queue are kept, and those that run go on. A job that is canceled meanwhile ends
-when the queue is resumed.`,
-		Example: "  imagerun jobs pause vendor\n  imagerun jobs resume vendor",
-	}
-
-	done := "paused"
-	if !paused {
-		c.Long, c.Example = "", "  imagerun jobs resume vendor"
-		c.Use, c.Short, done = "resume <queue>", "Work a paused queue again; schedulers apply it within seconds", "resumed"
-	}
-
-	c.RunE = f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
-		if err := admin.Pause(ctx, args[0], f.operator, paused); err != nil {
-			return err
-		}
-
-		_, err := fmt.Fprintf(c.OutOrStdout(), "queue %s is %s\n", args[0], done)
-
-		return err
-	})
-	f.by(c)
-
-	return c
-}
-
 // order carries out what was asked for, if it was asked for plainly enough.
 func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string, done string,
 	do func(context.Context, durable.Order) (durable.Result, error),
@@ -238,6 +213,14 @@ func (f *jobsFlags) run(fn func(context.Context, *cobra.Command, *durable.Admin,
 	}
 }
 
+func (f *jobsFlags) runOn(fn func(context.Context, *cobra.Command, *pgxpool.Pool, *durable.Admin) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
+			return fn(c.Context(), c, pool, durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{})))
+		})
+	}
+}
+
 // one asks for exactly one argument.
 func one(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
@@ -247,17 +230,6 @@ func one(what string) cobra.PositionalArgs {
 
 		return nil
 	}
-}
-
-// oneQueue asks for the name of a queue.
-func oneQueue(c *cobra.Command, args []string) error {
-	known := queue.All().Queues()
-
-	if err := one("a queue: "+strings.Join(known, ", "))(c, args); err != nil {
-		return err
-	}
-
-	return refuse(!slices.Contains(known, args[0]), "there is no queue %q; there are %s", args[0], strings.Join(known, ", "))
 }
 
 func (f *jobsFlags) connected(ctx context.Context, fn func(*pgxpool.Pool) error) error {

@@ -39,6 +39,27 @@ func printJobs(w io.Writer, jobs []durable.Info, asJSON bool, limit int) error {
 	return err
 }
 
+func printPauses(w io.Writer, pauses []durable.Pause, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, append([]durable.Pause{}, pauses...))
+	}
+
+	if len(pauses) == 0 {
+		line(w, "no queue is paused")
+
+		return nil
+	}
+
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "QUEUE\tBY\tSINCE\tUNTIL\tREASON")
+
+	for _, p := range pauses {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", p.Queue, p.Operator, stamp(&p.Since), stamp(p.Until), orDash(p.Reason))
+	}
+
+	return t.Flush()
+}
+
 func printJob(w io.Writer, j durable.Info, audits []durable.Audit, asJSON bool) error {
 	if asJSON {
 		answer := struct {

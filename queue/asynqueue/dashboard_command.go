@@ -95,7 +95,13 @@ func (d *dashboard) whole(w http.ResponseWriter, r *http.Request, operator, rest
 		return
 	}
 
-	err := d.Admin.Pause(r.Context(), queue, operator, verb == "pause")
+	var err error
+	if verb == "pause" {
+		err = d.Admin.Pause(r.Context(), durable.Pause{Queue: queue, Operator: operator, Reason: "on the dashboard"}, 0)
+	} else {
+		err = d.Admin.Resume(r.Context(), queue, operator)
+	}
+
 	if err == nil {
 		err = NewPauses(d.pusher, d.Admin, d.Log).Restore(r.Context(), []string{queue})
 	}

@@ -177,13 +177,13 @@ func TestHand_PausedInPostgresFirst(t *testing.T) {
 	s.idle()
 
 	admin := durable.NewAdmin(s.queue)
-	require.NoError(t, admin.Pause(t.Context(), "tests", "ada", true))
+	require.NoError(t, admin.Pause(t.Context(), durable.Pause{Queue: "tests", Operator: "ada"}, 0))
 
 	id := s.stage()
 	s.eventually(5*time.Second, func() bool { return s.counts()["pending"] == 1 })
 	require.Never(t, func() bool { return ran.Load() > 0 }, 2*time.Second, 50*time.Millisecond)
 
-	require.NoError(t, admin.Pause(t.Context(), "tests", "ada", false))
+	require.NoError(t, admin.Resume(t.Context(), "tests", "ada"))
 	s.gone(10*time.Second, id)
 	s.eventually(5*time.Second, func() bool { return len(s.counts()) == 0 })
 }

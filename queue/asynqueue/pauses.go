@@ -71,7 +71,7 @@ func (p *Pauses) applyPauses(ctx context.Context, queues, paused []string) error
 	return nil
 }
 
-// Run applies all pauses every five seconds until ctx ends; schedulers run it. What asynq's own
+// Run ends the pauses whose time is over and applies the others, every five seconds until ctx ends; schedulers run it. What asynq's own
 // tools pause or resume is undone.
 func (p *Pauses) Run(ctx context.Context) error {
 	t := time.NewTicker(pausesEvery)
@@ -95,6 +95,15 @@ func (p *Pauses) Run(ctx context.Context) error {
 func (p *Pauses) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pausesEvery)
 	defer cancel()
+
+	ended, err := p.admin.EndPauses(ctx)
+	if err != nil {
+		return err
+	}
+
+	for _, q := range ended {
+		p.log.InfoContext(ctx, "a pause is over: queue resumed", slog.String("queue", q))
+	}
 
 	return p.Restore(ctx, p.admin.Queues())
 }

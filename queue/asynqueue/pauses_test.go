@@ -47,7 +47,7 @@ func TestPauses_StaleRestore(t *testing.T) {
 	t.Cleanup(func() { _ = client.Close() })
 
 	client.AddHook(&beforeWriting{do: func(ctx context.Context) {
-		require.NoError(t, admin.Pause(ctx, "tests", "ada", true))
+		require.NoError(t, admin.Pause(ctx, durable.Pause{Queue: "tests", Operator: "ada"}, 0))
 		require.NoError(t, asynqueue.NewPauses(s.pusher, admin, log).Restore(ctx, []string{"tests"}))
 	}})
 

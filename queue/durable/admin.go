@@ -53,6 +53,7 @@ func States() []string {
 // Filter chooses jobs. Its zero value means every job; each field that is set narrows.
 type Filter struct {
 	IDs       []uuid.UUID
+	About     []uuid.UUID // with one of these among its arguments
 	Kind      string
 	Queue     string
 	State     string        // one of States; empty: any
@@ -101,7 +102,7 @@ func (a *Admin) List(ctx context.Context, f Filter) ([]Info, error) {
 		}
 
 		rows, err := a.q.db.AdminList(ctx, a.q.pool, db.AdminListParams{
-			Ids: append([]uuid.UUID{}, f.IDs...), Kind: f.Kind, Queue: f.Queue, State: f.State,
+			Ids: append([]uuid.UUID{}, f.IDs...), About: append([]uuid.UUID{}, f.About...), Kind: f.Kind, Queue: f.Queue, State: f.State,
 			Older: f.OlderThan.Seconds(), Beyond: beyond, MaxRows: int32(n), //nolint:gosec // at most adminBatch
 		})
 		if err != nil {

@@ -8,6 +8,8 @@ where (cardinality(sqlc.arg(ids)::uuid[]) = 0 or id = any(sqlc.arg(ids)::uuid[])
   and (sqlc.arg(kind)::text = '' or kind = sqlc.arg(kind))
   and (sqlc.arg(queue)::text = '' or queue = sqlc.arg(queue))
   and (sqlc.arg(state)::text = '' or case when canceling then 'canceling' else state end = sqlc.arg(state))
+  and (cardinality(sqlc.arg(about)::uuid[]) = 0 or exists (
+      select from jsonb_each_text(args) as arg where arg.value = any(sqlc.arg(about)::uuid[]::text[])))
   and coalesce(died_at, created_at) <= statement_timestamp() - sqlc.arg(older)::float8 * interval '1 second'
   and id > sqlc.arg(beyond)
 order by id
@@ -95,22 +97,36 @@ delete from job where id = any(sqlc.arg(ids)::uuid[]) and state = 'dead'
 returning id, kind, queue, epoch;
 
 -- name: AuditAdd :exec
-insert into job_audit (at, operator, action, queue, jobs, job_ids)
-values (clock_timestamp(), sqlc.arg(operator), sqlc.arg(action), sqlc.narg(queue),
+insert into job_audit (at, operator, action, queue, reason, jobs, job_ids)
+values (clock_timestamp(), sqlc.arg(operator), sqlc.arg(action), sqlc.narg(queue), sqlc.narg(reason),
         cardinality(sqlc.arg(job_ids)::uuid[]), sqlc.arg(job_ids)::uuid[]);
 
 -- name: AuditOf :many
 select at, operator, action, jobs from job_audit where job_ids @> array[sqlc.arg(id)::uuid] order by id;
 
 -- name: PauseAdd :execrows
-insert into queue_pause (queue, operator, paused_at) values (sqlc.arg(queue), sqlc.arg(operator), clock_timestamp())
-on conflict (queue) do nothing;
+-- Of a queue that is paused already the end may be another now, and why.
+insert into queue_pause as was (queue, operator, paused_at, reason, until)
+values (sqlc.arg(queue), sqlc.arg(operator), clock_timestamp(), sqlc.narg(reason),
+        clock_timestamp() + sqlc.narg(seconds)::float8 * interval '1 second')
+on conflict (queue) do update set operator = excluded.operator, reason = excluded.reason, until = excluded.until
+where excluded.reason is not null or excluded.until is not null;
 
 -- name: PauseRemove :execrows
 delete from queue_pause where queue = sqlc.arg(queue);
 
--- name: Paused :many
-select queue from queue_pause order by queue;
+-- name: PauseEnd :many
+-- Those whose time is over; the audit has them as resumed by whoever said until when.
+with ended as (
+    delete from queue_pause where until <= statement_timestamp() returning queue, operator
+), noted as (
+    insert into job_audit (at, operator, action, queue, reason)
+    select clock_timestamp(), operator, 'resume', queue, 'its time was over' from ended
+)
+select queue from ended order by queue;
+
+-- name: Pauses :many
+select queue, operator, paused_at, reason, until from queue_pause order by queue;
 
 -- name: JobCounts :many
 -- Late is how long the one has been due that is overdue most.

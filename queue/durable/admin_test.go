@@ -221,7 +221,11 @@ func TestAdmin_Pause(t *testing.T) {
 	admin := durable.NewAdmin(b.queue)
 
 	for _, paused := range []bool{true, true, false, false, true} {
-		require.NoError(t, admin.Pause(t.Context(), "tests", "ada", paused))
+		if paused {
+			require.NoError(t, admin.Pause(t.Context(), durable.Pause{Queue: "tests", Operator: "ada"}, 0))
+		} else {
+			require.NoError(t, admin.Resume(t.Context(), "tests", "ada"))
+		}
 	}
 
 	queues, err := admin.Paused(t.Context())
@@ -232,7 +236,43 @@ func TestAdmin_Pause(t *testing.T) {
 	require.NoError(t, b.pool.QueryRow(t.Context(), `select array_agg(action || ' ' || queue order by id) from job_audit`).Scan(&audited))
 	require.Equal(t, []string{"pause tests", "resume tests", "pause tests"}, audited, "what changed nothing is nothing")
 
-	require.ErrorIs(t, admin.Pause(t.Context(), "test", "ada", true), durable.ErrUnknown)
+	require.ErrorIs(t, admin.Pause(t.Context(), durable.Pause{Queue: "test", Operator: "ada"}, 0), durable.ErrUnknown)
+	require.ErrorIs(t, admin.Pause(t.Context(), durable.Pause{Queue: "tests"}, 0), durable.ErrUnknown)
+	require.ErrorIs(t, admin.Pause(t.Context(), durable.Pause{Queue: "tests", Operator: "ada", Reason: "ann@example.com"}, 0), durable.ErrReason)
+}
+
+// TestAdmin_PauseEnds: a pause with an end is over by itself, and the audit knows.
+func TestAdmin_PauseEnds(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, durable.Timing{})
+	admin := durable.NewAdmin(b.queue)
+
+	require.NoError(t, admin.Pause(t.Context(), durable.Pause{Queue: "tests", Operator: "ada", Reason: "fal is down (status page)"}, 2*time.Hour))
+
+	pauses, err := admin.Pauses(t.Context())
+	require.NoError(t, err)
+	require.Len(t, pauses, 1)
+	require.Equal(t, "fal is down (status page)", pauses[0].Reason)
+	require.WithinDuration(t, pauses[0].Since.Add(2*time.Hour), *pauses[0].Until, time.Second)
+
+	ended, err := admin.EndPauses(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, ended)
+
+	b.exec(`update queue_pause set until = clock_timestamp() - interval '1 second'`)
+
+	ended, err = admin.EndPauses(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"tests"}, ended)
+
+	pauses, err = admin.Pauses(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, pauses)
+
+	var audited []string
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select array_agg(action || ': ' || reason order by id) from job_audit`).Scan(&audited))
+	require.Equal(t, []string{"pause: fal is down (status page)", "resume: its time was over"}, audited)
 }
 
 func TestTableCollector(t *testing.T) {

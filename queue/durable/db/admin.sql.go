@@ -125,10 +125,12 @@ where (cardinality($1::uuid[]) = 0 or id = any($1::uuid[]))
   and ($2::text = '' or kind = $2)
   and ($3::text = '' or queue = $3)
   and ($4::text = '' or case when canceling then 'canceling' else state end = $4)
-  and coalesce(died_at, created_at) <= statement_timestamp() - $5::float8 * interval '1 second'
-  and id > $6
+  and (cardinality($5::uuid[]) = 0 or exists (
+      select from jsonb_each_text(args) as arg where arg.value = any($5::uuid[]::text[])))
+  and coalesce(died_at, created_at) <= statement_timestamp() - $6::float8 * interval '1 second'
+  and id > $7
 order by id
-limit $7
+limit $8
 `
 
 type AdminListParams struct {
@@ -136,6 +138,7 @@ type AdminListParams struct {
 	Kind    string
 	Queue   string
 	State   string
+	About   []uuid.UUID
 	Older   float64
 	Beyond  uuid.UUID
 	MaxRows int32
@@ -166,6 +169,7 @@ func (q *Queries) AdminList(ctx context.Context, db DBTX, arg AdminListParams) (
 		arg.Kind,
 		arg.Queue,
 		arg.State,
+		arg.About,
 		arg.Older,
 		arg.Beyond,
 		arg.MaxRows,
@@ -341,15 +345,16 @@ func (q *Queries) AdminRetry(ctx context.Context, db DBTX, arg AdminRetryParams)
 }
 
 const auditAdd = `-- name: AuditAdd :exec
-insert into job_audit (at, operator, action, queue, jobs, job_ids)
-values (clock_timestamp(), $1, $2, $3,
-        cardinality($4::uuid[]), $4::uuid[])
+insert into job_audit (at, operator, action, queue, reason, jobs, job_ids)
+values (clock_timestamp(), $1, $2, $3, $4,
+        cardinality($5::uuid[]), $5::uuid[])
 `
 
 type AuditAddParams struct {
 	Operator string
 	Action   string
 	Queue    *string
+	Reason   *string
 	JobIds   []uuid.UUID
 }
 
@@ -358,6 +363,7 @@ func (q *Queries) AuditAdd(ctx context.Context, db DBTX, arg AuditAddParams) err
 		arg.Operator,
 		arg.Action,
 		arg.Queue,
+		arg.Reason,
 		arg.JobIds,
 	)
 	return err
@@ -452,21 +458,63 @@ func (q *Queries) JobCounts(ctx context.Context, db DBTX) ([]JobCountsRow, error
 }
 
 const pauseAdd = `-- name: PauseAdd :execrows
-insert into queue_pause (queue, operator, paused_at) values ($1, $2, clock_timestamp())
-on conflict (queue) do nothing
+insert into queue_pause as was (queue, operator, paused_at, reason, until)
+values ($1, $2, clock_timestamp(), $3,
+        clock_timestamp() + $4::float8 * interval '1 second')
+on conflict (queue) do update set operator = excluded.operator, reason = excluded.reason, until = excluded.until
+where excluded.reason is not null or excluded.until is not null
 `
 
 type PauseAddParams struct {
 	Queue    string
 	Operator string
+	Reason   *string
+	Seconds  *float64
 }
 
+// Of a queue that is paused already the end may be another now, and why.
 func (q *Queries) PauseAdd(ctx context.Context, db DBTX, arg PauseAddParams) (int64, error) {
-	result, err := db.Exec(ctx, pauseAdd, arg.Queue, arg.Operator)
+	result, err := db.Exec(ctx, pauseAdd,
+		arg.Queue,
+		arg.Operator,
+		arg.Reason,
+		arg.Seconds,
+	)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const pauseEnd = `-- name: PauseEnd :many
+with ended as (
+    delete from queue_pause where until <= statement_timestamp() returning queue, operator
+), noted as (
+    insert into job_audit (at, operator, action, queue, reason)
+    select clock_timestamp(), operator, 'resume', queue, 'its time was over' from ended
+)
+select queue from ended order by queue
+`
+
+// Those whose time is over; the audit has them as resumed by whoever said until when.
+func (q *Queries) PauseEnd(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, pauseEnd)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var queue string
+		if err := rows.Scan(&queue); err != nil {
+			return nil, err
+		}
+		items = append(items, queue)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const pauseRemove = `-- name: PauseRemove :execrows
@@ -481,23 +529,29 @@ func (q *Queries) PauseRemove(ctx context.Context, db DBTX, queue string) (int64
 	return result.RowsAffected(), nil
 }
 
-const paused = `-- name: Paused :many
-select queue from queue_pause order by queue
+const pauses = `-- name: Pauses :many
+select queue, operator, paused_at, reason, until from queue_pause order by queue
 `
 
-func (q *Queries) Paused(ctx context.Context, db DBTX) ([]string, error) {
-	rows, err := db.Query(ctx, paused)
+func (q *Queries) Pauses(ctx context.Context, db DBTX) ([]QueuePause, error) {
+	rows, err := db.Query(ctx, pauses)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []QueuePause
 	for rows.Next() {
-		var queue string
-		if err := rows.Scan(&queue); err != nil {
+		var i QueuePause
+		if err := rows.Scan(
+			&i.Queue,
+			&i.Operator,
+			&i.PausedAt,
+			&i.Reason,
+			&i.Until,
+		); err != nil {
 			return nil, err
 		}
-		items = append(items, queue)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -3,3 +3,20 @@
 //   sqlc v1.31.1
 
 package db
+
+import (
+	"time"
+)
+
+// A queue whose row is here is not worked until an operator resumes it.
+type QueuePause struct {
+	// erase: the name of a queue; when it is resumed
+	Queue string
+	// erase: the login of one of our own operators; when the queue is resumed
+	Operator string
+	PausedAt time.Time
+	// erase: why, in words of one of our own operators without personal values; when the queue is resumed
+	Reason *string
+	// When a scheduler resumes it. Null: an operator does.
+	Until *time.Time
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/support"
+)
+
+// TestShow: whatever an operator has of a generation leads to the same look at it.
+func TestShow(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	id, code := b.generation()
+	attempt, uploadID := uuid.New(), uuid.New()
+
+	b.exec(b.pool, `insert into provider_attempt (id, task_id, n, state, endpoint, request_id, sent_at, error_code)
+		values ($1, $2, 1, 'done', 'fal-ai/flux/dev', '764cabcf-b745-4b3e-ae38-1200304cf45b', now(), 'generation_timeout')`, attempt, id)
+	b.exec(b.pool, `insert into job (kind, queue, args, state, died_at) values
+		('generation.collect', 'generation', jsonb_build_object('attempt_id', $1::uuid), 'dead', now()),
+		('generation.erase', 'retention', jsonb_build_object('task_id', $2::uuid), 'staged', null),
+		('generation.erase', 'retention', jsonb_build_object('task_id', gen_random_uuid()), 'staged', null)`, attempt, id)
+	b.exec(b.owner, `insert into upload (id, user_id, status, promised_type, promised_bytes, raw_key, created_at, expires_at)
+		select $1, $2, 'pending', 'image/png', 10, 'k', now(), now() + interval '1 hour'`, uploadID, b.user)
+
+	environ := []string{"IMAGERUN_POSTGRES_URL=" + b.url}
+	say := func(exit int, args ...string) string {
+		t.Helper()
+
+		var out bytes.Buffer
+
+		require.Equal(t, exit, run(t.Context(), rootCommand(environ), args, &out, &out), "%v: %s", args, &out)
+
+		return out.String()
+	}
+
+	for _, name := range []string{
+		support.PublicID(support.Generation, id), id.String(), code, "4x9kq7m2ab", attempt.String(), "764cabcf-b745-4b3e-ae38-1200304cf45b",
+	} {
+		out := say(0, "generations", "show", name)
+		require.Contains(t, out, support.PublicID(support.Generation, id), name)
+		require.Regexp(t, `attempt 1 was sent to fal-ai/flux/dev, request 764cabcf`, out)
+		require.Regexp(t, `generation\.collect .* dead`, out)
+		require.Regexp(t, `\n2 jobs\n`, out)
+		require.Regexp(t, `-2 .* image 1`, out)
+		require.NotContains(t, out, "a red fox", "what its owner wrote")
+
+		require.Contains(t, say(0, "jobs", "list", "--about", name), "2 jobs\n", name)
+	}
+
+	out := say(1, "generations", "show", support.Code(uploadID))
+	require.Contains(t, out, "there is no generation "+support.Code(uploadID))
+	require.Contains(t, out, "is the upload "+support.PublicID(support.Upload, uploadID)+" of user "+b.user.String())
+
+	require.Contains(t, say(1, "jobs", "list", "--about", "22222-22222"), "there is nothing of the name")
+	require.Contains(t, say(0, "jobs", "list", "--about", uuid.NewString()), "0 jobs\n", "a job may outlive what it is about")
+	require.Contains(t, say(2, "generations", "show", "?"), "neither an id nor a support code")
+	require.Contains(t, say(2, "jobs", "list", "--about", "gen_12"), "32 digits")
+}

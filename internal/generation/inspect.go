@@ -1,0 +1,123 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/db"
+)
+
+// Inspection is what operators see of a generation: ids, times, states and codes, and nothing that somebody wrote.
+type Inspection struct {
+	ID           uuid.UUID  `json:"id"`
+	UserID       uuid.UUID  `json:"user_id"`
+	Plan         string     `json:"plan"`
+	SupportCode  string     `json:"support_code"`
+	Provider     string     `json:"provider"`
+	Model        string     `json:"model"`
+	ServedModel  *string    `json:"served_model"` // nil: the model itself, or nobody yet
+	Status       string     `json:"status"`
+	FailureCode  *string    `json:"failure_code"`
+	CreatedAt    time.Time  `json:"created_at"`
+	AdmittedAt   *time.Time `json:"admitted_at"`
+	DeadlineAt   time.Time  `json:"deadline_at"`
+	FinishedAt   *time.Time `json:"finished_at"`
+	DeletedAt    *time.Time `json:"deleted_at"` // its owner does not see it any more
+	RemixOf      *uuid.UUID `json:"remix_of"`
+	FromUploadID *uuid.UUID `json:"from_upload_id"`
+
+	Events   []InspectedEvent   `json:"events"`
+	Attempts []InspectedAttempt `json:"attempts"`
+	Images   []InspectedImage   `json:"images"`
+}
+
+// InspectedEvent is a change that the owner saw.
+type InspectedEvent struct {
+	Status     string    `json:"status"`
+	ImageIndex *int16    `json:"image_index"` // nil: about the whole
+	At         time.Time `json:"at"`
+}
+
+// InspectedAttempt is a call of the provider.
+type InspectedAttempt struct {
+	ID         uuid.UUID  `json:"id"`
+	Number     int16      `json:"number"`
+	State      string     `json:"state"`
+	Model      *string    `json:"model"`
+	Endpoint   string     `json:"endpoint"`
+	RequestID  *string    `json:"request_id"` // the provider's; nil: it never told
+	ErrorCode  *string    `json:"error_code"`
+	CreatedAt  time.Time  `json:"created_at"`
+	SentAt     *time.Time `json:"sent_at"`
+	CallbackAt *time.Time `json:"callback_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	ErasedAt   *time.Time `json:"erased_at"` // when the provider's copy was deleted
+}
+
+// InspectedImage is an image, and where its objects are.
+type InspectedImage struct {
+	ID           uuid.UUID  `json:"id"`
+	Index        int16      `json:"index"`
+	Status       string     `json:"status"`
+	Key          string     `json:"key"`
+	ThumbnailKey string     `json:"thumbnail_key"`
+	ContentType  *string    `json:"content_type"`
+	Width        *int32     `json:"width"`
+	Height       *int32     `json:"height"`
+	Bytes        *int64     `json:"bytes"`
+	StoredAt     *time.Time `json:"stored_at"`
+	LostAt       *time.Time `json:"lost_at"` // when a sweep missed the object
+}
+
+// Inspect returns everything about a generation, whoever's it is, for operators. Errors: [ErrNotFound].
+func Inspect(ctx context.Context, tx db.DBTX, id uuid.UUID) (Inspection, error) {
+	q := db.New()
+
+	t, err := q.InspectTask(ctx, tx, id)
+	if notFound(err) {
+		return Inspection{}, ErrNotFound
+	} else if err != nil {
+		return Inspection{}, fmt.Errorf("inspect %s: %w", id, err)
+	}
+
+	i := Inspection{
+		ID: t.ID, UserID: t.UserID, Plan: t.Plan, SupportCode: t.SupportCode, Provider: t.Provider, Model: t.Model, ServedModel: t.ServedModel,
+		Status: t.Status, FailureCode: t.FailureCode, CreatedAt: t.CreatedAt, AdmittedAt: t.AdmittedAt, DeadlineAt: t.DeadlineAt,
+		FinishedAt: t.FinishedAt, DeletedAt: t.DeletedAt, RemixOf: t.RemixOf, FromUploadID: t.ReferenceUploadID,
+	}
+
+	events, err := q.InspectEvents(ctx, tx, id)
+	if err != nil {
+		return i, fmt.Errorf("inspect events of %s: %w", id, err)
+	}
+
+	for _, e := range events {
+		i.Events = append(i.Events, InspectedEvent(e))
+	}
+
+	attempts, err := q.InspectAttempts(ctx, tx, id)
+	if err != nil {
+		return i, fmt.Errorf("inspect attempts of %s: %w", id, err)
+	}
+
+	for _, a := range attempts {
+		i.Attempts = append(i.Attempts, InspectedAttempt{
+			ID: a.ID, Number: a.N, State: a.State, Model: a.Model, Endpoint: a.Endpoint, RequestID: a.RequestID, ErrorCode: a.ErrorCode,
+			CreatedAt: a.CreatedAt, SentAt: a.SentAt, CallbackAt: a.CallbackAt, FinishedAt: a.FinishedAt, ErasedAt: a.ErasedAt,
+		})
+	}
+
+	images, err := q.InspectImages(ctx, tx, id)
+	if err != nil {
+		return i, fmt.Errorf("inspect images of %s: %w", id, err)
+	}
+
+	for _, m := range images {
+		i.Images = append(i.Images, InspectedImage(m))
+	}
+
+	return i, nil
+}
