@@ -24,21 +24,22 @@ func (c *Client) Cancel(ctx context.Context, t providers.Ticket) (providers.Canc
 	}
 
 	var said struct {
-		Status string `json:"status"`
+		Status  string `json:"status"`
+		Success bool   `json:"success"` // as older pages have it: whether it had begun, it does not say
 	}
 
-	_ = json.Unmarshal(re.body, &said) // the HTTP status says the same
+	_ = json.Unmarshal(re.body, &said) // what cannot be read says nothing
 
 	switch {
 	case said.Status == "ALREADY_COMPLETED":
 		return providers.CancelTooLate, nil
 	case re.status == http.StatusNotFound:
 		return providers.CancelNotFound, nil
-	case re.status == http.StatusAccepted || said.Status == "CANCELLATION_REQUESTED":
+	case re.status == http.StatusAccepted || said.Status == "CANCELLATION_REQUESTED" || said.Success:
 		return providers.CancelRequested, nil
-	case re.ok():
+	case re.ok() && said.Status == "OK":
 		return providers.CancelRemoved, nil
-	default:
+	default: // a success that says nothing is no proof that it never ran
 		return "", unreadable(re)
 	}
 }

@@ -35,7 +35,13 @@ func TestCancel_FollowsTheTable(t *testing.T) {
 	require.Equal(t, providers.CancelNotFound, cancel(providers.Ticket{Endpoint: model, RequestID: "unknown"}))
 
 	b.force(falsim.RouteCancel, falsim.ActAnswer, func(r *falsim.Rule) { r.Body = `{"success":true}` })
-	require.Equal(t, providers.CancelRemoved, cancel(runs))
+	require.Equal(t, providers.CancelRequested, cancel(runs), "it runs, and may finish")
+
+	for _, body := range []string{"", "null", "{}", "<html></html>"} {
+		b.force(falsim.RouteCancel, falsim.ActAnswer, func(r *falsim.Rule) { r.Body = body })
+		_, err := b.client.Cancel(t.Context(), runs)
+		b.failed(err, providers.Transient, "provider_error")
+	}
 
 	// It failed but did happen: asking again tells.
 	waits = b.submit("")
