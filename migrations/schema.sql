@@ -404,6 +404,7 @@ CREATE TABLE public.ai_task (
     favourite_at timestamp with time zone,
     remix_of uuid,
     prices jsonb DEFAULT '{}'::jsonb NOT NULL,
+    cancel_requested boolean DEFAULT false NOT NULL,
     CONSTRAINT ai_task_check CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))),
     CONSTRAINT ai_task_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT ai_task_provider_position_check CHECK ((provider_position >= 0)),
@@ -443,6 +444,8 @@ COMMENT ON COLUMN public.ai_task.provider_position IS 'How many are before it at
 COMMENT ON COLUMN public.ai_task.remix_of IS 'The generation that this one took its request from; an id, which goes with the row.';
 
 COMMENT ON COLUMN public.ai_task.prices IS 'erase: holds no personal value; row with the generation. What an image of it costs, in credits, by the model that makes it; empty: it was accepted when generations were free.';
+
+COMMENT ON COLUMN public.ai_task.cancel_requested IS 'Its user canceled or deleted it when its provider may have begun. It stays true when the task has ended.';
 
 CREATE TABLE public.api_key (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -603,7 +606,8 @@ CREATE TABLE public.generation_event (
     image_index smallint,
     at timestamp with time zone DEFAULT now() NOT NULL,
     user_id uuid NOT NULL,
-    user_sequence bigint NOT NULL
+    user_sequence bigint NOT NULL,
+    canceling boolean DEFAULT false NOT NULL
 );
 
 COMMENT ON TABLE public.generation_event IS 'Every change of a generation that a watcher sees, by status_sequence.';
@@ -611,6 +615,8 @@ COMMENT ON TABLE public.generation_event IS 'Every change of a generation that a
 COMMENT ON COLUMN public.generation_event.status IS 'erase: row with the task';
 
 COMMENT ON COLUMN public.generation_event.user_sequence IS 'Number among all events and deletions of the user.';
+
+COMMENT ON COLUMN public.generation_event.canceling IS 'The task had been asked to stop, and had not ended.';
 
 CREATE TABLE public.generation_tombstone (
     task_id uuid NOT NULL,

@@ -122,7 +122,7 @@ func (r vendorRow) run(t *testing.T, p *apptest.Product, u *apptest.User) {
 		_, err := p.Fal.AddRule(falsim.Rule{Route: falsim.RouteSubmit, Action: falsim.ActLose})
 		require.NoError(t, err)
 	case falsim.RouteCancel:
-		p.Fal.SetKnobs(func(k *falsim.Knobs) { k.DurationMS = 3000 })
+		p.Fal.SetKnobs(func(k *falsim.Knobs) { k.DurationMS, k.CancelStops = 3000, true })
 	}
 
 	g := u.Submit(t, map[string]any{"width": 256, "height": 256})

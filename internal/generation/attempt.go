@@ -11,6 +11,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
 	"imagerun/queue"
 )
 
@@ -31,6 +32,10 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 		a, now := before[n-1], h.Now()
 
 		return a, false, wrap(h.db.AttemptUnknown(ctx, tx, db.AttemptUnknownParams{ID: a.ID, At: &now}), "mark attempt unknown")
+	}
+
+	if t.CancelRequested { // the release before, which knows of no such request, has given its attempt up
+		return a, false, h.conclude(ctx, tx, t, FailureCanceledByUser)
 	}
 
 	if !h.Now().Before(t.DeadlineAt) { // the sweep of the deadlines is late
@@ -117,14 +122,28 @@ func (h submitter) putBack(ctx context.Context, tx pgx.Tx, t *task) error {
 	return nil
 }
 
-// abandon ends an attempt whose call did not happen. False: it is over already, or it did happen
-// after all, since the provider's request has become known meanwhile.
-func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error) (bool, error) {
-	now := s.Now()
+// abandon ends an attempt whose call did not happen, and with it a generation that its user wants stopped. False: it is over
+// already, or it did happen after all, since the provider's request has become known meanwhile.
+func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error) (closed bool, err error) {
+	err = postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		closed = false
 
-	n, err := s.db.AttemptAbandon(ctx, s.Pool, db.AttemptAbandonParams{ID: a.ID, ErrorCode: textOrNil(codeOf(cause)), At: &now})
+		t, _, err := s.lockAttempt(ctx, tx, a.ID)
+		if err != nil {
+			return moot(err)
+		}
 
-	return n == 1, wrap(err, "abandon attempt "+a.ID.String())
+		now := s.Now()
+
+		n, err := s.db.AttemptAbandon(ctx, tx, db.AttemptAbandonParams{ID: a.ID, ErrorCode: textOrNil(codeOf(cause)), At: &now})
+		if closed = n == 1; err != nil || !closed || !t.CancelRequested {
+			return err
+		}
+
+		return moot(s.fail(ctx, tx, t, FailureCanceledByUser))
+	})
+
+	return closed, wrap(err, "abandon attempt "+a.ID.String())
 }
 
 func (s *Service) endAttempt(ctx context.Context, tx db.DBTX, id uuid.UUID, state string, cause error) error {

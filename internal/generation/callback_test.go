@@ -49,11 +49,11 @@ func TestCallback(t *testing.T) {
 		}
 	})
 
-	t.Run("AfterCancel_HasTheLateResultErased", func(t *testing.T) {
+	t.Run("AfterCancel_HasWhatWasFinishedStored", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
-		b.provider.cancel = func() (providers.CancelOutcome, error) { return providers.CancelRequested, nil }
+		b.provider.answer(providers.CancelRequested)
 
 		g := b.start(t)
 		_, err := b.Cancel(t.Context(), b.user, g.ID)
@@ -61,11 +61,30 @@ func TestCallback(t *testing.T) {
 		b.jobs.RunAll(t.Context())
 
 		b.provider.finish(t, 0)
-		b.provider.cancel = func() (providers.CancelOutcome, error) { return providers.CancelTooLate, nil }
 		b.callback(t, 0, "request-a")
 		b.jobs.RunAll(t.Context())
 
-		require.Equal(t, generation.StatusCanceled, b.get(t, g.ID).Status)
+		require.Equal(t, generation.StatusSucceeded, b.get(t, g.ID).Status)
+		require.True(t, b.provider.erased["request-a"])
+		b.check(t)
+	})
+
+	t.Run("AfterTheDeadline_HasTheLateResultErased", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		b.provider.answer(providers.CancelRequested)
+
+		g := b.start(t)
+		expire(t, b)
+		b.jobs.RunAll(t.Context())
+
+		b.provider.finish(t, 0)
+		b.provider.answer(providers.CancelTooLate)
+		b.callback(t, 0, "request-a")
+		b.jobs.RunAll(t.Context())
+
+		require.Equal(t, generation.StatusExpired, b.get(t, g.ID).Status)
 		require.True(t, b.provider.erased["request-a"])
 		b.check(t)
 	})

@@ -14,8 +14,10 @@ import (
 	"imagerun/queue"
 )
 
-// Cancel ends the user's generation at once; telling the provider is a job. Canceling what was
-// canceled changes nothing. Errors: [ErrNotFound], [ErrDeleted], [ErrNotCancelable].
+// Cancel ends the user's generation at once where its provider has not begun. One that it may have begun is asked to stop, and
+// what the provider does then decides: of what it stops nothing is kept or paid for, what it finishes is stored and paid for as ever.
+// At the deadline it ends whatever the provider says. Canceling what was canceled changes nothing. Errors: [ErrNotFound], [ErrDeleted],
+// [ErrNotCancelable].
 func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation, error) {
 	if _, err := s.visible(ctx, userID, id); err != nil {
 		return Generation{}, err
@@ -29,7 +31,7 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 			return err
 		}
 
-		err = s.end(ctx, tx, t, StatusCanceled, FailureCanceledByUser)
+		err = s.requestCancel(ctx, tx, t)
 		if over(err) && t.status() != StatusCanceled {
 			return s.tooLate(ctx, tx, id)
 		}
@@ -43,6 +45,39 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 	return s.Get(ctx, userID, id)
 }
 
+// requestCancel ends a locked task, or has its collector ask the provider to stop. An attempt that is open may have been sent,
+// so its provider may work for us: until it says that it does not, the task keeps its slot and its hold.
+func (s *Service) requestCancel(ctx context.Context, tx pgx.Tx, t *task) error {
+	if t.status().Terminal() {
+		return errOver
+	}
+
+	open, err := s.db.AttemptOpen(ctx, tx, t.ID)
+
+	switch {
+	case err != nil:
+		return fmt.Errorf("list open attempts of %s: %w", t.ID, err)
+	case len(open) == 0:
+		return s.change(ctx, tx, t, StatusCanceled, FailureCanceledByUser, nil)
+	case t.CancelRequested:
+		return nil
+	}
+
+	t.CancelRequested = true
+	if err := s.change(ctx, tx, t, t.status(), "", nil); err != nil {
+		return err
+	}
+
+	kind := queue.CollectGeneration{}.Kind()
+	for _, id := range open { // one whose request is not known has no collector yet
+		if err := s.Queue.Wake(ctx, tx, kind, jobKey(kind, id)); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
 // tooLate is [ErrNotCancelable] with what the generation cost.
 func (s *Service) tooLate(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	costs, err := s.Credits.Costs(ctx, tx, []uuid.UUID{id})
@@ -53,7 +88,7 @@ func (s *Service) tooLate(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	return ErrNotCancelable.WithMore(costs[id].Sentence())
 }
 
-// canceler calls an attempt off at the provider and waits until nothing can come of it.
+// canceler calls an attempt off whose generation has ended, and waits until nothing can come of it.
 type canceler struct{ *Service }
 
 // Handle asks the provider to stop. A request that was running may still finish, so it is asked

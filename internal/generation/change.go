@@ -39,9 +39,9 @@ func (s *Service) lock(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*task, err
 }
 
 // change moves a locked task to a status: compare-and-set on the sequence, event, the jobs that
-// the change causes, and after the commit the hint. Who served the task and how far its provider is are written with it,
-// as they are in t: each write of a row costs as much as the next. image is the index of an image that was
-// stored, or nil. In a terminal status it returns errOver and does nothing.
+// the change causes, and after the commit the hint. Who served the task, how far its provider is and whether it is to stop
+// are written with it, as they are in t: each write of a row costs as much as the next. image is the index of an image
+// that was stored, or nil. In a terminal status it returns errOver and does nothing.
 func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, code FailureCode, image *int16) error {
 	if t.status().Terminal() {
 		return errOver
@@ -51,6 +51,7 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	set := db.TaskSetParams{
 		ID: t.ID, StatusSequence: t.StatusSequence, Status: string(to),
 		ServedModel: t.ServedModel, Progress: t.Progress, ProviderPosition: t.ProviderPosition,
+		CancelRequested: t.CancelRequested,
 	}
 
 	if code != "" {
@@ -77,17 +78,14 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 
 	event := db.EventInsertParams{
 		TaskID: t.ID, UserID: t.UserID, Sequence: t.StatusSequence, Status: string(to), ImageIndex: image, At: now,
+		Canceling: t.CancelRequested && !to.Terminal(),
 	}
 	if err := s.record(ctx, tx, event); err != nil {
 		return err
 	}
 
 	if to.Terminal() {
-		if err := s.db.ImageAbandon(ctx, tx, t.ID); err != nil {
-			return fmt.Errorf("settle images of %s: %w", t.ID, err)
-		}
-
-		if err := s.release(ctx, tx, t); err != nil {
+		if err := s.settleEnd(ctx, tx, t); err != nil {
 			return err
 		}
 	}
@@ -103,6 +101,22 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	})
 
 	return nil
+}
+
+// settleEnd does what is due when a task has just ended: of its images none is to come, and credits that it did not
+// use return. One that was deleted before it ended is erased now.
+func (s *Service) settleEnd(ctx context.Context, tx pgx.Tx, t *task) error {
+	if err := s.db.ImageAbandon(ctx, tx, t.ID); err != nil {
+		return fmt.Errorf("settle images of %s: %w", t.ID, err)
+	}
+
+	if t.DeletedAt != nil {
+		if err := s.stage(ctx, tx, queue.EraseGeneration{TaskID: t.ID}, t.ID, 0); err != nil {
+			return err
+		}
+	}
+
+	return s.release(ctx, tx, t)
 }
 
 // record is [record] with the service's queries.

@@ -51,6 +51,8 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 		return h.dropUnstored(ctx, a.TaskID)
 	case a.FinishedAt != nil:
 		return nil
+	case isToStop(row.AiTask, a) && h.requestStop(ctx, a):
+		return h.endStopped(ctx, job, a)
 	}
 
 	result, err := h.result(ctx, a, row.AiTask)
@@ -59,7 +61,7 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 	case err == nil:
 		return h.store(ctx, job, a, result)
 	case providers.ClassOf(err) == providers.NotReady:
-		return queue.Snooze(h.pause(ctx, a))
+		return queue.Snooze(h.pause(ctx, row.AiTask, a))
 	case providers.ClassOf(err) == providers.Account:
 		h.metrics.accountBlocked.Set(1)
 
@@ -132,7 +134,7 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 
 		// What was called off, or given up because its user's deadline came, says nothing of the model.
 		late := code == FailureTimeout && !h.Now().Before(t.DeadlineAt.Add(-deadlineMargin))
-		counts = ofModel && a.Model != nil && !t.status().Terminal() && !late
+		counts = ofModel && a.Model != nil && !t.status().Terminal() && !t.CancelRequested && !late
 
 		if err := h.endAttempt(ctx, tx, a.ID, "done", cause); err != nil {
 			return err
@@ -143,7 +145,7 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 			return fmt.Errorf("count attempts of %s: %w", t.ID, err)
 		}
 
-		again := ofModel && tried < attemptsMost
+		again := ofModel && tried < attemptsMost && !t.CancelRequested
 		if again {
 			err = h.restart(ctx, tx, t)
 		} else {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
@@ -130,7 +131,7 @@ func TestCollectJob(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
-		g := b.start(t)
+		b.start(t)
 		b.provider.finish(t, 0)
 
 		killed := false
@@ -142,8 +143,7 @@ func TestCollectJob(t *testing.T) {
 			b.bucket.mu.Unlock()
 			defer b.bucket.mu.Lock()
 
-			_, err := b.Cancel(t.Context(), b.user, g.ID)
-			require.NoError(t, err)
+			expire(t, b)
 			b.jobs.RunAll(t.Context())
 
 			return nil
@@ -164,27 +164,40 @@ func TestCollectJob(t *testing.T) {
 		b.check(t)
 	})
 
-	t.Run("CanceledWhileItStores_LeavesNoObject", func(t *testing.T) {
-		t.Parallel()
+	for name, c := range map[string]struct {
+		ends   func(t *testing.T, b *bundle, id uuid.UUID)
+		status generation.Status
+	}{
+		"CanceledWhileItStores_IsKept": {func(t *testing.T, b *bundle, id uuid.UUID) {
+			t.Helper()
 
-		b := setup(t)
-		g := b.start(t)
-		b.provider.finish(t, 0)
+			got, err := b.Cancel(t.Context(), b.user, id)
+			require.NoError(t, err)
+			require.True(t, got.Canceling())
+		}, generation.StatusSucceeded},
+		"ExpiredWhileItStores_LeavesNoObject": {func(t *testing.T, b *bundle, _ uuid.UUID) { t.Helper(); expire(t, b) }, generation.StatusExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 
-		canceled := false
-		b.bucket.after = func(string) error {
-			if !canceled {
-				canceled = true
-				_, err := b.Cancel(t.Context(), b.user, g.ID)
+			b := setup(t)
+			g := b.start(t)
+			b.provider.finish(t, 0)
 
-				return err
+			ended := false
+			b.bucket.after = func(string) error {
+				if !ended {
+					ended = true
+
+					c.ends(t, b, g.ID)
+				}
+
+				return nil
 			}
+			b.pass(t, 30*time.Second)
 
-			return nil
-		}
-		b.pass(t, 30*time.Second)
-
-		require.Equal(t, generation.StatusCanceled, b.get(t, g.ID).Status)
-		b.check(t)
-	})
+			require.Equal(t, c.status, b.get(t, g.ID).Status)
+			b.check(t)
+		})
+	}
 }

@@ -12,8 +12,8 @@ import (
 	"imagerun/queue"
 )
 
-// Delete hides the user's generation at once, ending it first where it has not ended, and has
-// it erased everywhere. Deleting what was deleted is [ErrDeleted]; see also [ErrNotFound].
+// Delete hides the user's generation at once and has it erased everywhere. One that has not ended is canceled first; where its
+// provider may have begun, it is settled as [Service.Cancel] says, and erased then. Deleting what was deleted is [ErrDeleted]; see also [ErrNotFound].
 func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 	if _, err := s.visible(ctx, userID, id); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 // remove deletes a locked task. Of what was deleted nothing but ids is remembered, so that its
 // owner's devices learn that it is gone.
 func (s *Service) remove(ctx context.Context, tx *postgres.Tx, t *task) error {
-	if err := moot(s.end(ctx, tx, t, StatusCanceled, FailureCanceledByUser)); err != nil {
+	if err := moot(s.requestCancel(ctx, tx, t)); err != nil {
 		return err
 	}
 
@@ -53,6 +53,10 @@ func (s *Service) remove(ctx context.Context, tx *postgres.Tx, t *task) error {
 	}
 
 	tx.AfterCommit(func() { s.Hints.Hint(t.ref, t.ID, t.StatusSequence) })
+
+	if !t.status().Terminal() {
+		return nil // its end has it erased
+	}
 
 	return s.stage(ctx, tx, queue.EraseGeneration{TaskID: t.ID}, t.ID, 0)
 }

@@ -10,7 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/providers"
 	"imagerun/queue"
+	"imagerun/queue/durable"
+	"imagerun/queue/queuetest"
 )
 
 // A deleted generation is gone for its owner, for a while, and was never there for anybody else.
@@ -59,6 +62,103 @@ func TestDelete_IsGoneForItsOwnerAlone(t *testing.T) {
 	}))
 	b.jobs.RunAll(t.Context())
 	gone(generation.ErrNotFound)
+}
+
+// What is deleted while its provider may have begun is hidden at once, settled by what the provider does, and erased then.
+func TestDelete_WhileItRuns(t *testing.T) {
+	t.Parallel()
+
+	for name, c := range map[string]struct {
+		answer providers.CancelOutcome
+		then   func(t *testing.T, b *bundle)
+		want   []string
+	}{
+		"ItIsStopped":   {providers.CancelRequested, func(_ *testing.T, b *bundle) { b.provider.stop("request-a") }, []string{aside, all}},
+		"ItNeverBegan":  {providers.CancelRemoved, nil, []string{aside, all}},
+		"ItDoesNotStop": {providers.CancelRequested, finishFirst, []string{aside, first, second}},
+		"ItNeverAnswers": {providers.CancelRequested, func(t *testing.T, b *bundle) {
+			t.Helper()
+			b.now.Move(10 * time.Minute)
+
+			_, err := b.ExpireDue(t.Context())
+			require.NoError(t, err)
+			b.pass(t, time.Second)
+			require.Equal(t, []string{aside, all}, b.story(t), "its deadline settles it")
+			require.False(t, erased(t, b), "its provider may have something yet")
+			b.pass(t, 3*time.Hour) // until nothing can come of it
+		}, []string{aside, all}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t)
+			b.poor(t, 12)
+			b.provider.answer(c.answer)
+			g := b.start(t, two)
+			require.NoError(t, b.Delete(t.Context(), b.user, g.ID))
+
+			_, err := b.Get(t.Context(), b.user, g.ID)
+			require.ErrorIs(t, err, generation.ErrDeleted)
+			require.ErrorIs(t, b.Delete(t.Context(), b.user, g.ID), generation.ErrDeleted)
+
+			page, err := b.List(t.Context(), b.user, generation.Filter{})
+			require.NoError(t, err)
+			require.Empty(t, page.Generations)
+
+			seen, err := b.Overview(t.Context(), b.user)
+			require.NoError(t, err)
+			require.Empty(t, seen.Generations)
+
+			b.jobs.RunAll(t.Context())
+			require.True(t, b.provider.canceled["request-a"])
+
+			if c.then != nil {
+				require.False(t, erased(t, b))
+				c.then(t, b)
+			}
+
+			for range 4 {
+				b.pass(t, 10*time.Second)
+			}
+
+			require.Equal(t, c.want, b.story(t))
+			require.True(t, erased(t, b))
+			require.True(t, b.provider.erased["request-a"])
+			require.Empty(t, b.jobs.Pending())
+			b.check(t)
+
+			changes, err := b.Changes(t.Context(), b.user, seen.Number)
+			require.NoError(t, err)
+			require.Empty(t, changes, "its owner hears no more of it")
+		})
+	}
+}
+
+// The release before has what is deleted erased at once. It waits for what its provider does, and no purge is ahead of it.
+func TestDelete_IsNotErasedBeforeItHasEnded(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.provider.answer(providers.CancelRequested)
+	g := b.start(t)
+	require.NoError(t, b.Delete(t.Context(), b.user, g.ID))
+	b.purge(t)
+	require.Empty(t, queuetest.All[queue.EraseGeneration](b.jobs))
+
+	b.ledger(t, func(tx pgx.Tx) error {
+		_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.EraseGeneration{TaskID: g.ID}, durable.Key("generation.erase:"+g.ID.String()))
+
+		return err
+	})
+	b.pass(t, time.Minute)
+	require.False(t, erased(t, b))
+
+	b.provider.finish(t, 0)
+	b.pass(t, time.Minute)
+	b.pass(t, time.Minute)
+	require.True(t, erased(t, b))
+	require.Empty(t, b.jobs.Pending())
+	b.check(t)
 }
 
 func TestDeleteMany(t *testing.T) {

@@ -24,6 +24,9 @@
 //     whatever is terminal holds nothing.
 //   - Events are numbered per user without a gap in the order of their commits: a watcher who has
 //     seen a number has seen everything before it, or is told that it was deleted.
+//   - A cancel, or a deletion, ends a task that has no open attempt. One that has may be worked on by its provider: it is
+//     asked to stop by its collector, and goes on until the provider has stopped or finished it, or its deadline has
+//     come. Until then it keeps its slot and its hold, and what is deleted is only hidden.
 //   - An attempt's row is committed before the provider is called: a call without a row cannot
 //     be. While an attempt's outcome is unknown no other attempt is made.
 //   - What becomes known of an attempt is written under the locks of its task and of its own row. A

@@ -32,12 +32,23 @@ type eraser struct{ *Service }
 func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration]) error {
 	id := job.Args.TaskID
 
+	row, err := h.db.TaskPeek(ctx, h.Pool, id)
+
+	switch {
+	case notFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read generation %s: %w", id, err)
+	case row.AiTask.FinishedAt == nil:
+		return job.Snooze() // what its provider does is to be paid for first, or returned
+	}
+
 	open, err := h.db.AttemptOpen(ctx, h.Pool, id)
 	if err != nil {
 		return fmt.Errorf("list open attempts of %s: %w", id, err)
 	}
 
-	if err := h.callOff(ctx, job, open); err != nil {
+	if err := h.callOff(ctx, job, row.AiTask, open); err != nil {
 		return err
 	}
 
@@ -105,7 +116,7 @@ func (h eraser) deleteRows(ctx context.Context, job *queue.Job[queue.EraseGenera
 // waited for; but one of them may have died, and an erasure that was promised must not wait for
 // ever. After an hour a failure here begins anew what died no less than an hour ago, and enough failures make this
 // job dead, for an operator to see. What is so old that the provider has nothing of it any more is let go.
-func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneration], open []uuid.UUID) error {
+func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneration], t db.AiTask, open []uuid.UUID) error {
 	var left []uuid.UUID
 
 	for _, id := range open {
@@ -129,16 +140,11 @@ func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneratio
 		return nil
 	}
 
-	row, err := h.db.TaskPeek(ctx, h.Pool, job.Args.TaskID)
-	if err != nil {
-		return fmt.Errorf("read generation %s: %w", job.Args.TaskID, err)
-	}
-
-	if deleted := row.AiTask.DeletedAt; deleted == nil || h.Now().Before(deleted.Add(cancelPatience)) {
+	if h.Now().Before(owedSince(t).Add(cancelPatience)) {
 		return job.Snooze()
 	}
 
-	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		if _, err := h.lock(ctx, tx, job.Args.TaskID); err != nil {
 			return err
 		}
@@ -150,6 +156,15 @@ func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneratio
 	}
 
 	return fmt.Errorf("attempts of %s are still open: %d", job.Args.TaskID, len(left))
+}
+
+// owedSince is since when a task is deleted and has ended.
+func owedSince(t db.AiTask) time.Time {
+	if t.DeletedAt == nil || t.FinishedAt.After(*t.DeletedAt) {
+		return *t.FinishedAt
+	}
+
+	return *t.DeletedAt
 }
 
 // letGo ends an attempt that was never called off, because nothing can come of it any more.

@@ -33,14 +33,14 @@ func (s *Service) Events(ctx context.Context, userID, id uuid.UUID, after int64)
 
 	events := make([]Event, len(rows))
 	for i, r := range rows {
-		events[i] = eventOf(r.Sequence, r.Status, r.ImageIndex, r.At)
+		events[i] = eventOf(r.Sequence, r.Status, r.Canceling, r.ImageIndex, r.At)
 	}
 
 	return events, nil
 }
 
-func eventOf(sequence int64, status string, image *int16, at time.Time) Event {
-	e := Event{Sequence: sequence, Status: Status(status), At: at}
+func eventOf(sequence int64, status string, canceling bool, image *int16, at time.Time) Event {
+	e := Event{Sequence: sequence, Status: Status(status), Canceling: canceling, At: at}
 	if image != nil {
 		e.ImageIndex = new(int(*image))
 	}
@@ -118,7 +118,7 @@ func (s *Service) Changes(ctx context.Context, userID uuid.UUID, after int64) ([
 
 	for i, r := range rows {
 		changes[i] = Change{
-			Number: r.UserSequence, GenerationID: r.TaskID, Deleted: r.Deleted, Event: eventOf(r.Sequence, r.Status, r.ImageIndex, r.At),
+			Number: r.UserSequence, GenerationID: r.TaskID, Deleted: r.Deleted, Event: eventOf(r.Sequence, r.Status, r.Canceling, r.ImageIndex, r.At),
 		}
 		newest[r.TaskID] = i
 	}

@@ -83,12 +83,30 @@ type Generation struct {
 	Images         []Image
 	Cost           Cost
 
+	// CancelRequested: its user canceled it when its provider may have begun. What that does then decides how it ends.
+	CancelRequested bool
+
 	Favourite bool
 	RemixOf   *uuid.UUID // the generation that it took its request from; it may be gone
 
 	ProviderPosition  *int       // requests that the provider has before it; nil: none, or it did not say
 	EstimatedStartAt  *time.Time // when it should get its turn; nil: it had it, or nothing is known
 	EstimatedFinishAt *time.Time // when it should end; nil: it has, it takes longer, or nothing is known
+}
+
+// Canceling reports whether it has been asked to stop and its provider has not yet said what becomes of it.
+func (g Generation) Canceling() bool { return g.CancelRequested && !g.Status.Terminal() }
+
+// Notice says, for people, what status and failure do not; empty: there is nothing to say.
+func (g Generation) Notice() string {
+	switch {
+	case g.Canceling():
+		return "The image service was asked to stop. If it finishes all the same, the pictures are kept and paid for; else nothing is charged."
+	case g.CancelRequested && (g.Status == StatusSucceeded || g.Status == StatusPartial):
+		return "It was finished before it could be stopped. " + g.Cost.Sentence()
+	default:
+		return ""
+	}
 }
 
 // Cost is what a generation costs, in credits. The zero value is that of one which is free.
@@ -134,6 +152,7 @@ const (
 type Event struct {
 	Sequence   int64
 	Status     Status
+	Canceling  bool // it had been asked to stop, and had not ended
 	ImageIndex *int // the image that was stored, if that was the change
 	At         time.Time
 }

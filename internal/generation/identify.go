@@ -59,7 +59,8 @@ func (s *Service) lockIdentified(ctx context.Context, tx pgx.Tx, id uuid.UUID, r
 }
 
 // recordRequest commits the provider's request id of an open attempt that is locked, from whichever source it came
-// first: the reply, a callback or a search. The collector's first look is after the given time.
+// first: the reply, a callback or a search. The collector's first look is after the given time, but at once where it
+// is to have the request stopped.
 func (s *Service) recordRequest(ctx context.Context, tx pgx.Tx, t *task, a db.ProviderAttempt, k providers.Ticket, first time.Duration) error {
 	if err := s.markSubmitted(ctx, tx, a, k); err != nil {
 		return err
@@ -78,6 +79,10 @@ func (s *Service) recordRequest(ctx context.Context, tx pgx.Tx, t *task, a db.Pr
 		if err := s.change(ctx, tx, t, StatusRunning, "", nil); err != nil {
 			return err
 		}
+	}
+
+	if t.CancelRequested {
+		first = 0
 	}
 
 	return s.stage(ctx, tx, queue.CollectGeneration{AttemptID: a.ID}, a.ID, first)

@@ -157,13 +157,9 @@ func TestLate_ReplyMeetsAbandon(t *testing.T) {
 			b.jobs.Recover()
 			b.pass(t, 91*time.Second)
 		}, 2},
-		"ByACancel": {func(t *testing.T, b *bundle) {
+		"ByItsDeadline": {func(t *testing.T, b *bundle) {
 			t.Helper()
-
-			page, err := b.List(t.Context(), b.user, generation.Filter{})
-			require.NoError(t, err)
-			_, err = b.Cancel(t.Context(), b.user, page.Generations[0].ID)
-			require.NoError(t, err)
+			expire(t, b)
 			b.pass(t, 91*time.Second)
 		}, 1},
 		"ByAnErasure": {func(t *testing.T, b *bundle) {
@@ -171,6 +167,7 @@ func TestLate_ReplyMeetsAbandon(t *testing.T) {
 
 			page, err := b.List(t.Context(), b.user, generation.Filter{})
 			require.NoError(t, err)
+			expire(t, b)
 			require.NoError(t, b.Delete(t.Context(), b.user, page.Generations[0].ID))
 			b.pass(t, 91*time.Second)
 			b.pass(t, 5*time.Second)
@@ -225,9 +222,8 @@ func TestLate_SearchMeetsAbandon(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	g := lost(t, b)
-	_, err := b.Cancel(t.Context(), b.user, g.ID)
-	require.NoError(t, err)
+	lost(t, b)
+	expire(t, b)
 
 	b.provider.find = func() error {
 		b.provider.mu.Unlock()

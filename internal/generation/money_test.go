@@ -103,7 +103,7 @@ func TestMoney_OfEachEnding(t *testing.T) {
 		want   []string
 		text   string
 	}{
-		"Succeeded":           {finish(), generation.StatusSucceeded, []string{aside, first, second}, "10 credits were charged for the pictures that came."},
+		"Succeeded":           {finish(), generation.StatusSucceeded, []string{aside, first, second}, bothPaid},
 		"Partial":             {finish(func(r *providers.Result) { r.Images = r.Images[:1] }), generation.StatusPartial, []string{aside, first, half}, oneOfTwo},
 		"OneBlocked":          {finish(func(r *providers.Result) { r.Images[0].Blocked = true }), generation.StatusPartial, []string{aside, second, half}, oneOfTwo},
 		"Blocked":             {finish(func(r *providers.Result) { r.Images[0].Blocked, r.Images[1].Blocked = true, true }), generation.StatusBlocked, []string{aside, all}, nothing},
@@ -113,7 +113,7 @@ func TestMoney_OfEachEnding(t *testing.T) {
 			func(t *testing.T, b *bundle, id uuid.UUID) { t.Helper(); b.admit(t); cancel(t, b, id) },
 			generation.StatusCanceled, []string{aside, all}, nothing,
 		},
-		"CanceledAfterOneOfTwo": {between(cancel), generation.StatusCanceled, []string{aside, first, half}, oneOfTwo},
+		"CanceledAfterOneOfTwo": {between(cancel), generation.StatusSucceeded, []string{aside, first, second}, bothPaid},
 		"Expired":               {expire, generation.StatusExpired, []string{aside, all}, nothing},
 		"ExpiredAfterOneOfTwo":  {between(expire), generation.StatusPartial, []string{aside, first, half}, oneOfTwo},
 	} {
@@ -202,6 +202,7 @@ func TestMoney_OfEachEnding(t *testing.T) {
 		g := b.start(t, two)
 		b.now.Move(2 * time.Minute)
 		cancel(t, b, g.ID)
+		b.jobs.RunAll(t.Context())
 		require.Equal(t, []string{
 			aside, all, "-10 Reached their expiry date.", "+10 Given anew for 72 hours: they expired while a generation held them.",
 		}, b.story(t))

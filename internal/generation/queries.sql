@@ -32,8 +32,8 @@ select ref from generation_user where user_id = $1;
 with counter as (
     update generation_user set event_sequence = number_after(event_sequence) where user_id = @user_id returning event_sequence
 )
-insert into generation_event (task_id, sequence, status, image_index, at, user_id, user_sequence)
-select @task_id, @sequence, @status, sqlc.narg(image_index), @at, @user_id, event_sequence from counter;
+insert into generation_event (task_id, sequence, status, canceling, image_index, at, user_id, user_sequence)
+select @task_id, @sequence, @status, @canceling, sqlc.narg(image_index), @at, @user_id, event_sequence from counter;
 
 -- name: TombstoneInsert :execrows
 with counter as (
@@ -48,11 +48,11 @@ select event_sequence, event_floor from generation_user where user_id = $1;
 -- name: UserEventList :many
 -- Everything that happened to a user, in order; of what is deleted, that alone.
 select o.* from (
-    select e.user_sequence, e.task_id, e.sequence, e.status, e.image_index, e.at, false as deleted from generation_event e
+    select e.user_sequence, e.task_id, e.sequence, e.status, e.canceling, e.image_index, e.at, false as deleted from generation_event e
     where e.user_id = @user_id and e.user_sequence > @after
         and not exists (select from generation_tombstone d where d.task_id = e.task_id)
     union all
-    select d.user_sequence, d.task_id, 0, '', null, d.deleted_at, true from generation_tombstone d
+    select d.user_sequence, d.task_id, 0, '', false, null, d.deleted_at, true from generation_tombstone d
     where d.user_id = @user_id and d.user_sequence > @after
 ) o order by o.user_sequence limit @most;
 
@@ -92,7 +92,7 @@ where t.id = @id for update of t;
 -- The one statement that changes a status, and what changes with it. Compare-and-set on the sequence, never out of a terminal state.
 update ai_task set status = @status, status_sequence = number_after(status_sequence),
     failure_code = sqlc.narg(failure_code), finished_at = sqlc.narg(finished_at), served_model = sqlc.narg(served_model),
-    progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position)
+    progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position), cancel_requested = @cancel_requested
 where id = @id and status_sequence = @status_sequence and finished_at is null
 returning status_sequence;
 
@@ -112,8 +112,8 @@ where t.deadline_at between @since and @now and t.finished_at is null and t.id <
 order by t.deadline_at limit 1 for update of t skip locked;
 
 -- name: TaskLeft :many
--- What is deleted and still here. Locked before the jobs of its erasure are.
-select id from ai_task where deleted_at is not null and id > @after order by id limit @most for no key update skip locked;
+-- What is deleted, has ended and is still here. Locked before the jobs of its erasure are.
+select id from ai_task where deleted_at is not null and finished_at is not null and id > @after order by id limit @most for no key update skip locked;
 
 -- name: TaskDelete :exec
 delete from ai_task where id = @id;
@@ -252,7 +252,7 @@ update ai_image set status = @status where id = @id and status = 'pending';
 update ai_image set status = 'failed' where task_id = @task_id and status = 'pending';
 
 -- name: EventList :many
-select sequence, status, image_index, at from generation_event
+select sequence, status, canceling, image_index, at from generation_event
 where task_id = @task_id and sequence > @after order by sequence;
 
 -- name: EventLatest :one

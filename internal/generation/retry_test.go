@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
-	"imagerun/internal/generation"
 )
 
 // Where Postgres has a change give way, because it and another transaction wait for each other, its user does not
@@ -45,7 +44,7 @@ func TestRetry_AChangeThatGaveWay(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit(t.Context()))
 	require.NoError(t, <-canceled)
-	require.Equal(t, generation.StatusCanceled, b.get(t, g.ID).Status)
+	require.True(t, b.get(t, g.ID).Canceling())
 
 	events, err := b.Events(t.Context(), b.user, g.ID, g.StatusSequence)
 	require.NoError(t, err)

@@ -22,6 +22,16 @@ func bury(t *testing.T, b *bundle) {
 	require.EqualValues(t, 1, tag.RowsAffected())
 }
 
+// expire lets the deadline come of what runs, whose attempt is to be called off then.
+func expire(t *testing.T, b *bundle) {
+	t.Helper()
+	b.now.Move(b.Options.Deadline)
+
+	n, err := b.ExpireDue(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+}
+
 // erased reports whether nothing is left of any generation.
 func erased(t *testing.T, b *bundle) bool {
 	t.Helper()
@@ -42,6 +52,7 @@ func TestErase_WithoutItsCancelJob(t *testing.T) {
 
 		b := setup(t)
 		g := b.start(t)
+		expire(t, b)
 		require.NoError(t, b.Delete(t.Context(), b.user, g.ID))
 		bury(t, b)
 
@@ -67,11 +78,12 @@ func TestErase_WithoutItsCancelJob(t *testing.T) {
 		g := b.start(t)
 		b.provider.cancel = func() (providers.CancelOutcome, error) { return "", errors.New("refused") }
 
+		expire(t, b) // ten minutes have passed
 		require.NoError(t, b.Delete(t.Context(), b.user, g.ID))
 
 		// Until the provider cannot have anything any more: the longest deadline, the output's
 		// lifetime and an hour.
-		for range 170 {
+		for range 160 {
 			b.pass(t, time.Minute)
 			require.False(t, erased(t, b))
 		}
@@ -96,7 +108,7 @@ func failures(t *testing.T, b *bundle) (n int) {
 	return n
 }
 
-// A request that says for ever that it is about to stop is let go when nothing can come of it.
+// A request that says for ever that it is about to stop is settled at the deadline, and let go when nothing can come of it.
 func TestCancel_NeverAnswered(t *testing.T) {
 	t.Parallel()
 
@@ -106,8 +118,13 @@ func TestCancel_NeverAnswered(t *testing.T) {
 
 	_, err := b.Cancel(t.Context(), b.user, g.ID)
 	require.NoError(t, err)
+	b.pass(t, 9*time.Minute)
+	require.True(t, b.get(t, g.ID).Canceling())
 
-	b.pass(t, 2*time.Hour)
+	expire(t, b)
+	require.Zero(t, b.get(t, g.ID).Cost.Held)
+
+	b.pass(t, 2*time.Hour-19*time.Minute)
 	require.NotEmpty(t, b.jobs.Pending())
 
 	b.pass(t, 65*time.Minute)

@@ -45,11 +45,15 @@ func (s *Service) fail(ctx context.Context, tx pgx.Tx, t *task, code FailureCode
 }
 
 // verdict is how a generation ends of which nothing more will come: what was stored before is its
-// owner's.
+// owner's. Why nothing came of one that its user wanted stopped is of no interest.
 func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) (Status, FailureCode, error) {
 	images, err := s.db.ImageList(ctx, tx, []uuid.UUID{t.ID})
 	if err != nil {
 		return "", "", fmt.Errorf("list images of %s: %w", t.ID, err)
+	}
+
+	if t.CancelRequested {
+		code = FailureCanceledByUser
 	}
 
 	if code == FailureReference && t.ReferenceKey == nil {
@@ -63,6 +67,8 @@ func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureC
 		return StatusBlocked, code, nil
 	case code == FailureDeadline:
 		return StatusExpired, code, nil
+	case code == FailureCanceledByUser:
+		return StatusCanceled, code, nil
 	default:
 		return StatusFailed, code, nil
 	}

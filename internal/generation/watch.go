@@ -126,8 +126,10 @@ func begun(t db.AiTask, st providers.Status) bool {
 }
 
 // pause is the time to the next look.
-func (h collector) pause(ctx context.Context, a db.ProviderAttempt) time.Duration {
+func (h collector) pause(ctx context.Context, t db.AiTask, a db.ProviderAttempt) time.Duration {
 	switch {
+	case t.CancelRequested:
+		return h.Options.PollEvery // its user waits for the slot, and there may be no callback of what was stopped
 	case a.CallbackAt != nil:
 		return time.Second // it has finished: the result is about to be there
 	case h.Options.CallbackURL == "" || h.Watches.Watched(ctx, a.TaskID):

@@ -224,6 +224,7 @@ func renderEvent(id uuid.UUID, e generation.Event, now *generation.Generation) G
 		GenerationID: formatID(prefixGeneration, id),
 		Sequence:     e.Sequence,
 		Status:       GenerationStatus(e.Status),
+		Canceling:    e.Canceling,
 		ImageIndex:   e.ImageIndex,
 		At:           clampTime(e.At),
 	}

@@ -29,7 +29,7 @@ type Generations interface {
 	Get(ctx context.Context, userID, id uuid.UUID) (generation.Generation, error)
 	// List returns one page.
 	List(ctx context.Context, userID uuid.UUID, f generation.Filter) (generation.Page, error)
-	// Cancel ends one, or answers generation.ErrNotCancelable.
+	// Cancel ends one or asks its provider to stop, or answers generation.ErrNotCancelable.
 	Cancel(ctx context.Context, userID, id uuid.UUID) (generation.Generation, error)
 	// Delete removes one; doing it again answers generation.ErrDeleted.
 	Delete(ctx context.Context, userID, id uuid.UUID) error

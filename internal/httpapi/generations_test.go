@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -349,6 +350,51 @@ func TestCancelAndDelete(t *testing.T) {
 		return generation.Generation{}, generation.ErrNotCancelable
 	}
 	requireCode(t, b.do("POST", "/v1/generations/"+sampleID+"/cancel", ""), 409, "not_cancelable")
+}
+
+// What was asked to stop says so, and in the end what became of that.
+func TestCanceling(t *testing.T) {
+	t.Parallel()
+
+	for name, c := range map[string]struct {
+		status    generation.Status
+		canceling bool
+		notice    string
+	}{
+		"WhileItRuns":   {generation.StatusRunning, true, "The image service was asked to stop. If it finishes all the same, the pictures are kept and paid for; else nothing is charged."},
+		"WhenItStopped": {generation.StatusCanceled, false, ""},
+		"WhenItDidNot":  {generation.StatusSucceeded, false, "It was finished before it could be stopped. 10 credits were charged for the pictures that came."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t)
+			g := sample(c.status, 4)
+			g.CancelRequested = true
+
+			if c.status == generation.StatusSucceeded {
+				g.Cost.Captured = 10
+			}
+
+			b.cancel, b.get = ofAlice(g), ofAlice(g)
+
+			for _, w := range []*httptest.ResponseRecorder{
+				b.do("POST", "/v1/generations/"+sampleID+"/cancel", ""), b.do("GET", "/v1/generations/"+sampleID, ""),
+			} {
+				require.Equal(t, http.StatusOK, w.Code)
+				contractOf(t).requireConforms(t, "200", "get", "/v1/generations/{id}", w)
+
+				got := decode[httpapi.Generation](t, w)
+				require.Equal(t, c.canceling, got.Canceling)
+
+				if c.notice == "" {
+					require.Nil(t, got.Notice)
+				} else {
+					require.Equal(t, c.notice, *got.Notice)
+				}
+			}
+		})
+	}
 }
 
 func TestModels(t *testing.T) {

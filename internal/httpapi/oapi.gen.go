@@ -521,6 +521,10 @@ type Generation struct {
 	// AutoRefundAt The time by which this generation ends by itself if it has not finished, and credits that it did not use return.
 	AutoRefundAt time.Time `json:"auto_refund_at"`
 
+	// Canceling It was asked to stop, and its provider has not said yet what becomes of it. `status` goes on as ever, to `canceled` if the
+	// provider stops.
+	Canceling bool `json:"canceling"`
+
 	// Cost What it costs, in credits. Each picture that is stored is paid for, at the price of the model that made it.
 	Cost      Cost      `json:"cost"`
 	CreatedAt time.Time `json:"created_at"`
@@ -544,7 +548,10 @@ type Generation struct {
 	Metadata map[string]string `json:"metadata"`
 
 	// Model The model that was asked for.
-	Model  string           `json:"model"`
+	Model string `json:"model"`
+
+	// Notice What else there is to say, for people; that it was finished before it could be stopped, say. Null when there is nothing.
+	Notice *string          `json:"notice"`
 	Object GenerationObject `json:"object"`
 
 	// Parameters What was asked for, with every default filled in.
@@ -592,6 +599,9 @@ type GenerationDeletionObject string
 // GenerationEvent One change, as sent in the event stream.
 type GenerationEvent struct {
 	At time.Time `json:"at"`
+
+	// Canceling It had been asked to stop by then. False in a status that is terminal.
+	Canceling bool `json:"canceling"`
 
 	// Generation The whole generation with the newest change; null with one that others had already followed.
 	Generation *Generation `json:"generation"`

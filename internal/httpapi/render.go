@@ -40,6 +40,7 @@ func renderGeneration(g generation.Generation) Generation {
 			Quoted: g.Cost.Quoted, Held: g.Cost.Held, Captured: g.Cost.Captured, Released: g.Cost.Released, Refunded: g.Cost.Refunded,
 		},
 		Favourite: g.Favourite,
+		Canceling: g.Canceling(),
 
 		EstimatedFinishAt: utc(g.EstimatedFinishAt),
 	}
@@ -77,6 +78,10 @@ func renderGeneration(g generation.Generation) Generation {
 		if err := json.Unmarshal(g.Metadata, &out.Metadata); err != nil || out.Metadata == nil {
 			out.Metadata = map[string]string{}
 		}
+	}
+
+	if notice := g.Notice(); notice != "" {
+		out.Notice = &notice
 	}
 
 	if g.FailureCode != "" {

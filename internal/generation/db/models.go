@@ -80,6 +80,8 @@ type AiTask struct {
 	RemixOf *uuid.UUID
 	// erase: holds no personal value; row with the generation. What an image of it costs, in credits, by the model that makes it; empty: it was accepted when generations were free.
 	Prices []byte
+	// Its user canceled or deleted it when its provider may have begun. It stays true when the task has ended.
+	CancelRequested bool
 }
 
 // How a model has been doing. Opened: it is left alone, but for one probe each while.

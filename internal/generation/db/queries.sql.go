@@ -985,16 +985,17 @@ func (q *Queries) BreakerProbe(ctx context.Context, db DBTX, arg BreakerProbePar
 
 const EventInsert = `-- name: EventInsert :execrows
 with counter as (
-    update generation_user set event_sequence = number_after(event_sequence) where user_id = $6 returning event_sequence
+    update generation_user set event_sequence = number_after(event_sequence) where user_id = $7 returning event_sequence
 )
-insert into generation_event (task_id, sequence, status, image_index, at, user_id, user_sequence)
-select $1, $2, $3, $4, $5, $6, event_sequence from counter
+insert into generation_event (task_id, sequence, status, canceling, image_index, at, user_id, user_sequence)
+select $1, $2, $3, $4, $5, $6, $7, event_sequence from counter
 `
 
 type EventInsertParams struct {
 	TaskID     uuid.UUID
 	Sequence   int64
 	Status     string
+	Canceling  bool
 	ImageIndex *int16
 	At         time.Time
 	UserID     uuid.UUID
@@ -1007,6 +1008,7 @@ func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParam
 		arg.TaskID,
 		arg.Sequence,
 		arg.Status,
+		arg.Canceling,
 		arg.ImageIndex,
 		arg.At,
 		arg.UserID,
@@ -1029,7 +1031,7 @@ func (q *Queries) EventLatest(ctx context.Context, db DBTX, taskID uuid.UUID) (t
 }
 
 const EventList = `-- name: EventList :many
-select sequence, status, image_index, at from generation_event
+select sequence, status, canceling, image_index, at from generation_event
 where task_id = $1 and sequence > $2 order by sequence
 `
 
@@ -1041,6 +1043,7 @@ type EventListParams struct {
 type EventListRow struct {
 	Sequence   int64
 	Status     string
+	Canceling  bool
 	ImageIndex *int16
 	At         time.Time
 }
@@ -1057,6 +1060,7 @@ func (q *Queries) EventList(ctx context.Context, db DBTX, arg EventListParams) (
 		if err := rows.Scan(
 			&i.Sequence,
 			&i.Status,
+			&i.Canceling,
 			&i.ImageIndex,
 			&i.At,
 		); err != nil {
@@ -1238,7 +1242,7 @@ func (q *Queries) TaskDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
 }
 
 const TaskDueLock = `-- name: TaskDueLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.deadline_at between $1 and $2 and t.finished_at is null and t.id <> all($3::uuid[])
 order by t.deadline_at limit 1 for update of t skip locked
 `
@@ -1286,6 +1290,7 @@ func (q *Queries) TaskDueLock(ctx context.Context, db DBTX, arg TaskDueLockParam
 		&i.AiTask.FavouriteAt,
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
+		&i.AiTask.CancelRequested,
 		&i.Ref,
 	)
 	return i, err
@@ -1317,7 +1322,7 @@ func (q *Queries) TaskFavourite(ctx context.Context, db DBTX, arg TaskFavouriteP
 }
 
 const TaskGet = `-- name: TaskGet :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 and t.user_id = $2
 `
 
@@ -1362,6 +1367,7 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 		&i.AiTask.FavouriteAt,
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
+		&i.AiTask.CancelRequested,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1418,7 +1424,7 @@ func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams)
 }
 
 const TaskLeft = `-- name: TaskLeft :many
-select id from ai_task where deleted_at is not null and id > $1 order by id limit $2 for no key update skip locked
+select id from ai_task where deleted_at is not null and finished_at is not null and id > $1 order by id limit $2 for no key update skip locked
 `
 
 type TaskLeftParams struct {
@@ -1426,7 +1432,7 @@ type TaskLeftParams struct {
 	Most  int32
 }
 
-// What is deleted and still here. Locked before the jobs of its erasure are.
+// What is deleted, has ended and is still here. Locked before the jobs of its erasure are.
 func (q *Queries) TaskLeft(ctx context.Context, db DBTX, arg TaskLeftParams) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, TaskLeft, arg.After, arg.Most)
 	if err != nil {
@@ -1448,7 +1454,7 @@ func (q *Queries) TaskLeft(ctx context.Context, db DBTX, arg TaskLeftParams) ([]
 }
 
 const TaskLive = `-- name: TaskLive :many
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
 where t.user_id = $1 and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit $2
 `
@@ -1500,6 +1506,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 			&i.AiTask.FavouriteAt,
 			&i.AiTask.RemixOf,
 			&i.AiTask.Prices,
+			&i.AiTask.CancelRequested,
 			&i.EventSequence,
 		); err != nil {
 			return nil, err
@@ -1513,7 +1520,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 }
 
 const TaskLock = `-- name: TaskLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t
 `
 
@@ -1554,6 +1561,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 		&i.AiTask.FavouriteAt,
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
+		&i.AiTask.CancelRequested,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1561,7 +1569,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 }
 
 const TaskLockFree = `-- name: TaskLockFree :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t skip locked
 `
 
@@ -1601,13 +1609,14 @@ func (q *Queries) TaskLockFree(ctx context.Context, db DBTX, id uuid.UUID) (Task
 		&i.AiTask.FavouriteAt,
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
+		&i.AiTask.CancelRequested,
 		&i.Ref,
 	)
 	return i, err
 }
 
 const TaskMany = `-- name: TaskMany :many
-select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
+select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices, cancel_requested from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
 `
 
 type TaskManyParams struct {
@@ -1651,6 +1660,7 @@ func (q *Queries) TaskMany(ctx context.Context, db DBTX, arg TaskManyParams) ([]
 			&i.FavouriteAt,
 			&i.RemixOf,
 			&i.Prices,
+			&i.CancelRequested,
 		); err != nil {
 			return nil, err
 		}
@@ -1677,7 +1687,7 @@ func (q *Queries) TaskMarkDeleted(ctx context.Context, db DBTX, arg TaskMarkDele
 }
 
 const TaskPeek = `-- name: TaskPeek :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1
 `
 
@@ -1718,6 +1728,7 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 		&i.AiTask.FavouriteAt,
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
+		&i.AiTask.CancelRequested,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1754,8 +1765,8 @@ func (q *Queries) TaskRunning(ctx context.Context, db DBTX, userID uuid.UUID) ([
 const TaskSet = `-- name: TaskSet :one
 update ai_task set status = $1, status_sequence = number_after(status_sequence),
     failure_code = $2, finished_at = $3, served_model = $4,
-    progress = $5, provider_position = $6
-where id = $7 and status_sequence = $8 and finished_at is null
+    progress = $5, provider_position = $6, cancel_requested = $7
+where id = $8 and status_sequence = $9 and finished_at is null
 returning status_sequence
 `
 
@@ -1766,6 +1777,7 @@ type TaskSetParams struct {
 	ServedModel      *string
 	Progress         *float32
 	ProviderPosition *int32
+	CancelRequested  bool
 	ID               uuid.UUID
 	StatusSequence   int64
 }
@@ -1779,6 +1791,7 @@ func (q *Queries) TaskSet(ctx context.Context, db DBTX, arg TaskSetParams) (int6
 		arg.ServedModel,
 		arg.Progress,
 		arg.ProviderPosition,
+		arg.CancelRequested,
 		arg.ID,
 		arg.StatusSequence,
 	)
@@ -1897,12 +1910,12 @@ func (q *Queries) UserEnsure(ctx context.Context, db DBTX, userID uuid.UUID) (Us
 }
 
 const UserEventList = `-- name: UserEventList :many
-select o.user_sequence, o.task_id, o.sequence, o.status, o.image_index, o.at, o.deleted from (
-    select e.user_sequence, e.task_id, e.sequence, e.status, e.image_index, e.at, false as deleted from generation_event e
+select o.user_sequence, o.task_id, o.sequence, o.status, o.canceling, o.image_index, o.at, o.deleted from (
+    select e.user_sequence, e.task_id, e.sequence, e.status, e.canceling, e.image_index, e.at, false as deleted from generation_event e
     where e.user_id = $1 and e.user_sequence > $2
         and not exists (select from generation_tombstone d where d.task_id = e.task_id)
     union all
-    select d.user_sequence, d.task_id, 0, '', null, d.deleted_at, true from generation_tombstone d
+    select d.user_sequence, d.task_id, 0, '', false, null, d.deleted_at, true from generation_tombstone d
     where d.user_id = $1 and d.user_sequence > $2
 ) o order by o.user_sequence limit $3
 `
@@ -1918,6 +1931,7 @@ type UserEventListRow struct {
 	TaskID       uuid.UUID
 	Sequence     int64
 	Status       string
+	Canceling    bool
 	ImageIndex   *int16
 	At           time.Time
 	Deleted      bool
@@ -1938,6 +1952,7 @@ func (q *Queries) UserEventList(ctx context.Context, db DBTX, arg UserEventListP
 			&i.TaskID,
 			&i.Sequence,
 			&i.Status,
+			&i.Canceling,
 			&i.ImageIndex,
 			&i.At,
 			&i.Deleted,
