@@ -247,7 +247,7 @@ func Command(t testing.TB, script string, args ...string) *exec.Cmd {
 	t.Helper()
 
 	dir := folder(t)
-	install(t, dir)
+	Install(t, dir)
 
 	cmd := exec.Command("node", append([]string{filepath.Join(dir, script)}, args...)...)
 	cmd.Dir = dir

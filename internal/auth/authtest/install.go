@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// install runs npm ci in dir when node_modules is not what package-lock.json says, one test binary at
+// Install runs npm ci in dir when node_modules is not what package-lock.json says, one test binary at
 // a time: all of them come here at once.
-func install(t testing.TB, dir string) {
+func Install(t testing.TB, dir string) {
 	t.Helper()
 
 	lock, err := os.Open(filepath.Join(dir, "package.json"))
@@ -36,6 +36,6 @@ func install(t testing.TB, dir string) {
 	npm.Dir = dir
 
 	out, err := npm.CombinedOutput()
-	require.NoError(t, err, "npm ci in auth/: %s", out)
+	require.NoError(t, err, "npm ci in %s: %s", dir, out)
 	require.NoError(t, os.WriteFile(stamp, want, 0o600))
 }

@@ -168,6 +168,13 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 		}
 	}
 
+	// A browser says both. A program that says how it fetches and not for which site, as Node's fetch does, would be
+	// taken for one that hides its origin.
+	if r.Out.Header.Get("Sec-Fetch-Site") == "" {
+		r.Out.Header.Del("Sec-Fetch-Mode")
+		r.Out.Header.Del("Sec-Fetch-Dest")
+	}
+
 	if addr := p.o.Client.Of(r.In); addr.IsValid() {
 		r.Out.Header.Set(ClientAddressHeader, addr.String())
 	}

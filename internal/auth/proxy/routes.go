@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -39,6 +40,20 @@ var namesAddress = map[string]bool{
 // resetLink is the path of the link in a password reset mail, which sends the browser on to the
 // page that asks for the new password.
 var resetLink = regexp.MustCompile(`^/reset-password/[A-Za-z0-9]{8,64}$`)
+
+// Routes lists what passes, as patterns of [http.ServeMux] in order.
+func Routes() []string {
+	all := []string{http.MethodGet + " " + Prefix + "/reset-password/{token}"}
+
+	for route := range routes {
+		method, path, _ := strings.Cut(route, " ")
+		all = append(all, method+" "+Prefix+path)
+	}
+
+	slices.Sort(all)
+
+	return all
+}
 
 // requestHeaders are those that Better Auth reads: for the body, the session, and its own checks of where a
 // request comes from.

@@ -46,6 +46,12 @@ func TestProxy_WithTheService(t *testing.T) {
 		return res.StatusCode, res.Header, string(content)
 	}
 
+	// Node's fetch says how it fetches, and has no origin.
+	program := request(http.MethodPost, "/api/auth/sign-up/email", `{"name":"Test","email":"program@example.com","password":"long enough"}`)
+	program.Header.Set("Content-Type", "application/json")
+	program.Header.Set("Sec-Fetch-Mode", "cors")
+	require.Equal(t, http.StatusOK, serve(h, program).StatusCode)
+
 	u := server.SignUp(t)
 
 	status, header, body := ask("/sign-in/email", fmt.Sprintf(`{"email":%q,"password":%q}`, u.Email, u.Password), "", server.Origin)
