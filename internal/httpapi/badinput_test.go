@@ -43,7 +43,7 @@ func TestBadInput(t *testing.T) {
 		"FiveImages":          {body: with(`,"num_images":5`), status: 422, code: "validation_failed", errors: []string{"#/num_images maximum"}},
 		"NoImages":            {body: with(`,"num_images":0`), status: 422, code: "validation_failed", errors: []string{"#/num_images minimum"}},
 		"MetadataValue":       {body: with(`,"metadata":{"a":["CANARY-7f3a"]}`), status: 422, code: "validation_failed", errors: []string{"#/metadata/a type"}},
-		"MetadataName":        {body: with(`,"metadata":{"CANARY-7f3a !":"x"}`), status: 422, code: "validation_failed", errors: []string{"#/metadata additionalProperties"}},
+		"MetadataName":        {body: with(`,"metadata":{"CANARY-7f3a !":"x"}`), status: 422, code: "validation_failed", errors: []string{"#/metadata propertyNames"}},
 		"NULCharacter":        {body: `{"model":"m","prompt":"CANARY-7f3a\u0000"}`, status: 422, code: "validation_failed", errors: []string{"#/prompt pattern"}},
 		"EmptyPrompt":         {body: `{"model":"m","prompt":""}`, status: 422, code: "validation_failed", errors: []string{"#/prompt pattern"}},
 		"BlankPrompt":         {body: `{"model":"m","prompt":" \n\t"}`, status: 422, code: "validation_failed", errors: []string{"#/prompt pattern"}},

@@ -155,7 +155,7 @@ func requireCode(t *testing.T, w *httptest.ResponseRecorder, status int, code st
 	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 
 	p := decode[httpapi.Problem](t, w)
-	require.Equal(t, code, p.Code)
+	require.Equal(t, code, string(p.Code))
 	require.Equal(t, status, p.Status)
 	require.Equal(t, w.Header().Get("X-Request-Id"), p.RequestID)
 	require.NotEmpty(t, p.Detail)

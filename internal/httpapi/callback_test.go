@@ -72,7 +72,7 @@ func TestFalCallback(t *testing.T) {
 		b := setup(t)
 		b.verify = func(http.Header, []byte) (providers.Callback, error) { return providers.Callback{}, errUnavailable }
 
-		requireCode(t, b.do("POST", "/webhooks/fal/t0ken", body), http.StatusServiceUnavailable, "unavailable")
+		requireCode(t, b.do("POST", "/webhooks/fal/t0ken", body), http.StatusServiceUnavailable, "auth_unavailable")
 		require.Equal(t, []string{"Verify"}, b.calls())
 	})
 

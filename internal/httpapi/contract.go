@@ -27,7 +27,8 @@ import (
 // anew for each request and flatten the errors to text that repeats values.
 type contract struct {
 	doc      *openapi3.T
-	raw      any // the same document, for the schemas' x-remedy
+	text     []byte // the same document as JSON
+	raw      any    // the same again, for the schemas' x-remedy
 	compiler *jsonschema.Compiler
 }
 
@@ -63,7 +64,7 @@ func mustContract() *contract {
 		panic(err)
 	}
 
-	return &contract{doc: doc, raw: raw, compiler: c}
+	return &contract{doc: doc, text: text, raw: raw, compiler: c}
 }
 
 // schema compiles what a JSON pointer in the document leads to.

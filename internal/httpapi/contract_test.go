@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"imagerun/api"
+	"imagerun/internal/auth/proxy"
 	"imagerun/internal/httpapi"
 )
 
@@ -129,7 +130,7 @@ func TestContract_ClosesEveryRequestObject(t *testing.T) {
 
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			if op.RequestBody == nil {
+			if op.RequestBody == nil || strings.HasPrefix(path, proxy.Prefix) {
 				continue
 			}
 
@@ -151,15 +152,22 @@ func TestContract_AgreesWithRoutes(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Spec)
 	require.NoError(t, err)
 
-	want := []string{"/api/auth/{path...}", "POST /webhooks/fal/{token}", "GET /openapi.yaml"}
+	want := []string{"/api/auth/{path...}", "POST /webhooks/fal/{token}", "GET /openapi.yaml", "GET /openapi.json"}
+
+	var accounts []string
 
 	for path, item := range doc.Paths.Map() {
 		for method := range item.Operations() {
-			want = append(want, method+" "+path)
+			if strings.HasPrefix(path, proxy.Prefix) {
+				accounts = append(accounts, method+" "+path)
+			} else {
+				want = append(want, method+" "+path)
+			}
 		}
 	}
 
 	require.ElementsMatch(t, want, httpapi.Patterns())
+	require.ElementsMatch(t, accounts, proxy.Routes())
 }
 
 func TestContract_IsServed(t *testing.T) {
@@ -171,6 +179,56 @@ func TestContract_IsServed(t *testing.T) {
 	require.Equal(t, "application/yaml", w.Header().Get("Content-Type"))
 	require.Equal(t, api.Spec, w.Body.Bytes())
 	require.NotEmpty(t, w.Header().Get("ETag"))
+
+	w = setup(t).do("GET", "/openapi.json", "", "Authorization", "")
+
+	require.Equal(t, 200, w.Code)
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	require.NotEmpty(t, w.Header().Get("ETag"))
+
+	var fromYAML any
+
+	require.NoError(t, yaml.Unmarshal(api.Spec, &fromYAML))
+	text, err := json.Marshal(fromYAML)
+	require.NoError(t, err)
+	require.JSONEq(t, string(text), w.Body.String())
+}
+
+// Generators read neither our own Go types nor places inside of schemas, and a field with a default is one that
+// must be sent to some of them.
+func TestContract_HasNothingOfOurGenerator(t *testing.T) {
+	t.Parallel()
+
+	doc := contractOf(t).doc
+
+	var walk func(at string, node any)
+
+	walk = func(at string, node any) {
+		switch node := node.(type) {
+		case map[string]any:
+			for name, value := range node {
+				require.False(t, strings.HasPrefix(name, "x-go-"), "%s/%s", at, name)
+
+				if ref, ok := value.(string); ok && name == "$ref" {
+					require.Len(t, strings.Split(ref, "/"), 4, "%s: %s is inside of something", at, ref)
+				}
+
+				if properties, ok := value.(map[string]any); ok && name == "properties" {
+					for property, schema := range properties {
+						require.NotContains(t, schema, "default", "%s of %s", property, at)
+					}
+				}
+
+				walk(at+"/"+name, value)
+			}
+		case []any:
+			for _, value := range node {
+				walk(at, value)
+			}
+		}
+	}
+
+	walk("", doc)
 }
 
 func decode[T any](t *testing.T, w *httptest.ResponseRecorder) T {

@@ -50,7 +50,7 @@ func (s *server) EstimateGeneration(ctx context.Context, r EstimateGenerationReq
 
 	for _, model := range append([]string{e.Model}, e.Parameters.FallbackModels...) {
 		out.Items = append(out.Items, EstimateItem{
-			Model: model, Width: e.Parameters.Width, Height: e.Parameters.Height, Quality: e.Parameters.Quality,
+			Model: model, Width: e.Parameters.Width, Height: e.Parameters.Height, Quality: QualityID(e.Parameters.Quality),
 			NumImages: e.Parameters.NumImages, CreditsEach: e.Prices[model], Credits: e.Credits(model),
 		})
 	}
@@ -75,7 +75,7 @@ func (s *server) GetCredits(ctx context.Context, _ GetCreditsRequestObject) (Get
 	}
 	for i, g := range a.Grants {
 		out.Grants[i] = CreditGrant{
-			Object: CreditGrantObjectCreditGrant, Source: string(g.Source), Amount: g.Amount, Remaining: g.Remaining, Held: g.Held,
+			Object: CreditGrantObjectCreditGrant, Source: CreditGrantSource(g.Source), Amount: g.Amount, Remaining: g.Remaining, Held: g.Held,
 			CreatedAt: clampTime(g.CreatedAt), ExpiresAt: utc(g.ExpiresAt),
 		}
 	}
@@ -124,7 +124,7 @@ func (s *server) ListCreditEntries(ctx context.Context, r ListCreditEntriesReque
 
 func renderEntry(e credits.Entry) CreditEntry {
 	out := CreditEntry{
-		Object: CreditEntryObjectCreditEntry, Number: e.Sequence, Kind: string(e.Kind), Credits: e.Credits(), Description: e.Sentence(),
+		Object: CreditEntryObjectCreditEntry, Number: e.Sequence, Kind: CreditEntryKind(e.Kind), Credits: e.Credits(), Description: e.Sentence(),
 		Available: e.After.Available, Held: e.After.Held, Debt: e.After.Debt, CreatedAt: clampTime(e.At),
 	}
 

@@ -162,7 +162,7 @@ func TestCredits(t *testing.T) {
 
 	got := decode[httpapi.CreditBalance](t, w)
 	require.Equal(t, []int64{13, 5, 0}, []int64{got.Available, got.Held, got.Debt})
-	require.Equal(t, []string{"signup", "pack"}, []string{got.Grants[0].Source, got.Grants[1].Source})
+	require.Equal(t, []httpapi.CreditGrantSource{"signup", "pack"}, []httpapi.CreditGrantSource{got.Grants[0].Source, got.Grants[1].Source})
 	require.Nil(t, got.Grants[1].ExpiresAt)
 
 	requireCode(t, b.do("GET", "/v1/credits", "", "Authorization", "Bearer reader"), http.StatusForbidden, "insufficient_scope")

@@ -2,8 +2,10 @@ package httpapi_test
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,6 +64,8 @@ func TestErrors_EveryProblemIsDocumented(t *testing.T) {
 	for code := range documented {
 		require.True(t, found[code], "docs/errors.md has %s, which nothing declares", code)
 	}
+
+	requireEnum(t, "ProblemCode", documented)
 }
 
 func TestErrors_RetryableIsAsDocumented(t *testing.T) {
@@ -94,6 +98,21 @@ func TestErrors_EveryFailureIsDocumented(t *testing.T) {
 	}
 
 	require.Len(t, documented, len(found))
+	requireEnum(t, "FailureCode", documented)
+}
+
+// requireEnum demands that the contract lists the same codes.
+func requireEnum(t *testing.T, schema string, documented map[string][]string) {
+	t.Helper()
+
+	enum := contractOf(t).at("components", "schemas", schema)["enum"].([]any)
+	listed := make([]string, len(enum))
+
+	for i, code := range enum {
+		listed[i] = code.(string)
+	}
+
+	require.ElementsMatch(t, slices.Collect(maps.Keys(documented)), listed)
 }
 
 // rows reads the table under a heading of docs/errors.md, by code.

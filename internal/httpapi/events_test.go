@@ -149,8 +149,8 @@ func TestEvents_Refusals(t *testing.T) {
 	requireCode(t, b.do("GET", "/v1/events?after=1", ""), http.StatusUnprocessableEntity, "validation_failed")
 
 	b.overview = func(uuid.UUID) (generation.Overview, error) { return generation.Overview{}, errUnavailable }
-	requireCode(t, b.do("GET", "/v1/events", ""), http.StatusServiceUnavailable, "unavailable")
+	requireCode(t, b.do("GET", "/v1/events", ""), http.StatusServiceUnavailable, "auth_unavailable")
 
 	b.resumable = func(uuid.UUID, int64) (bool, error) { return false, errUnavailable }
-	requireCode(t, b.do("GET", "/v1/events", "", "Last-Event-ID", "1"), http.StatusServiceUnavailable, "unavailable")
+	requireCode(t, b.do("GET", "/v1/events", "", "Last-Event-ID", "1"), http.StatusServiceUnavailable, "auth_unavailable")
 }

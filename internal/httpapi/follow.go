@@ -9,11 +9,47 @@ import (
 	"imagerun/internal/generation"
 )
 
-// remixBody is the body of a remix: what a submit says, all of it optional.
+// remixBody is the body of a remix in the form of a submit's. Its JSON is what a repeat is recognised by.
 type remixBody struct {
 	GenerationRequest
 
 	KeepSeed *bool `json:"keep_seed,omitempty"`
+}
+
+// readRemix reads the body of a remix, which may have none. What it does not say is zero.
+func readRemix(r *RemixRequest) remixBody {
+	if r == nil {
+		return remixBody{}
+	}
+
+	b := remixBody{
+		GenerationRequest: GenerationRequest{
+			NegativePrompt:  r.NegativePrompt,
+			AspectRatio:     r.AspectRatio,
+			Width:           r.Width,
+			Height:          r.Height,
+			Quality:         r.Quality,
+			NumImages:       r.NumImages,
+			Seed:            r.Seed,
+			OutputFormat:    r.OutputFormat,
+			Reference:       r.Reference,
+			FallbackModels:  r.FallbackModels,
+			Quote:           r.Quote,
+			DeadlineSeconds: r.DeadlineSeconds,
+			Metadata:        r.Metadata,
+		},
+		KeepSeed: r.KeepSeed,
+	}
+
+	if r.Model != nil {
+		b.Model = *r.Model
+	}
+
+	if r.Prompt != nil {
+		b.Prompt = *r.Prompt
+	}
+
+	return b
 }
 
 // RemixGeneration implements the contract's operation.
@@ -23,16 +59,18 @@ func (s *server) RemixGeneration(ctx context.Context, r RemixGenerationRequestOb
 		return nil, err
 	}
 
-	sub, err := submission(userID, r.Body.GenerationRequest)
+	body := readRemix(r.Body)
+
+	sub, err := submission(userID, body.GenerationRequest)
 	if err == nil {
-		err = once(&sub, r.Params.IdempotencyKey, "POST "+location(id)+"/remix", r.Body)
+		err = once(&sub, r.Params.IdempotencyKey, "POST "+location(id)+"/remix", body)
 	}
 
 	if err != nil {
 		return nil, err
 	}
 
-	a, err := s.Generations.Remix(ctx, id, sub, r.Body.KeepSeed != nil && *r.Body.KeepSeed)
+	a, err := s.Generations.Remix(ctx, id, sub, body.KeepSeed != nil && *body.KeepSeed)
 	if err != nil {
 		return nil, err
 	}

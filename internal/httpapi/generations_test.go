@@ -133,7 +133,7 @@ func TestSubmit(t *testing.T) {
 			{generation.ErrQueueFull, 429, "queue_full", true, "10"},
 			{idempotency.ErrInFlight, 409, "idempotency_in_flight", true, "1"},
 			{idempotency.ErrMismatch, 422, "idempotency_mismatch", false, ""},
-			{fmt.Errorf("submit: %w", errUnavailable), 503, "unavailable", true, "2"},
+			{fmt.Errorf("submit: %w", errUnavailable), 503, "auth_unavailable", true, "2"},
 			{fmt.Errorf("the database said CANARY-7f3a"), 500, "internal_error", true, ""},
 		} {
 			b := setup(t)

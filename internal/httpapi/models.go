@@ -20,10 +20,10 @@ func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (Lis
 			Description:    m.Description,
 			PromptMax:      m.PromptMax,
 			NegativePrompt: m.NegativePrompt(),
-			AspectRatios:   append([]string{}, m.AspectRatios...),
+			AspectRatios:   named[AspectRatio](m.AspectRatios),
 			Sides:          Sides{Min: m.Sides.Min, Max: m.Sides.Max, MultipleOf: m.Sides.MultipleOf, MaxPixels: m.Sides.MaxPixels},
 			Qualities:      make([]Quality, len(m.Qualities)),
-			OutputFormats:  append([]string{}, m.OutputFormats...),
+			OutputFormats:  named[OutputFormat](m.OutputFormats),
 			MaxImages:      m.MaxImages,
 		}
 
@@ -38,7 +38,7 @@ func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (Lis
 		}
 
 		for j, q := range m.Qualities {
-			out.Data[i].Qualities[j] = Quality{ID: q.ID, Steps: q.Steps, Pixels: q.Pixels, Prices: make([]PriceTier, len(q.Prices))}
+			out.Data[i].Qualities[j] = Quality{ID: QualityID(q.ID), Steps: q.Steps, Pixels: q.Pixels, Prices: make([]PriceTier, len(q.Prices))}
 			for k, tier := range q.Prices {
 				out.Data[i].Qualities[j].Prices[k] = PriceTier{Pixels: tier.Pixels, Credits: tier.Credits}
 			}
@@ -46,4 +46,14 @@ func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (Lis
 	}
 
 	return out, nil
+}
+
+// named gives texts of the catalogue the contract's type.
+func named[T ~string](texts []string) []T {
+	out := make([]T, len(texts))
+	for i, text := range texts {
+		out[i] = T(text)
+	}
+
+	return out
 }

@@ -43,6 +43,21 @@ const (
 	CreditBalanceObjectCreditBalance CreditBalanceObject = "credit_balance"
 )
 
+// Defines values for CreditEntryKind.
+const (
+	CreditEntryKindCapture      CreditEntryKind = "capture"
+	CreditEntryKindCharge       CreditEntryKind = "charge"
+	CreditEntryKindClaw         CreditEntryKind = "claw"
+	CreditEntryKindCompensation CreditEntryKind = "compensation"
+	CreditEntryKindExpire       CreditEntryKind = "expire"
+	CreditEntryKindGrant        CreditEntryKind = "grant"
+	CreditEntryKindHold         CreditEntryKind = "hold"
+	CreditEntryKindRefund       CreditEntryKind = "refund"
+	CreditEntryKindRelease      CreditEntryKind = "release"
+	CreditEntryKindRepay        CreditEntryKind = "repay"
+	CreditEntryKindVoid         CreditEntryKind = "void"
+)
+
 // Defines values for CreditEntryObject.
 const (
 	CreditEntryObjectCreditEntry CreditEntryObject = "credit_entry"
@@ -58,11 +73,22 @@ const (
 	CreditGrantObjectCreditGrant CreditGrantObject = "credit_grant"
 )
 
+// Defines values for CreditGrantSource.
+const (
+	CreditGrantSourceCompensation CreditGrantSource = "compensation"
+	CreditGrantSourceOperator     CreditGrantSource = "operator"
+	CreditGrantSourcePack         CreditGrantSource = "pack"
+	CreditGrantSourcePromotion    CreditGrantSource = "promotion"
+	CreditGrantSourceRefund       CreditGrantSource = "refund"
+	CreditGrantSourceSignup       CreditGrantSource = "signup"
+	CreditGrantSourceSubscription CreditGrantSource = "subscription"
+)
+
 // Defines values for DeletionResult.
 const (
-	AlreadyDeleted DeletionResult = "already_deleted"
-	Deleted        DeletionResult = "deleted"
-	NotFound       DeletionResult = "not_found"
+	DeletionResultAlreadyDeleted DeletionResult = "already_deleted"
+	DeletionResultDeleted        DeletionResult = "deleted"
+	DeletionResultNotFound       DeletionResult = "not_found"
 )
 
 // Defines values for DeletionListObject.
@@ -85,6 +111,21 @@ const (
 	EventSnapshotObjectEventSnapshot EventSnapshotObject = "event_snapshot"
 )
 
+// Defines values for FailureCode.
+const (
+	CanceledByUser    FailureCode = "canceled_by_user"
+	DeadlineExceeded  FailureCode = "deadline_exceeded"
+	GenerationTimeout FailureCode = "generation_timeout"
+	InvalidRequest    FailureCode = "invalid_request"
+	NoImage           FailureCode = "no_image"
+	OutputBlocked     FailureCode = "output_blocked"
+	PromptRejected    FailureCode = "prompt_rejected"
+	ProviderError     FailureCode = "provider_error"
+	ReferenceRejected FailureCode = "reference_rejected"
+	ResultExpired     FailureCode = "result_expired"
+	StorageError      FailureCode = "storage_error"
+)
+
 // Defines values for GenerationObject.
 const (
 	GenerationObjectGeneration GenerationObject = "generation"
@@ -103,20 +144,6 @@ const (
 // Defines values for GenerationListObject.
 const (
 	GenerationListObjectList GenerationListObject = "list"
-)
-
-// Defines values for GenerationRequestOutputFormat.
-const (
-	GenerationRequestOutputFormatJpeg GenerationRequestOutputFormat = "jpeg"
-	GenerationRequestOutputFormatPng  GenerationRequestOutputFormat = "png"
-	GenerationRequestOutputFormatWebp GenerationRequestOutputFormat = "webp"
-)
-
-// Defines values for GenerationRequestQuality.
-const (
-	GenerationRequestQualityDraft    GenerationRequestQuality = "draft"
-	GenerationRequestQualityHigh     GenerationRequestQuality = "high"
-	GenerationRequestQualityStandard GenerationRequestQuality = "standard"
 )
 
 // Defines values for GenerationStatus.
@@ -162,30 +189,81 @@ const (
 	PUT NewUploadMethod = "PUT"
 )
 
-// Defines values for ParametersOutputFormat.
+// Defines values for OutputFormat.
 const (
-	ParametersOutputFormatJpeg ParametersOutputFormat = "jpeg"
-	ParametersOutputFormatPng  ParametersOutputFormat = "png"
-	ParametersOutputFormatWebp ParametersOutputFormat = "webp"
+	Jpeg OutputFormat = "jpeg"
+	Png  OutputFormat = "png"
+	Webp OutputFormat = "webp"
 )
 
-// Defines values for ParametersQuality.
+// Defines values for ProblemCode.
 const (
-	ParametersQualityDraft    ParametersQuality = "draft"
-	ParametersQualityHigh     ParametersQuality = "high"
-	ParametersQualityStandard ParametersQuality = "standard"
+	ProblemCodeAccountInDebt           ProblemCode = "account_in_debt"
+	ProblemCodeAuthInputRefused        ProblemCode = "auth_input_refused"
+	ProblemCodeAuthRedirectRefused     ProblemCode = "auth_redirect_refused"
+	ProblemCodeAuthUnavailable         ProblemCode = "auth_unavailable"
+	ProblemCodeBodyIncomplete          ProblemCode = "body_incomplete"
+	ProblemCodeBodyTooLarge            ProblemCode = "body_too_large"
+	ProblemCodeCrossOrigin             ProblemCode = "cross_origin"
+	ProblemCodeDeleted                 ProblemCode = "deleted"
+	ProblemCodeDownloadTooLarge        ProblemCode = "download_too_large"
+	ProblemCodeIdempotencyInFlight     ProblemCode = "idempotency_in_flight"
+	ProblemCodeIdempotencyMismatch     ProblemCode = "idempotency_mismatch"
+	ProblemCodeInsufficientCredits     ProblemCode = "insufficient_credits"
+	ProblemCodeInsufficientScope       ProblemCode = "insufficient_scope"
+	ProblemCodeInternalError           ProblemCode = "internal_error"
+	ProblemCodeJSONTooDeep             ProblemCode = "json_too_deep"
+	ProblemCodeJSONTooWide             ProblemCode = "json_too_wide"
+	ProblemCodeMalformedHeader         ProblemCode = "malformed_header"
+	ProblemCodeMalformedJSON           ProblemCode = "malformed_json"
+	ProblemCodeMalformedQuery          ProblemCode = "malformed_query"
+	ProblemCodeMethodNotAllowed        ProblemCode = "method_not_allowed"
+	ProblemCodeNotAPicture             ProblemCode = "not_a_picture"
+	ProblemCodeNotCancelable           ProblemCode = "not_cancelable"
+	ProblemCodeNotFound                ProblemCode = "not_found"
+	ProblemCodeNothingToDownload       ProblemCode = "nothing_to_download"
+	ProblemCodeObjectNotFound          ProblemCode = "object_not_found"
+	ProblemCodePlanForbids             ProblemCode = "plan_forbids"
+	ProblemCodeQueueFull               ProblemCode = "queue_full"
+	ProblemCodeQuoteExpired            ProblemCode = "quote_expired"
+	ProblemCodeQuoteMismatch           ProblemCode = "quote_mismatch"
+	ProblemCodeRateLimited             ProblemCode = "rate_limited"
+	ProblemCodeRequestAbandoned        ProblemCode = "request_abandoned"
+	ProblemCodeSessionRequired         ProblemCode = "session_required"
+	ProblemCodeSupportCodeInvalid      ProblemCode = "support_code_invalid"
+	ProblemCodeTooManyAPIKeys          ProblemCode = "too_many_api_keys"
+	ProblemCodeTooManyStreams          ProblemCode = "too_many_streams"
+	ProblemCodeTooManyUploads          ProblemCode = "too_many_uploads"
+	ProblemCodeUnauthenticated         ProblemCode = "unauthenticated"
+	ProblemCodeUnsupportedMediaType    ProblemCode = "unsupported_media_type"
+	ProblemCodeUploadExpired           ProblemCode = "upload_expired"
+	ProblemCodeUploadLost              ProblemCode = "upload_lost"
+	ProblemCodeUploadMismatch          ProblemCode = "upload_mismatch"
+	ProblemCodeUploadNotFound          ProblemCode = "upload_not_found"
+	ProblemCodeUploadNotReady          ProblemCode = "upload_not_ready"
+	ProblemCodeUploadNotReceived       ProblemCode = "upload_not_received"
+	ProblemCodeUploadRejected          ProblemCode = "upload_rejected"
+	ProblemCodeValidationFailed        ProblemCode = "validation_failed"
+	ProblemCodeWebhookSignatureInvalid ProblemCode = "webhook_signature_invalid"
+)
+
+// Defines values for QualityID.
+const (
+	Draft    QualityID = "draft"
+	High     QualityID = "high"
+	Standard QualityID = "standard"
 )
 
 // Defines values for RejectionCode.
 const (
-	Animated         RejectionCode = "animated"
-	ChecksumMismatch RejectionCode = "checksum_mismatch"
-	Damaged          RejectionCode = "damaged"
-	InspectionFailed RejectionCode = "inspection_failed"
-	NotAPicture      RejectionCode = "not_a_picture"
-	NotReceived      RejectionCode = "not_received"
-	TooLarge         RejectionCode = "too_large"
-	TypeMismatch     RejectionCode = "type_mismatch"
+	RejectionCodeAnimated         RejectionCode = "animated"
+	RejectionCodeChecksumMismatch RejectionCode = "checksum_mismatch"
+	RejectionCodeDamaged          RejectionCode = "damaged"
+	RejectionCodeInspectionFailed RejectionCode = "inspection_failed"
+	RejectionCodeNotAPicture      RejectionCode = "not_a_picture"
+	RejectionCodeNotReceived      RejectionCode = "not_received"
+	RejectionCodeTooLarge         RejectionCode = "too_large"
+	RejectionCodeTypeMismatch     RejectionCode = "type_mismatch"
 )
 
 // Defines values for Scope.
@@ -262,8 +340,49 @@ type APIKeyRequest struct {
 	Scopes []Scope `json:"scopes"`
 }
 
+// Account defines model for Account.
+type Account struct {
+	BanExpires    *time.Time `json:"banExpires,omitempty"`
+	BanReason     *string    `json:"banReason,omitempty"`
+	Banned        *bool      `json:"banned,omitempty"`
+	CreatedAt     time.Time  `json:"createdAt"`
+	Email         string     `json:"email"`
+	EmailVerified bool       `json:"emailVerified"`
+	ID            string     `json:"id"`
+	Image         *string    `json:"image"`
+	Name          string     `json:"name"`
+	Role          *string    `json:"role,omitempty"`
+	UpdatedAt     time.Time  `json:"updatedAt"`
+}
+
+// AccountsDone The one of `status` and `success` that is there is true.
+type AccountsDone struct {
+	Message *string `json:"message,omitempty"`
+	Status  *bool   `json:"status,omitempty"`
+	Success *bool   `json:"success,omitempty"`
+}
+
 // AspectRatio defines model for AspectRatio.
 type AspectRatio string
+
+// AuthError A refusal in the words of Better Auth.
+type AuthError struct {
+	// Code Among others INVALID_EMAIL_OR_PASSWORD, EMAIL_NOT_VERIFIED, INVALID_EMAIL, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG,
+	// INVALID_PASSWORD, INVALID_TOKEN, TOKEN_EXPIRED, UNAUTHORIZED, VALIDATION_ERROR. Absent with 429.
+	//
+	//
+	// Examples: INVALID_EMAIL_OR_PASSWORD
+	Code *string `json:"code,omitempty"`
+
+	// Message What happened.
+	Message string `json:"message"`
+}
+
+// ChangePasswordRequest defines model for ChangePasswordRequest.
+type ChangePasswordRequest struct {
+	CurrentPassword string   `json:"currentPassword"`
+	NewPassword     Password `json:"newPassword"`
+}
 
 // Cost What it costs, in credits. Each picture that is stored is paid for, at the price of the model that made it.
 type Cost struct {
@@ -324,15 +443,16 @@ type CreditEntry struct {
 	Held int64 `json:"held"`
 
 	// ImageIndex The image that was paid for, if that was it.
-	ImageIndex *int `json:"image_index"`
-
-	// Kind grant, hold, capture, release, refund, claw, expire, compensation, void, charge or repay.
-	Kind string `json:"kind"`
+	ImageIndex *int            `json:"image_index"`
+	Kind       CreditEntryKind `json:"kind"`
 
 	// Number 1, 2, 3 … of yours.
 	Number int64             `json:"number"`
 	Object CreditEntryObject `json:"object"`
 }
+
+// CreditEntryKind defines model for CreditEntry.Kind.
+type CreditEntryKind string
 
 // CreditEntryObject defines model for CreditEntry.Object.
 type CreditEntryObject string
@@ -362,13 +482,17 @@ type CreditGrant struct {
 	Held      int64             `json:"held"`
 	Object    CreditGrantObject `json:"object"`
 	Remaining int64             `json:"remaining"`
-
-	// Source signup, promotion, subscription, pack, operator, compensation or refund.
-	Source string `json:"source"`
+	Source    CreditGrantSource `json:"source"`
 }
 
 // CreditGrantObject defines model for CreditGrant.Object.
 type CreditGrantObject string
+
+// CreditGrantSource defines model for CreditGrant.Source.
+type CreditGrantSource string
+
+// DeadlineSeconds Give up when it has not finished within this time; see `auto_refund_at`.
+type DeadlineSeconds = int
 
 // DeleteRequest defines model for DeleteRequest.
 type DeleteRequest struct {
@@ -437,6 +561,9 @@ type DownloadedGeneration struct {
 	SupportCode string     `json:"support_code"`
 }
 
+// Email Examples: ada@imagerun.example
+type Email = string
+
 // Estimate defines model for Estimate.
 type Estimate struct {
 	// Affordable Whether that is enough, and nothing is owed; null as above.
@@ -477,12 +604,10 @@ type EstimateItem struct {
 	CreditsEach int64 `json:"credits_each"`
 
 	// Height Pixels.
-	Height    int    `json:"height"`
-	Model     string `json:"model"`
-	NumImages int    `json:"num_images"`
-
-	// Quality draft, standard or high.
-	Quality string `json:"quality"`
+	Height    int       `json:"height"`
+	Model     string    `json:"model"`
+	NumImages NumImages `json:"num_images"`
+	Quality   QualityID `json:"quality"`
 
 	// Width Pixels.
 	Width int `json:"width"`
@@ -506,8 +631,8 @@ type Failure struct {
 	// Charged Credits that were paid all the same, for pictures that came.
 	Charged int64 `json:"charged"`
 
-	// Code From a closed list; see the error reference.
-	Code string `json:"code"`
+	// Code Why a generation has no image.
+	Code FailureCode `json:"code"`
 
 	// Message What happened, what it cost and what to do.
 	Message string `json:"message"`
@@ -515,6 +640,9 @@ type Failure struct {
 	// Retryable Whether submitting the same again may work.
 	Retryable bool `json:"retryable"`
 }
+
+// FailureCode Why a generation has no image.
+type FailureCode string
 
 // Generation defines model for Generation.
 type Generation struct {
@@ -647,63 +775,51 @@ type GenerationRequest struct {
 	AspectRatio *AspectRatio `json:"aspect_ratio,omitempty"`
 
 	// DeadlineSeconds Give up when it has not finished within this time; see `auto_refund_at`.
-	DeadlineSeconds *int `json:"deadline_seconds,omitempty"`
+	DeadlineSeconds *DeadlineSeconds `json:"deadline_seconds,omitempty"`
 
 	// FallbackModels Models that may make it instead when `model` keeps failing, in this order. Each must be able to serve the same
 	// request. None when absent: then it waits for the model. See `served_model`.
-	FallbackModels []string `json:"fallback_models,omitempty"`
+	FallbackModels []ModelID `json:"fallback_models,omitempty"`
 
 	// Height Pixels. With `width`, instead of `aspect_ratio`.
-	Height *int `json:"height,omitempty"`
+	Height *Side `json:"height,omitempty"`
 
 	// Metadata Your own labels, returned as they are. Up to 16, named with letters, digits, dots, dashes and underscores, each
 	// up to 512 bytes.
-	Metadata *map[string]string `json:"metadata,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
 
 	// Model A model's id; `GET /v1/models` lists them and what each accepts.
 	//
 	// Examples: z-image-turbo
-	Model string `json:"model"`
+	Model ModelID `json:"model"`
 
 	// NegativePrompt What to avoid; only for models that have it.
-	NegativePrompt *string `json:"negative_prompt,omitempty"`
+	NegativePrompt *NegativePrompt `json:"negative_prompt,omitempty"`
 
-	// NumImages How many images.
-	NumImages *int `json:"num_images,omitempty"`
+	// NumImages How many images; 1 when absent.
+	NumImages *NumImages `json:"num_images,omitempty"`
 
 	// OutputFormat The model's default when absent.
-	OutputFormat *GenerationRequestOutputFormat `json:"output_format,omitempty"`
+	OutputFormat *OutputFormat `json:"output_format,omitempty"`
 
 	// Prompt What to make. Each model has its own limit, `prompt_max`.
-	Prompt string `json:"prompt"`
+	Prompt Prompt `json:"prompt"`
 
 	// Quality Steps and size class. The model's default when absent.
-	Quality *GenerationRequestQuality `json:"quality,omitempty"`
+	Quality *QualityID `json:"quality,omitempty"`
 
 	// Quote The `quote` of an estimate of this very request, whose prices hold.
-	Quote *string `json:"quote,omitempty"`
+	Quote *Quote `json:"quote,omitempty"`
 
 	// Reference A picture of yours to start from; only for models that do.
-	Reference *struct {
-		// Strength How far the result may depart from it, 0 not at all, 1 wholly. The model's default when absent.
-		Strength *float64 `json:"strength,omitempty"`
-
-		// UploadID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
-		UploadID UploadID `json:"upload_id"`
-	} `json:"reference,omitempty"`
+	Reference *Reference `json:"reference,omitempty"`
 
 	// Seed The same seed, prompt, model and parameters repeat an image. Chosen and returned when absent.
-	Seed *int64 `json:"seed,omitempty"`
+	Seed *Seed `json:"seed,omitempty"`
 
 	// Width Pixels. With `height`, instead of `aspect_ratio`.
-	Width *int `json:"width,omitempty"`
+	Width *Side `json:"width,omitempty"`
 }
-
-// GenerationRequestOutputFormat The model's default when absent.
-type GenerationRequestOutputFormat string
-
-// GenerationRequestQuality Steps and size class. The model's default when absent.
-type GenerationRequestQuality string
 
 // GenerationStatus `queued → submitting → running → storing →` one of `succeeded` (every image), `partial` (some), `failed`,
 // `blocked` (the safety checker refused every image), `canceled`, `expired`. The last six never change again.
@@ -740,9 +856,12 @@ type ImageObject string
 // ImageStatus `blocked`: the safety checker refused it, and nothing was kept. `lost`: it was stored, and our store no longer has it; write to support, we are sorry.
 type ImageStatus string
 
+// LabelName defines model for LabelName.
+type LabelName = string
+
 // Model defines model for Model.
 type Model struct {
-	AspectRatios []string `json:"aspect_ratios"`
+	AspectRatios []AspectRatio `json:"aspect_ratios"`
 
 	// DegradedSince Since when it keeps failing, so that generations wait for it or go where `fallback_models` allows; null when it works.
 	DegradedSince *time.Time `json:"degraded_since"`
@@ -758,7 +877,7 @@ type Model struct {
 	Object         ModelObject `json:"object"`
 
 	// OutputFormats The first is the default.
-	OutputFormats []string `json:"output_formats"`
+	OutputFormats []OutputFormat `json:"output_formats"`
 
 	// PromptMax Longest prompt, in characters.
 	PromptMax int `json:"prompt_max"`
@@ -775,6 +894,11 @@ type Model struct {
 
 // ModelObject defines model for Model.Object.
 type ModelObject string
+
+// ModelID A model's id; `GET /v1/models` lists them and what each accepts.
+//
+// Examples: z-image-turbo
+type ModelID = string
 
 // ModelList defines model for ModelList.
 type ModelList struct {
@@ -796,6 +920,9 @@ type ModelReference struct {
 	StrengthMax     float64 `json:"strength_max"`
 	StrengthMin     float64 `json:"strength_min"`
 }
+
+// NegativePrompt What to avoid; only for models that have it.
+type NegativePrompt = string
 
 // NewAPIKey defines model for NewAPIKey.
 type NewAPIKey struct {
@@ -823,32 +950,44 @@ type NewUpload struct {
 // NewUploadMethod defines model for NewUpload.Method.
 type NewUploadMethod string
 
+// NumImages defines model for NumImages.
+type NumImages = int
+
+// OutputFormat defines model for OutputFormat.
+type OutputFormat string
+
 // Parameters What was asked for, with every default filled in.
 type Parameters struct {
 	// AspectRatio Null when width and height, or the reference, decided the size.
-	AspectRatio    *string  `json:"aspect_ratio"`
-	FallbackModels []string `json:"fallback_models,omitempty"`
+	AspectRatio    *AspectRatio `json:"aspect_ratio"`
+	FallbackModels []string     `json:"fallback_models,omitempty"`
 
 	// Height Pixels.
-	Height         int                    `json:"height"`
-	NegativePrompt *string                `json:"negative_prompt,omitempty"`
-	NumImages      int                    `json:"num_images"`
-	OutputFormat   ParametersOutputFormat `json:"output_format"`
-	Quality        ParametersQuality      `json:"quality"`
+	Height         int          `json:"height"`
+	NegativePrompt *string      `json:"negative_prompt,omitempty"`
+	NumImages      NumImages    `json:"num_images"`
+	OutputFormat   OutputFormat `json:"output_format"`
+	Quality        QualityID    `json:"quality"`
 
 	// Reference Absent when it was made from the prompt alone.
 	Reference *UsedReference `json:"reference,omitempty"`
-	Seed      int64          `json:"seed"`
+	Seed      Seed           `json:"seed"`
 
 	// Width Pixels.
 	Width int `json:"width"`
 }
 
-// ParametersOutputFormat defines model for Parameters.OutputFormat.
-type ParametersOutputFormat string
+// Password defines model for Password.
+type Password = string
 
-// ParametersQuality defines model for Parameters.Quality.
-type ParametersQuality string
+// PasswordChanged defines model for PasswordChanged.
+type PasswordChanged struct {
+	Message *string `json:"message,omitempty"`
+
+	// Token Names the new session.
+	Token *string `json:"token"`
+	User  Account `json:"user"`
+}
 
 // PriceTier defines model for PriceTier.
 type PriceTier struct {
@@ -866,8 +1005,8 @@ type Problem struct {
 	// Charged Credits that this request cost
 	Charged int `json:"charged"`
 
-	// Code From a closed list; see the error reference.
-	Code string `json:"code"`
+	// Code Why a request was refused; each is explained in the error reference.
+	Code ProblemCode `json:"code"`
 
 	// Detail What happened and what to do.
 	Detail string `json:"detail"`
@@ -894,6 +1033,9 @@ type Problem struct {
 	ViolatedPolicies []string `json:"violated-policies,omitempty"`
 }
 
+// ProblemCode Why a request was refused; each is explained in the error reference.
+type ProblemCode string
+
 // ProblemError defines model for ProblemError.
 type ProblemError struct {
 	// Detail What is wrong and what to do.
@@ -916,9 +1058,12 @@ type ProblemError struct {
 	Pointer *string `json:"pointer,omitempty"`
 }
 
+// Prompt What to make. Each model has its own limit, `prompt_max`.
+type Prompt = string
+
 // Quality defines model for Quality.
 type Quality struct {
-	ID string `json:"id"`
+	ID QualityID `json:"id"`
 
 	// Pixels Size class that an aspect ratio is scaled to; width times height.
 	Pixels int `json:"pixels"`
@@ -930,6 +1075,9 @@ type Quality struct {
 	Steps int `json:"steps"`
 }
 
+// QualityID defines model for QualityID.
+type QualityID string
+
 // QueueState defines model for QueueState.
 type QueueState struct {
 	// EstimatedStartAt When it should get its turn, from measured times; null when too little was measured.
@@ -937,6 +1085,18 @@ type QueueState struct {
 
 	// Position Generations that get their turn before this one. Once `status` is `running`, requests that the model serves before it.
 	Position int `json:"position"`
+}
+
+// Quote The `quote` of an estimate of this very request, whose prices hold.
+type Quote = string
+
+// Reference A picture of yours to start from; only for models that do.
+type Reference struct {
+	// Strength How far the result may depart from it, 0 not at all, 1 wholly. The model's default when absent.
+	Strength *float64 `json:"strength,omitempty"`
+
+	// UploadID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
+	UploadID UploadID `json:"upload_id"`
 }
 
 // Rejection defines model for Rejection.
@@ -951,10 +1111,104 @@ type Rejection struct {
 type RejectionCode string
 
 // RemixRequest What is to be different. Fields as in GenerationRequest, none required.
-type RemixRequest = remixBody
+type RemixRequest struct {
+	// AspectRatio The shape; the size follows from `quality`. `1:1` when neither it nor a size is given.
+	AspectRatio *AspectRatio `json:"aspect_ratio,omitempty"`
+
+	// DeadlineSeconds Give up when it has not finished within this time; see `auto_refund_at`.
+	DeadlineSeconds *DeadlineSeconds `json:"deadline_seconds,omitempty"`
+
+	// FallbackModels Models that may make it instead when `model` keeps failing, in this order. Each must be able to serve the same
+	// request. None when absent: then it waits for the model. See `served_model`.
+	FallbackModels []ModelID `json:"fallback_models,omitempty"`
+
+	// Height Pixels. With `width`, instead of `aspect_ratio`.
+	Height *Side `json:"height,omitempty"`
+
+	// KeepSeed Take over the seed as well; not when absent. A `seed` that is given goes before it.
+	KeepSeed *bool `json:"keep_seed,omitempty"`
+
+	// Metadata Your own labels, returned as they are. Up to 16, named with letters, digits, dots, dashes and underscores, each
+	// up to 512 bytes.
+	Metadata map[string]string `json:"metadata,omitempty"`
+
+	// Model A model's id; `GET /v1/models` lists them and what each accepts.
+	//
+	// Examples: z-image-turbo
+	Model *ModelID `json:"model,omitempty"`
+
+	// NegativePrompt What to avoid; only for models that have it.
+	NegativePrompt *NegativePrompt `json:"negative_prompt,omitempty"`
+
+	// NumImages How many images; 1 when absent.
+	NumImages *NumImages `json:"num_images,omitempty"`
+
+	// OutputFormat The model's default when absent.
+	OutputFormat *OutputFormat `json:"output_format,omitempty"`
+
+	// Prompt What to make. Each model has its own limit, `prompt_max`.
+	Prompt *Prompt `json:"prompt,omitempty"`
+
+	// Quality Steps and size class. The model's default when absent.
+	Quality *QualityID `json:"quality,omitempty"`
+
+	// Quote The `quote` of an estimate of this very request, whose prices hold.
+	Quote *Quote `json:"quote,omitempty"`
+
+	// Reference A picture of yours to start from; only for models that do.
+	Reference *Reference `json:"reference,omitempty"`
+
+	// Seed The same seed, prompt, model and parameters repeat an image. Chosen and returned when absent.
+	Seed *Seed `json:"seed,omitempty"`
+
+	// Width Pixels. With `height`, instead of `aspect_ratio`.
+	Width *Side `json:"width,omitempty"`
+}
+
+// ResetMailRequest defines model for ResetMailRequest.
+type ResetMailRequest struct {
+	// Email Examples: ada@imagerun.example
+	Email Email `json:"email"`
+
+	// RedirectTo The page that asks for the new password: a path of this service.
+	RedirectTo *string `json:"redirectTo,omitempty"`
+}
+
+// ResetPasswordRequest defines model for ResetPasswordRequest.
+type ResetPasswordRequest struct {
+	NewPassword Password `json:"newPassword"`
+	Token       string   `json:"token"`
+}
+
+// RevokeSessionRequest defines model for RevokeSessionRequest.
+type RevokeSessionRequest struct {
+	// Token As list-sessions has it.
+	Token string `json:"token"`
+}
 
 // Scope defines model for Scope.
 type Scope string
+
+// Seed defines model for Seed.
+type Seed = int64
+
+// Session defines model for Session.
+type Session struct {
+	CreatedAt      time.Time `json:"createdAt"`
+	ExpiresAt      time.Time `json:"expiresAt"`
+	ID             string    `json:"id"`
+	ImpersonatedBy *string   `json:"impersonatedBy,omitempty"`
+	IPAddress      *string   `json:"ipAddress,omitempty"`
+
+	// Token Names the session for revoke-session; opens nothing.
+	Token     string    `json:"token"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	UserAgent *string   `json:"userAgent,omitempty"`
+	UserID    string    `json:"userId"`
+}
+
+// Side Pixels.
+type Side = int
 
 // Sides Bounds of `width` and `height`.
 type Sides struct {
@@ -967,6 +1221,49 @@ type Sides struct {
 	// Min Pixels.
 	Min        int `json:"min"`
 	MultipleOf int `json:"multiple_of"`
+}
+
+// SignIn defines model for SignIn.
+type SignIn struct {
+	Redirect bool `json:"redirect"`
+
+	// Token Names the session for revoke-session. Not the bearer token, which is in `Set-Auth-Token`.
+	Token string  `json:"token"`
+	User  Account `json:"user"`
+}
+
+// SignInRequest defines model for SignInRequest.
+type SignInRequest struct {
+	// Email Examples: ada@imagerun.example
+	Email    Email  `json:"email"`
+	Password string `json:"password"`
+
+	// RememberMe False: the cookie ends with the browser.
+	RememberMe *bool `json:"rememberMe,omitempty"`
+}
+
+// SignUp defines model for SignUp.
+type SignUp struct {
+	// Token Null: verify the address, then sign in.
+	Token *string `json:"token"`
+	User  Account `json:"user"`
+}
+
+// SignUpRequest defines model for SignUpRequest.
+type SignUpRequest struct {
+	// CallbackURL Where the browser goes from the link of the mail: a path of this service.
+	CallbackURL *string `json:"callbackURL,omitempty"`
+
+	// Email Examples: ada@imagerun.example
+	Email    Email    `json:"email"`
+	Name     string   `json:"name"`
+	Password Password `json:"password"`
+}
+
+// SignedIn defines model for SignedIn.
+type SignedIn struct {
+	Session Session `json:"session"`
+	User    Account `json:"user"`
 }
 
 // Upload defines model for Upload.
@@ -1047,6 +1344,15 @@ type UsedReference struct {
 	UploadID UploadID `json:"upload_id"`
 }
 
+// VerificationMailRequest defines model for VerificationMailRequest.
+type VerificationMailRequest struct {
+	// CallbackURL Where the browser goes from the link: a path of this service.
+	CallbackURL *string `json:"callbackURL,omitempty"`
+
+	// Email Examples: ada@imagerun.example
+	Email Email `json:"email"`
+}
+
 // GenerationPath defines model for GenerationPath.
 type GenerationPath = string
 
@@ -1061,6 +1367,18 @@ type Prefer = string
 
 // UploadPath defines model for UploadPath.
 type UploadPath = string
+
+// AccountsRefusalApplicationJSON A refusal in the words of Better Auth.
+type AccountsRefusalApplicationJSON = AuthError
+
+// AccountsRefusalApplicationProblemPlusJSON RFC 9457.
+type AccountsRefusalApplicationProblemPlusJSON = Problem
+
+// AccountsTooMany A refusal in the words of Better Auth.
+type AccountsTooMany = AuthError
+
+// Refusal RFC 9457.
+type Refusal = Problem
 
 // TooMany RFC 9457.
 type TooMany = Problem
@@ -2091,16 +2409,40 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	return m
 }
 
-type ProblemResponseHeaders struct {
+type AccountsRefusalResponseHeaders struct {
+	RetryAfter *int
+	XRequestID *string
+}
+type AccountsRefusalJSONResponse struct {
+	Body AuthError
+
+	Headers AccountsRefusalResponseHeaders
+}
+type AccountsRefusalApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers AccountsRefusalResponseHeaders
+}
+
+type AccountsTooManyResponseHeaders struct {
+	RetryAfter *int
+}
+type AccountsTooManyJSONResponse struct {
+	Body AuthError
+
+	Headers AccountsTooManyResponseHeaders
+}
+
+type RefusalResponseHeaders struct {
 	RateLimit       *string
 	RateLimitPolicy *string
 	RetryAfter      *int
 	XRequestID      *string
 }
-type ProblemApplicationProblemPlusJSONResponse struct {
+type RefusalApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
-	Headers ProblemResponseHeaders
+	Headers RefusalResponseHeaders
 }
 
 type TooManyResponseHeaders struct {
@@ -2166,7 +2508,7 @@ func (response ListAPIKeys429ApplicationProblemPlusJSONResponse) VisitListAPIKey
 
 type ListAPIKeysdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2246,7 +2588,7 @@ func (response CreateAPIKey429ApplicationProblemPlusJSONResponse) VisitCreateAPI
 
 type CreateAPIKeydefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2320,7 +2662,7 @@ func (response RevokeAPIKey429ApplicationProblemPlusJSONResponse) VisitRevokeAPI
 
 type RevokeAPIKeydefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2399,7 +2741,7 @@ func (response GetCredits429ApplicationProblemPlusJSONResponse) VisitGetCreditsR
 
 type GetCreditsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2479,7 +2821,7 @@ func (response ListCreditEntries429ApplicationProblemPlusJSONResponse) VisitList
 
 type ListCreditEntriesdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2559,7 +2901,7 @@ func (response EstimateGeneration429ApplicationProblemPlusJSONResponse) VisitEst
 
 type EstimateGenerationdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2639,7 +2981,7 @@ func (response ListGenerations429ApplicationProblemPlusJSONResponse) VisitListGe
 
 type ListGenerationsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2790,7 +3132,7 @@ func (response SubmitGeneration429ApplicationProblemPlusJSONResponse) VisitSubmi
 
 type SubmitGenerationdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2870,7 +3212,7 @@ func (response DeleteGenerations429ApplicationProblemPlusJSONResponse) VisitDele
 
 type DeleteGenerationsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -2944,7 +3286,7 @@ func (response DeleteGeneration429ApplicationProblemPlusJSONResponse) VisitDelet
 
 type DeleteGenerationdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3059,7 +3401,7 @@ func (response GetGeneration429ApplicationProblemPlusJSONResponse) VisitGetGener
 
 type GetGenerationdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3149,7 +3491,7 @@ func (response CancelGeneration429ApplicationProblemPlusJSONResponse) VisitCance
 
 type CancelGenerationdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3239,7 +3581,7 @@ func (response RemoveFavourite429ApplicationProblemPlusJSONResponse) VisitRemove
 
 type RemoveFavouritedefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3329,7 +3671,7 @@ func (response AddFavourite429ApplicationProblemPlusJSONResponse) VisitAddFavour
 
 type AddFavouritedefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3481,7 +3823,7 @@ func (response RemixGeneration429ApplicationProblemPlusJSONResponse) VisitRemixG
 
 type RemixGenerationdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3560,7 +3902,7 @@ func (response ListModels429ApplicationProblemPlusJSONResponse) VisitListModelsR
 
 type ListModelsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3650,7 +3992,7 @@ func (response CreateUpload429ApplicationProblemPlusJSONResponse) VisitCreateUpl
 
 type CreateUploaddefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3724,7 +4066,7 @@ func (response DeleteUpload429ApplicationProblemPlusJSONResponse) VisitDeleteUpl
 
 type DeleteUploaddefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3804,7 +4146,7 @@ func (response GetUpload429ApplicationProblemPlusJSONResponse) VisitGetUploadRes
 
 type GetUploaddefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 
@@ -3923,7 +4265,7 @@ func (response CompleteUpload429ApplicationProblemPlusJSONResponse) VisitComplet
 
 type CompleteUploaddefaultApplicationProblemPlusJSONResponse struct {
 	Body       Problem
-	Headers    ProblemResponseHeaders
+	Headers    RefusalResponseHeaders
 	StatusCode int
 }
 

@@ -99,7 +99,7 @@ func problem(cause error, requestID string) Problem {
 		Status:    status,
 		Detail:    e.Detail,
 		Instance:  "urn:imagerun:request:" + requestID,
-		Code:      e.Code,
+		Code:      ProblemCode(e.Code),
 		RequestID: requestID,
 		Retryable: retryable(e),
 	}

@@ -67,6 +67,13 @@ func (c *contract) fields(err error, location string) []fault.Field {
 			for _, name := range slices.Sorted(slices.Values(k.Properties)) {
 				add(append(slices.Clip(at), name), "additionalProperties", c.remedy(e, "There is no such field. Remove it, or correct its name."))
 			}
+		case *kind.PropertyNames:
+			rule := e
+			for len(rule.Causes) > 0 {
+				rule = rule.Causes[0]
+			}
+
+			add(namedBySchema(e.SchemaURL), "propertyNames", c.remedy(rule, sentence(rule.ErrorKind)))
 		default:
 			if len(e.Causes) == 0 {
 				keyword := "schema"
@@ -121,6 +128,21 @@ func sentence(k jsonschema.ErrorKind) string {
 	default:
 		return "Send it in the form that the documentation gives."
 	}
+}
+
+// namedBySchema returns the fields that lead to an inline schema. Of an object with a wrong name the place itself is no use:
+// jsonschema v6.0.3 keeps it in a slice that it goes on writing to.
+func namedBySchema(url string) []string {
+	var at []string
+
+	tokens := strings.Split(url, "/")
+	for i, token := range tokens[1:] {
+		if tokens[i] == "properties" {
+			at = append(at, token)
+		}
+	}
+
+	return at
 }
 
 // count says one thing or several.

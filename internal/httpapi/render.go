@@ -25,10 +25,10 @@ func renderGeneration(g generation.Generation) Generation {
 		Parameters: Parameters{
 			Width:        g.Parameters.Width,
 			Height:       g.Parameters.Height,
-			Quality:      ParametersQuality(g.Parameters.Quality),
+			Quality:      QualityID(g.Parameters.Quality),
 			NumImages:    g.Parameters.NumImages,
 			Seed:         g.Parameters.Seed,
-			OutputFormat: ParametersOutputFormat(g.Parameters.OutputFormat),
+			OutputFormat: OutputFormat(g.Parameters.OutputFormat),
 		},
 		CreatedAt:    clampTime(g.CreatedAt),
 		FinishedAt:   utc(g.FinishedAt),
@@ -46,7 +46,7 @@ func renderGeneration(g generation.Generation) Generation {
 	}
 
 	if g.Parameters.AspectRatio != "" {
-		out.Parameters.AspectRatio = &g.Parameters.AspectRatio
+		out.Parameters.AspectRatio = new(AspectRatio(g.Parameters.AspectRatio))
 	}
 
 	if g.ServedModel != "" {
@@ -87,7 +87,7 @@ func renderGeneration(g generation.Generation) Generation {
 	if g.FailureCode != "" {
 		message, again := generation.FailureText(g.FailureCode)
 		out.Failure = &Failure{
-			Code: string(g.FailureCode), Message: message + " " + g.Cost.Sentence(), Retryable: again, Charged: g.Cost.Captured - g.Cost.Refunded,
+			Code: FailureCode(g.FailureCode), Message: message + " " + g.Cost.Sentence(), Retryable: again, Charged: g.Cost.Captured - g.Cost.Refunded,
 		}
 	}
 

@@ -98,7 +98,8 @@ func (s *server) routes() []route {
 
 		{"/api/auth/{path...}", open, s.authService},
 		{"POST /webhooks/fal/{token}", open, s.falCallback},
-		{"GET /openapi.yaml", open, s.serveSpec},
+		{"GET /openapi.yaml", open, s.serveYAML},
+		{"GET /openapi.json", open, s.serveJSON},
 	}
 }
 

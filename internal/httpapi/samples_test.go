@@ -72,4 +72,4 @@ func ofAlice(g generation.Generation) func(userID, id uuid.UUID) (generation.Gen
 	}
 }
 
-var errUnavailable = fault.New(fault.Unavailable, "unavailable", "Later.").WithRetryAfter(1500 * time.Millisecond)
+var errUnavailable = fault.New(fault.Unavailable, "auth_unavailable", "Later.").WithRetryAfter(1500 * time.Millisecond)
