@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -60,7 +62,8 @@ func (p *Proxy) checkBody(r *http.Request, body []byte) ([]byte, error) {
 	in := json.NewDecoder(bytes.NewReader(body))
 	in.UseNumber()
 
-	if err := in.Decode(&fields); err != nil || !utf8.Valid(body) {
+	// Of half a character encoding/json would make U+FFFD, and of two passwords one.
+	if err := in.Decode(&fields); err != nil || !utf8.Valid(body) || !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true)) {
 		return nil, ErrJSON
 	}
 

@@ -97,20 +97,21 @@ func TestProxy_Input(t *testing.T) {
 	s, h := setup(t, nil, proxy.Options{Pace: time.Millisecond})
 
 	for name, tc := range map[string]struct{ body, want string }{
-		"Nul":         {`{"name":"a\u0000"}`, "auth_input_refused"},
-		"NulInAField": {`{"a\u0000":"a"}`, "auth_input_refused"},
-		"NulInAToken": {`{"token":"\u0000"}`, "auth_input_refused"},
-		"NewLine":     {`{"name":"a\nb"}`, "auth_input_refused"},
-		"Escape":      {`{"image":"\u001b[2J"}`, "auth_input_refused"},
-		"C1":          {`{"email":"a\u0085"}`, "auth_input_refused"},
-		"LongName":    {`{"name":"` + strings.Repeat("é", 101) + `"}`, "auth_input_refused"},
-		"LongEmail":   {`{"email":"` + strings.Repeat("a", 255) + `"}`, "auth_input_refused"},
-		"Nested":      {`{"name":{"a":"\u0000"}}`, "auth_input_refused"},
-		"List":        {`{"name":["\u0000"]}`, "auth_input_refused"},
-		"NoObject":    {`"name"`, "malformed_json"},
-		"TwoObjects":  {`{} {}`, "malformed_json"},
-		"Broken":      {`{"name":`, "malformed_json"},
-		"NotUTF8":     {"{\"name\":\"\xff\"}", "malformed_json"},
+		"Nul":           {`{"name":"a\u0000"}`, "auth_input_refused"},
+		"NulInAField":   {`{"a\u0000":"a"}`, "auth_input_refused"},
+		"NulInAToken":   {`{"token":"\u0000"}`, "auth_input_refused"},
+		"NewLine":       {`{"name":"a\nb"}`, "auth_input_refused"},
+		"Escape":        {`{"image":"\u001b[2J"}`, "auth_input_refused"},
+		"C1":            {`{"email":"a\u0085"}`, "auth_input_refused"},
+		"LongName":      {`{"name":"` + strings.Repeat("é", 101) + `"}`, "auth_input_refused"},
+		"LongEmail":     {`{"email":"` + strings.Repeat("a", 255) + `"}`, "auth_input_refused"},
+		"Nested":        {`{"name":{"a":"\u0000"}}`, "auth_input_refused"},
+		"List":          {`{"name":["\u0000"]}`, "auth_input_refused"},
+		"NoObject":      {`"name"`, "malformed_json"},
+		"TwoObjects":    {`{} {}`, "malformed_json"},
+		"Broken":        {`{"name":`, "malformed_json"},
+		"HalfCharacter": {`{"password":"long enough \ud83d"}`, "malformed_json"},
+		"NotUTF8":       {"{\"name\":\"\xff\"}", "malformed_json"},
 	} {
 		require.Equal(t, tc.want, serve(h, request(http.MethodPost, "/api/auth/sign-up/email", tc.body)).Header.Get("Problem"), name)
 	}
