@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -85,7 +86,7 @@ func (s *server) DeleteGeneration(ctx context.Context, r DeleteGenerationRequest
 		return nil, err
 	}
 
-	if err := s.Generations.Delete(ctx, userID, id); err != nil {
+	if err := s.Generations.Delete(ctx, userID, id); err != nil && !errors.Is(err, generation.ErrDeleted) {
 		return nil, err
 	}
 

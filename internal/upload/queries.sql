@@ -23,6 +23,10 @@ from upload u where u.id = @id and u.user_id = @user_id and u.deleted_at is null
 -- name: UploadLockOwned :one
 select * from upload where id = @id and user_id = @user_id and deleted_at is null for update;
 
+-- name: UploadIsOwned :one
+-- Deleted ones too, as long as the row is there.
+select exists (select from upload where id = @id and user_id = @user_id);
+
 -- name: UploadFind :one
 select sqlc.embed(u), g.ref from upload u join generation_user g on g.user_id = u.user_id where u.id = @id;
 

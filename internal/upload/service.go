@@ -266,7 +266,7 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 
 		switch {
 		case notFound(err):
-			return ErrNotFound
+			return s.deletedBefore(ctx, tx, userID, id)
 		case err != nil:
 			return fmt.Errorf("lock upload %s: %w", id, err)
 		}
@@ -278,6 +278,20 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 
 		return s.stage(ctx, tx, queue.EraseUpload{UploadID: id}, id)
 	})
+}
+
+// deletedBefore returns nil for an upload that is deleted already, and ErrNotFound for one that is not there.
+func (s *Service) deletedBefore(ctx context.Context, tx *postgres.Tx, userID, id uuid.UUID) error {
+	known, err := s.db.UploadIsOwned(ctx, tx, db.UploadIsOwnedParams{ID: id, UserID: userID})
+
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for deleted upload %s: %w", id, err)
+	case !known:
+		return ErrNotFound
+	default:
+		return nil
+	}
 }
 
 // DeleteAll removes every upload of a user, as part of closing an account, and returns how many

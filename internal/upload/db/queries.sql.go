@@ -165,6 +165,23 @@ func (q *Queries) UploadInspecting(ctx context.Context, db DBTX, id uuid.UUID) e
 	return err
 }
 
+const uploadIsOwned = `-- name: UploadIsOwned :one
+select exists (select from upload where id = $1 and user_id = $2)
+`
+
+type UploadIsOwnedParams struct {
+	ID     uuid.UUID
+	UserID uuid.UUID
+}
+
+// Deleted ones too, as long as the row is there.
+func (q *Queries) UploadIsOwned(ctx context.Context, db DBTX, arg UploadIsOwnedParams) (bool, error) {
+	row := db.QueryRow(ctx, uploadIsOwned, arg.ID, arg.UserID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const uploadLeft = `-- name: UploadLeft :many
 select id from upload
 where deleted_at is not null and expires_at < $1 and id > $2
