@@ -146,6 +146,7 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 			Client: proxy.ClientAddress{Header: b.cfg.HTTP.ClientAddressHeader, Trusted: b.cfg.HTTP.TrustedProxies},
 			Fail:   httpapi.Fail(b.log), Log: b.log,
 		}),
+		AllowedOrigins: b.cfg.HTTP.AllowedOrigins,
 		CallbackVerifier: fal.NewVerifier(fal.VerifierOptions{
 			JWKSURL: b.cfg.Fal.RestURL + "/.well-known/jwks.json", UserID: b.cfg.Fal.WebhookUserID, Now: clock.System,
 		}),

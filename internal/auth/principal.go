@@ -50,8 +50,14 @@ type Principal struct {
 // revoked or banned: one code for all, so a prober learns nothing.
 var ErrUnauthenticated = fault.New(fault.Unauthenticated, "unauthenticated", "Sign in, or send a valid API key as a bearer token.")
 
-// ErrScope answers a caller whose API key lacks the scope the route needs.
-var ErrScope = fault.New(fault.Forbidden, "insufficient_scope", "This API key may not do that. Use a key with the scope that the documentation of this call names.")
+// ErrScope answers a caller whose API key lacks the scope the route needs, which its cause and its sentence name.
+var ErrScope = fault.New(fault.Forbidden, "insufficient_scope", "This API key may not do that.")
+
+// MissingScopeError names the scope that an API key lacks.
+type MissingScopeError struct{ Scope Scope }
+
+// Error implements error.
+func (e *MissingScopeError) Error() string { return "lacks the scope " + string(e.Scope) }
 
 // Require returns [ErrScope] when p may not use scope.
 func (p *Principal) Require(scope Scope) error {
@@ -63,7 +69,7 @@ func (p *Principal) Require(scope Scope) error {
 		return nil
 	}
 
-	return ErrScope
+	return ErrScope.WithMore("Use a key with the scope " + string(scope) + ".").WithCause(&MissingScopeError{scope})
 }
 
 type contextKey struct{}

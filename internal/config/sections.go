@@ -59,6 +59,7 @@ type HTTP struct {
 	PublicURL           string         `key:"public_url" doc:"The origin that people and programs use, without a path: https://imagerun.example."`
 	ClientAddressHeader string         `key:"client_address_header" doc:"The header in which the proxy before us writes the caller's address, such as X-Forwarded-For. Empty: the address of the connection counts."`
 	TrustedProxies      []netip.Prefix `key:"trusted_proxies" doc:"The networks whose word about the caller's address is believed, such as 10.0.0.0/8. Needed with client_address_header."`
+	AllowedOrigins      []string       `key:"allowed_origins" doc:"Other origins, such as https://studio.example, whose pages may call /v1 from a browser with an API key or a session token. The session cookie stays our own pages'."`
 	MaxConns            int            `key:"max_conns" default:"4096" doc:"The most connections at once. One more is closed; so keep it below the process's limit of open files, and let whoever routes here try another process."`
 	MaxConnsPerAddress  int            `key:"max_conns_per_address" default:"128" doc:"The most connections at once of one IPv4 address or one IPv6 network of 64 bits. Trusted proxies and addresses that are not public may have more."`
 }

@@ -135,6 +135,11 @@ func (c Config) validateHTTP(p *faults) {
 func (c Config) validateAddresses(p *faults) {
 	origin(p, "auth.url", c.Auth.URL, false)
 	origin(p, "http.public_url", c.HTTP.PublicURL, c.Env == Production)
+
+	for _, allowed := range c.HTTP.AllowedOrigins {
+		origin(p, "http.allowed_origins", allowed, c.Env == Production)
+	}
+
 	origin(p, "fal.webhook_url", c.Fal.WebhookURL, c.Env == Production)
 	address(p, "fal.queue_url", c.Fal.QueueURL, c.Env == Production)
 	address(p, "fal.rest_url", c.Fal.RestURL, c.Env == Production)

@@ -31,8 +31,19 @@ func TestBadInput(t *testing.T) {
 		"UnknownField":        {body: with(`,"promt":"CANARY-7f3a"`), status: 422, code: "validation_failed", errors: []string{"#/promt additionalProperties"}},
 		"UnknownFieldIsValue": {body: with(`,"CANARY-7f3a is a prompt":1`), status: 422, code: "validation_failed", errors: []string{"# additionalProperties"}},
 		"WrongType":           {body: with(`,"num_images":"CANARY-7f3a"`), status: 422, code: "validation_failed", errors: []string{"#/num_images type"}},
-		"NullIsNotAbsent":     {body: with(`,"seed":null`), status: 422, code: "validation_failed", errors: []string{"#/seed type"}},
+		"NullIsNoPrompt":      {body: `{"model":"m","prompt":null}`, status: 422, code: "validation_failed", errors: []string{"#/prompt type"}},
+		"NullIsUnknown":       {body: with(`,"promt":null`), status: 422, code: "validation_failed", errors: []string{"#/promt additionalProperties"}},
+		"NullIsNoLabel":       {body: with(`,"metadata":{"a":null}`), status: 422, code: "validation_failed", errors: []string{"#/metadata/a type"}},
+		"NullIsNoHeight":      {body: with(`,"width":1024,"height":null`), status: 422, code: "validation_failed", errors: []string{"#/height dependentRequired"}},
 		"FractionalSeed":      {body: with(`,"seed":1.5`), status: 422, code: "validation_failed", errors: []string{"#/seed type"}},
+		"FractionBeyond":      {body: with(`,"seed":9007199254740990.5`), status: 422, code: "validation_failed", errors: []string{"#/seed type"}},
+		"SmallFraction":       {body: with(`,"seed":1.00000000000000000001`), status: 422, code: "validation_failed", errors: []string{"#/seed type"}},
+		"FractionOfASide":     {body: with(`,"width":512.00000000000000000001,"height":512`), status: 422, code: "validation_failed", errors: []string{"#/width type"}},
+		"HugeExponent":        {body: with(`,"seed":1e999999999`), status: 400, code: "malformed_json", errors: []string{"# number"}},
+		"TinyNumber":          {body: with(`,"seed":1e-999999999`), status: 400, code: "malformed_json", errors: []string{"# number"}},
+		"HalfCharacter":       {body: `{"model":"m","prompt":"CANARY-7f3a\ud83d"}`, status: 400, code: "malformed_json", errors: []string{"# surrogate"}},
+		"OtherHalf":           {body: `{"model":"m","prompt":"CANARY-7f3a\udc8e\ud83d"}`, status: 400, code: "malformed_json", errors: []string{"# surrogate"}},
+		"HalfOfAName":         {body: with(`,"metadata":{"\ud83d":"CANARY-7f3a"}`), status: 400, code: "malformed_json", errors: []string{"# surrogate"}},
 		"SeedTooLarge":        {body: with(`,"seed":9007199254740992`), status: 422, code: "validation_failed", errors: []string{"#/seed maximum"}},
 		"NegativeSeed":        {body: with(`,"seed":-1`), status: 422, code: "validation_failed", errors: []string{"#/seed minimum"}},
 		"AspectRatio":         {body: with(`,"aspect_ratio":"CANARY-7f3a"`), status: 422, code: "validation_failed", errors: []string{"#/aspect_ratio enum"}},
@@ -74,7 +85,7 @@ func TestBadInput(t *testing.T) {
 		"TwoDocuments":    {body: with("") + `{}`, status: 400, code: "malformed_json"},
 		"NoBody":          {headers: []string{"Content-Type", "application/json"}, status: 400, code: "malformed_json"},
 		"NotUTF8":         {body: "{\"model\":\"m\",\"prompt\":\"CANARY-7f3a\xff\"}", status: 400, code: "malformed_json"},
-		"HugeNumber":      {body: with(`,"seed":1e999`), status: 400, code: "malformed_json"},
+		"HugeNumber":      {body: with(`,"seed":1e999`), status: 400, code: "malformed_json", errors: []string{"# number"}},
 		"NameTwice":       {body: with(`,"model":"CANARY-7f3a"`), status: 400, code: "malformed_json", errors: []string{"# uniqueNames"}},
 		"NestedTooDeep":   {body: strings.Repeat("[", 60_000), status: 400, code: "json_too_deep"},
 		"NestedTooDeepOK": {body: with(`,"metadata":` + strings.Repeat(`{"a":`, 20) + `1` + strings.Repeat("}", 20)), status: 400, code: "json_too_deep"},
@@ -123,6 +134,8 @@ func TestBadInput(t *testing.T) {
 		"KeyNoScopes":    {target: "/v1/api_keys", body: `{"name":"CANARY-7f3a","scopes":[]}`, status: 422, code: "validation_failed", errors: []string{"#/scopes minItems"}},
 		"KeyScopeTwice":  {target: "/v1/api_keys", body: `{"name":"CANARY-7f3a","scopes":["generations:read","generations:read"]}`, status: 422, code: "validation_failed", errors: []string{"#/scopes uniqueItems"}},
 		"KeyExpiry":      {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"expires_at":"CANARY-7f3a"}`, status: 422, code: "validation_failed", errors: []string{"#/expires_at format"}},
+		"KeyLeapSecond":  {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"expires_at":"2016-12-31T23:59:60Z"}`, status: 422, code: "validation_failed", errors: []string{"#/expires_at format"}},
+		"KeySmallT":      {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"expires_at":"2036-12-31t23:59:59z"}`, status: 422, code: "validation_failed", errors: []string{"#/expires_at format"}},
 		"KeyTooLate":     {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"expires_at":"9999-12-31T23:59:59-14:00"}`, status: 422, code: "validation_failed", errors: []string{"#/expires_at pattern"}},
 		"KeyUnknown":     {target: "/v1/api_keys", body: `{"name":"x","scopes":["generations:read"],"user_id":"CANARY-7f3a"}`, status: 422, code: "validation_failed", errors: []string{"#/user_id additionalProperties"}},
 
@@ -154,7 +167,7 @@ func TestBadInput(t *testing.T) {
 			require.NotContains(t, w.Body.String(), canary)
 			require.NotContains(t, b.log.String(), canary)
 			require.Empty(t, b.calls())
-			require.Equal(t, c.status == 401, w.Header().Get("WWW-Authenticate") != "")
+			require.Equal(t, c.status == 401 || c.code == "insufficient_scope", w.Header().Get("WWW-Authenticate") != "")
 			require.Equal(t, c.status == 405, w.Header().Get("Allow") != "")
 
 			for _, e := range p.Errors {

@@ -5,11 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/big"
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"imagerun/internal/fault"
 )
@@ -20,6 +25,7 @@ const (
 	drainMost   = 8 << 20   // bytes of a body that was refused
 	maxDepth    = 16        // levels of objects and arrays; our own bodies have three
 	maxMembers  = 128       // of an object or array; our own have a hundred
+	maxExponent = 330       // of a number; those of doubles end before that
 )
 
 // readBody reads all of a body of at most limit bytes.
@@ -40,9 +46,9 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	return raw, nil
 }
 
-// readJSON reads a JSON body strictly: one document, valid UTF-8, no name twice in an object, no
-// NUL in a string (Postgres cannot keep it), not too deep. Numbers come as float64, which is what
-// JSON promises to keep.
+// readJSON reads a JSON body strictly: one document of I-JSON (RFC 7493: valid UTF-8, no half of a
+// character, no name twice in an object), no NUL in a string (Postgres cannot keep it), not too deep.
+// Numbers come as they were written, so that nothing of them is lost before they are judged.
 func readJSON(r *http.Request) (any, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
@@ -68,14 +74,27 @@ func parseJSON(raw []byte) (any, error) {
 		return nil, errMembers
 	}
 
-	var v any
-	if err := json.Unmarshal(raw, &v); err != nil || !utf8.Valid(raw) {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil || !utf8.Valid(raw) {
 		return nil, errJSON // the decoder's own words may quote the body
 	}
 
-	if repeatsName(json.NewDecoder(bytes.NewReader(raw))) {
+	// encoding/json would put U+FFFD in the place of the half.
+	if !jsontext.Value(raw).IsValid(jsontext.AllowDuplicateNames(true)) {
+		return nil, errJSON.WithFields(fault.Field{
+			Pointer: "#", Keyword: "surrogate", Detail: "A text holds half of a character: one surrogate without the other. Send both or neither.",
+		})
+	}
+
+	if !jsontext.Value(raw).IsValid() {
 		return nil, errJSON.WithFields(fault.Field{
 			Pointer: "#", Keyword: "uniqueNames", Detail: "An object has the same name twice. Send each name once.",
+		})
+	}
+
+	if holdsWildNumber(v) {
+		return nil, errJSON.WithFields(fault.Field{
+			Pointer: "#", Keyword: "number", Detail: "A number is far too large, or too close to zero. Send one that a double can hold.",
 		})
 	}
 
@@ -117,53 +136,6 @@ func measure(raw []byte) (depth, members int) {
 	return depth, members
 }
 
-// repeatsName reports whether an object of the valid document in d has a name twice, where
-// readers differ in which one they believe.
-func repeatsName(d *json.Decoder) bool {
-	type frame struct {
-		names map[string]bool // nil: an array
-		isKey bool            // the next token is a name
-	}
-
-	var stack []frame
-
-	for {
-		t, err := d.Token()
-		if err != nil {
-			return false
-		}
-
-		var top *frame
-		if len(stack) > 0 {
-			top = &stack[len(stack)-1]
-		}
-
-		if name, ok := t.(string); ok && top != nil && top.names != nil && top.isKey {
-			if top.names[name] {
-				return true
-			}
-
-			top.names[name] = true
-			top.isKey = false
-
-			continue
-		}
-
-		if top != nil {
-			top.isKey = true // after this value comes a name, if top is an object
-		}
-
-		switch t {
-		case json.Delim('{'):
-			stack = append(stack, frame{names: map[string]bool{}, isKey: true})
-		case json.Delim('['):
-			stack = append(stack, frame{})
-		case json.Delim('}'), json.Delim(']'):
-			stack = stack[:len(stack)-1]
-		}
-	}
-}
-
 // findNUL returns where a string, or a name, holds U+0000.
 func findNUL(v any, at []string) ([]string, bool) {
 	switch v := v.(type) {
@@ -188,4 +160,64 @@ func findNUL(v any, at []string) ([]string, bool) {
 	}
 
 	return nil, false
+}
+
+// holdsWildNumber reports whether some number has an exponent that no double has. To judge it exactly could take
+// all of our memory.
+func holdsWildNumber(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		_, exponent, found := strings.Cut(strings.ToLower(string(v)), "e")
+		n, err := strconv.Atoi(exponent)
+
+		return found && (err != nil || n < -maxExponent || n > maxExponent)
+	case []any:
+		return slices.ContainsFunc(v, holdsWildNumber)
+	case map[string]any:
+		for _, e := range v {
+			if holdsWildNumber(e) {
+				return true
+			}
+		}
+	}
+
+	return false
+}
+
+// dropNulls takes null for the absence of a field that need not be there.
+func dropNulls(s *jsonschema.Schema, v any) {
+	for s.Ref != nil {
+		s = s.Ref
+	}
+
+	fields, _ := v.(map[string]any)
+	for name, value := range fields {
+		switch field, known := s.Properties[name]; {
+		case !known:
+		case value == nil && !slices.Contains(s.Required, name):
+			delete(fields, name)
+		default:
+			dropNulls(field, value)
+		}
+	}
+}
+
+// plainNumbers writes whole numbers as encoding/json reads integers: 1.0 and 1e0 are 1 to JSON Schema.
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if r, ok := new(big.Rat).SetString(string(v)); ok && r.IsInt() {
+			return json.Number(r.Num().String())
+		}
+	case []any:
+		for i := range v {
+			v[i] = plainNumbers(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = plainNumbers(v[name])
+		}
+	}
+
+	return v
 }

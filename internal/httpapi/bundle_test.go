@@ -67,7 +67,7 @@ type bundle struct {
 	revoked atomic.Pointer[error] // what judging a caller answers, if not nil
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T, edits ...func(*httpapi.Deps)) *bundle {
 	t.Helper()
 
 	b := &bundle{
@@ -77,7 +77,7 @@ func setup(t *testing.T) *bundle {
 		closing: make(chan struct{}),
 		log:     &syncBuffer{},
 	}
-	b.handler = httpapi.New(httpapi.Deps{
+	deps := httpapi.Deps{
 		Generations: b.fakes,
 		Changes:     b.fakes,
 		APIKeys:     keyring{b.fakes},
@@ -101,7 +101,13 @@ func setup(t *testing.T) *bundle {
 		Metrics:          b.metrics,
 		Logger:           slog.New(slog.NewJSONHandler(b.log, nil)),
 		Closing:          b.closing,
-	})
+	}
+
+	for _, edit := range edits {
+		edit(&deps)
+	}
+
+	b.handler = httpapi.New(deps)
 
 	return b
 }

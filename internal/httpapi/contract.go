@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -59,12 +60,24 @@ func mustContract() *contract {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
+	c.RegisterFormat(&jsonschema.Format{Name: "date-time", Validate: judgeTime})
 
 	if err := c.AddResource(contractURL, raw); err != nil {
 		panic(err)
 	}
 
 	return &contract{doc: doc, text: text, raw: raw, compiler: c}
+}
+
+// judgeTime has the one that reads times judge them: what passes is read, and what it cannot read, such as a leap
+// second, is a wrong field and no broken body.
+func judgeTime(v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return nil // the type is judged elsewhere
+	}
+
+	return new(time.Time).UnmarshalText([]byte(text))
 }
 
 // schema compiles what a JSON pointer in the document leads to.
@@ -76,6 +89,7 @@ func (c *contract) schema(tokens ...string) *jsonschema.Schema {
 type operation struct {
 	contract *contract
 	body     *jsonschema.Schema // nil: takes none
+	bodiless bool               // may come without its body, which then is {}
 	params   map[string]param   // of the query
 }
 
@@ -101,6 +115,7 @@ func (c *contract) operation(pattern string) *operation {
 
 	if spec.RequestBody != nil {
 		op.body = c.schema(append(at, "requestBody", "content", "application/json", "schema")...)
+		op.bodiless = !spec.RequestBody.Value.Required
 	}
 
 	for i, p := range spec.Parameters {
@@ -123,8 +138,7 @@ func (c *contract) operation(pattern string) *operation {
 }
 
 // check refuses what the contract does not allow, and leaves the body in one canonical form:
-// names in order, no spaces, integers as integers (1.0 and 1e0 are 1 to JSON Schema, but not to
-// encoding/json).
+// names in order, no spaces, no null for what is absent, integers as integers.
 func (op *operation) check(r *http.Request) error {
 	if err := op.checkQuery(r); err != nil {
 		return err
@@ -144,24 +158,53 @@ func (op *operation) check(r *http.Request) error {
 		return err
 	}
 
+	if op.bodiless {
+		if err := fillBody(r); err != nil {
+			return err
+		}
+	}
+
 	v, err := readJSON(r)
 	if err != nil {
 		return err
 	}
 
+	dropNulls(op.body, v)
+
 	if err := op.body.Validate(v); err != nil {
 		return op.contract.refusal(err)
 	}
 
-	canonical, err := json.Marshal(v)
+	canonical, err := json.Marshal(plainNumbers(v))
 	if err != nil {
 		return fmt.Errorf("encode body again: %w", err)
 	}
 
-	r.Body = io.NopCloser(bytes.NewReader(canonical))
-	r.ContentLength = int64(len(canonical))
+	setBody(r, canonical)
 
 	return nil
+}
+
+// fillBody gives a request that has no body an empty object.
+func fillBody(r *http.Request) error {
+	raw, err := readBody(r, maxBody)
+	if err != nil {
+		return err
+	}
+
+	if len(raw) == 0 {
+		raw = []byte(`{}`)
+		r.Header.Set("Content-Type", "application/json")
+	}
+
+	setBody(r, raw)
+
+	return nil
+}
+
+func setBody(r *http.Request, body []byte) {
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
 }
 
 func (op *operation) checkQuery(r *http.Request) error {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -27,14 +28,20 @@ type contract struct {
 	compiler *jsonschema.Compiler
 }
 
+// specJSON is the document as JSON: reading YAML takes longer than most tests.
+var specJSON = sync.OnceValues(func() ([]byte, error) { //nolint:gochecknoglobals // a constant
+	var parsed any
+	if err := yaml.Unmarshal(api.Spec, &parsed); err != nil {
+		return nil, err
+	}
+
+	return json.Marshal(parsed)
+})
+
 func contractOf(t *testing.T) *contract {
 	t.Helper()
 
-	var parsed any
-
-	require.NoError(t, yaml.Unmarshal(api.Spec, &parsed))
-
-	text, err := json.Marshal(parsed)
+	text, err := specJSON()
 	require.NoError(t, err)
 
 	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
@@ -186,10 +193,7 @@ func TestContract_IsServed(t *testing.T) {
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	require.NotEmpty(t, w.Header().Get("ETag"))
 
-	var fromYAML any
-
-	require.NoError(t, yaml.Unmarshal(api.Spec, &fromYAML))
-	text, err := json.Marshal(fromYAML)
+	text, err := specJSON()
 	require.NoError(t, err)
 	require.JSONEq(t, string(text), w.Body.String())
 }

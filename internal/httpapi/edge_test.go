@@ -44,12 +44,14 @@ func TestEdge_SafeHeaders(t *testing.T) {
 	b := setup(t)
 	b.get = ofAlice(sample(generation.StatusQueued, 1))
 
-	for _, target := range []string{"/v1/generations/" + sampleID, "/nothing", "/v1/generations/gen_1"} {
+	for target, kept := range map[string]string{
+		"/v1/generations/" + sampleID: "private, no-cache", "/nothing": "no-store", "/v1/generations/gen_1": "no-store",
+	} {
 		h := b.do("GET", target, "").Header()
 		require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"))
 		require.Equal(t, "DENY", h.Get("X-Frame-Options"))
 		require.Equal(t, "no-referrer", h.Get("Referrer-Policy"))
-		require.Equal(t, "no-store", h.Get("Cache-Control"))
+		require.Equal(t, kept, h.Get("Cache-Control"))
 		require.NotEmpty(t, h.Get("Content-Security-Policy"))
 		require.NotEmpty(t, h.Get("X-Request-Id"))
 	}

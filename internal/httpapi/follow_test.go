@@ -59,6 +59,27 @@ func TestRemix(t *testing.T) {
 		require.NotNil(t, decode[httpapi.Generation](t, w).RemixOf)
 	})
 
+	t.Run("WithoutABody", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		got, _ := remixed(b, nil)
+
+		w := b.do("POST", "/v1/generations/"+sampleID+"/remix", `{}`, "Idempotency-Key", "k1")
+		require.Equal(t, http.StatusAccepted, w.Code, w.Body.String())
+
+		empty := *got
+
+		w = b.do("POST", "/v1/generations/"+sampleID+"/remix", "", "Idempotency-Key", "k1")
+		require.Equal(t, http.StatusAccepted, w.Code, w.Body.String())
+		require.Equal(t, empty, *got, "the same request")
+
+		// What is there has to be JSON, and a submit is nothing without its body.
+		requireCode(t, b.do("POST", "/v1/generations/"+sampleID+"/remix", "{", "Content-Type", "application/json"), 400, "malformed_json")
+		requireCode(t, b.do("POST", "/v1/generations/"+sampleID+"/remix", "{}", "Content-Type", ""), 415, "unsupported_media_type")
+		requireCode(t, b.do("POST", "/v1/generations", "", "Content-Type", "application/json"), 400, "malformed_json")
+	})
+
 	t.Run("PassesOnWhatIs", func(t *testing.T) {
 		t.Parallel()
 

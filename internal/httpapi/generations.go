@@ -214,7 +214,7 @@ func (s *server) ListGenerations(ctx context.Context, r ListGenerationsRequestOb
 		return nil, err
 	}
 
-	out := ListGenerations200JSONResponse{
+	out := GenerationList{
 		Object: GenerationListObjectList, URL: "/v1/generations", HasMore: page.HasMore, Data: make([]Generation, len(page.Generations)),
 	}
 	for i, g := range page.Generations {
@@ -228,7 +228,7 @@ func (s *server) ListGenerations(ctx context.Context, r ListGenerationsRequestOb
 		}
 	}
 
-	return out, nil
+	return ListGenerations200JSONResponse{Body: out}, nil
 }
 
 func filter(q ListGenerationsParams) (generation.Filter, error) {

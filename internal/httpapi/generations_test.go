@@ -97,6 +97,7 @@ func TestSubmit(t *testing.T) {
 		base := print(`{"model":"m","prompt":"p","seed":100,"metadata":{"a":"1","b":"2"}}`, "k1")
 		require.Len(t, base, 64)
 		require.Equal(t, base, print(`{ "metadata": {"b":"2","a":"1"}, "seed": 1e2, "prompt": "\u0070", "model": "m" }`, `"k1"`))
+		require.Equal(t, base, print(`{"model":"m","prompt":"p","seed":100.0,"quality":null,"reference":null,"metadata":{"a":"1","b":"2"}}`, "k1"))
 		require.NotEqual(t, base, print(`{"model":"m","prompt":"p","seed":101,"metadata":{"a":"1","b":"2"}}`, "k1"))
 	})
 
@@ -342,6 +343,12 @@ func TestCancelAndDelete(t *testing.T) {
 	w = b.do("DELETE", "/v1/generations/"+sampleID, "")
 	require.Equal(t, http.StatusNoContent, w.Code)
 	require.Empty(t, w.Body.String())
+
+	// Who did not hear of it asks again, and gets the same answer.
+	b.remove = func(_, _ uuid.UUID) error { return generation.ErrDeleted }
+	require.Equal(t, http.StatusNoContent, b.do("DELETE", "/v1/generations/"+sampleID, "").Code)
+
+	b.remove = func(_, _ uuid.UUID) error { return generation.ErrNotFound }
 
 	requireCode(t, b.do("POST", "/v1/generations/"+sampleID+"/cancel", "", "Authorization", "Bearer bob"), 404, "not_found")
 	requireCode(t, b.do("DELETE", "/v1/generations/"+sampleID, "", "Authorization", "Bearer bob"), 404, "not_found")

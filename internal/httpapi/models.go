@@ -10,7 +10,7 @@ func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (Lis
 	}
 
 	models := s.Generations.Models()
-	out := ListModels200JSONResponse{Object: ModelListObjectList, URL: "/v1/models", Data: make([]Model, len(models))}
+	out := ModelList{Object: ModelListObjectList, URL: "/v1/models", Data: make([]Model, len(models))}
 
 	for i, m := range models {
 		out.Data[i] = Model{
@@ -45,7 +45,7 @@ func (s *server) ListModels(ctx context.Context, _ ListModelsRequestObject) (Lis
 		}
 	}
 
-	return out, nil
+	return ListModels200JSONResponse{Body: out}, nil
 }
 
 // named gives texts of the catalogue the contract's type.

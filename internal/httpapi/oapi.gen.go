@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -1021,6 +1022,9 @@ type Problem struct {
 	// Required With insufficient_credits: what it takes.
 	Required *int64 `json:"required,omitempty"`
 
+	// RequiredScope With insufficient_scope, the scope that the API key lacks.
+	RequiredScope *Scope `json:"required_scope,omitempty"`
+
 	// Retryable Whether the very same request may work later.
 	Retryable bool   `json:"retryable"`
 	Status    int    `json:"status"`
@@ -1420,6 +1424,9 @@ type ListGenerationsParams struct {
 
 	// EndingBefore The page that precedes this generation. Not together with `starting_after`.
 	EndingBefore *GenerationID `form:"ending_before,omitempty" json:"ending_before,omitempty"`
+
+	// IfNoneMatch The entity tag of an earlier answer.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // SubmitGenerationParams defines parameters for SubmitGeneration.
@@ -1429,7 +1436,7 @@ type SubmitGenerationParams struct {
 	// body is `422 idempotency_mismatch`; while the first is being handled, `409 idempotency_in_flight`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (60 at most); `respond-async` answers at
+	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (more than 60 is 60); `respond-async` answers at
 	// once, which is the default (RFC 7240). What cannot be honoured is ignored; see `Preference-Applied`.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
@@ -1439,7 +1446,7 @@ type GetGenerationParams struct {
 	// IfNoneMatch The entity tag of an earlier answer.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 
-	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (60 at most); `respond-async` answers at
+	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (more than 60 is 60); `respond-async` answers at
 	// once, which is the default (RFC 7240). What cannot be honoured is ignored; see `Preference-Applied`.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
@@ -1451,14 +1458,20 @@ type RemixGenerationParams struct {
 	// body is `422 idempotency_mismatch`; while the first is being handled, `409 idempotency_in_flight`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (60 at most); `respond-async` answers at
+	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (more than 60 is 60); `respond-async` answers at
 	// once, which is the default (RFC 7240). What cannot be honoured is ignored; see `Preference-Applied`.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
+// ListModelsParams defines parameters for ListModels.
+type ListModelsParams struct {
+	// IfNoneMatch The entity tag of an earlier answer.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // CompleteUploadParams defines parameters for CompleteUpload.
 type CompleteUploadParams struct {
-	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (60 at most); `respond-async` answers at
+	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (more than 60 is 60); `respond-async` answers at
 	// once, which is the default (RFC 7240). What cannot be honoured is ignored; see `Preference-Applied`.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
@@ -1530,7 +1543,7 @@ type ServerInterface interface {
 	RemixGeneration(w http.ResponseWriter, r *http.Request, id GenerationPath, params RemixGenerationParams)
 	// ListModels List the models
 	// (GET /v1/models)
-	ListModels(w http.ResponseWriter, r *http.Request)
+	ListModels(w http.ResponseWriter, r *http.Request, params ListModelsParams)
 	// CreateUpload Announce a picture
 	// (POST /v1/uploads)
 	CreateUpload(w http.ResponseWriter, r *http.Request)
@@ -1806,6 +1819,27 @@ func (siw *ServerInterfaceWrapper) ListGenerations(w http.ResponseWriter, r *htt
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ending_before", Err: err})
 		}
 		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
 	}
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -2138,8 +2172,35 @@ func (siw *ServerInterfaceWrapper) RemixGeneration(w http.ResponseWriter, r *htt
 // ListModels operation middleware
 func (siw *ServerInterfaceWrapper) ListModels(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListModelsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ListModels(w, r)
+		siw.Handler.ListModels(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2937,18 +2998,44 @@ type ListGenerationsResponseObject interface {
 	VisitListGenerationsResponse(w http.ResponseWriter) error
 }
 
-type ListGenerations200JSONResponse GenerationList
+type ListGenerations200ResponseHeaders struct {
+	ETag *string
+}
+
+type ListGenerations200JSONResponse struct {
+	Body    GenerationList
+	Headers ListGenerations200ResponseHeaders
+}
 
 func (response ListGenerations200JSONResponse) VisitListGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type ListGenerations304ResponseHeaders struct {
+	ETag *string
+}
+
+type ListGenerations304Response struct {
+	Headers ListGenerations304ResponseHeaders
+}
+
+func (response ListGenerations304Response) VisitListGenerationsResponse(w http.ResponseWriter) error {
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(304)
+	return nil
 }
 
 type ListGenerations429ApplicationProblemPlusJSONResponse struct {
@@ -3852,24 +3939,51 @@ func (response RemixGenerationdefaultApplicationProblemPlusJSONResponse) VisitRe
 }
 
 type ListModelsRequestObject struct {
+	Params ListModelsParams
 }
 
 type ListModelsResponseObject interface {
 	VisitListModelsResponse(w http.ResponseWriter) error
 }
 
-type ListModels200JSONResponse ModelList
+type ListModels200ResponseHeaders struct {
+	ETag *string
+}
+
+type ListModels200JSONResponse struct {
+	Body    ModelList
+	Headers ListModels200ResponseHeaders
+}
 
 func (response ListModels200JSONResponse) VisitListModelsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type ListModels304ResponseHeaders struct {
+	ETag *string
+}
+
+type ListModels304Response struct {
+	Headers ListModels304ResponseHeaders
+}
+
+func (response ListModels304Response) VisitListModelsResponse(w http.ResponseWriter) error {
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(304)
+	return nil
 }
 
 type ListModels429ApplicationProblemPlusJSONResponse struct {
@@ -4788,10 +4902,13 @@ func (sh *strictHandler) RemixGeneration(w http.ResponseWriter, r *http.Request,
 
 	var body RemixGenerationJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
-		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
-		return
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
 	}
-	request.Body = &body
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.RemixGeneration(ctx, request.(RemixGenerationRequestObject))
@@ -4814,8 +4931,10 @@ func (sh *strictHandler) RemixGeneration(w http.ResponseWriter, r *http.Request,
 }
 
 // ListModels operation middleware
-func (sh *strictHandler) ListModels(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) ListModels(w http.ResponseWriter, r *http.Request, params ListModelsParams) {
 	var request ListModelsRequestObject
+
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ListModels(ctx, request.(ListModelsRequestObject))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"imagerun/internal/auth"
 	"imagerun/internal/credits"
 	"imagerun/internal/fault"
 )
@@ -108,6 +109,10 @@ func problem(cause error, requestID string) Problem {
 		p.Required, p.Available = &short.Required, &short.Available
 	}
 
+	if lacks, ok := errors.AsType[*auth.MissingScopeError](e); ok {
+		p.RequiredScope = new(Scope(lacks.Scope))
+	}
+
 	for _, f := range e.Fields[:min(maxFaults, len(e.Fields))] {
 		d := ProblemError{Detail: f.Detail, Keyword: f.Keyword}
 
@@ -167,6 +172,8 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="imagerun"`) // RFC 9110 §11.6.1, RFC 6750 §3
+	} else if p.RequiredScope != nil {
+		h.Set("WWW-Authenticate", `Bearer realm="imagerun", error="insufficient_scope", scope="`+string(*p.RequiredScope)+`"`)
 	}
 
 	after := e.RetryAfter

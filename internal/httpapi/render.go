@@ -190,7 +190,7 @@ func matches(header *string, tag string) bool {
 	}
 
 	for t := range strings.SplitSeq(*header, ",") {
-		if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == tag {
+		if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == strings.TrimPrefix(tag, "W/") {
 			return true
 		}
 	}

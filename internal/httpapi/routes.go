@@ -19,6 +19,7 @@ type Deps struct {
 	Authenticator    Authenticator
 	AuthService      http.Handler // answers /api/auth/*: an allow-list in front of the auth service
 	TrustedOrigins   []string     // other origins whose browsers may use the session cookie; usually none
+	AllowedOrigins   []string     // other origins whose pages may call /v1 with a bearer token; usually none
 	CallbackVerifier CallbackVerifier
 	Callbacks        Callbacks
 	Plans            Plans
@@ -73,8 +74,8 @@ func (s *server) routes() []route {
 
 	return []route{
 		{"POST /v1/generations", order, api.SubmitGeneration},
-		{"GET /v1/generations", read, api.ListGenerations},
-		{"GET /v1/generations/{id}", read, api.GetGeneration},
+		{"GET /v1/generations", read, compressed(revalidated(api.ListGenerations))},
+		{"GET /v1/generations/{id}", read, revalidated(api.GetGeneration)},
 		{"DELETE /v1/generations/{id}", write, api.DeleteGeneration},
 		{"POST /v1/generations/{id}/cancel", write, api.CancelGeneration},
 		{"POST /v1/generations/{id}/remix", order, api.RemixGeneration},
@@ -84,16 +85,16 @@ func (s *server) routes() []route {
 		{"POST /v1/generations/delete", write, api.DeleteGenerations},
 		{"GET /v1/generations/download", read, s.downloadGenerations},
 		{"GET /v1/events", read, s.streamEvents},
-		{"GET /v1/models", read, api.ListModels},
+		{"GET /v1/models", read, compressed(revalidated(api.ListModels))},
 		{"POST /v1/estimates", read, api.EstimateGeneration},
 		{"GET /v1/credits", money, api.GetCredits},
-		{"GET /v1/credits/entries", money, api.ListCreditEntries},
+		{"GET /v1/credits/entries", money, compressed(api.ListCreditEntries)},
 		{"POST /v1/uploads", write, api.CreateUpload},
 		{"GET /v1/uploads/{id}", read, api.GetUpload},
 		{"DELETE /v1/uploads/{id}", write, api.DeleteUpload},
 		{"POST /v1/uploads/{id}/complete", write, api.CompleteUpload},
 		{"POST /v1/api_keys", keys, api.CreateAPIKey},
-		{"GET /v1/api_keys", keys, api.ListAPIKeys},
+		{"GET /v1/api_keys", keys, compressed(api.ListAPIKeys)},
 		{"DELETE /v1/api_keys/{id}", keys, api.RevokeAPIKey},
 
 		{"/api/auth/{path...}", open, s.authService},
@@ -125,7 +126,7 @@ func New(d Deps) http.Handler {
 		mux.Handle(rt.pattern, s.guard(rt))
 	}
 
-	return s.edge(s.match(mux))
+	return s.edge(s.allowOrigins(s.match(mux)))
 }
 
 // match hands the request to its route, and makes problems of the mux's own refusals.

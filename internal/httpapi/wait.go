@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ func preferredWait(prefer string) (time.Duration, bool) {
 		}
 
 		n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
-		if err != nil || n == 0 {
+		if err != nil && !errors.Is(err, strconv.ErrRange) || n == 0 {
 			return 0, false
 		}
 

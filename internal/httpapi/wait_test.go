@@ -43,6 +43,8 @@ func TestPreferWait(t *testing.T) {
 		"EndsInTime":       {"wait=30", 5 * time.Second, 6 * time.Second, "wait=30", 201},
 		"DoesNotEndInTime": {"wait=3", time.Hour, 3 * time.Second, "wait=3", 202},
 		"AtMostAMinute":    {"wait=86400", time.Hour, time.Minute, "wait=60", 202},
+		"AtMostAMinute64":  {"wait=9999999999", time.Hour, time.Minute, "wait=60", 202},
+		"BeyondAnyNumber":  {"wait=99999999999999999999999", time.Hour, time.Minute, "wait=60", 202},
 		"Quoted":           {`wait="3"; x=y`, time.Hour, 3 * time.Second, "wait=3", 202},
 		"WaitThenAsync":    {"respond-async, wait=3", time.Hour, 3 * time.Second, "wait=3", 202},
 		"Async":            {"respond-async", time.Hour, 0, "respond-async", 202},

@@ -54,6 +54,7 @@ async function use() {
   want(202, await api.POST("/v1/generations", { body: example("submitGeneration_detailed") }));
 
   const path = { id: first.id };
+  want(202, await api.POST("/v1/generations/{id}/remix", { params: { path } }));
   want(202, await api.POST("/v1/generations/{id}/remix", { params: { path }, body: example("remixGeneration_again") }));
   want(202, await api.POST("/v1/generations/{id}/remix", { params: { path }, body: example("remixGeneration_better") }));
   want(200, await api.PUT("/v1/generations/{id}/favourite", { params: { path } }));
