@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,6 +50,8 @@ type Options struct {
 	Redis string
 	// Postgres is the server to use. Nil: the one that tests share.
 	Postgres *devstack.Postgres
+	// Lines has every process reach Postgres, the bucket and the auth service by lines that can fail; see [Product.Lines].
+	Lines bool
 	// Fal is how the provider behaves; its Key, UserID and callbacks are set here.
 	Fal falsim.Options
 }
@@ -64,10 +67,14 @@ type Product struct {
 	Pool   *pgxpool.Pool // as the owner of the tables
 	Redis  string        // URL
 	Log    *Log          // what the processes in this process logged
+	Lines  Lines         // with [Options.Lines]
 
 	auth *authtest.Server
 	env  []string
 }
+
+// Lines are the ways of a product's processes to what they need.
+type Lines struct{ Postgres, Bucket, Auth *devtest.Line }
 
 // Start runs a product.
 func Start(t testing.TB, o Options) *Product {
@@ -92,6 +99,10 @@ func Start(t testing.TB, o Options) *Product {
 	p.FalURL = fal.URL
 
 	p.auth = authtest.Start(t, appURL, authURL, authtest.Options{Origin: p.URL})
+	if o.Lines {
+		o.Config = p.layLines(t, appURL, o.Config)
+	}
+
 	p.env = p.environment(appURL, addr, o.Config)
 
 	cfg, err := config.Load(config.ProcessAPI, "", p.env)
@@ -121,6 +132,29 @@ func Start(t testing.TB, o Options) *Product {
 	}
 
 	return p
+}
+
+// layLines puts a line before each server, and returns the configuration that goes by them.
+func (p *Product) layLines(t testing.TB, postgresURL string, over map[string]string) map[string]string {
+	t.Helper()
+
+	lay := func(rawURL string) (*devtest.Line, string) {
+		u, err := url.Parse(rawURL)
+		require.NoError(t, err)
+
+		line := devtest.NewLine(t, u.Host)
+		u.Host = line.Addr
+
+		return line, u.String()
+	}
+
+	keys := map[string]string{}
+	p.Lines.Postgres, keys["postgres.url"] = lay(postgresURL)
+	p.Lines.Bucket, keys["storage.endpoint"] = lay(p.S3.URL)
+	p.Lines.Auth, keys["auth.url"] = lay(p.auth.URL)
+	maps.Copy(keys, over)
+
+	return keys
 }
 
 // databases makes a database, and returns its URLs for the application, the auth service and the owner.

@@ -133,6 +133,21 @@ func (u *User) do(t testing.TB, bearer, method, path string, in, out any, header
 	return reply
 }
 
+// Stream opens an event stream, which the caller closes.
+func (u *User) Stream(t testing.TB, path string) *http.Response {
+	t.Helper()
+
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.p.URL+path, nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+u.Key)
+
+	reply, err := (&http.Client{}).Do(r)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, reply.StatusCode)
+
+	return reply
+}
+
 // Submit asks for one small image, or for what body says.
 func (u *User) Submit(t testing.TB, body map[string]any) Generation {
 	t.Helper()
