@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"imagerun/internal/auth"
 	"imagerun/internal/fault"
@@ -12,7 +13,7 @@ import (
 
 // access says who may use a route.
 type access struct {
-	public      bool       // the route checks its caller itself
+	public      bool       // the route checks its caller, and keeps to the time, itself
 	scope       auth.Scope // what an API key needs
 	sessionOnly bool       // no API key may, whatever its scopes
 	submits     bool       // it submits generations, which has a limit of its own
@@ -27,26 +28,23 @@ func (s *server) guard(rt route) http.Handler {
 		x := exchangeOf(r.Context())
 		x.pattern = rt.pattern[strings.Index(rt.pattern, "/"):]
 
-		if !rt.access.public {
-			p, err := s.identify(r)
-			if err == nil {
-				x.userID = p.UserID
-				err = s.limit(w, r, p, rt.access)
-			}
+		if rt.access.public {
+			rt.handler(w, r)
 
-			if err == nil {
-				err = rt.access.permit(p)
-			}
-
-			if err != nil {
-				s.fail(w, r, err)
-
-				return
-			}
-
-			x.authorize = func(ctx context.Context) error { return s.reauthorizeCaller(r.WithContext(ctx), p, rt.access) }
-			r = r.WithContext(auth.WithPrincipal(r.Context(), p))
+			return
 		}
+
+		began := time.Now()
+
+		p, err := s.admit(w, r, rt.access)
+		if err != nil {
+			s.fail(w, r, err)
+
+			return
+		}
+
+		left := answerTime - time.Since(began)
+		x.authorize = func(ctx context.Context) error { return s.reauthorizeCaller(r.WithContext(ctx), p, rt.access) }
 
 		if op != nil {
 			if err := op.check(r); err != nil {
@@ -56,8 +54,32 @@ func (s *server) guard(rt route) http.Handler {
 			}
 		}
 
-		rt.handler(w, r)
+		ctx, cancel := context.WithTimeout(auth.WithPrincipal(r.Context(), p), left)
+		defer cancel()
+
+		rt.handler(w, r.WithContext(ctx))
 	})
+}
+
+// admit says who is calling, and that they may, now.
+func (s *server) admit(w http.ResponseWriter, r *http.Request, a access) (*auth.Principal, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
+
+	r = r.WithContext(ctx)
+
+	p, err := s.identify(r)
+	if err != nil {
+		return nil, err
+	}
+
+	exchangeOf(ctx).userID = p.UserID
+
+	if err := s.limit(w, r, p, a); err != nil {
+		return nil, err
+	}
+
+	return p, a.permit(p)
 }
 
 // identify says who is calling, or that it cannot be their wish.
@@ -98,6 +120,9 @@ func (x *exchange) stillAllowed(ctx context.Context) error {
 	if x.authorize == nil {
 		return nil
 	}
+
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 
 	err := x.authorize(ctx)
 	if err == nil {

@@ -24,7 +24,7 @@ var (
 	bob   = uuid.MustParse("b0b00000-0000-4000-8000-000000000002")
 )
 
-func authenticate(_ context.Context, r *http.Request) (*auth.Principal, error) {
+func authenticate(ctx context.Context, r *http.Request) (*auth.Principal, error) {
 	if _, err := r.Cookie("session"); err == nil {
 		return &auth.Principal{UserID: alice, Method: auth.MethodCookie}, nil
 	}
@@ -41,6 +41,10 @@ func authenticate(_ context.Context, r *http.Request) (*auth.Principal, error) {
 		}, nil
 	case "Bearer reader":
 		return &auth.Principal{UserID: alice, Method: auth.MethodAPIKey, KeyID: uuid.New(), Scopes: []auth.Scope{auth.ScopeGenerationsRead}}, nil
+	case "Bearer frozen":
+		<-ctx.Done()
+
+		return nil, ctx.Err()
 	case "Bearer outage":
 		return nil, context.DeadlineExceeded
 	default:

@@ -29,14 +29,17 @@ func (s *server) falCallback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	cb, err := s.CallbackVerifier.Verify(r.Context(), r.Header, raw)
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
+
+	cb, err := s.CallbackVerifier.Verify(ctx, r.Header, raw)
 	if err != nil {
 		s.fail(w, r, err)
 
 		return
 	}
 
-	if err := s.Callbacks.ReceiveCallback(r.Context(), r.PathValue("token"), cb); err != nil {
+	if err := s.Callbacks.ReceiveCallback(ctx, r.PathValue("token"), cb); err != nil {
 		s.fail(w, r, err)
 
 		return

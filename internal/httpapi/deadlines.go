@@ -1,12 +1,17 @@
 package httpapi
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"time"
 )
 
 const (
+	// answerTime is for our own work on a request, so that a refusal is there within five seconds. The body's time, and
+	// that of what lasts, is not counted.
+	answerTime = 4 * time.Second
+
 	bodyTime  = 10 * time.Second // from the headers to the end of a body
 	replyTime = 15 * time.Second // to write a reply that was waited for
 	readTime  = 60 * time.Second // for which a request goes on once its body is in
@@ -14,6 +19,18 @@ const (
 	leastRate  = 16 << 10 // bytes a second that the reader of a download takes
 	writeGrace = 30 * time.Second
 )
+
+// lasting returns ctx without the deadline of its request, for a wait, a stream or a download: it ends when the caller
+// leaves. Each call within it is given [answerTime].
+func (x *exchange) lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(x.caller, cancel)
+
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
 
 // timedBody is a body that has to come within [bodyTime], so that a connection that sends nothing is held
 // no longer than that, whatever its route waits for afterwards. Once it is in, the request has the

@@ -87,6 +87,34 @@ func TestDeadlines_BodyThatDoesNotCome(t *testing.T) {
 	}
 }
 
+// Whoever does not ask to wait hears within five seconds that we get no answer ourselves, whatever the route.
+func TestDeadlines_NothingAnswersUs(t *testing.T) {
+	t.Parallel()
+
+	for _, pattern := range httpapi.Patterns() {
+		method, path, _ := strings.Cut(pattern, " ")
+		if !strings.HasPrefix(path, "/v1/") {
+			continue
+		}
+
+		t.Run(pattern, func(t *testing.T) {
+			t.Parallel()
+
+			synctest.Test(t, func(t *testing.T) {
+				b := setup(t)
+				began := time.Now()
+
+				w := b.do(method, strings.ReplaceAll(path, "{id}", sampleID), "", "Authorization", "Bearer frozen")
+				require.Less(t, time.Since(began), 5*time.Second)
+				requireCode(t, w, http.StatusServiceUnavailable, "database_unavailable")
+				require.NotEmpty(t, w.Header().Get("Retry-After"))
+				require.Contains(t, b.log.String(), `"status":503`)
+				require.NotContains(t, b.log.String(), "request_abandoned")
+			})
+		})
+	}
+}
+
 // A wait lasts although its body had little time, and the connection serves another request after it.
 func TestDeadlines_WaitAfterABody(t *testing.T) {
 	t.Parallel()

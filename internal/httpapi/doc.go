@@ -11,6 +11,8 @@
 //   - A request that the contract refuses reaches no service.
 //   - The owner is part of every call of a service: somebody else's id is an absent one.
 //   - Log lines and metric labels hold route patterns and ids; no path, query, header or body.
+//   - Our own work on a request is over after [answerTime], and what did not answer us is named. What lasts gives
+//     each of its calls that time.
 //   - A connection that waits or streams ends when the process stops, and never blocks it.
 //
 // Generated types (oapi.gen.go) do not leave this package.

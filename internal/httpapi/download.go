@@ -43,6 +43,9 @@ func (s *server) downloadGenerations(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	defer extendDeadlines(rc, writeTime)()
 
+	ctx, cancel := exchangeOf(r.Context()).lasting(r.Context())
+	defer cancel()
+
 	now := time.Now().UTC()
 	h := w.Header()
 	h.Set("Content-Type", "application/zip")
@@ -53,10 +56,10 @@ func (s *server) downloadGenerations(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	if err := s.pack(r.Context(), &pacedWriter{Writer: w, rc: rc}, album, now); err != nil {
-		if r.Context().Err() == nil {
-			s.Logger.WarnContext(r.Context(), "download was not taken to its end",
-				slog.String("request_id", exchangeOf(r.Context()).requestID), slog.Any("error", err))
+	if err := s.pack(ctx, &pacedWriter{Writer: w, rc: rc}, album, now); err != nil {
+		if ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "download was not taken to its end",
+				slog.String("request_id", exchangeOf(ctx).requestID), slog.Any("error", err))
 		}
 
 		panic(http.ErrAbortHandler) // a torn zip must not look whole

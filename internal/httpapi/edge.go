@@ -21,6 +21,7 @@ type exchange struct {
 	code      string    // of the problem; empty: none
 	gone      bool      // the caller went away before the answer
 
+	caller     context.Context                 //nolint:containedctx // ends when the caller leaves, and for no reason of ours
 	connection *http.ResponseController        // whose deadlines a wait extends
 	authorize  func(ctx context.Context) error // judges the caller once more; nil on a public route
 }
@@ -34,7 +35,7 @@ type exchangeKey struct{}
 func exchangeOf(ctx context.Context) *exchange {
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
 	if x == nil {
-		return &exchange{pattern: "unmatched"}
+		return &exchange{pattern: "unmatched", caller: ctx}
 	}
 
 	return x
@@ -49,7 +50,10 @@ func (s *server) edge(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w}
 
-		x := &exchange{requestID: r.Header.Get("X-Request-Id"), pattern: "unmatched", connection: http.NewResponseController(rec)}
+		x := &exchange{
+			requestID: r.Header.Get("X-Request-Id"), pattern: "unmatched",
+			caller: r.Context(), connection: http.NewResponseController(rec),
+		}
 		if !saneRequestID.MatchString(x.requestID) {
 			x.requestID = uuid.NewString()
 		}
@@ -131,7 +135,7 @@ func (s *server) done(r *http.Request, rec *recorder, x *exchange, took time.Dur
 		rec.status = statusGone
 	}
 
-	s.Metrics.observe(x.pattern, r.Method, rec.status, took)
+	s.Metrics.observe(x.pattern, r.Method, rec.status, x.code, took)
 
 	attrs := []slog.Attr{
 		slog.String("route", x.pattern), slog.String("method", knownMethod(r.Method)), slog.Int("status", rec.status),

@@ -154,8 +154,9 @@ func TestEdge_AuthenticationOutage(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	p := requireCode(t, b.do("GET", "/v1/models", "", "Authorization", "Bearer outage"), http.StatusInternalServerError, "internal_error")
-	require.True(t, p.Retryable)
+	w := b.do("GET", "/v1/models", "", "Authorization", "Bearer outage")
+	require.True(t, requireCode(t, w, http.StatusServiceUnavailable, "database_unavailable").Retryable)
+	require.NotEmpty(t, w.Header().Get("Retry-After"))
 	require.Empty(t, b.calls())
 }
 

@@ -8,6 +8,7 @@ import (
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/storage"
 	"imagerun/internal/upload"
 )
 
@@ -46,10 +47,10 @@ func Describe(e *fault.Error) (status int, again bool) {
 func Faults() []*fault.Error {
 	return []*fault.Error{
 		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errMembers, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
-		errHeader, errQuery, errStreams, errRateLimited, errAbandoned, fault.Of(errors.New("of nobody")),
+		errHeader, errQuery, errStreams, errRateLimited, errDatabase, errAbandoned, fault.Of(errors.New("of nobody")),
 		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
 		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrLost, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,
 		generation.ErrNotFound, generation.ErrDeleted, generation.ErrNotCancelable, generation.ErrQueueFull, generation.ErrCallbackUnknown,
-		generation.ErrAlbumTooLarge, generation.ErrAlbumEmpty,
+		generation.ErrAlbumTooLarge, generation.ErrAlbumEmpty, storage.ErrNotFound, storage.ErrUnavailable,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -78,6 +79,12 @@ func (s *server) SubmitGeneration(ctx context.Context, r SubmitGenerationRequest
 // accepted answers with a generation that was accepted, now or when the same was sent before.
 func (s *server) accepted(ctx context.Context, a generation.Accepted, prefer *string) (*accepted, error) {
 	g, applied, err := s.await(ctx, a.UserID, a.Generation, prefer)
+	if err != nil && fault.Of(nameOutage(err)).Kind == fault.Unavailable {
+		s.Logger.WarnContext(ctx, "wait for an accepted generation was given up", slog.Any("error", err))
+
+		g, applied, err = a.Generation, nil, nil // what was accepted must be known
+	}
+
 	if err != nil {
 		return nil, err
 	}

@@ -8,12 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics counts what the edge does. Labels are route patterns, methods and status classes only.
+// Metrics counts what the edge does. Labels are route patterns, methods, status classes and codes of problems only.
 type Metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	streams  prometheus.Gauge
-	refused  prometheus.Counter
+	requests    *prometheus.CounterVec
+	unavailable *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	streams     prometheus.Gauge
+	refused     prometheus.Counter
 }
 
 // NewMetrics returns metrics at zero; register its Collectors once.
@@ -23,6 +24,10 @@ func NewMetrics() *Metrics {
 			Name: "imagerun_http_requests_total",
 			Help: "Requests handled, by route pattern, method and class of status.",
 		}, []string{"route", "method", "status"}),
+		unavailable: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "imagerun_http_unavailable_total",
+			Help: "Requests answered with 503, by the code that says what did not answer us.",
+		}, []string{"code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "imagerun_http_request_duration_seconds",
 			Help:    "Time from the first byte of a request to the end of its reply; waits and streams included.",
@@ -41,11 +46,16 @@ func NewMetrics() *Metrics {
 
 // Collectors returns everything to register.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.duration, m.streams, m.refused}
+	return []prometheus.Collector{m.requests, m.duration, m.streams, m.refused, m.unavailable}
 }
 
-func (m *Metrics) observe(route, method string, status int, took time.Duration) {
+func (m *Metrics) observe(route, method string, status int, code string, took time.Duration) {
 	method = knownMethod(method)
+
+	if status == http.StatusServiceUnavailable {
+		m.unavailable.WithLabelValues(code).Inc()
+	}
+
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status/100)+"xx").Inc()
 	m.duration.WithLabelValues(route, method).Observe(took.Seconds())
 }

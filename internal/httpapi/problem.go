@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/credits"
 	"imagerun/internal/fault"
+	"imagerun/internal/postgres"
 )
 
 // The faults of the edge itself.
@@ -31,6 +33,7 @@ var (
 	errHeader       = fault.New(fault.Malformed, "malformed_header", "A header is not of the form that it must have. See errors.")
 	errQuery        = fault.New(fault.Malformed, "malformed_query", "The query string is not correctly encoded.")
 	errStreams      = fault.New(fault.RateLimited, "too_many_streams", "Too many of your event streams, downloads and waiting requests are open. Let some of them end, or ask again later.").WithRetryAfter(10 * time.Second)
+	errDatabase     = fault.New(fault.Unavailable, "database_unavailable", "Our database does not answer in time. Try again in a few seconds; with the same Idempotency-Key nothing is started or charged twice.")
 	errAbandoned    = fault.New(fault.Unavailable, "request_abandoned", "The connection ended before the answer. Send the request again.")
 )
 
@@ -88,6 +91,16 @@ func retryable(e *fault.Error) bool {
 	default:
 		return e.RetryAfter > 0 || errors.Is(e, errBodyRead)
 	}
+}
+
+// nameOutage makes a fault of an error that says that the database is away, or was not done when the time of a request was
+// over. Whatever else a handler waits for has a fault of its own.
+func nameOutage(err error) error {
+	if _, named := errors.AsType[*fault.Error](err); !named && (postgres.Outage(err) || postgres.TimedOut(err)) {
+		return errDatabase.WithCause(err)
+	}
+
+	return err
 }
 
 // problem is the one mapping from an error to what the caller sees (RFC 9457).
@@ -151,10 +164,12 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 	x := exchangeOf(r.Context())
 
 	// A caller who has gone gets no answer, and is no error of ours.
-	if ended := r.Context().Err(); ended != nil && errors.Is(err, ended) {
+	if x.caller.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		x.gone = true
 		err = errAbandoned.WithCause(err)
 	}
+
+	err = nameOutage(err)
 
 	e := fault.Of(err)
 	p := problem(err, x.requestID)

@@ -61,9 +61,12 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, userID uuid.UUID
 		return
 	}
 
+	ctx, cancel := exchangeOf(r.Context()).lasting(r.Context())
+	defer cancel()
+
 	st := &stream{server: s, feed: f, w: w, rc: http.NewResponseController(w)}
 	if st.send("retry: 3000\n\n") {
-		st.follow(r.Context(), hint)
+		st.follow(ctx, hint)
 	}
 }
 
@@ -137,7 +140,10 @@ func (st *stream) follow(ctx context.Context, hint <-chan struct{}) {
 // longer there ends the stream. Anything else may pass, and closing would send a browser into an
 // answer on which it gives up.
 func (st *stream) look(ctx context.Context) (more, ok bool) {
-	messages, more, err := st.next(ctx)
+	asked, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+
+	messages, more, err := st.next(asked)
 	if err != nil {
 		return false, st.outlive(ctx, err)
 	}
@@ -172,6 +178,9 @@ func (st *stream) outlive(ctx context.Context, err error) bool {
 
 // watch may fail: that costs progress, never an event.
 func (st *stream) watch(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+
 	if err := st.watched(ctx); err != nil && ctx.Err() == nil {
 		st.Logger.DebugContext(ctx, "looking on could not be said", slog.Any("error", err))
 	}

@@ -141,7 +141,7 @@ func (s *server) awaitUpload(ctx context.Context, userID uuid.UUID, u upload.Upl
 	}
 	defer release()
 
-	err := s.look(ctx, u.ID, limit, func() (bool, error) {
+	err := s.look(ctx, u.ID, limit, func(ctx context.Context) (bool, error) {
 		next, err := s.Uploads.Get(ctx, userID, u.ID)
 		if err == nil {
 			u = next

@@ -86,7 +86,7 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 		return g, applied(limit), nil
 	}
 
-	err := s.look(ctx, g.ID, limit, func() (bool, error) {
+	err := s.look(ctx, g.ID, limit, func(ctx context.Context) (bool, error) {
 		next, err := s.Generations.Get(ctx, userID, g.ID)
 		if err == nil {
 			g = next
@@ -105,10 +105,20 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 func applied(limit time.Duration) *string { return new("wait=" + strconv.Itoa(int(limit.Seconds()))) }
 
 // look asks until the answer is yes or limit is over: at once, at each hint about id, and now and
-// then because hints may be lost. The connection's deadlines are extended for it alone, and the
-// caller is judged again now and then.
-func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, ended func() (bool, error)) error {
+// then because hints may be lost. The connection's deadlines, and the request's own, are extended for
+// it alone, and the caller is judged again now and then.
+func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, ended func(ctx context.Context) (bool, error)) error {
 	defer extendDeadlines(exchangeOf(ctx).connection, limit+replyTime)()
+
+	ctx, cancel := exchangeOf(ctx).lasting(ctx)
+	defer cancel()
+
+	ask := func() (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+
+		return ended(ctx)
+	}
 
 	hint, stop := s.Changes.Subscribe(id)
 	defer stop()
@@ -120,7 +130,7 @@ func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, en
 	defer tick.Stop()
 
 	for last := false; ; {
-		if done, err := ended(); done || last || err != nil {
+		if done, err := ask(); done || last || err != nil {
 			return err
 		}
 

@@ -92,8 +92,9 @@ const (
 	deadlock      = "40P01"
 	tooMany       = "53300"
 	lockTimedOut  = "55P03"
-	goingAway     = "57P0" // shut down, crashed, starting, dropped
-	connection    = "08"   // the class
+	canceled      = "57014" // by its statement_timeout, or by an operator
+	goingAway     = "57P0"  // shut down, crashed, starting, dropped
+	connection    = "08"    // the class
 )
 
 // Outage reports whether err says that Postgres was away, was failing over, or had somebody give way: what was
@@ -110,6 +111,15 @@ func Outage(err error) bool {
 	unsent := pgconn.SafeToRetry(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 
 	return unreached || lost || unsent
+}
+
+// TimedOut reports whether err says that Postgres was not done in time: that of the context, or of the statement.
+func TimedOut(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code == canceled || pg.Code == lockTimedOut
+	}
+
+	return errors.Is(err, context.DeadlineExceeded)
 }
 
 // conn marks the errors of a connection as such: to others a lost one looks like that of any other server.

@@ -135,6 +135,30 @@ func TestOutage(t *testing.T) {
 	require.True(t, postgres.Outage(away.Ping(t.Context())))
 }
 
+func TestTimedOut(t *testing.T) {
+	t.Parallel()
+
+	pool := devtest.Postgres(t)
+
+	late, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+
+	_, err := pool.Exec(late, `select pg_sleep(10)`)
+	require.True(t, postgres.TimedOut(err), "%v", err)
+
+	_, err = pool.Acquire(late)
+	require.True(t, postgres.TimedOut(err), "%v", err)
+
+	_, err = pool.Exec(t.Context(), `set statement_timeout = 50; select pg_sleep(10)`)
+	require.True(t, postgres.TimedOut(err), "%v", err)
+
+	left, leave := context.WithCancel(t.Context())
+	leave()
+
+	_, err = pool.Exec(left, `select 1`)
+	require.False(t, postgres.TimedOut(err), "%v", err)
+}
+
 // TestOutage_LostConnection: a connection that the server drops without a word is told from any other's.
 func TestOutage_LostConnection(t *testing.T) {
 	t.Parallel()

@@ -141,10 +141,14 @@ func pauseRerun(ctx context.Context, n int) bool {
 	}
 }
 
+// abandonWithin is how long the answer to a rollback is waited for.
+const abandonWithin = 500 * time.Millisecond
+
 // abandon rolls back what was begun, and gives the connection back.
 func (t *Tx) abandon(ctx context.Context) {
-	// The caller's context may have ended; the rollback must still be sent.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	// The caller's context may have ended; the rollback must still be sent. Whoever has no answer to it drops the connection,
+	// and with it the transaction, so that nobody is waited for much longer than the caller's context says.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWithin)
 	defer cancel()
 
 	_ = t.Rollback(ctx)

@@ -14,8 +14,13 @@ import (
 	"imagerun/internal/fault"
 )
 
-// ErrNotFound answers for a key that holds no object.
-var ErrNotFound = fault.New(fault.NotFound, "object_not_found", "There is no such object.")
+// The faults of a bucket.
+var (
+	// ErrNotFound answers for a key that holds no object.
+	ErrNotFound = fault.New(fault.NotFound, "object_not_found", "There is no such object.")
+	// ErrUnavailable is matched by errors of a store that does not answer, or cannot serve anybody.
+	ErrUnavailable = fault.New(fault.Unavailable, "storage_unavailable", "Our store of pictures does not answer in time. Try again in a few seconds.")
+)
 
 // NotDeletedError is what a Delete returns that left objects behind. Its text names no key.
 type NotDeletedError struct {

@@ -48,7 +48,7 @@ type Options struct {
 	Origin   string                                                    // our public one; empty: only paths are redirected to
 	Pace     time.Duration                                             // steps in which an answer about an address comes; zero: 250 ms
 	Client   ClientAddress                                             // how a client's address is found
-	Timeout  time.Duration                                             // for a whole exchange with the service; zero: 15 s
+	Timeout  time.Duration                                             // for a whole exchange with the service; zero: 4 s
 	Fail     func(w http.ResponseWriter, r *http.Request, fault error) // writes the problem
 	Log      *slog.Logger
 }
@@ -62,7 +62,7 @@ type Proxy struct {
 // New returns a proxy. It does not dial.
 func New(o Options) *Proxy {
 	if o.Timeout == 0 {
-		o.Timeout = 15 * time.Second
+		o.Timeout = 4 * time.Second // so that its absence is said within five
 	}
 
 	if o.Pace == 0 {
@@ -204,8 +204,10 @@ func (p *Proxy) modify(res *http.Response) error {
 }
 
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	// A client that left is not the service's failure, and reads no answer.
+	// A client that left is not the service's failure. Fail tells it from others.
 	if errors.Is(err, context.Canceled) {
+		p.o.Fail(w, r, err)
+
 		return
 	}
 

@@ -262,6 +262,6 @@ func TestProxy_ServiceFails(t *testing.T) {
 		}, proxy.Options{})
 
 		res := serve(h, request(http.MethodGet, "/api/auth/ok", "").WithContext(ctx))
-		require.Empty(t, res.Header.Get("Problem"))
+		require.Equal(t, "internal_error", res.Header.Get("Problem"), "the edge knows that nobody is there any more, and it is nothing of the service's")
 	})
 }

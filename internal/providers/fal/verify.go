@@ -32,7 +32,7 @@ const (
 	refetch     = time.Minute       // between fetches of the keys that a bad signature causes
 	refetchNone = 5 * time.Second   // the same, while there are no keys at all
 	jwksLimit   = 64 << 10          // bytes
-	jwksTimeout = 5 * time.Second
+	jwksTimeout = 3 * time.Second   // whoever sends a webhook is answered within five
 )
 
 // VerifierOptions set a verifier up.

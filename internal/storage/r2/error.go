@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"regexp"
 	"syscall"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"imagerun/internal/storage"
 )
 
 // Error is any failure of the store. It is made anew from the parts that may be read by
@@ -48,8 +51,20 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns why there was no answer.
-func (e *Error) Unwrap() error { return e.cause }
+// Unwrap returns why there was no answer, and [storage.ErrUnavailable] where that is what a caller should know.
+func (e *Error) Unwrap() []error {
+	var causes []error
+
+	if e.cause != nil {
+		causes = append(causes, e.cause)
+	}
+
+	if e.cause != nil || e.Status == 0 && e.Code == "" || e.Status == http.StatusTooManyRequests || e.Status >= http.StatusInternalServerError {
+		causes = append(causes, storage.ErrUnavailable)
+	}
+
+	return causes
+}
 
 // errTimeout stands for every network timeout.
 var errTimeout = errors.New("the network timed out")
