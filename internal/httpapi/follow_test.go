@@ -20,6 +20,7 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/storage"
 	"imagerun/internal/upload"
 )
 
@@ -290,7 +291,7 @@ func TestDownload(t *testing.T) {
 
 	m := decode[httpapi.DownloadManifest](t, &httptest.ResponseRecorder{Body: bytes.NewBufferString(manifest)})
 	require.Equal(t, "a lighthouse", m.Generations[0].Prompt)
-	require.Equal(t, []httpapi.DownloadedFile{{Name: one + "1.png", Index: 0, Whole: true}, {Name: one + "2.jpg", Index: 1}}, m.Generations[0].Files)
+	require.Equal(t, []httpapi.DownloadedFile{{Name: one + "1.png", Index: 0, Whole: true}, {Name: one + "2.jpg", Index: 1, Missing: true}}, m.Generations[0].Files)
 	require.Equal(t, []httpapi.DownloadedFile{{Name: two + "1.png", Index: 0}, {Name: two + "2.png", Index: 1, Whole: true}}, m.Generations[1].Files)
 	require.Equal(t, []string{"gen_" + strings.Repeat("f", 32)}, m.LeftOut)
 	require.NotContains(t, b.log.String(), "lighthouse")
@@ -299,6 +300,77 @@ func TestDownload(t *testing.T) {
 		return generation.Album{}, generation.ErrAlbumTooLarge
 	}
 	requireCode(t, b.do("GET", "/v1/generations/download?id="+sampleID, ""), 422, "download_too_large")
+}
+
+// A download begins with the first picture that the store gives. Those before it are missing, and the manifest says so.
+func TestDownload_BeginsWithWhatThereIs(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	a := album()
+	b.album = func(uuid.UUID, []uuid.UUID) (generation.Album, error) { return a, nil }
+
+	opened := 0
+	b.open = func(p generation.Picture) (io.ReadCloser, error) {
+		opened++
+
+		if p.ID != a.Pictures[2].ID {
+			return nil, storage.ErrUnavailable
+		}
+
+		return io.NopCloser(strings.NewReader("picture")), nil
+	}
+
+	w := b.do("GET", "/v1/generations/download?id="+sampleID, "")
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, 4, opened, "each once")
+
+	z, err := zip.NewReader(bytes.NewReader(w.Body.Bytes()), int64(w.Body.Len()))
+	require.NoError(t, err)
+	require.Len(t, z.File, 2)
+
+	manifest, err := z.Open("manifest.json")
+	require.NoError(t, err)
+
+	text, err := io.ReadAll(manifest)
+	require.NoError(t, err)
+	requireSchema(t, "DownloadManifest", string(text))
+
+	m := decode[httpapi.DownloadManifest](t, &httptest.ResponseRecorder{Body: bytes.NewBuffer(text)})
+
+	var missing, whole []bool
+
+	for _, g := range m.Generations {
+		for _, f := range g.Files {
+			missing, whole = append(missing, f.Missing), append(whole, f.Whole)
+		}
+	}
+
+	require.Equal(t, []bool{true, true, false, true}, missing)
+	require.Equal(t, []bool{false, false, true, false}, whole)
+}
+
+// Where the store gives nothing, nothing was promised.
+func TestDownload_OfNothing(t *testing.T) {
+	t.Parallel()
+
+	for name, answer := range map[string]error{
+		"DoesNotAnswer": storage.ErrUnavailable, "HasNone": storage.ErrNotFound, "IsNotOurs": errors.New("access denied"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t)
+			b.album = func(uuid.UUID, []uuid.UUID) (generation.Album, error) { return album(), nil }
+			b.open = func(generation.Picture) (io.ReadCloser, error) { return nil, answer }
+
+			w := b.do("GET", "/v1/generations/download?id="+sampleID, "")
+			requireCode(t, w, http.StatusServiceUnavailable, "storage_unavailable")
+			require.NotEmpty(t, w.Header().Get("Retry-After"))
+			require.Empty(t, w.Header().Get("Content-Disposition"))
+			require.Contains(t, b.log.String(), "request failed")
+		})
+	}
 }
 
 // Whoever stops taking gets a connection that breaks, and no zip that looks whole.
@@ -312,7 +384,7 @@ func TestDownload_LeftInTheMiddle(t *testing.T) {
 	b.open = func(generation.Picture) (io.ReadCloser, error) {
 		opened++
 
-		return io.NopCloser(strings.NewReader(strings.Repeat("picture", 1<<12))), nil // more than is gathered before a write
+		return io.NopCloser(strings.NewReader(strings.Repeat("picture", 1<<14))), nil // more than is gathered before a write
 	}
 
 	r := httptest.NewRequest(http.MethodGet, "/v1/generations/download?id="+sampleID, http.NoBody)

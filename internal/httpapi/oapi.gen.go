@@ -539,6 +539,9 @@ type DownloadedFile struct {
 	// Index Of the image in its generation.
 	Index int `json:"index"`
 
+	// Missing True when our store did not give the image at all, so that no file of this name is here. Download it again.
+	Missing bool `json:"missing"`
+
 	// Name In this zip.
 	Name string `json:"name"`
 

@@ -2,12 +2,17 @@ package archive_test
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
+	"compress/flate"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -37,7 +42,7 @@ func TestArchive(t *testing.T) {
 	require.NoError(t, add("one.png", 3, of(bytes.NewReader([]byte("one")))))
 
 	err := add("absent.png", 3, func(context.Context) (io.ReadCloser, error) { return nil, absent })
-	require.ErrorIs(t, err, archive.ErrBroken)
+	require.ErrorIs(t, err, archive.ErrMissing)
 	require.ErrorIs(t, err, absent)
 
 	err = add("torn.png", 9, of(io.MultiReader(bytes.NewReader([]byte("half")), iotest.ErrReader(io.ErrUnexpectedEOF))))
@@ -64,9 +69,83 @@ func TestArchive(t *testing.T) {
 		require.True(t, f.Modified.Equal(at))
 	}
 
-	require.Equal(t, map[string]string{
+	want := map[string]string{
 		"one.png": "one", "torn.png": "half", "short.png": "half", "two.png": "two", "manifest.json": "{\n  \"prompt\": \"a <fox>\"\n}\n",
-	}, got)
+	}
+	require.Equal(t, want, got)
+	require.Equal(t, want, readStream(t, &out))
+}
+
+// What is larger than a block, and what is empty, reads as a stream, too.
+func TestArchive_AsAStream(t *testing.T) {
+	t.Parallel()
+
+	var out bytes.Buffer
+
+	want := map[string]string{"empty.png": "", "manifest.json": "null\n"}
+	a := archive.New(&out)
+
+	require.NoError(t, a.Add(t.Context(), archive.Entry{Name: "empty.png", ModifiedAt: at}, of(bytes.NewReader(nil))))
+
+	for i, size := range []int{1, 65535, 65536, 1 << 20} {
+		name, text := strconv.Itoa(i)+".png", strings.Repeat("PK\x03\x04\x07\x08 ", size/7+1)[:size]
+		want[name] = text
+
+		require.NoError(t, a.Add(t.Context(), archive.Entry{Name: name, Size: int64(size), ModifiedAt: at}, of(strings.NewReader(text))))
+	}
+
+	require.NoError(t, a.Close("manifest.json", at, nil))
+	require.Equal(t, want, readStream(t, &out))
+}
+
+// readStream reads a zip as it comes, by what stands before and after each entry (APPNOTE.TXT 4.3.7, 4.3.9): the directory at
+// the end is not looked at. It is as strict as Java's ZipInputStream.
+func readStream(t *testing.T, in io.Reader) map[string]string {
+	t.Helper()
+
+	const fileHeader, directoryHeader, descriptorHeader = 0x04034b50, 0x02014b50, 0x08074b50
+
+	var (
+		r    = bufio.NewReader(in) // an io.ByteReader, of which flate reads no more than it needs
+		le   = binary.LittleEndian
+		got  = map[string]string{}
+		take = func(n int) []byte {
+			b := make([]byte, n)
+			_, err := io.ReadFull(r, b)
+			require.NoError(t, err)
+
+			return b
+		}
+	)
+
+	for {
+		signature := le.Uint32(take(4))
+		if signature == directoryHeader {
+			return got
+		}
+
+		require.EqualValues(t, fileHeader, signature)
+
+		h := take(26)
+		name := string(take(int(le.Uint16(h[22:]))))
+		take(int(le.Uint16(h[24:])))
+
+		if flags, method := le.Uint16(h[2:]), le.Uint16(h[4:]); flags&8 != 0 {
+			require.Equal(t, zip.Deflate, method, "only a compressed entry can have a descriptor")
+		} else {
+			require.FailNow(t, "the sizes were known beforehand")
+		}
+
+		body, err := io.ReadAll(flate.NewReader(r))
+		require.NoError(t, err, name)
+
+		d := take(16)
+		require.EqualValues(t, descriptorHeader, le.Uint32(d), name)
+		require.Equal(t, crc32.ChecksumIEEE(body), le.Uint32(d[4:]), name)
+		require.EqualValues(t, len(body), le.Uint32(d[12:]), name)
+
+		got[name] = string(body)
+	}
 }
 
 type gone struct{ left int }
