@@ -56,7 +56,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		log.Warn("nobody has welcome credits: credits.welcome_keys is empty")
 	}
 
-	bucket := b.bucket()
+	bucket := b.bucket(b.health.AddMinor) // only downloads and the end of uploads need it; links are signed without it
 
 	uploads := b.uploads(bucket, nil)
 

@@ -188,14 +188,14 @@ func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, er
 	return s, nil
 }
 
-// bucket builds the store of images and watches its health.
-func (b *base) bucket() *r2.Bucket {
+// bucket builds the store of images and has its health watched by add.
+func (b *base) bucket(add func(name string, check telemetry.Check)) *r2.Bucket {
 	s := b.cfg.Storage
 	bucket := r2.New(r2.Options{
 		Endpoint: s.Endpoint, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey,
 		Bucket: s.Bucket, LinkWindow: s.LinkWindow, Now: clock.System,
 	})
-	b.health.Add("storage", bucket.Ready)
+	add("storage", bucket.Ready)
 
 	return bucket
 }

@@ -57,7 +57,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	}()
 
 	f := cfg.Fal
-	bucket := b.bucket()
+	bucket := b.bucket(b.health.Add)
 	pictures := picture.NewOpener(picture.Limits{}, 0) // one for all, since its memory is the process's
 	uploads := b.uploads(bucket, pictures)
 
@@ -92,12 +92,12 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	b.health.Add("redis", func(context.Context) error {
+	b.health.Add("redis", func(ctx context.Context) error {
 		if !server.Ready() {
 			return errors.New("the worker takes no jobs: Redis is away or unfit, or it is stopping")
 		}
 
-		return nil
+		return asynqueue.Check(ctx, b.redis) // it may have gone, or become another, since
 	})
 
 	ctx, breaks := context.WithCancelCause(ctx)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/app"
 	"imagerun/internal/apptest"
+	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/simulators/falsim"
 )
 
@@ -142,7 +145,10 @@ func TestOutages(t *testing.T) {
 	awaitAnswers(t, p, u)
 
 	p.Lines.Bucket.Freeze()
-	requireUnavailable(t, "storage_unavailable", ask(t, p, []asked{{method: "POST", path: "/v1/uploads/" + upload + "/complete", bearer: u.Key}}))
+	requireUnavailable(t, "storage_unavailable", ask(t, p, []asked{
+		{method: "POST", path: "/v1/uploads/" + upload + "/complete", bearer: u.Key},
+		{method: "GET", path: "/v1/generations/download?id=" + id, bearer: u.Key},
+	}))
 	require.Equal(t, http.StatusOK, ask(t, p, []asked{{method: "GET", path: "/v1/generations/" + id, bearer: u.Key}})[0].status)
 	p.Lines.Bucket.Heal()
 
@@ -153,12 +159,51 @@ func TestOutages(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask(t, p, []asked{{method: "GET", path: "/v1/generations/" + id, bearer: u.Bearer}})[0].status)
 	p.Lines.Auth.Heal()
 
-	require.GreaterOrEqual(t, p.Metric(t, p.OpsURL, "imagerun_http_unavailable_total"), float64(3*len(everything())+2))
+	require.GreaterOrEqual(t, p.Metric(t, p.OpsURL, "imagerun_http_unavailable_total"), float64(3*len(everything())+3))
 	require.NotContains(t, p.Log.String(), "request_abandoned")
 	require.NotContains(t, p.Log.String(), "internal_error")
 
 	u.Submit(t, nil)
 	require.Eventually(t, func() bool { return strings.Contains(stream.String(), "event: change") }, 20*time.Second, 50*time.Millisecond)
+}
+
+// TestReadiness: a worker without Redis takes no jobs, and says so, whenever it was lost; an api without its bucket serves
+// nearly everything, and says what it cannot.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+
+	redis := devtest.OwnRedis(t)
+	p := apptest.Start(t, apptest.Options{Lines: true, Workers: -1, Redis: redis.URL})
+	worker := "http://" + p.Run(t, app.Worker()).Private
+
+	t.Cleanup(p.Lines.Bucket.Heal)
+
+	says := func(opsURL string, status int, words ...string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			got, body := p.Ops(t, opsURL+"/readyz")
+
+			return got == status && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(body, w) })
+		}, 20*time.Second, 50*time.Millisecond, "%v", words)
+	}
+
+	says(worker, http.StatusOK, `"status":"ready"`)
+	redis.Pause()
+	says(worker, http.StatusServiceUnavailable, `"status":"not_ready"`, `"redis":"did not answer`)
+	says(p.OpsURL, http.StatusOK, `"status":"ready"`)
+	redis.Continue()
+	says(worker, http.StatusOK, `"status":"ready"`)
+
+	redis.Kill()
+	says(worker, http.StatusServiceUnavailable, `"status":"not_ready"`, `"redis":"does not work`)
+	require.NoError(t, redis.Restart(t.Context(), false))
+	says(worker, http.StatusOK, `"status":"ready"`)
+
+	p.Lines.Bucket.Refuse()
+	says(p.OpsURL, http.StatusOK, `"status":"degraded"`, `"storage":"does not work`)
+	says(worker, http.StatusServiceUnavailable, `"status":"not_ready"`)
+	p.Lines.Bucket.Heal()
+	says(p.OpsURL, http.StatusOK, `"status":"ready"`)
 }
 
 // awaitAnswers waits until everything is as before.

@@ -83,7 +83,7 @@ func (o Options) readyz(w http.ResponseWriter, r *http.Request) {
 	report := o.Health.Report(r.Context())
 	status := http.StatusOK
 
-	if report.State != telemetry.Ready {
+	if !report.State.WantsWork() {
 		status = http.StatusServiceUnavailable
 	}
 

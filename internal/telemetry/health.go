@@ -20,9 +20,13 @@ type State string
 // The states.
 const (
 	Ready    State = "ready"
+	Degraded State = "degraded"  // it wants work, and cannot do all of it: a minor check fails
 	NotReady State = "not_ready" // a check fails: it may recover
 	Draining State = "draining"  // it is stopping: it will not
 )
+
+// WantsWork reports whether work should be sent to the process.
+func (s State) WantsWork() bool { return s == Ready || s == Degraded }
 
 // Check reports whether something a process needs works. It must honour ctx.
 type Check func(ctx context.Context) error
@@ -47,6 +51,7 @@ type Health struct {
 
 	mu     sync.Mutex // guards what follows, and lets one look run at a time
 	checks map[string]Check
+	minor  map[string]bool // names of checks
 	last   map[string]string
 	lastAt time.Time
 }
@@ -57,7 +62,7 @@ func NewHealth(log *slog.Logger, timeout time.Duration) *Health {
 		timeout = 2 * time.Second
 	}
 
-	return &Health{log: log, timeout: timeout, checks: map[string]Check{}}
+	return &Health{log: log, timeout: timeout, checks: map[string]Check{}, minor: map[string]bool{}}
 }
 
 // Add adds a check. The name is a plain word such as "postgres".
@@ -66,6 +71,16 @@ func (h *Health) Add(name string, check Check) {
 	defer h.mu.Unlock()
 
 	h.checks[name] = check
+}
+
+// AddMinor adds a check of something that most of the work can do without: where it fails, the process is [Degraded].
+func (h *Health) AddMinor(name string, check Check) {
+	h.Add(name, check)
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	h.minor[name] = true
 }
 
 // Drain makes the process not ready from now on, so that no new work is sent to it.
@@ -83,9 +98,13 @@ func (h *Health) Report(ctx context.Context) Report {
 
 	r := Report{State: Ready, Checks: h.last}
 
-	for _, result := range h.last {
-		if result != "ok" {
+	for name, result := range h.last {
+		switch {
+		case result == "ok":
+		case !h.minor[name]:
 			r.State = NotReady
+		case r.State == Ready:
+			r.State = Degraded
 		}
 	}
 

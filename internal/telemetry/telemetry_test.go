@@ -155,6 +155,24 @@ func TestHealth(t *testing.T) {
 		require.Contains(t, out.String(), "10.0.0.7")
 	})
 
+	t.Run("DegradedWhileAMinorOneFails", func(t *testing.T) {
+		t.Parallel()
+
+		health, _ := setup()
+		health.Add("postgres", working)
+		health.AddMinor("storage", func(context.Context) error { return telemetry.CheckError("is away") })
+
+		report := health.Report(t.Context())
+		require.Equal(t, telemetry.Report{State: telemetry.Degraded, Checks: map[string]string{"postgres": "ok", "storage": "is away"}}, report)
+		require.True(t, report.State.WantsWork())
+
+		both, _ := setup()
+		both.Add("postgres", func(context.Context) error { return telemetry.CheckError("is away") })
+		both.AddMinor("storage", func(context.Context) error { return telemetry.CheckError("is away") })
+		require.Equal(t, telemetry.NotReady, both.Report(t.Context()).State)
+		require.False(t, both.Report(t.Context()).State.WantsWork())
+	})
+
 	t.Run("DoesNotWaitForTheSlow", func(t *testing.T) {
 		t.Parallel()
 
