@@ -199,13 +199,19 @@ type Accepted struct {
 type Filter struct {
 	Statuses      []Status
 	Model         string
-	Favourite     bool      // only those
-	RemixOf       uuid.UUID // only what was made from it; zero: everything
+	Favourite     bool       // only those
+	RemixOf       *uuid.UUID // only what was made from it
 	CreatedAfter  *time.Time
 	CreatedBefore *time.Time
-	Limit         int       // 1–100
-	StartingAfter uuid.UUID // the page after this one
-	EndingBefore  uuid.UUID // the page before this one
+	Limit         int    // 1–100
+	StartingAfter *Place // the page that follows it
+	EndingBefore  *Place // the page that precedes it
+}
+
+// Place is where a generation stands in a list, or stood: it is there whatever becomes of the generation.
+type Place struct {
+	CreatedAt time.Time // zero: that of the generation of this id, which must be there
+	ID        uuid.UUID
 }
 
 // Page is one page of a list, newest first.

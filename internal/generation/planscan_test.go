@@ -228,7 +228,7 @@ func paths(t *testing.T, b *bundle) []path {
 			page, err := b.List(t.Context(), b.user, f)
 			require.NoError(t, err)
 
-			if f.RemixOf == uuid.Nil && !f.Favourite {
+			if f.RemixOf == nil && !f.Favourite {
 				require.NotEmpty(t, page.Generations)
 			}
 		}
@@ -257,7 +257,7 @@ func paths(t *testing.T, b *bundle) []path {
 		{"list by status", list(generation.Filter{Statuses: []generation.Status{generation.StatusFailed}})},
 		{"list by model", list(generation.Filter{Model: "flux-dev", Limit: 100})},
 		{"list of favourites", list(generation.Filter{Favourite: true})},
-		{"list of remixes", list(generation.Filter{RemixOf: uuid.New()})},
+		{"list of remixes", list(generation.Filter{RemixOf: new(uuid.New())})},
 		{"what happened", func() {
 			_, err := b.Events(t.Context(), b.user, g.ID, 0)
 			require.NoError(t, err)
@@ -267,11 +267,11 @@ func paths(t *testing.T, b *bundle) []path {
 			require.NoError(t, err)
 		}},
 		{"the next pages", func() {
-			list(generation.Filter{StartingAfter: g.ID})()
+			list(generation.Filter{StartingAfter: &generation.Place{ID: g.ID}})()
 
-			page, err := b.List(t.Context(), b.user, generation.Filter{StartingAfter: g.ID})
+			page, err := b.List(t.Context(), b.user, generation.Filter{StartingAfter: &generation.Place{CreatedAt: g.CreatedAt, ID: g.ID}})
 			require.NoError(t, err)
-			list(generation.Filter{EndingBefore: page.Generations[0].ID})()
+			list(generation.Filter{EndingBefore: &generation.Place{ID: page.Generations[0].ID}})()
 		}},
 		{"admission", func() {
 			n, err := b.Admit(t.Context(), "fal")

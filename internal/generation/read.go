@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -59,8 +60,8 @@ func (s *Service) visible(ctx context.Context, userID, id uuid.UUID) (db.AiTask,
 	return row.AiTask, nil
 }
 
-// List returns one page of the user's generations, newest first. An id to page from that is not
-// the user's gives [ErrNotFound].
+// List returns one page of the user's generations, newest first. A place that is only an id which is not
+// the user's, or no more, gives [ErrNotFound].
 func (s *Service) List(ctx context.Context, userID uuid.UUID, f Filter) (Page, error) {
 	limit := f.Limit
 	if limit <= 0 {
@@ -96,8 +97,8 @@ func (s *Service) List(ctx context.Context, userID uuid.UUID, f Filter) (Page, e
 		where = append(where, "favourite_at is not null")
 	}
 
-	if f.RemixOf != uuid.Nil {
-		where = append(where, "remix_of = "+arg(f.RemixOf))
+	if f.RemixOf != nil {
+		where = append(where, "remix_of = "+arg(*f.RemixOf))
 	}
 
 	if f.CreatedAfter != nil {
@@ -109,19 +110,17 @@ func (s *Service) List(ctx context.Context, userID uuid.UUID, f Filter) (Page, e
 	}
 
 	from, op := f.StartingAfter, "<"
-	if f.EndingBefore != uuid.Nil {
+	if f.EndingBefore != nil {
 		from, op, order = f.EndingBefore, ">", "asc"
 	}
 
-	if from != uuid.Nil {
-		row, err := s.db.TaskGet(ctx, s.Pool, db.TaskGetParams{ID: from, UserID: userID})
-		if notFound(err) {
-			return Page{}, ErrNotFound
-		} else if err != nil {
-			return Page{}, fmt.Errorf("read generation %s: %w", from, err)
+	if from != nil {
+		at, err := s.timeOf(ctx, userID, *from)
+		if err != nil {
+			return Page{}, err
 		}
 
-		where = append(where, fmt.Sprintf("(created_at, id) %s (%s, %s)", op, arg(row.AiTask.CreatedAt), arg(from)))
+		where = append(where, fmt.Sprintf("(created_at, id) %s (%s, %s)", op, arg(at), arg(from.ID)))
 	}
 
 	sql := fmt.Sprintf("select %s from ai_task where %s order by created_at %s, id %s limit %s",
@@ -149,4 +148,22 @@ func (s *Service) List(ctx context.Context, userID uuid.UUID, f Filter) (Page, e
 	page.Generations, err = s.assemble(ctx, tasks)
 
 	return page, err
+}
+
+// timeOf returns the time of a place, which is that of its generation unless it says so itself. Errors: [ErrNotFound].
+func (s *Service) timeOf(ctx context.Context, userID uuid.UUID, p Place) (time.Time, error) {
+	if !p.CreatedAt.IsZero() {
+		return p.CreatedAt, nil
+	}
+
+	row, err := s.db.TaskGet(ctx, s.Pool, db.TaskGetParams{ID: p.ID, UserID: userID})
+
+	switch {
+	case notFound(err):
+		return time.Time{}, ErrNotFound
+	case err != nil:
+		return time.Time{}, fmt.Errorf("read generation %s: %w", p.ID, err)
+	default:
+		return row.AiTask.CreatedAt, nil
+	}
 }

@@ -65,7 +65,7 @@ func TestRemix(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 9, given.Parameters.Seed)
 
-		page, err := b.List(t.Context(), b.user, generation.Filter{RemixOf: was.ID, Limit: 2})
+		page, err := b.List(t.Context(), b.user, generation.Filter{RemixOf: &was.ID, Limit: 2})
 		require.NoError(t, err)
 		require.True(t, page.HasMore)
 		require.Len(t, page.Generations, 2)

@@ -150,7 +150,7 @@ func TestRead(t *testing.T) {
 		require.ErrorIs(t, b.Delete(t.Context(), other, g.ID), generation.ErrNotFound)
 		_, err = b.Events(t.Context(), other, g.ID, 0)
 		require.ErrorIs(t, err, generation.ErrNotFound)
-		_, err = b.List(t.Context(), other, generation.Filter{StartingAfter: g.ID})
+		_, err = b.List(t.Context(), other, generation.Filter{StartingAfter: &generation.Place{ID: g.ID}})
 		require.ErrorIs(t, err, generation.ErrNotFound)
 		require.Equal(t, generation.StatusQueued, b.get(t, g.ID).Status)
 	})
@@ -181,12 +181,13 @@ func TestRead(t *testing.T) {
 				break
 			}
 
-			f.StartingAfter = got[len(got)-1]
+			last := page.Generations[len(page.Generations)-1]
+			f.StartingAfter = &generation.Place{CreatedAt: last.CreatedAt, ID: last.ID}
 		}
 
 		require.Equal(t, want, got)
 
-		page, err := b.List(t.Context(), b.user, generation.Filter{Limit: 2, EndingBefore: want[4]})
+		page, err := b.List(t.Context(), b.user, generation.Filter{Limit: 2, EndingBefore: &generation.Place{ID: want[4]}})
 		require.NoError(t, err)
 		require.True(t, page.HasMore)
 		require.Equal(t, want[2], page.Generations[0].ID)
@@ -195,6 +196,22 @@ func TestRead(t *testing.T) {
 		page, err = b.List(t.Context(), b.user, generation.Filter{Statuses: []generation.Status{generation.StatusFailed}})
 		require.NoError(t, err)
 		require.Empty(t, page.Generations)
+
+		page, err = b.List(t.Context(), b.user, generation.Filter{RemixOf: new(uuid.Nil)})
+		require.NoError(t, err)
+		require.Empty(t, page.Generations, "an id that nobody has")
+
+		_, err = b.List(t.Context(), b.user, generation.Filter{StartingAfter: &generation.Place{}})
+		require.ErrorIs(t, err, generation.ErrNotFound, "likewise")
+
+		// A place is there although its generation is not.
+		place := &generation.Place{CreatedAt: b.get(t, want[3]).CreatedAt, ID: want[3]}
+		_, err = b.pool.Exec(t.Context(), `update ai_task set deleted_at = now() where id = $1`, want[3])
+		require.NoError(t, err)
+
+		page, err = b.List(t.Context(), b.user, generation.Filter{Limit: 1, StartingAfter: place})
+		require.NoError(t, err)
+		require.Equal(t, want[4], page.Generations[0].ID)
 	})
 }
 

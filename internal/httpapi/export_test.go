@@ -19,6 +19,8 @@ var (
 	PreferredWait = preferredWait
 	ParseID       = parseID
 	FormatID      = formatID
+	FormatCursor  = formatCursor
+	ParseCursor   = parseCursor
 	Fingerprint   = fingerprint
 	LimitsOf      = limitsOf
 )

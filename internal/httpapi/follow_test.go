@@ -157,7 +157,7 @@ func TestList_FavouritesAndRemixes(t *testing.T) {
 	id, _ := httpapi.ParseID("gen_", sampleID)
 
 	for query, want := range map[string]generation.Filter{
-		"favourite=true": {Limit: 20, Favourite: true}, "favourite=false": {Limit: 20}, "remix_of=" + sampleID: {Limit: 20, RemixOf: id},
+		"favourite=true": {Limit: 20, Favourite: true}, "favourite=false": {Limit: 20}, "remix_of=" + sampleID: {Limit: 20, RemixOf: &id},
 	} {
 		b.list = func(_ uuid.UUID, f generation.Filter) (generation.Page, error) {
 			require.Equal(t, want, f)

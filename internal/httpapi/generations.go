@@ -229,9 +229,9 @@ func (s *server) ListGenerations(ctx context.Context, r ListGenerationsRequestOb
 	}
 
 	if n := len(out.Data); page.HasMore && n > 0 {
-		out.NextCursor = &out.Data[n-1].ID
-		if f.EndingBefore != uuid.Nil {
-			out.NextCursor = &out.Data[0].ID
+		out.NextCursor = new(formatCursor(page.Generations[n-1]))
+		if f.EndingBefore != nil {
+			out.NextCursor = new(formatCursor(page.Generations[0]))
 		}
 	}
 
@@ -263,18 +263,31 @@ func filter(q ListGenerationsParams) (generation.Filter, error) {
 		})
 	}
 
-	// The contract has checked their form.
 	if q.RemixOf != nil {
-		f.RemixOf, _ = parseID(prefixGeneration, *q.RemixOf)
+		id, _ := parseID(prefixGeneration, *q.RemixOf) // the contract has checked its form
+		f.RemixOf = &id
 	}
 
-	if q.StartingAfter != nil {
-		f.StartingAfter, _ = parseID(prefixGeneration, *q.StartingAfter)
+	var err error
+	if f.StartingAfter, err = place("starting_after", q.StartingAfter); err == nil {
+		f.EndingBefore, err = place("ending_before", q.EndingBefore)
 	}
 
-	if q.EndingBefore != nil {
-		f.EndingBefore, _ = parseID(prefixGeneration, *q.EndingBefore)
+	return f, err
+}
+
+// place reads the cursor in a query parameter.
+func place(name string, cursor *string) (*generation.Place, error) {
+	if cursor == nil {
+		return nil, nil //nolint:nilnil // there is none
 	}
 
-	return f, nil
+	p, ok := parseCursor(*cursor)
+	if !ok {
+		return nil, errInvalid.WithFields(fault.Field{
+			Pointer: inQuery + name, Keyword: "pattern", Detail: "Send a next_cursor, as another page has it.",
+		})
+	}
+
+	return &p, nil
 }

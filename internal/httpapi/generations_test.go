@@ -285,11 +285,11 @@ func TestList(t *testing.T) {
 		got.CreatedAfter, got.CreatedBefore = nil, nil
 		id, _ := httpapi.ParseID("gen_", sampleID)
 		require.Equal(t, generation.Filter{
-			Statuses: []generation.Status{generation.StatusQueued, generation.StatusRunning}, Model: "flux-dev", Limit: 5, StartingAfter: id,
+			Statuses: []generation.Status{generation.StatusQueued, generation.StatusRunning}, Model: "flux-dev", Limit: 5, StartingAfter: &generation.Place{ID: id},
 		}, got)
 
 		page := decode[httpapi.GenerationList](t, w)
-		require.Equal(t, sampleID, *page.NextCursor)
+		require.Equal(t, httpapi.FormatCursor(sample(generation.StatusQueued, 1)), *page.NextCursor)
 		require.Equal(t, "/v1/generations", page.URL)
 	})
 
@@ -319,7 +319,7 @@ func TestList(t *testing.T) {
 		}
 
 		page := decode[httpapi.GenerationList](t, b.do("GET", "/v1/generations?ending_before="+sampleID, ""))
-		require.Equal(t, httpapi.FormatID("gen_", newer.ID), *page.NextCursor)
+		require.Equal(t, httpapi.FormatCursor(newer), *page.NextCursor)
 	})
 }
 

@@ -25,7 +25,7 @@ func parseID(prefix, s string) (uuid.UUID, bool) {
 	}
 
 	var id uuid.UUID
-	if _, err := hex.Decode(id[:], []byte(digits)); err != nil || id == uuid.Nil {
+	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
 		return uuid.UUID{}, false
 	}
 

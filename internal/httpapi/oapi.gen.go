@@ -492,6 +492,10 @@ type CreditGrantObject string
 // CreditGrantSource defines model for CreditGrant.Source.
 type CreditGrantSource string
 
+// Cursor A place in a list: a `next_cursor`, which is good whatever becomes of what stood there. Its form is ours and may change.
+// The id of a generation of yours that is there will do, too.
+type Cursor = string
+
 // DeadlineSeconds Give up when it has not finished within this time; see `auto_refund_at`.
 type DeadlineSeconds = int
 
@@ -1422,11 +1426,11 @@ type ListGenerationsParams struct {
 	// Limit How many at most.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// StartingAfter The page that follows this generation. Not together with `ending_before`.
-	StartingAfter *GenerationID `form:"starting_after,omitempty" json:"starting_after,omitempty"`
+	// StartingAfter The page that follows this place. Not together with `ending_before`.
+	StartingAfter *Cursor `form:"starting_after,omitempty" json:"starting_after,omitempty"`
 
-	// EndingBefore The page that precedes this generation. Not together with `starting_after`.
-	EndingBefore *GenerationID `form:"ending_before,omitempty" json:"ending_before,omitempty"`
+	// EndingBefore The page that precedes this place. Not together with `starting_after`.
+	EndingBefore *Cursor `form:"ending_before,omitempty" json:"ending_before,omitempty"`
 
 	// IfNoneMatch The entity tag of an earlier answer.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
