@@ -50,7 +50,7 @@ generate: deps tools ## SQL and HTTP code, config.example.yaml, migrations/schem
 	go generate ./...
 	go run ./cmd/imagerun config example > config.example.yaml.new
 	mv config.example.yaml.new config.example.yaml
-	go test -count=1 -run TestSchemaDump ./migrations -update
+	go test -count=1 -run "TestSchemaDump|TestRights$$" ./migrations -update
 
 .PHONY: verify
 verify: deps ## fail if what `generate` makes is stale, or a column lacks its erase rule

@@ -141,6 +141,11 @@ func TestCompose_ConfiguresEachProcess(t *testing.T) {
 		cfg, err := config.Load(process, "", environ)
 		require.NoError(t, err, process)
 
+		if process != config.ProcessMigrate { // as itself, with the password that postgres was given for it
+			password := services["postgres"].Environment[strings.ToUpper(string(process))+"_PASSWORD"]
+			require.Contains(t, cfg.Postgres.URL.Reveal(), "//"+string(process)+":"+*password+"@")
+		}
+
 		// The sign-in service names the cookie after its own origin.
 		if process == config.ProcessAPI {
 			origin := *services["auth"].Environment["BETTER_AUTH_URL"]

@@ -3,7 +3,7 @@ package deploy_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"imagerun/internal/devstack/devtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { devtest.Main(m) }

@@ -17,7 +17,7 @@ import (
 	"imagerun/migrations"
 )
 
-var update = flag.Bool("update", false, "write schema.sql")
+var update = flag.Bool("update", false, "write schema.sql and rights.txt")
 
 func TestMain(m *testing.M) { devtest.Main(m) }
 
@@ -179,21 +179,31 @@ func TestRoles(t *testing.T) {
 	_, _, owner := devtest.PostgresURLs(t)
 	pool := devtest.Pool(t, owner)
 
-	t.Run("AppCannotWriteWhatTheAuthServiceOwns", func(t *testing.T) {
+	t.Run("NobodyElseWritesWhatTheAuthServiceOwns", func(t *testing.T) {
 		t.Parallel()
 
 		require.Empty(t, column(t, pool, `
 			select relname || ' ' || p from pg_class, unnest(array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
-			 where relnamespace = 'auth'::regnamespace and relkind = 'r' and has_table_privilege('app', oid, p)`))
+			 cross join unnest(array['app', 'api', 'worker', 'scheduler', 'operator', 'mailer']) r
+			 where relnamespace = 'auth'::regnamespace and relkind = 'r' and has_table_privilege(r, oid, p)`))
 	})
 
-	t.Run("AppCannotReadPasswordsOrAddresses", func(t *testing.T) {
+	t.Run("NobodyElseReadsPasswordsOrAddresses", func(t *testing.T) {
 		t.Parallel()
 
 		require.Empty(t, column(t, pool, `
 			select c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+			 cross join unnest(array['app', 'api', 'worker', 'scheduler', 'operator', 'mailer']) r
 			 where c.relnamespace = 'auth'::regnamespace and c.relkind = 'r' and a.attname in ('password', 'email', 'value', 'ipAddress')
-			   and has_column_privilege('app', c.oid, a.attnum, 'SELECT')`))
+			   and has_column_privilege(r, c.oid, a.attnum, 'SELECT')`))
+	})
+
+	t.Run("LinksThatOpenAccountsAreTheMailersAlone", func(t *testing.T) {
+		t.Parallel()
+
+		require.Equal(t, []string{"mailer"}, column(t, pool, `
+			select r from unnest(array['app', 'api', 'worker', 'scheduler', 'operator', 'mailer', 'auth']) r
+			 where has_any_column_privilege(r, 'auth_mail', 'SELECT')`))
 	})
 
 	t.Run("AuthSeesNothingOfTheProduct", func(t *testing.T) {
@@ -206,28 +216,28 @@ func TestRoles(t *testing.T) {
 			   and not (relname in ('auth_mail', 'job') and p = 'INSERT')`))
 	})
 
-	t.Run("NeitherCanMakeTables", func(t *testing.T) {
+	t.Run("NobodyMakesTables", func(t *testing.T) {
 		t.Parallel()
 
 		require.Empty(t, column(t, pool, `
-			select r || ' ' || s from unnest(array['app', 'auth']) r, unnest(array['public', 'auth']) s
+			select r || ' ' || s from unnest(array['app', 'api', 'worker', 'scheduler', 'operator', 'mailer', 'auth']) r, unnest(array['public', 'auth']) s
 			 where has_schema_privilege(r, s, 'CREATE')`))
 	})
 
-	t.Run("NeitherIsSpecial", func(t *testing.T) {
+	t.Run("NobodyIsSpecial", func(t *testing.T) {
 		t.Parallel()
 
 		require.Empty(t, column(t, pool, `
-			select rolname from pg_roles where rolname in ('app', 'auth', 'imagerun_app', 'imagerun_auth')
+			select rolname from pg_roles where rolname not in ('postgres', 'imagerun_owner')
 			   and (rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls)`))
 	})
 }
 
 // column returns the rows of a query with one column of text.
-func column(t *testing.T, pool *pgxpool.Pool, sql string) []string {
+func column(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) []string {
 	t.Helper()
 
-	rows, err := pool.Query(t.Context(), sql)
+	rows, err := pool.Query(t.Context(), sql, args...)
 	require.NoError(t, err)
 
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])

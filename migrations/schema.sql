@@ -481,7 +481,7 @@ CREATE TABLE public.auth_mail (
     CONSTRAINT auth_mail_kind_check CHECK ((kind = ANY (ARRAY['verify-email'::text, 'reset-password'::text])))
 );
 
-COMMENT ON TABLE public.auth_mail IS 'A mail to send for the auth service. url and token open an account for an hour: they are secrets.';
+COMMENT ON TABLE public.auth_mail IS 'A mail to send for the auth service. url and token open an account for an hour: they are secrets, which imagerun_mailer alone reads.';
 
 COMMENT ON COLUMN public.auth_mail.kind IS 'erase: row when sent, 24 hours after creation, or with the account';
 
@@ -1297,33 +1297,51 @@ ALTER TABLE ONLY public.upload
 
 GRANT USAGE ON SCHEMA auth TO imagerun_app;
 GRANT USAGE ON SCHEMA auth TO imagerun_auth;
+GRANT USAGE ON SCHEMA auth TO imagerun_api;
+GRANT USAGE ON SCHEMA auth TO imagerun_worker;
+GRANT USAGE ON SCHEMA auth TO imagerun_operator;
 
 GRANT USAGE ON SCHEMA public TO imagerun_app;
 GRANT USAGE ON SCHEMA public TO imagerun_auth;
+GRANT USAGE ON SCHEMA public TO imagerun_api;
+GRANT USAGE ON SCHEMA public TO imagerun_worker;
+GRANT USAGE ON SCHEMA public TO imagerun_scheduler;
+GRANT USAGE ON SCHEMA public TO imagerun_operator;
+GRANT USAGE ON SCHEMA public TO imagerun_mailer;
 
 REVOKE ALL ON FUNCTION auth.purge(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION auth.purge(most integer) TO imagerun_app;
+GRANT ALL ON FUNCTION auth.purge(most integer) TO imagerun_worker;
 
 REVOKE ALL ON FUNCTION public.job_audit_purge(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_app;
+GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth."user" TO imagerun_auth;
 
 GRANT SELECT(id) ON TABLE auth."user" TO imagerun_app;
+GRANT SELECT(id) ON TABLE auth."user" TO imagerun_api;
+GRANT SELECT(id) ON TABLE auth."user" TO imagerun_operator;
 
 GRANT SELECT("emailVerified") ON TABLE auth."user" TO imagerun_app;
+GRANT SELECT("emailVerified") ON TABLE auth."user" TO imagerun_api;
 
 GRANT SELECT(role) ON TABLE auth."user" TO imagerun_app;
+GRANT SELECT(role) ON TABLE auth."user" TO imagerun_api;
 
 GRANT SELECT(banned) ON TABLE auth."user" TO imagerun_app;
+GRANT SELECT(banned) ON TABLE auth."user" TO imagerun_api;
 
 GRANT SELECT("banExpires") ON TABLE auth."user" TO imagerun_app;
+GRANT SELECT("banExpires") ON TABLE auth."user" TO imagerun_api;
 
 REVOKE ALL ON FUNCTION public.verified_address_digest(who uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.verified_address_digest(who uuid) TO imagerun_app;
+GRANT ALL ON FUNCTION public.verified_address_digest(who uuid) TO imagerun_api;
 
 REVOKE ALL ON FUNCTION public.verified_mailbox_digest(who uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.verified_mailbox_digest(who uuid) TO imagerun_app;
+GRANT ALL ON FUNCTION public.verified_mailbox_digest(who uuid) TO imagerun_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.account TO imagerun_auth;
 
@@ -1332,79 +1350,172 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth."rateLimit" TO imagerun_auth;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.session TO imagerun_auth;
 
 GRANT SELECT(id) ON TABLE auth.session TO imagerun_app;
+GRANT SELECT(id) ON TABLE auth.session TO imagerun_api;
 
 GRANT SELECT("expiresAt") ON TABLE auth.session TO imagerun_app;
+GRANT SELECT("expiresAt") ON TABLE auth.session TO imagerun_api;
 
 GRANT SELECT(token) ON TABLE auth.session TO imagerun_app;
+GRANT SELECT(token) ON TABLE auth.session TO imagerun_api;
 
 GRANT SELECT("createdAt") ON TABLE auth.session TO imagerun_app;
+GRANT SELECT("createdAt") ON TABLE auth.session TO imagerun_api;
 
 GRANT SELECT("userId") ON TABLE auth.session TO imagerun_app;
+GRANT SELECT("userId") ON TABLE auth.session TO imagerun_api;
 
 GRANT SELECT("impersonatedBy") ON TABLE auth.session TO imagerun_app;
+GRANT SELECT("impersonatedBy") ON TABLE auth.session TO imagerun_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.verification TO imagerun_auth;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admission_clock TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.admission_clock TO imagerun_api;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.admission_clock TO imagerun_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.admission_clock TO imagerun_scheduler;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admission_turn TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.admission_turn TO imagerun_api;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.admission_turn TO imagerun_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.admission_turn TO imagerun_scheduler;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ai_image TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.ai_image TO imagerun_api;
+GRANT SELECT,UPDATE ON TABLE public.ai_image TO imagerun_worker;
+GRANT SELECT,UPDATE ON TABLE public.ai_image TO imagerun_scheduler;
+GRANT SELECT,UPDATE ON TABLE public.ai_image TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ai_task TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.ai_task TO imagerun_api;
+GRANT SELECT,DELETE,UPDATE ON TABLE public.ai_task TO imagerun_worker;
+GRANT SELECT,UPDATE ON TABLE public.ai_task TO imagerun_scheduler;
+GRANT SELECT,UPDATE ON TABLE public.ai_task TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_key TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.api_key TO imagerun_api;
 
-GRANT SELECT,DELETE ON TABLE public.auth_mail TO imagerun_app;
 GRANT INSERT ON TABLE public.auth_mail TO imagerun_auth;
+GRANT SELECT,DELETE ON TABLE public.auth_mail TO imagerun_mailer;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.billing_subject TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.billing_subject TO imagerun_api;
+GRANT SELECT,INSERT ON TABLE public.billing_subject TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.credit_audit TO imagerun_app;
+GRANT SELECT ON TABLE public.credit_audit TO imagerun_scheduler;
+GRANT SELECT,INSERT,DELETE ON TABLE public.credit_audit TO imagerun_worker;
+GRANT SELECT,INSERT,DELETE ON TABLE public.credit_audit TO imagerun_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_claw TO imagerun_app;
+GRANT SELECT ON TABLE public.credit_claw TO imagerun_api;
+GRANT SELECT ON TABLE public.credit_claw TO imagerun_worker;
+GRANT SELECT ON TABLE public.credit_claw TO imagerun_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_grant TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_grant TO imagerun_api;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_grant TO imagerun_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_grant TO imagerun_scheduler;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_grant TO imagerun_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_hold TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_hold TO imagerun_api;
+GRANT SELECT,UPDATE ON TABLE public.credit_hold TO imagerun_worker;
+GRANT SELECT,UPDATE ON TABLE public.credit_hold TO imagerun_scheduler;
+GRANT SELECT,UPDATE ON TABLE public.credit_hold TO imagerun_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_hold_allocation TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_hold_allocation TO imagerun_api;
+GRANT SELECT,UPDATE ON TABLE public.credit_hold_allocation TO imagerun_worker;
+GRANT SELECT,UPDATE ON TABLE public.credit_hold_allocation TO imagerun_scheduler;
+GRANT SELECT,UPDATE ON TABLE public.credit_hold_allocation TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_event TO imagerun_app;
+GRANT SELECT,INSERT ON TABLE public.generation_event TO imagerun_api;
+GRANT SELECT,INSERT ON TABLE public.generation_event TO imagerun_worker;
+GRANT SELECT,INSERT ON TABLE public.generation_event TO imagerun_scheduler;
+GRANT SELECT,INSERT ON TABLE public.generation_event TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_tombstone TO imagerun_app;
+GRANT SELECT,INSERT ON TABLE public.generation_tombstone TO imagerun_api;
+GRANT SELECT,DELETE ON TABLE public.generation_tombstone TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_user TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.generation_user TO imagerun_api;
+GRANT SELECT,UPDATE ON TABLE public.generation_user TO imagerun_worker;
+GRANT SELECT,UPDATE ON TABLE public.generation_user TO imagerun_scheduler;
+GRANT SELECT,UPDATE ON TABLE public.generation_user TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_record TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.idempotency_record TO imagerun_api;
+GRANT SELECT,DELETE ON TABLE public.idempotency_record TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO imagerun_scheduler;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_worker;
+GRANT SELECT,DELETE,UPDATE ON TABLE public.job TO imagerun_operator;
 
 GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_app;
+GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_api;
+GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_operator;
 
 GRANT USAGE ON SEQUENCE public.job_audit_id_seq TO imagerun_app;
 
 GRANT SELECT,INSERT ON TABLE public.ledger_posting TO imagerun_app;
+GRANT SELECT,INSERT ON TABLE public.ledger_posting TO imagerun_api;
+GRANT SELECT,INSERT ON TABLE public.ledger_posting TO imagerun_worker;
+GRANT SELECT,INSERT ON TABLE public.ledger_posting TO imagerun_scheduler;
+GRANT SELECT,INSERT ON TABLE public.ledger_posting TO imagerun_operator;
 
 GRANT SELECT,INSERT ON TABLE public.ledger_txn TO imagerun_app;
+GRANT SELECT,INSERT ON TABLE public.ledger_txn TO imagerun_api;
+GRANT SELECT,INSERT ON TABLE public.ledger_txn TO imagerun_worker;
+GRANT SELECT,INSERT ON TABLE public.ledger_txn TO imagerun_scheduler;
+GRANT SELECT,INSERT ON TABLE public.ledger_txn TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_breaker TO imagerun_app;
+GRANT SELECT ON TABLE public.model_breaker TO imagerun_api;
+GRANT SELECT ON TABLE public.model_breaker TO imagerun_scheduler;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_breaker TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.object_sweep TO imagerun_app;
+GRANT SELECT ON TABLE public.object_sweep TO imagerun_scheduler;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.object_sweep TO imagerun_operator;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.object_sweep TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_app;
+GRANT SELECT,UPDATE ON TABLE public.provider_attempt TO imagerun_api;
+GRANT SELECT ON TABLE public.provider_attempt TO imagerun_scheduler;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_attempt TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_app;
+GRANT SELECT,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_app;
+GRANT SELECT ON TABLE public.queue_pause TO imagerun_worker;
+GRANT SELECT ON TABLE public.queue_pause TO imagerun_scheduler;
+GRANT SELECT,INSERT,DELETE ON TABLE public.queue_pause TO imagerun_api;
+GRANT SELECT,INSERT,DELETE ON TABLE public.queue_pause TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedule TO imagerun_app;
+GRANT SELECT ON TABLE public.schedule TO imagerun_api;
+GRANT SELECT ON TABLE public.schedule TO imagerun_operator;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.schedule TO imagerun_scheduler;
 
 GRANT SELECT,INSERT ON TABLE public.signup_tombstone TO imagerun_app;
+GRANT SELECT,INSERT ON TABLE public.signup_tombstone TO imagerun_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.upload TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.upload TO imagerun_api;
+GRANT SELECT,DELETE,UPDATE ON TABLE public.upload TO imagerun_worker;
+GRANT SELECT,UPDATE ON TABLE public.upload TO imagerun_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.user_credit TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.user_credit TO imagerun_api;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.user_credit TO imagerun_operator;
+GRANT SELECT,UPDATE ON TABLE public.user_credit TO imagerun_worker;
+GRANT SELECT,UPDATE ON TABLE public.user_credit TO imagerun_scheduler;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE imagerun_owner IN SCHEMA public GRANT USAGE ON SEQUENCES  TO imagerun_app;
 

@@ -37,8 +37,8 @@ func creditsCommand(environ []string) *cobra.Command {
 show it in the words that the person reads, and book what operators decide. Who did it and why is
 part of the entry, for as long as the ledger is kept: that is its audit.
 
-They need postgres.url (` + config.Variable("postgres.url") + `) and nothing else. The role of the other
-processes is enough: it may add entries, and can neither change nor remove one.
+They need postgres.url (` + config.Variable("postgres.url") + `) and nothing else. The role
+imagerun_operator is enough: it may add entries, and can neither change nor remove one.
 docs/credits.md explains the words.`,
 		Example: `  imagerun credits balance 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun credits refund 4X9KQ-7M2AB --image 2 --reason quality --dry-run

@@ -35,7 +35,7 @@ func atTheCounter(t *testing.T) counter {
 
 	url, _, owner := devtest.PostgresURLs(t)
 	b := counter{
-		Ledger: credits.New(credits.Options{Now: clock.System}), t: t, url: url,
+		Ledger: credits.New(credits.Options{Now: clock.System}), t: t, url: devtest.As(t, url, "operator"),
 		pool: devtest.Pool(t, url), owner: devtest.Pool(t, owner), user: uuid.New(),
 	}
 

@@ -77,7 +77,9 @@ func (d *demo) startProcesses() error {
 			return nil, err
 		}
 
-		c, err := d.spawn(name, append(env, "IMAGERUN_OPS_ADDR="+opsAddr), path, "--with-parent")
+		own := []string{"IMAGERUN_OPS_ADDR=" + opsAddr, "IMAGERUN_POSTGRES_URL=" + d.stack.Postgres.LoginURL(program)}
+
+		c, err := d.spawn(name, append(own, env...), path, "--with-parent")
 		if err == nil {
 			c.ops = "http://" + opsAddr
 		}
@@ -149,7 +151,6 @@ func (d *demo) environment(apiAddr, authAddr string) []string {
 	return []string{
 		"IMAGERUN_ENV=development",
 		"IMAGERUN_LOG_FORMAT=text",
-		"IMAGERUN_POSTGRES_URL=" + d.stack.Postgres.AppURL,
 		"IMAGERUN_REDIS_URL=" + d.stack.Redis.URL,
 		"IMAGERUN_HTTP_ADDR=" + apiAddr,
 		"IMAGERUN_HTTP_PUBLIC_URL=http://" + apiAddr,

@@ -26,7 +26,7 @@ func operator(t *testing.T) (pool *pgxpool.Pool, run func(args ...string) (strin
 	return devtest.Pool(t, url), func(args ...string) (string, error) {
 		var out bytes.Buffer
 
-		c := jobsCommand([]string{"IMAGERUN_POSTGRES_URL=" + url})
+		c := jobsCommand([]string{"IMAGERUN_POSTGRES_URL=" + devtest.As(t, url, "operator")})
 		c.SilenceUsage, c.SilenceErrors = true, true
 		c.SetOut(&out)
 		c.SetArgs(args)

@@ -26,8 +26,10 @@ Run it with --finish when no process of the release before runs any more: that t
 those needed. Nothing depends on it but speed, and the next release may be migrated to without it.
 
 It connects with postgres.owner_url (IMAGERUN_POSTGRES_OWNER_URL), the role that owns the tables
-and may create roles. It makes the group roles imagerun_app (for api, worker and scheduler) and
-imagerun_auth (for the auth service): give each login role one of them.`,
+and may create roles. It makes a group role for each process: imagerun_api, imagerun_worker,
+imagerun_scheduler, imagerun_auth (the auth service), imagerun_operator (these commands) and
+imagerun_mailer (who sends the auth service's mails). Give each login role the one of its process.
+imagerun_app may do what api, worker, scheduler and operator may together: it goes in a later release.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(config.ProcessMigrate, file, environ)

@@ -28,7 +28,7 @@ func sweeping(t *testing.T) (pool *pgxpool.Pool, bucket *r2.Bucket, run func(arg
 		Endpoint: s.URL, Region: s.Region, AccessKey: s.AccessKey, SecretKey: redact.NewSecret(s.SecretKey), Bucket: s.Name, Now: time.Now,
 	})
 	environ := []string{
-		"IMAGERUN_ENV=development", "IMAGERUN_POSTGRES_URL=" + url, "IMAGERUN_STORAGE_ENDPOINT=" + s.URL, "IMAGERUN_STORAGE_REGION=" + s.Region,
+		"IMAGERUN_ENV=development", "IMAGERUN_POSTGRES_URL=" + devtest.As(t, url, "operator"), "IMAGERUN_STORAGE_ENDPOINT=" + s.URL, "IMAGERUN_STORAGE_REGION=" + s.Region,
 		"IMAGERUN_STORAGE_ACCESS_KEY=" + s.AccessKey, "IMAGERUN_STORAGE_SECRET_KEY=" + s.SecretKey, "IMAGERUN_STORAGE_BUCKET=" + s.Name,
 	}
 
@@ -120,7 +120,7 @@ func TestSweep_StoreIsAway(t *testing.T) {
 	t.Parallel()
 
 	url, _, _ := devtest.PostgresURLs(t)
-	c := generationsCommand(append(os.Environ(), "IMAGERUN_ENV=development", "IMAGERUN_POSTGRES_URL="+url,
+	c := generationsCommand(append(os.Environ(), "IMAGERUN_ENV=development", "IMAGERUN_POSTGRES_URL="+devtest.As(t, url, "operator"),
 		"IMAGERUN_STORAGE_ENDPOINT=http://127.0.0.1:1", "IMAGERUN_STORAGE_ACCESS_KEY=a", "IMAGERUN_STORAGE_SECRET_KEY=b", "IMAGERUN_STORAGE_BUCKET=c"))
 	c.SilenceUsage, c.SilenceErrors = true, true
 

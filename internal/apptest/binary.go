@@ -37,7 +37,7 @@ func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
 	b := &Binary{OpsURL: "http://" + addr, Log: &Log{}, ended: make(chan struct{})}
 
 	b.cmd = exec.Command(filepath.Join(binaries(t), string(process.Name)), "--with-parent")
-	b.cmd.Env = append(append(environ(), p.env...), config.Variable("ops.addr")+"="+addr)
+	b.cmd.Env = append(append(environ(), p.environmentOf(t, process.Name)...), config.Variable("ops.addr")+"="+addr)
 	b.cmd.Stdout, b.cmd.Stderr = b.Log, b.Log
 
 	leash, err := b.cmd.StdinPipe()
@@ -58,6 +58,8 @@ func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
 		case <-time.After(20 * time.Second):
 			b.Kill()
 		}
+
+		checkRights(t, b.Log)
 	})
 
 	p.ready(t, string(process.Name), b.OpsURL)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,8 +70,9 @@ type Product struct {
 	Log    *Log          // what the processes in this process logged
 	Lines  Lines         // with [Options.Lines]
 
-	auth *authtest.Server
-	env  []string
+	auth     *authtest.Server
+	postgres string // URL, for any of the logins
+	env      []string
 }
 
 // Lines are the ways of a product's processes to what they need.
@@ -81,7 +83,9 @@ func Start(t testing.TB, o Options) *Product {
 	t.Helper()
 
 	appURL, authURL, ownerURL := o.databases(t)
-	p := &Product{Pool: devtest.Pool(t, ownerURL), Redis: devtest.Redis(t), S3: devtest.S3(t), Log: &Log{}}
+	p := &Product{Pool: devtest.Pool(t, ownerURL), Redis: devtest.Redis(t), S3: devtest.S3(t), Log: &Log{}, postgres: appURL}
+
+	t.Cleanup(func() { checkRights(t, p.Log) })
 
 	if o.Redis != "" {
 		p.Redis = o.Redis
@@ -103,9 +107,9 @@ func Start(t testing.TB, o Options) *Product {
 		o.Config = p.layLines(t, appURL, o.Config)
 	}
 
-	p.env = p.environment(appURL, addr, o.Config)
+	p.env = p.environment(addr, o.Config)
 
-	cfg, err := config.Load(config.ProcessAPI, "", p.env)
+	cfg, err := config.Load(config.ProcessAPI, "", p.environmentOf(t, config.ProcessAPI))
 	require.NoError(t, err)
 
 	p.Bucket = r2.New(r2.Options{
@@ -149,7 +153,7 @@ func (p *Product) layLines(t testing.TB, postgresURL string, over map[string]str
 	}
 
 	keys := map[string]string{}
-	p.Lines.Postgres, keys["postgres.url"] = lay(postgresURL)
+	p.Lines.Postgres, p.postgres = lay(postgresURL)
 	p.Lines.Bucket, keys["storage.endpoint"] = lay(p.S3.URL)
 	p.Lines.Auth, keys["auth.url"] = lay(p.auth.URL)
 	maps.Copy(keys, over)
@@ -171,10 +175,17 @@ func (o Options) databases(t testing.TB) (app, auth, owner string) {
 	return app, auth, owner
 }
 
-func (p *Product) environment(postgresURL, addr string, over map[string]string) []string {
+// environmentOf is what a process gets: it connects to Postgres as itself.
+func (p *Product) environmentOf(t testing.TB, process config.Process) []string {
+	t.Helper()
+
+	return append(slices.Clone(p.env), config.Variable("postgres.url")+"="+devtest.As(t, p.postgres, string(process)))
+}
+
+func (p *Product) environment(addr string, over map[string]string) []string {
 	keys := map[string]string{
 		"env": "development", "log.level": "debug",
-		"postgres.url": postgresURL, "redis.url": p.Redis,
+		"redis.url": p.Redis,
 		"http.addr": addr, "http.public_url": p.URL,
 		"ops.addr": "127.0.0.1:0", "ops.user": operator, "ops.password": Password,
 		"auth.url": p.auth.URL, "auth.secret": p.auth.Secret.Reveal(), "auth.cookie_name": p.auth.CookieName,
@@ -202,7 +213,7 @@ func (p *Product) environment(postgresURL, addr string, over map[string]string) 
 func (p *Product) Run(t testing.TB, process app.Process) app.Addrs {
 	t.Helper()
 
-	cfg, err := config.Load(process.Name, "", p.env)
+	cfg, err := config.Load(process.Name, "", p.environmentOf(t, process.Name))
 	require.NoError(t, err)
 
 	log, _, err := telemetry.NewLogger(p.Log, telemetry.LogOptions{Level: cfg.Log.Level, Process: string(process.Name)})
@@ -328,6 +339,17 @@ func (p *Product) Count(t testing.TB, sql string, args ...any) int {
 	require.NoError(t, p.Pool.QueryRow(t.Context(), sql, args...).Scan(&n), sql)
 
 	return n
+}
+
+// checkRights fails the test if Postgres refused something to the role of a process, though the product went on without.
+func checkRights(t testing.TB, log *Log) {
+	t.Helper()
+
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "42501") { // insufficient_privilege
+			t.Errorf("a process lacks a right that it needs: %s", line)
+		}
+	}
 }
 
 // Log collects what is written to it.

@@ -42,7 +42,7 @@ type Log struct {
 
 // Postgres is section postgres.
 type Postgres struct {
-	URL              redact.Secret `key:"url" doc:"Where the database is, as the application role: postgres://user:password@host:5432/imagerun."`
+	URL              redact.Secret `key:"url" doc:"Where the database is, as a member of the process's own role (imagerun_api, imagerun_worker, imagerun_scheduler; imagerun_operator for the commands): postgres://user:password@host:5432/imagerun."`
 	MaxConns         int           `key:"max_conns" default:"10" doc:"The most connections this process opens, at least 4: a worker keeps one for its leases, and a job may need two at once."`
 	StatementTimeout time.Duration `key:"statement_timeout" default:"10s" doc:"A statement that takes longer is ended."`
 	OwnerURL         redact.Secret `key:"owner_url" doc:"The same database as the role that owns the tables. Only migrate needs it: leave it out of the other processes."`

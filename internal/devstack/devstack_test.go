@@ -229,6 +229,13 @@ func TestStart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 
+	// As in data from before the role was there.
+	owner, err := pgx.Connect(t.Context(), first.Postgres.OwnerURL)
+	require.NoError(t, err)
+	_, err = owner.Exec(t.Context(), "drop role worker")
+	require.NoError(t, err)
+	require.NoError(t, owner.Close(t.Context()))
+
 	first.Stop()
 
 	// A start that fails half way says why, and leaves nothing running that the next would meet.
@@ -248,6 +255,10 @@ func TestStart(t *testing.T) {
 	require.Equal(t, first.Redis.URL, second.Redis.URL)
 	require.Equal(t, []string{first.S3.URL, first.S3.AccessKey, first.S3.SecretKey, first.S3.Bucket},
 		[]string{second.S3.URL, second.S3.AccessKey, second.S3.SecretKey, second.S3.Bucket})
+
+	worker, err := pgx.Connect(t.Context(), second.Postgres.LoginURL("worker"))
+	require.NoError(t, err)
+	require.NoError(t, worker.Close(t.Context()))
 
 	pool = devtest.Pool(t, second.Postgres.AppURL)
 

@@ -18,7 +18,7 @@ import (
 // Postgres is a private server.
 type Postgres struct {
 	OwnerURL string // superuser: migrates, creates databases
-	AppURL   string // what api, worker and scheduler connect with
+	AppURL   string // as the role that may do what api, worker and scheduler may together
 	AuthURL  string // what the auth service connects with
 
 	place     *place
@@ -89,10 +89,8 @@ func (p *place) newCluster(ctx context.Context, pg *Postgres, passwords map[stri
 	}
 
 	err = pg.exec(ctx, "create database "+mainDatabase+" template "+templateDatabase)
-	for role, password := range passwords {
-		if err == nil {
-			err = pg.exec(ctx, "alter role "+role+" password '"+password+"'")
-		}
+	if password, ok := passwords[ownerRole]; ok && err == nil {
+		err = pg.exec(ctx, "alter role "+ownerRole+" password '"+password+"'")
 	}
 
 	// Orderly: what was written must be on disk before the folder gets its name.
@@ -213,6 +211,9 @@ func (p *Postgres) url(role, database string) string {
 
 	return u.String()
 }
+
+// LoginURL returns the URL of the database "imagerun" for one of [Logins].
+func (p *Postgres) LoginURL(login string) string { return p.url(login, mainDatabase) }
 
 // NewDatabase makes a migrated, empty database and returns URLs for it.
 func (p *Postgres) NewDatabase(ctx context.Context, name string) (app, auth, owner string, err error) {

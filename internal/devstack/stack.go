@@ -98,6 +98,11 @@ func Start(ctx context.Context, o Options) (s *Stack, err error) {
 		return nil, err
 	}
 
+	// Data that is kept may be older than a role.
+	if err := s.Postgres.makeLogins(ctx); err != nil {
+		return nil, fmt.Errorf("make the logins of postgres: %w", err)
+	}
+
 	if s.Redis, err = p.newRedis(ctx, filepath.Join(o.Dir, "redis"), o.Persistent, id.RedisPort); err != nil {
 		return nil, err
 	}
@@ -162,9 +167,10 @@ func loadIdentity(file string) (identity, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		id := identity{
-			Passwords: map[string]string{ownerRole: token(16), appRole: token(16), authRole: token(16)},
+			Passwords: map[string]string{ownerRole: token(16)},
 			AccessKey: "dev" + token(8), SecretKey: token(20), Bucket: "imagerun-dev",
 		}
+		id.fillPasswords()
 
 		// Kept before anything is made with it.
 		return id, saveIdentity(file, id)
@@ -179,7 +185,18 @@ func loadIdentity(file string) (identity, error) {
 		return identity{}, fmt.Errorf("%s is damaged: remove its folder to start afresh", file)
 	}
 
-	return id, nil
+	id.fillPasswords()
+
+	return id, saveIdentity(file, id)
+}
+
+// fillPasswords gives a password to each login that has none.
+func (id *identity) fillPasswords() {
+	for _, login := range Logins() {
+		if id.Passwords[login] == "" {
+			id.Passwords[login] = token(16)
+		}
+	}
 }
 
 func saveIdentity(file string, id identity) error {

@@ -20,13 +20,10 @@ import (
 )
 
 // templateFormat changes when the code below makes clusters differently.
-const templateFormat = "1"
+const templateFormat = "2"
 
-// The names inside every cluster. Owner is a superuser: the migrations create roles.
+// The databases of every cluster.
 const (
-	ownerRole = "imagerun_owner"
-	appRole   = "app"
-	authRole  = "auth"
 	// templateDatabase is migrated and accepts no connection, so that it can always be copied.
 	templateDatabase = "imagerun_template"
 	mainDatabase     = "imagerun"
@@ -140,11 +137,11 @@ func (p *place) makeTemplate(ctx context.Context, bin, dir string) error {
 		return err
 	}
 
-	return pg.exec(ctx, `
-		create role `+appRole+` login in role imagerun_app;
-		create role `+authRole+` login in role imagerun_auth;
-		alter role `+authRole+` set search_path = auth;
-		alter database `+templateDatabase+` with is_template true allow_connections false`)
+	if err := pg.makeLogins(ctx); err != nil {
+		return err
+	}
+
+	return pg.exec(ctx, "alter database "+templateDatabase+" with is_template true allow_connections false")
 }
 
 // exec runs SQL as the owner, outside the databases that tests use.

@@ -25,6 +25,7 @@ import (
 
 	"imagerun/internal/auth/betterauth"
 	"imagerun/internal/auth/proxy"
+	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/redact"
 )
 
@@ -42,7 +43,7 @@ type Server struct {
 	Secret     redact.Secret
 	CookieName string
 
-	app    string // Postgres as the application
+	mails  string // Postgres as who sends mails
 	client *http.Client
 	n      atomic.Int64
 	output syncBuffer
@@ -74,7 +75,7 @@ func Start(t testing.TB, appURL, authURL string, o Options) *Server {
 		Origin:     o.Origin,
 		Secret:     redact.NewSecret(o.Secret),
 		CookieName: betterauth.CookieName("imagerun", o.Origin),
-		app:        appURL,
+		mails:      devtest.As(t, appURL, "mailer"),
 		client: &http.Client{
 			Timeout:       30 * time.Second,
 			Transport:     &http.Transport{},
@@ -227,7 +228,7 @@ func (s *Server) Call(t testing.TB, path string, body any, edits ...func(*http.R
 func (s *Server) Mail(t testing.TB, kind, address string) string {
 	t.Helper()
 
-	conn, err := pgx.Connect(t.Context(), s.app)
+	conn, err := pgx.Connect(t.Context(), s.mails)
 	require.NoError(t, err)
 
 	defer conn.Close(context.WithoutCancel(t.Context()))

@@ -87,6 +87,8 @@ func TestSchema_Grants(t *testing.T) {
 		"AppMakesNoSession":   {app, `delete from auth."session"`},
 		"AppMakesNoUser":      {app, `update auth."user" set "role" = 'admin'`},
 		"AppMakesNoMail":      {app, `insert into auth_mail (kind, user_id, recipient, url, token) values ('verify-email', gen_random_uuid(), '', '', '')`},
+		"AppReadsNoMail":      {app, `select from auth_mail`},
+		"AppRemovesNoMail":    {app, `delete from auth_mail`},
 		"AuthReadsNoMail":     {authRole, `select from public.auth_mail`},
 		"AuthReadsNoTask":     {authRole, `select from public.ai_task`},
 		"AuthReadsNoKey":      {authRole, `select from public.api_key`},

@@ -6,6 +6,7 @@ package devtest
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"strconv"
 	"sync"
@@ -112,6 +113,19 @@ func PostgresURLs(t testing.TB) (app, auth, owner string) {
 	})
 
 	return app, auth, owner
+}
+
+// As returns the URL of a database of [PostgresURLs] for another login of [devstack.Logins].
+func As(t testing.TB, databaseURL, login string) string {
+	t.Helper()
+
+	u, err := url.Parse(databaseURL)
+	require.NoError(t, err)
+	require.Contains(t, devstack.Logins(), login)
+
+	u.User = url.User(login)
+
+	return u.String()
 }
 
 // SkewedPostgres makes a fresh, migrated database whose clock is ahead of ours, and returns its URL for the application's

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/devstack"
 	"imagerun/internal/devstack/devtest"
 )
 
@@ -34,12 +35,19 @@ func TestPostgres(t *testing.T) {
 		require.Equal(t, 0, inB)
 	})
 
-	t.Run("RolesAreThree", func(t *testing.T) {
+	t.Run("EachLoginHasAURL", func(t *testing.T) {
 		t.Parallel()
 
 		app, auth, owner := devtest.PostgresURLs(t)
+		urls := map[string]string{app: "app", auth: "auth", owner: "imagerun_owner"}
 
-		for url, want := range map[string]string{app: "app", auth: "auth", owner: "imagerun_owner"} {
+		for _, login := range devstack.Logins() {
+			urls[devtest.As(t, owner, login)] = login
+		}
+
+		require.Len(t, urls, 8)
+
+		for url, want := range urls {
 			var user string
 			require.NoError(t, devtest.Pool(t, url).QueryRow(t.Context(), "select current_user").Scan(&user))
 			require.Equal(t, want, user)
