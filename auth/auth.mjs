@@ -95,7 +95,10 @@ export function create(config) {
     },
     hooks: { before, after },
     advanced: {
-      cookiePrefix: config.cookiePrefix,
+      // Browsers let no other host set a cookie of this name. Better Auth's own prefix, __Secure-, would stand before it.
+      cookiePrefix: config.https ? `__Host-${config.cookiePrefix}` : config.cookiePrefix,
+      useSecureCookies: false,
+      defaultCookieAttributes: { secure: config.https },
       database: { generateId: "uuid" },
       ipAddress: { ipAddressHeaders: [clientAddressHeader] },
       // Spelled out because Better Auth drops both checks by itself when NODE_ENV=test.

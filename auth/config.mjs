@@ -13,7 +13,8 @@ Environment:
   BETTER_AUTH_SECRET    signs cookies and links, at least 32 characters (required)
   BETTER_AUTH_URL       public origin of the api, such as https://images.example.com (required)
   TRUSTED_ORIGINS       further origins whose pages may call, separated by commas (default: none)
-  COOKIE_PREFIX         the session cookie is <prefix>.session_token (default: imagerun)
+  COOKIE_PREFIX         the session cookie is <prefix>.session_token, with __Host- before it where BETTER_AUTH_URL is https
+                        (default: imagerun)
   HOST                  address to listen on (default: 127.0.0.1)
   PORT                  port to listen on, 0 for a free one (default: 8082)
   AUTH_RATE_LIMIT       off: no rate limit; refused when NODE_ENV=production (default: on)
@@ -50,10 +51,12 @@ export function load(env) {
   if (!rateLimit && env.AUTH_RATE_LIMIT !== "off") wrong.push("AUTH_RATE_LIMIT: must be on or off");
   if (!rateLimit && production) wrong.push("AUTH_RATE_LIMIT: off is refused when NODE_ENV=production");
 
+  const baseURL = origin("BETTER_AUTH_URL", env.BETTER_AUTH_URL ?? "");
   const config = {
     databaseURL: env.DATABASE_URL,
     secret: env.BETTER_AUTH_SECRET,
-    baseURL: origin("BETTER_AUTH_URL", env.BETTER_AUTH_URL ?? ""),
+    baseURL,
+    https: baseURL?.startsWith("https:"),
     trustedOrigins: (env.TRUSTED_ORIGINS ?? "").split(",").filter(Boolean).map((o) => origin("TRUSTED_ORIGINS", o.trim())),
     cookiePrefix,
     host: env.HOST || "127.0.0.1",

@@ -150,7 +150,7 @@ func TestCompose_ConfiguresEachProcess(t *testing.T) {
 		if process == config.ProcessAPI {
 			origin := *services["auth"].Environment["BETTER_AUTH_URL"]
 			require.Equal(t, cfg.HTTP.PublicURL, origin)
-			require.Equal(t, strings.HasPrefix(origin, "https:"), strings.HasPrefix(cfg.Auth.CookieName, "__Secure-"))
+			require.Equal(t, strings.HasPrefix(origin, "https:"), strings.HasPrefix(cfg.Auth.CookieName, "__Host-"))
 			require.Equal(t, cfg.Auth.Secret.Reveal(), *services["auth"].Environment["BETTER_AUTH_SECRET"])
 		}
 	}

@@ -33,7 +33,7 @@ type Authenticator struct {
 }
 
 // NewAuthenticator returns one that takes sessions from the cookie of exactly that name: a
-// second name, such as the one without __Secure-, would let a cookie in that a neighbouring
+// second name, such as the one without __Host-, would let a cookie in that a neighbouring
 // host or an unencrypted page has set.
 func NewAuthenticator(sessions Sessions, keys Keys, cookieName string) *Authenticator {
 	return &Authenticator{sessions: sessions, keys: keys, cookieName: cookieName}

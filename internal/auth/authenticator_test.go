@@ -39,9 +39,9 @@ func (j judge) Authenticate(ctx context.Context, s redact.Secret) (*auth.Princip
 func TestAuthenticator(t *testing.T) {
 	t.Parallel()
 
-	a := auth.NewAuthenticator(judge{"signed", auth.MethodBearer}, judge{"sk_good", auth.MethodAPIKey}, "__Secure-imagerun.session_token")
+	a := auth.NewAuthenticator(judge{"signed", auth.MethodBearer}, judge{"sk_good", auth.MethodAPIKey}, "__Host-imagerun.session_token")
 
-	const cookie = "__Secure-imagerun.session_token=signed"
+	const cookie = "__Host-imagerun.session_token=signed"
 
 	for name, tc := range map[string]struct {
 		header http.Header
@@ -53,8 +53,8 @@ func TestAuthenticator(t *testing.T) {
 		"CookieBad":          {http.Header{"Cookie": {cookie + "x"}}, "", auth.ErrUnauthenticated},
 		"CookieOtherName":    {http.Header{"Cookie": {"imagerun.session_token=signed"}}, "", auth.ErrUnauthenticated},
 		"CookieTwice":        {http.Header{"Cookie": {cookie + "; " + cookie}}, "", auth.ErrUnauthenticated},
-		"CookieDown":         {http.Header{"Cookie": {"__Secure-imagerun.session_token=down"}}, "", errDown},
-		"CookieIsNoKey":      {http.Header{"Cookie": {"__Secure-imagerun.session_token=sk_good"}}, "", auth.ErrUnauthenticated},
+		"CookieDown":         {http.Header{"Cookie": {"__Host-imagerun.session_token=down"}}, "", errDown},
+		"CookieIsNoKey":      {http.Header{"Cookie": {"__Host-imagerun.session_token=sk_good"}}, "", auth.ErrUnauthenticated},
 		"Bearer":             {http.Header{"Authorization": {"Bearer signed"}}, auth.MethodBearer, nil},
 		"BearerLowerCase":    {http.Header{"Authorization": {"bearer  signed"}}, auth.MethodBearer, nil},
 		"BearerEmpty":        {http.Header{"Authorization": {"Bearer "}, "Cookie": {cookie}}, "", auth.ErrUnauthenticated},

@@ -75,7 +75,7 @@ type Ops struct {
 type Auth struct {
 	URL        string        `key:"url" doc:"Where the api reaches the Better Auth service: http://127.0.0.1:3005."`
 	Secret     redact.Secret `key:"secret" doc:"The secret the service signs sessions with (its BETTER_AUTH_SECRET), at least 32 characters."`
-	CookieName string        `key:"cookie_name" default:"__Secure-imagerun.session_token" doc:"The exact name of the session cookie: the service's COOKIE_PREFIX and .session_token, with __Secure- before it where the public origin is https."`
+	CookieName string        `key:"cookie_name" default:"__Host-imagerun.session_token" doc:"The exact name of the session cookie: the service's COOKIE_PREFIX and .session_token, with __Host- before it where the public origin is https."`
 }
 
 // Fal is section fal.

@@ -60,7 +60,7 @@ func New(db DB, o Options) *Sessions {
 func CookieName(prefix, origin string) string {
 	name := prefix + ".session_token"
 	if strings.HasPrefix(origin, "https://") {
-		return "__Secure-" + name
+		return "__Host-" + name
 	}
 
 	return name

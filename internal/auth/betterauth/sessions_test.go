@@ -283,8 +283,20 @@ func TestCookieName(t *testing.T) {
 	// SignUp requires a cookie of the name; here the service must have chosen the same one.
 	appURL, authURL, _ := devtest.PostgresURLs(t)
 	server := authtest.Start(t, appURL, authURL, authtest.Options{Origin: "https://images.example.com"})
-	require.Equal(t, "__Secure-imagerun.session_token", server.CookieName)
-	require.NotEqual(t, uuid.Nil, server.SignUp(t).ID)
+	require.Equal(t, "__Host-imagerun.session_token", server.CookieName)
+
+	u := server.SignUp(t)
+	require.NotEqual(t, uuid.Nil, u.ID)
+
+	// What a browser demands of the name.
+	res, body := server.Call(t, "/sign-in/email", map[string]string{"email": u.Email, "password": u.Password})
+	require.Equal(t, http.StatusOK, res.StatusCode, body)
+	require.NotEmpty(t, res.Cookies())
+
+	for _, c := range res.Cookies() {
+		require.True(t, strings.HasPrefix(c.Name, "__Host-"), c.Name)
+		require.True(t, c.Secure && c.HttpOnly && c.Domain == "" && c.Path == "/", c.Raw)
+	}
 }
 
 func decode(t *testing.T, text string) []byte {

@@ -6,6 +6,7 @@
 //     there, never the client's spelling of it. Everything else does not exist.
 //   - Of the request's headers only those in routes.go pass. The client's address is ours to say:
 //     [ClientAddressHeader] is set on every request, and nothing like it passes.
+//   - Whose session a request is, the service and the api judge by the same header or cookie.
 //   - A request is read whole, at most [MaxBody] bytes, before the service hears of it, so a slow or
 //     endless sender costs the service nothing.
 //   - The service reads what we judged: a query of the one spelling, a body of JSON written anew. No text in them has

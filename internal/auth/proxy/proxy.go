@@ -175,6 +175,8 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 		r.Out.Header.Del("Sec-Fetch-Dest")
 	}
 
+	passCredentials(r.In, r.Out)
+
 	if addr := p.o.Client.Of(r.In); addr.IsValid() {
 		r.Out.Header.Set(ClientAddressHeader, addr.String())
 	}

@@ -55,10 +55,10 @@ func Routes() []string {
 	return all
 }
 
-// requestHeaders are those that Better Auth reads: for the body, the session, and its own checks of where a
-// request comes from.
+// requestHeaders are those that Better Auth reads: for the body, and its own checks of where a request comes from. What says
+// whose session it is passes by passCredentials.
 var requestHeaders = []string{
-	"Accept", "Accept-Language", "Authorization", "Content-Type", "Cookie", "Origin", "Referer",
+	"Accept", "Accept-Language", "Content-Type", "Origin", "Referer",
 	"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "User-Agent",
 }
 

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/auth"
@@ -80,6 +82,63 @@ func TestProxy_WithTheService(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, body)
 	_, err = judge.Authenticate(t.Context(), r)
 	require.ErrorIs(t, err, auth.ErrUnauthenticated)
+}
+
+// Whatever a request brings, the service and the api find the same session, or none.
+func TestProxy_SessionIsTheApisToo(t *testing.T) {
+	t.Parallel()
+
+	for _, origin := range []string{"http://localhost:8080", "https://images.example.com"} {
+		appURL, authURL, _ := devtest.PostgresURLs(t)
+		server := authtest.Start(t, appURL, authURL, authtest.Options{Origin: origin})
+		h := through(t, server.URL, proxy.Options{})
+		judge := auth.NewAuthenticator(betterauth.New(devtest.Pool(t, appURL), betterauth.Options{Secret: server.Secret, Now: clock.System}), nil, server.CookieName)
+
+		u, other := server.SignUp(t), server.SignUp(t)
+		mine, theirs := server.CookieName+"="+u.Cookie, server.CookieName+"="+other.Cookie
+
+		for name, tc := range map[string]struct {
+			header http.Header
+			known  bool
+		}{
+			"Nothing":           {http.Header{}, false},
+			"Cookie":            {http.Header{"Cookie": {"a=b; " + mine}}, true},
+			"CookieTwice":       {http.Header{"Cookie": {mine + "; " + mine}}, false},
+			"CookieOfAnother":   {http.Header{"Cookie": {mine + "; " + theirs}}, false},
+			"CookieBadFirst":    {http.Header{"Cookie": {server.CookieName + "=bad; " + mine}}, false},
+			"CookieBadLast":     {http.Header{"Cookie": {mine + "; " + server.CookieName + "=bad"}}, false},
+			"CookieInTwoLines":  {http.Header{"Cookie": {mine, theirs}}, false},
+			"CookieQuoted":      {http.Header{"Cookie": {server.CookieName + `="` + u.Cookie + `"`}}, true},
+			"CookieOtherName":   {http.Header{"Cookie": {"__Secure-" + mine}}, false},
+			"Bearer":            {http.Header{"Authorization": {"Bearer " + u.Bearer}}, true},
+			"BearerLowerCase":   {http.Header{"Authorization": {"bearer  " + u.Bearer}}, true},
+			"BearerTwice":       {http.Header{"Authorization": {"Bearer " + u.Bearer, "Bearer " + u.Bearer}}, false},
+			"BearerAndCookie":   {http.Header{"Authorization": {"Bearer " + u.Bearer}, "Cookie": {theirs}}, true},
+			"BadAndCookie":      {http.Header{"Authorization": {"Bearer x"}, "Cookie": {mine}}, false},
+			"BasicAndCookie":    {http.Header{"Authorization": {"Basic x"}, "Cookie": {mine}}, false},
+			"NoTokenAndCookie":  {http.Header{"Authorization": {"Bearer "}, "Cookie": {mine}}, false},
+			"UnsignedAndCookie": {http.Header{"Authorization": {"Bearer " + u.Bearer[:32]}, "Cookie": {mine}}, false},
+		} {
+			r := request(http.MethodGet, "/api/auth/get-session", "")
+			maps.Copy(r.Header, tc.header)
+
+			var found *struct{ User struct{ ID uuid.UUID } }
+
+			require.NoError(t, json.NewDecoder(serve(h, r).Body).Decode(&found), name)
+
+			p, err := judge.Authenticate(t.Context(), r)
+			if !tc.known {
+				require.ErrorIs(t, err, auth.ErrUnauthenticated, name)
+				require.Nil(t, found, "%s: the service finds somebody", name)
+
+				continue
+			}
+
+			require.NoError(t, err, name)
+			require.NotNil(t, found, "%s: the service finds nobody", name)
+			require.Equal(t, []uuid.UUID{u.ID, u.ID}, []uuid.UUID{p.UserID, found.User.ID}, name)
+		}
+	}
 }
 
 func TestProxy_RateLimitsAreByClientAddress(t *testing.T) {
