@@ -18,7 +18,18 @@ Environment:
   HOST                  address to listen on (default: 127.0.0.1)
   PORT                  port to listen on, 0 for a free one (default: 8082)
   AUTH_RATE_LIMIT       off: no rate limit; refused when NODE_ENV=production (default: on)
+  ACCEPTED_RISKS        plain_postgres: DATABASE_URL may go to another machine without TLS (default: none)
 `;
+
+// What compose.yaml tells everybody.
+const published = ["a-secret-of-development-for-sessions", "imagerun-auth"];
+
+// Whether the database is on another machine and nothing says that it must be reached by TLS.
+function isPlain(database) {
+  const here = ["", "localhost", "127.0.0.1", "[::1]"].includes(database.hostname);
+  const encrypted = ["require", "verify-ca", "verify-full", "no-verify"].includes(database.searchParams.get("sslmode"));
+  return !here && !encrypted;
+}
 
 // Returns the checked configuration, or says everything that is wrong with env and exits with 2.
 export function load(env) {
@@ -38,8 +49,20 @@ export function load(env) {
     }
   };
 
-  if (!/^postgres(ql)?:\/\//.test(env.DATABASE_URL ?? "")) wrong.push("DATABASE_URL: must be a postgres:// URL");
+  const accepted = (env.ACCEPTED_RISKS ?? "").split(",").map((r) => r.trim()).filter(Boolean);
+  if (accepted.some((r) => r !== "plain_postgres")) wrong.push("ACCEPTED_RISKS: may hold plain_postgres only");
+
+  const isPostgres = /^postgres(ql)?:\/\//.test(env.DATABASE_URL ?? "") && URL.canParse(env.DATABASE_URL);
+  if (!isPostgres) wrong.push("DATABASE_URL: must be a postgres:// URL");
+  else if (production) {
+    const database = new URL(env.DATABASE_URL);
+    if (published.includes(database.password)) wrong.push("DATABASE_URL: everybody can read its password in compose.yaml, make another");
+    if (isPlain(database) && !accepted.includes("plain_postgres")) {
+      wrong.push("DATABASE_URL: goes to another machine without TLS, add sslmode=verify-full or name plain_postgres in ACCEPTED_RISKS");
+    }
+  }
   if ((env.BETTER_AUTH_SECRET ?? "").length < 32) wrong.push("BETTER_AUTH_SECRET: must have at least 32 characters");
+  if (production && published.includes(env.BETTER_AUTH_SECRET)) wrong.push("BETTER_AUTH_SECRET: everybody can read it in compose.yaml, make another");
 
   const cookiePrefix = env.COOKIE_PREFIX || "imagerun";
   if (!/^[A-Za-z0-9_-]+$/.test(cookiePrefix)) wrong.push("COOKIE_PREFIX: may hold letters, digits, _ and - only");

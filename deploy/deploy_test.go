@@ -26,10 +26,10 @@ type process struct {
 	command []string
 }
 
-func compose(t *testing.T) *types.Project {
+func compose(t *testing.T, profiles ...string) *types.Project {
 	t.Helper()
 
-	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "compose.yaml")}, cli.WithName("imagerun"))
+	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "compose.yaml")}, cli.WithName("imagerun"), cli.WithProfiles(profiles))
 	require.NoError(t, err)
 
 	project, err := options.LoadProject(t.Context())
@@ -165,6 +165,47 @@ func TestCompose_IsPrivate(t *testing.T) {
 			require.Equal(t, "127.0.0.1", port.HostIP, name)
 		}
 	}
+}
+
+// What everybody can read in compose.yaml opens nothing in production.
+func TestCompose_SecretsAreRefusedInProduction(t *testing.T) {
+	t.Parallel()
+
+	services, tried := compose(t, "operator").Services, 0
+
+	for _, key := range config.Describe() {
+		if !key.Secret {
+			continue
+		}
+
+		for name, s := range services {
+			value := s.Environment[key.Variable]
+			if value == nil || key.Name == "redis.url" { // which has no password
+				continue
+			}
+
+			tried++
+
+			_, err := config.Load("", "", []string{key.Variable + "=" + *value, "IMAGERUN_ACCEPTED_RISKS=plain_postgres"})
+			require.ErrorContains(t, err, key.Name+" ("+key.Variable+") has a secret that everybody can read", name)
+		}
+	}
+
+	require.Greater(t, tried, 15)
+
+	service := services["auth"].Environment
+	cmd := exec.CommandContext(t.Context(), "node", "auth/server.mjs")
+	cmd.Dir = root
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "NODE_ENV=production", "DATABASE_URL=" + *service["DATABASE_URL"],
+		"BETTER_AUTH_URL=https://images.example.com", "BETTER_AUTH_SECRET=" + *service["BETTER_AUTH_SECRET"],
+	}
+
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "BETTER_AUTH_SECRET: everybody can read it")
+	require.Contains(t, string(out), "DATABASE_URL: everybody can read its password")
+	require.Contains(t, string(out), "DATABASE_URL: goes to another machine without TLS")
 }
 
 var copies = regexp.MustCompile(`(?m)^COPY (--from=\S+ )?(.*)$`)

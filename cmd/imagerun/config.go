@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -54,10 +55,8 @@ func configCheckCommand(environ []string) *cobra.Command {
 				return invalidConfig(err)
 			}
 
-			if config.Process(process) == config.ProcessWorker {
-				if err := app.CheckQueues(cfg.Worker.Queues); err != nil {
-					return invalidConfig(err)
-				}
+			if err := checkMeaning(config.Process(process), cfg); err != nil {
+				return invalidConfig(err)
 			}
 
 			_, err = c.OutOrStdout().Write(cfg.Dump())
@@ -69,4 +68,16 @@ func configCheckCommand(environ []string) *cobra.Command {
 	c.Flags().StringVar(&process, "process", "api", "for which process: "+strings.Join(names, ", "))
 
 	return c
+}
+
+// checkMeaning says what a process would refuse of its configuration when it starts, beyond what [config.Load] knows.
+func checkMeaning(process config.Process, cfg config.Config) error {
+	switch process {
+	case config.ProcessAPI, config.ProcessScheduler:
+		return app.CheckFiles(cfg.Generation)
+	case config.ProcessWorker:
+		return errors.Join(app.CheckQueues(cfg.Worker.Queues), app.CheckFiles(cfg.Generation))
+	default:
+		return nil
+	}
 }

@@ -25,7 +25,7 @@ const (
 
 // demoSecrets are made once, so that sessions and links survive a restart.
 type demoSecrets struct {
-	Auth, Callback, Operator, FalKey string
+	Auth, Callback, Welcome, Operator, FalKey string
 }
 
 func loadDemoSecrets(file string) (s demoSecrets, err error) {
@@ -35,6 +35,10 @@ func loadDemoSecrets(file string) (s demoSecrets, err error) {
 			return s, fmt.Errorf("%s is damaged: remove it and try again", file)
 		}
 
+		if s.Welcome == "" { // a file from before it had one of its own
+			s.Welcome = s.Callback
+		}
+
 		return s, nil
 	}
 
@@ -42,7 +46,7 @@ func loadDemoSecrets(file string) (s demoSecrets, err error) {
 		return s, fmt.Errorf("read the demo's secrets: %w", err)
 	}
 
-	s = demoSecrets{Auth: rand.Text() + rand.Text(), Callback: rand.Text() + rand.Text(), Operator: rand.Text(), FalKey: "demo:" + rand.Text()}
+	s = demoSecrets{Auth: rand.Text() + rand.Text(), Callback: rand.Text() + rand.Text(), Welcome: rand.Text() + rand.Text(), Operator: rand.Text(), FalKey: "demo:" + rand.Text()}
 
 	b, err = json.Marshal(s)
 	if err != nil {
@@ -174,7 +178,7 @@ func (d *demo) environment(apiAddr, authAddr string) []string {
 		"IMAGERUN_STORAGE_SECRET_KEY=" + d.stack.S3.SecretKey,
 		"IMAGERUN_STORAGE_BUCKET=" + d.stack.S3.Bucket,
 		"IMAGERUN_GENERATION_CALLBACK_SECRET=" + d.secrets.Callback,
-		"IMAGERUN_CREDITS_WELCOME_KEYS=" + d.secrets.Callback,
+		"IMAGERUN_CREDITS_WELCOME_KEYS=" + d.secrets.Welcome,
 		"IMAGERUN_CREDITS_WELCOME=500",
 		"IMAGERUN_WORKER_SOFT_STOP=3s",
 		"IMAGERUN_WORKER_HARD_STOP=10s",

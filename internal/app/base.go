@@ -200,6 +200,14 @@ func (b *base) bucket(add func(name string, check telemetry.Check)) *r2.Bucket {
 	return bucket
 }
 
+// CheckFiles says what is wrong with the files that the configuration names.
+func CheckFiles(g config.Generation) error {
+	_, catalogueErr := fromFile(g.CataloguePath, catalogue.Load)
+	_, plansErr := fromFile(g.PlansPath, catalogue.LoadPlans)
+
+	return errors.Join(catalogueErr, plansErr)
+}
+
 // fromFile loads path, or what is built in when there is none.
 func fromFile[T any](path string, load func([]byte) (T, error)) (t T, err error) {
 	var data []byte

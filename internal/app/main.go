@@ -75,6 +75,10 @@ func Main(p Process) int {
 
 		asynqueue.LogTo(log)
 
+		for _, risk := range cfg.AcceptedRisks {
+			log.Warn("a risk of the configuration was accepted", slog.String("risk", risk))
+		}
+
 		err = p.Run(ctx, cfg, log, func(a Addrs) {
 			log.Info("process started", slog.String("public_addr", a.Public), slog.String("private_addr", a.Private))
 		})

@@ -26,7 +26,8 @@ func secretFile(t *testing.T, text string) string {
 func TestLoad_SecretsByFile(t *testing.T) {
 	t.Parallel()
 
-	var direct, byFile []string
+	development := "IMAGERUN_ENV=development" // production takes no secret twice
+	direct, byFile := []string{development}, []string{development}
 
 	for _, key := range config.Describe() {
 		if !key.Secret {

@@ -19,19 +19,20 @@ const (
 // Config is the whole configuration. The tags of its fields are its documentation and its
 // defaults; durations and counts are always positive.
 type Config struct {
-	Env        Environment `key:"env" default:"production" doc:"development or production. Production refuses plain http towards people and vendors, and every switch meant for development."`
-	Log        Log         `key:"log" doc:"What the process says on standard error."`
-	Postgres   Postgres    `key:"postgres" doc:"The database: the truth about everything."`
-	Redis      Redis       `key:"redis" doc:"The belt that carries jobs. All of it may be lost at any time."`
-	HTTP       HTTP        `key:"http" doc:"The public listener of the api."`
-	Ops        Ops         `key:"ops" doc:"The private listener of each process: metrics, health, profiles; on the api also the queue dashboard."`
-	Auth       Auth        `key:"auth" doc:"The Better Auth service that signs people up and in."`
-	Fal        Fal         `key:"fal" doc:"fal.ai, which makes the images."`
-	Storage    Storage     `key:"storage" doc:"The private bucket for images: Cloudflare R2, or another store that speaks S3."`
-	Generation Generation  `key:"generation" doc:"The life of a generation."`
-	Credits    Credits     `key:"credits" doc:"What generations are paid with."`
-	Upload     Upload      `key:"upload" doc:"Pictures that users bring to start from."`
-	Worker     Worker      `key:"worker" doc:"The job runners of the worker process."`
+	Env           Environment `key:"env" default:"production" doc:"development or production. Production refuses plain http towards people and vendors, and every switch meant for development."`
+	AcceptedRisks []string    `key:"accepted_risks" doc:"What production would refuse and somebody decided on, by name: plain_postgres and plain_redis (no TLS to another machine), client_address (all callers seem to have one address). Each is said in the log of a start."`
+	Log           Log         `key:"log" doc:"What the process says on standard error."`
+	Postgres      Postgres    `key:"postgres" doc:"The database: the truth about everything."`
+	Redis         Redis       `key:"redis" doc:"The belt that carries jobs. All of it may be lost at any time."`
+	HTTP          HTTP        `key:"http" doc:"The public listener of the api."`
+	Ops           Ops         `key:"ops" doc:"The private listener of each process: metrics, health, profiles; on the api also the queue dashboard."`
+	Auth          Auth        `key:"auth" doc:"The Better Auth service that signs people up and in."`
+	Fal           Fal         `key:"fal" doc:"fal.ai, which makes the images."`
+	Storage       Storage     `key:"storage" doc:"The private bucket for images: Cloudflare R2, or another store that speaks S3."`
+	Generation    Generation  `key:"generation" doc:"The life of a generation."`
+	Credits       Credits     `key:"credits" doc:"What generations are paid with."`
+	Upload        Upload      `key:"upload" doc:"Pictures that users bring to start from."`
+	Worker        Worker      `key:"worker" doc:"The job runners of the worker process."`
 }
 
 // Log is section log.

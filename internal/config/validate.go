@@ -103,12 +103,17 @@ func (c Config) validate(process Process) faults {
 		longEnough(p, "credits.welcome_keys", key, secretLength)
 	}
 
+	c.validateRisks(p)
 	c.validateHTTP(p)
 	c.validateAddresses(p)
 	c.validateTimes(p)
 
 	if err := c.Worker.Queues.check(); err != nil || len(c.Worker.Queues) == 0 {
 		p.add("worker.queues", "must be %s", expectation(reflect.TypeFor[Queues]()))
+	}
+
+	if c.Env == Production {
+		c.validateProduction(process, p)
 	}
 
 	return *p
