@@ -208,6 +208,37 @@ func TestCompose_SecretsAreRefusedInProduction(t *testing.T) {
 	require.Contains(t, string(out), "DATABASE_URL: goes to another machine without TLS")
 }
 
+// An image is what it was when it was tried: its tag names one version, to the last number.
+func TestImages_ArePinned(t *testing.T) {
+	t.Parallel()
+
+	exact := regexp.MustCompile(`^(postgres:\d+\.\d+-\w+|debian:\w+-\d{8}-slim|[a-z/]+:\d+\.\d+\.\d+-[\w-]+)$`)
+	text, err := os.ReadFile("Dockerfile")
+	require.NoError(t, err)
+
+	var images []string
+
+	for _, m := range regexp.MustCompile(`(?m)^FROM (\S+:\S+) AS`).FindAllStringSubmatch(string(text), -1) {
+		images = append(images, m[1])
+	}
+
+	for _, s := range compose(t).Services {
+		if s.Build == nil {
+			images = append(images, s.Image)
+		}
+	}
+
+	require.Len(t, images, 6)
+
+	for _, image := range images {
+		require.Regexp(t, exact, image)
+
+		if strings.HasPrefix(image, "node:") {
+			require.True(t, strings.HasPrefix(image, "node:24."), image)
+		}
+	}
+}
+
 var copies = regexp.MustCompile(`(?m)^COPY (--from=\S+ )?(.*)$`)
 
 func TestDockerfile(t *testing.T) {
