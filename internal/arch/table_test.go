@@ -111,6 +111,7 @@ var owners = []owner{
 		"", "Redis is a belt: jobs go by queue, hints by generation/hints, counts by ratelimit",
 	},
 	{"github.com/HugoSmits86/nativewebp", []string{"internal/simulators/...", "*test"}, "", "we decode WebP and never make it"},
+	{"github.com/kovidgoyal/", []string{"internal/picture"}, "", "what a colour profile means is said where pictures are read"},
 	{"github.com/stretchr/testify", []string{"*test"}, "", "assertions are for tests"},
 	{"github.com/google/go-cmp", []string{"*test"}, "", "assertions are for tests"},
 	{"pgregory.net/rapid", []string{"*test"}, "", "assertions are for tests"},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
 	"image/png"
 )
 
@@ -25,10 +24,11 @@ type Cleaned struct {
 	Body []byte
 }
 
-// Clean makes a picture of the pixels of b and of nothing else: no EXIF, no XMP, no colour profile,
-// no comment, nothing that is behind the end. It is upright, as the EXIF orientation has it
-// (CIPA DC-008, §4.6.5.1.6). A PNG stays a PNG and a JPEG a JPEG; a WebP becomes a JPEG if it was
-// lossy and opaque, and a PNG otherwise, since we write no WebP. Samples of 16 bits become 8.
+// Clean makes a picture of the pixels of b and of nothing else: no EXIF, no XMP, no comment, nothing
+// that is behind the end. It is upright, as the EXIF orientation has it (CIPA DC-008, §4.6.5.1.6), and
+// in sRGB, into which its colour profile was turned, with colours as finely sampled as before. A PNG
+// stays a PNG and a JPEG a JPEG; a WebP becomes a JPEG if it was lossy and opaque, and a PNG
+// otherwise, since we write no WebP. Samples of 16 bits become 8.
 // It waits for its turn. The errors are [ErrNotPicture] and ctx's.
 func (o *Opener) Clean(ctx context.Context, b []byte) (Cleaned, error) {
 	info, err := Inspect(b, o.limits)
@@ -36,10 +36,10 @@ func (o *Opener) Clean(ctx context.Context, b []byte) (Cleaned, error) {
 		return Cleaned{}, err
 	}
 
-	turn, w := orientation(info.Format, b), weigh(info, b)
+	turn, w, colours := orientation(info.Format, b), weigh(info, b), readColours(info.Format, b)
 
 	// What is written is copied as it grows, and is not larger than what it is made of.
-	memory := w.decode + w.plain + 2*min(cleanMost, w.image+64<<10)
+	memory := w.decode + w.plain + 2*min(cleanMost, w.image+64<<10) + colours.memory()
 	if turn != upright {
 		memory += w.image
 	}
@@ -55,7 +55,7 @@ func (o *Opener) Clean(ctx context.Context, b []byte) (Cleaned, error) {
 		return Cleaned{}, err
 	}
 
-	img = oriented(plain(img), turn)
+	img = oriented(plain(convertToSRGB(img, colours)), turn)
 	out := Cleaned{Info: Info{Format: cleanFormat(info.Format, img), Width: img.Bounds().Dx(), Height: img.Bounds().Dy()}}
 
 	out.Body, err = encode(out.Format, img)
@@ -83,7 +83,7 @@ func encode(f Format, img image.Image) ([]byte, error) {
 	)
 
 	if f == JPEG {
-		err = jpeg.Encode(&out, img, &jpeg.Options{Quality: cleanQuality})
+		err = encodeJPEG(&out, img, cleanQuality)
 	} else {
 		// A person waits for it: half the time, for a tenth more bytes.
 		err = (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&out, img)
@@ -131,8 +131,6 @@ func plain(img image.Image) image.Image {
 		high(out.Pix, img.Pix)
 
 		return out
-	case *image.NYCbCrA:
-		return unpacked(img)
 	default:
 		return img
 	}

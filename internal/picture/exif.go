@@ -18,65 +18,36 @@ func orientation(f Format, b []byte) turn {
 	}
 }
 
-// orientationJPEG walks the segments before the first scan (ITU-T T.81, §B.1.1.4) to APP1.
+// orientationJPEG looks in APP1 (CIPA DC-008, §4.7.2).
 func orientationJPEG(b []byte) turn {
-	const app1, startOfScan = 0xe1, 0xda
+	const app1 = 0xe1
 
-	for i := 2; i+4 <= len(b) && b[i] == 0xff; {
-		marker, length := b[i+1], int(binary.BigEndian.Uint16(b[i+2:]))
-
-		switch {
-		case marker == 0xff: // a fill byte
-			i++
-
-			continue
-		case marker == startOfScan || length < 2 || i+2+length > len(b):
-			return upright
-		case marker == app1:
-			if tiff, ok := bytes.CutPrefix(b[i+4:i+2+length], []byte("Exif\x00\x00")); ok {
-				return orientationTIFF(tiff)
-			}
+	for marker, data := range jpegSegments(b) {
+		if tiff, ok := bytes.CutPrefix(data, []byte("Exif\x00\x00")); ok && marker == app1 {
+			return orientationTIFF(tiff)
 		}
-
-		i += 2 + length
 	}
 
 	return upright
 }
 
-// orientationPNG walks the chunks to eXIf (PNG 3rd edition, §11.3.4.3).
+// orientationPNG looks in eXIf (PNG 3rd edition, §11.3.4.3).
 func orientationPNG(b []byte) turn {
-	const around = 12 // length, name and checksum of a chunk
-
-	for i := 8; i+around <= len(b); {
-		length := int64(binary.BigEndian.Uint32(b[i:]))
-		if length > int64(len(b)-i-around) {
-			return upright
+	for name, data := range pngChunks(b) {
+		if name == "eXIf" {
+			return orientationTIFF(data)
 		}
-
-		if string(b[i+4:i+8]) == "eXIf" {
-			return orientationTIFF(b[i+8 : i+8+int(length)])
-		}
-
-		i += around + int(length)
 	}
 
 	return upright
 }
 
-// orientationWebP walks the chunks to EXIF (RFC 9649, §2.7.1.5).
+// orientationWebP looks in EXIF (RFC 9649, §2.7.1.5).
 func orientationWebP(b []byte) turn {
-	for i := 12; i+8 <= len(b); {
-		length := int64(binary.LittleEndian.Uint32(b[i+4:]))
-		if length > int64(len(b)-i-8) {
-			return upright
+	for name, data := range webpChunks(b) {
+		if name == "EXIF" {
+			return orientationTIFF(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
 		}
-
-		if string(b[i:i+4]) == "EXIF" {
-			return orientationTIFF(bytes.TrimPrefix(b[i+8:i+8+int(length)], []byte("Exif\x00\x00")))
-		}
-
-		i += 8 + int(length+length&1)
 	}
 
 	return upright

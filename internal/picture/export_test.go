@@ -6,3 +6,9 @@ func (o *Opener) Occupy() func() {
 
 	return func() { <-o.slots }
 }
+
+// IsSound is isSound.
+func IsSound(profile []byte) bool { return isSound(profile) }
+
+// SampleSRGB returns the sample of linear light.
+func SampleSRGB(light byte) byte { return byte(encodeSRGB(float64(light)/255)*255 + 0.5) }

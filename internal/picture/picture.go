@@ -127,9 +127,9 @@ func (o *Opener) Open(ctx context.Context, b []byte) (Info, []byte, error) {
 		return Info{}, nil, err
 	}
 
-	w := weigh(info, b)
+	w, colours := weigh(info, b), readColours(info.Format, b)
 
-	free, err := o.take(ctx, w.decode+thumbnailMemory(info), w.worst)
+	free, err := o.take(ctx, w.decode+thumbnailMemory(info)+colours.memory(), w.worst)
 	if err != nil {
 		return Info{}, nil, err
 	}
@@ -140,7 +140,7 @@ func (o *Opener) Open(ctx context.Context, b []byte) (Info, []byte, error) {
 		return Info{}, nil, err
 	}
 
-	thumb, err := thumbnail(img)
+	thumb, err := thumbnail(img, colours)
 	if err != nil {
 		return Info{}, nil, err
 	}
@@ -278,6 +278,7 @@ func decode(f Format, b []byte) (img image.Image, err error) {
 		img, err = jpeg.Decode(bytes.NewReader(b))
 	default:
 		img, err = webp.Decode(bytes.NewReader(b))
+		widenRange(img)
 	}
 
 	if err != nil {

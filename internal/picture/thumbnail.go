@@ -1,11 +1,9 @@
 package picture
 
 import (
-	"bytes"
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
 
 	"golang.org/x/image/draw"
 )
@@ -19,9 +17,16 @@ const (
 	thumbnailQuality = 82
 )
 
-// thumbnail returns img as a JPEG no longer than ThumbnailSide, on white where it is
+// thumbnail returns img as a JPEG no longer than ThumbnailSide, in sRGB, on white where it is
 // transparent. Smaller pictures keep their size.
-func thumbnail(img image.Image) ([]byte, error) {
+func thumbnail(img image.Image, c colours) ([]byte, error) {
+	switch img.(type) {
+	case *image.CMYK: // it cannot be scaled and keep its inks
+		img, c = convertToSRGB(img, c), colours{}
+	case *image.Gray, *image.Gray16:
+		c.grey = true
+	}
+
 	size := fit(img.Bounds().Size(), ThumbnailSide)
 	small := image.NewRGBA(image.Rectangle{Max: size})
 	draw.Draw(small, small.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
@@ -30,8 +35,9 @@ func thumbnail(img image.Image) ([]byte, error) {
 	// little sharper at twice the time; ApproxBiLinear skips pixels beyond 2:1.
 	draw.BiLinear.Scale(small, small.Bounds(), img, img.Bounds(), draw.Over, nil)
 
-	var out bytes.Buffer
-	if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: thumbnailQuality}); err != nil {
+	var out bounded
+	// Shrunk, a picture has more colours for its size than it had before: they are all kept.
+	if err := encodeJPEG(&out, convertToSRGB(small, c), thumbnailQuality); err != nil {
 		return nil, fmt.Errorf("encode thumbnail: %w", err)
 	}
 

@@ -125,10 +125,10 @@ func orientedYCbCr(img *image.YCbCr, t turn) image.Image {
 	}
 
 	size := img.Rect.Size()
-	cw, ch := chroma(size, img.SubsampleRatio)
+	small := chroma(size, img.SubsampleRatio)
 	luma := plane{img.Y, img.YStride, size.X, size.Y, 1}.turned(t)
-	cb := plane{img.Cb, img.CStride, cw, ch, 1}.turned(t)
-	cr := plane{img.Cr, img.CStride, cw, ch, 1}.turned(t)
+	cb := plane{img.Cb, img.CStride, small.X, small.Y, 1}.turned(t)
+	cr := plane{img.Cr, img.CStride, small.X, small.Y, 1}.turned(t)
 
 	return &image.YCbCr{
 		Y: luma.pix, Cb: cb.pix, Cr: cr.pix, YStride: luma.stride, CStride: cb.stride,
@@ -149,25 +149,29 @@ func swapped(r image.YCbCrSubsampleRatio) (image.YCbCrSubsampleRatio, bool) {
 	}
 }
 
-// chroma is the size of the colour planes that belong to a picture's size.
-func chroma(size image.Point, r image.YCbCrSubsampleRatio) (w, h int) {
-	across, down := 1, 1
-
+// sampling is how many pixels share a colour, across and down.
+func sampling(r image.YCbCrSubsampleRatio) (across, down int) {
 	switch r {
 	case image.YCbCrSubsampleRatio422:
-		across = 2
+		return 2, 1
 	case image.YCbCrSubsampleRatio420:
-		across, down = 2, 2
+		return 2, 2
 	case image.YCbCrSubsampleRatio440:
-		down = 2
+		return 1, 2
 	case image.YCbCrSubsampleRatio411:
-		across = 4
+		return 4, 1
 	case image.YCbCrSubsampleRatio410:
-		across, down = 4, 2
+		return 4, 2
 	default:
+		return 1, 1
 	}
+}
 
-	return (size.X + across - 1) / across, (size.Y + down - 1) / down
+// chroma is the size of the colour planes that belong to a picture's size.
+func chroma(size image.Point, r image.YCbCrSubsampleRatio) image.Point {
+	across, down := sampling(r)
+
+	return image.Pt((size.X+across-1)/across, (size.Y+down-1)/down)
 }
 
 // spread gives each pixel a colour of its own.

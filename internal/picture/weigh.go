@@ -106,8 +106,8 @@ func weighFrame(frame []byte, info Info, adobeRGB bool) (weight, bool) {
 
 	if components == 4 || (components == 3 && (adobeRGB || string([]byte{frame[10], frame[13], frame[16]}) == "RGB")) {
 		// Converted to four bytes a pixel at the end, for which all of the planes are needed.
-		full := 4 * int64(info.Width) * int64(info.Height)
-		w.image, w.decode = full, samples+full
+		pixels := int64(info.Width) * int64(info.Height)
+		w.image, w.decode, w.plain = 4*pixels, samples+4*pixels, pixels // a plane of it while it is written
 	}
 
 	if hMax == 4 {
