@@ -265,6 +265,7 @@ const (
 	RejectionCodeNotReceived      RejectionCode = "not_received"
 	RejectionCodeTooLarge         RejectionCode = "too_large"
 	RejectionCodeTypeMismatch     RejectionCode = "type_mismatch"
+	RejectionCodeUnsupported      RejectionCode = "unsupported"
 )
 
 // Defines values for Scope.

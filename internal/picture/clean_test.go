@@ -144,7 +144,8 @@ func TestOpener_Clean_Refuses(t *testing.T) {
 
 	opener := picture.NewOpener(picture.Limits{}, 0)
 	causes := map[string]error{
-		"not_a_picture": picture.ErrFormat, "damaged": picture.ErrDamaged, "too_large": picture.ErrTooBig, "animated": picture.ErrAnimated,
+		"not_a_picture": picture.ErrFormat, "damaged": picture.ErrDamaged, "too_large": picture.ErrTooBig,
+		"unsupported": picture.ErrUnsupported, "animated": picture.ErrAnimated,
 	}
 
 	for _, f := range picturetest.Hostile() {

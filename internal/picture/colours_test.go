@@ -88,6 +88,9 @@ func TestOpener_Colours(t *testing.T) {
 	in := func(want ...int) []point { return []point{{8, 8, [3]int(want)}} }
 	adobe := []uint32{31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000}
 
+	damaged := chunkOf("gAMA", 100_000)
+	damaged[len(damaged)-1] ^= 1
+
 	for name, c := range map[string]struct {
 		body []byte
 		want []point
@@ -102,6 +105,7 @@ func TestOpener_Colours(t *testing.T) {
 		"says nothing":                  {plainPNG(sample), in(200, 100, 50)},
 		"srgb, though gamma differs":    {plainPNG(sample, chunkOf("gAMA", 100_000), picturetest.Chunk("sRGB", "\x00")), in(200, 100, 50)},
 		"gamma of srgb":                 {plainPNG(sample, chunkOf("gAMA", 45_455)), in(200, 100, 50)},
+		"gamma with a wrong checksum":   {plainPNG(sample, damaged), in(200, 100, 50)},
 		"linear light":                  {plainPNG(sample, chunkOf("gAMA", 100_000)), in(229, 168, 122)},
 		"a dark pixel in linear light":  {plainPNG(color.NRGBA{R: 2, G: 1, B: 0, A: 255}, chunkOf("gAMA", 100_000)), in(22, 13, 0)},
 		"adobe rgb in numbers":          {plainPNG(sample, chunkOf("gAMA", 45_455-700), chunkOf("cHRM", adobe...)), in(226, 99, 41)},

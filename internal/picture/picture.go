@@ -25,6 +25,8 @@ var (
 	ErrFormat  = errors.New("the first bytes are not those of a png, jpeg or webp")
 	ErrTooBig  = errors.New("more bytes or pixels than allowed")
 	ErrDamaged = errors.New("damaged or incomplete")
+	// ErrUnsupported is about legal files for which we have no decoder, like a JPEG of twelve bits.
+	ErrUnsupported = errors.New("of a kind that is not read here")
 	// ErrAnimated is about animated WebP, of which no decoder of ours makes a picture. An animated
 	// PNG is the still picture that it begins with.
 	ErrAnimated = errors.New("not a still picture")
@@ -251,11 +253,11 @@ func decodeConfig(f Format, b []byte) (cfg image.Config, err error) {
 
 	switch f {
 	case PNG:
-		return png.DecodeConfig(bytes.NewReader(b))
+		return png.DecodeConfig(repair(f, b))
 	case JPEG:
-		return jpeg.DecodeConfig(bytes.NewReader(b))
+		return jpeg.DecodeConfig(repair(f, b))
 	default:
-		return webp.DecodeConfig(bytes.NewReader(b))
+		return webp.DecodeConfig(repair(f, b))
 	}
 }
 
@@ -273,11 +275,11 @@ func decode(f Format, b []byte) (img image.Image, err error) {
 
 	switch f {
 	case PNG:
-		img, err = png.Decode(bytes.NewReader(b))
+		img, err = png.Decode(repair(f, b))
 	case JPEG:
-		img, err = jpeg.Decode(bytes.NewReader(b))
+		img, err = jpeg.Decode(repair(f, b))
 	default:
-		img, err = webp.Decode(bytes.NewReader(b))
+		img, err = webp.Decode(repair(f, b))
 		widenRange(img)
 	}
 
@@ -290,5 +292,9 @@ func decode(f Format, b []byte) (img image.Image, err error) {
 
 // damaged keeps what a decoder says: the decoders name formats, chunks and lengths, no content.
 func damaged(err error) error {
+	if _, ok := errors.AsType[jpeg.UnsupportedError](err); ok {
+		return ErrNotPicture.WithCause(fmt.Errorf("%w: %w", ErrUnsupported, err))
+	}
+
 	return ErrNotPicture.WithCause(fmt.Errorf("%w: %w", ErrDamaged, err))
 }

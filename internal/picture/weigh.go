@@ -138,14 +138,17 @@ func adobe(b []byte) bool {
 	}
 }
 
+// webpAlpha is the flag of the extended format that promises a chunk of alpha.
+const webpAlpha = 1 << 4
+
 // weighWebP goes by the chunks (RFC 9649, §2): the extended format's may be any of the others.
 func weighWebP(pixels int64, b []byte) weight {
-	const flags, alpha = 20, 1 << 4
+	const flags = 20
 
 	lossless := bytes.Contains(b, []byte("VP8L"))
 
 	switch {
-	case string(b[12:16]) == "VP8X" && b[flags]&alpha != 0:
+	case string(b[12:16]) == "VP8X" && b[flags]&webpAlpha != 0:
 		// The plane of alpha is a lossless picture of its own.
 		return weight{decode: 10 * pixels, image: 4 * pixels, plain: 4 * pixels, worst: trees(pixels, b)}
 	case lossless:

@@ -212,6 +212,8 @@ func rejectionOf(err error) error {
 		return err
 	case errors.Is(err, picture.ErrFormat):
 		return &rejection{ReasonNotPicture, err}
+	case errors.Is(err, picture.ErrUnsupported):
+		return &rejection{ReasonKind, err}
 	case errors.Is(err, picture.ErrTooBig):
 		return &rejection{ReasonTooBig, err}
 	case errors.Is(err, picture.ErrAnimated):

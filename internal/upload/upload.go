@@ -59,6 +59,7 @@ const (
 	ReasonNotPicture Reason = "not_a_picture"
 	ReasonType       Reason = "type_mismatch"
 	ReasonDamaged    Reason = "damaged"
+	ReasonKind       Reason = "unsupported"
 	ReasonTooBig     Reason = "too_large"
 	ReasonAnimated   Reason = "animated"
 	ReasonChecksum   Reason = "checksum_mismatch"
@@ -69,7 +70,7 @@ const (
 // Reasons lists every reason.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonNotPicture, ReasonType, ReasonDamaged, ReasonTooBig, ReasonAnimated, ReasonChecksum, ReasonMissing, ReasonFailed,
+		ReasonNotPicture, ReasonType, ReasonDamaged, ReasonKind, ReasonTooBig, ReasonAnimated, ReasonChecksum, ReasonMissing, ReasonFailed,
 	}
 }
 
@@ -82,6 +83,8 @@ func (r Reason) Text() string {
 		return "The file is a picture of another type than announced. Upload it with its real content type."
 	case ReasonDamaged:
 		return "The picture is damaged or incomplete. Open and save it again, then upload it."
+	case ReasonKind:
+		return "The picture is of a rare kind that we cannot read. Open it and save it as a PNG, or as a usual JPEG of 8 bits, and upload that."
 	case ReasonTooBig:
 		return "The picture has too many pixels, or takes too much memory to read. Make it smaller and upload it again."
 	case ReasonAnimated:

@@ -44,6 +44,7 @@ func Hostile() []File {
 		{"jpeg marker, then html", "image/jpeg", []byte("\xff\xd8\xff" + script), "damaged"},
 		{"png cut off", "image/png", whole[:len(whole)/2], "damaged"},
 		{"jpeg cut off", "image/jpeg", photo[:len(photo)/2], "damaged"},
+		{"jpeg of twelve bits", "image/jpeg", bytes.Replace(photo, []byte("\xff\xc0\x00\x11\x08"), []byte("\xff\xc1\x00\x11\x0c"), 1), "unsupported"},
 		{"webp cut off", "image/webp", lossless[:len(lossless)/2], "damaged"},
 		{"png and zip", "image/png", append(bytes.Clone(whole), "PK\x03\x04"+script...), ""},
 		{"png and html", "image/png", append(bytes.Clone(whole), script...), ""},
