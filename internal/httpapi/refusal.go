@@ -157,7 +157,7 @@ func count(n int, thing string) string {
 // remedy prefers the schema's own words for a form that a keyword cannot explain.
 func (c *contract) remedy(e *jsonschema.ValidationError, otherwise string) string {
 	switch e.ErrorKind.(type) {
-	case *kind.Pattern, *kind.AdditionalProperties:
+	case *kind.Pattern, *kind.AdditionalProperties, *kind.Enum:
 	default:
 		return otherwise
 	}

@@ -267,6 +267,15 @@ func TestUploads_Complete(t *testing.T) {
 	})
 }
 
+// Who has a photo of a kind that we do not read is told how to get one that we do.
+func TestUploads_WayOutOfHEIC(t *testing.T) {
+	t.Parallel()
+
+	w := setup(t).do(http.MethodPost, "/v1/uploads", `{"content_type":"image/heic","bytes":1}`)
+	require.Equal(t, http.StatusUnprocessableEntity, w.Code)
+	require.Contains(t, w.Body.String(), "Most Compatible")
+}
+
 // The contract's list of reasons is the domain's.
 func TestUploads_Reasons(t *testing.T) {
 	t.Parallel()

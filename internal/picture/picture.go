@@ -25,7 +25,7 @@ var (
 	ErrFormat  = errors.New("the first bytes are not those of a png, jpeg or webp")
 	ErrTooBig  = errors.New("more bytes or pixels than allowed")
 	ErrDamaged = errors.New("damaged or incomplete")
-	// ErrUnsupported is about legal files for which we have no decoder, like a JPEG of twelve bits.
+	// ErrUnsupported is about legal files for which we have no decoder: HEIC, or a JPEG of twelve bits.
 	ErrUnsupported = errors.New("of a kind that is not read here")
 	// ErrAnimated is about animated WebP, of which no decoder of ours makes a picture. An animated
 	// PNG is the still picture that it begins with.
@@ -209,6 +209,10 @@ func Inspect(b []byte, limits Limits) (Info, error) {
 
 	format, ok := Sniff(b)
 	if !ok {
+		if kind := findForeign(b); kind != "" {
+			return Info{}, ErrNotPicture.WithCause(fmt.Errorf("%w: %s", ErrUnsupported, kind))
+		}
+
 		return Info{}, ErrNotPicture.WithCause(ErrFormat)
 	}
 

@@ -165,7 +165,7 @@ func TestOpener_Refuses(t *testing.T) {
 		"html":                {[]byte("<!doctype html><script>alert(1)</script>"), picture.ErrFormat},
 		"svg":                 {[]byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`), picture.ErrFormat},
 		"json":                {[]byte(`{"detail":"Not found"}`), picture.ErrFormat},
-		"gif":                 {animated.Bytes(), picture.ErrFormat},
+		"gif":                 {animated.Bytes(), picture.ErrUnsupported},
 		"html before a png":   {append([]byte("<html>"), whole...), picture.ErrFormat},
 		"signature alone":     {[]byte("\x89PNG\r\n\x1a\n"), picture.ErrDamaged},
 		"jpeg marker alone":   {[]byte("\xff\xd8\xff"), picture.ErrDamaged},

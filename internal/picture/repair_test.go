@@ -99,6 +99,11 @@ func TestOpener_Unsupported(t *testing.T) {
 	deep[6] = 12
 
 	for name, body := range map[string][]byte{
+		"heic":                 []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"),
+		"heic of a sequence":   []byte("\x00\x00\x00\x14ftyphevc\x00\x00\x00\x00hevc"),
+		"avif":                 []byte("\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1miaf"),
+		"tiff":                 []byte("MM\x00*\x00\x00\x00\x08"),
+		"jpeg xl":              []byte("\xff\x0a\x00\x00"),
 		"arithmetic coding":    readFile(t, "jpeg-arithmetic.jpg"),
 		"three samples to one": readFile(t, "jpeg-3x1.jpg"),
 		"twelve bits":          deep,

@@ -84,7 +84,8 @@ func (r Reason) Text() string {
 	case ReasonDamaged:
 		return "The picture is damaged or incomplete. Open and save it again, then upload it."
 	case ReasonKind:
-		return "The picture is of a rare kind that we cannot read. Open it and save it as a PNG, or as a usual JPEG of 8 bits, and upload that."
+		return "The picture is of a kind that we cannot read, as HEIC, AVIF and GIF are, or a rare JPEG. Save it as a PNG or a usual JPEG and upload that. " +
+			"An iPhone takes JPEGs with Settings, Camera, Formats, Most Compatible."
 	case ReasonTooBig:
 		return "The picture has too many pixels, or takes too much memory to read. Make it smaller and upload it again."
 	case ReasonAnimated:

@@ -31,7 +31,10 @@ func Hostile() []File {
 	const script = "<script>alert(document.cookie)</script>"
 
 	files := []File{
-		{"gif", "image/png", still.Bytes(), "not_a_picture"},
+		{"gif", "image/png", still.Bytes(), "unsupported"},
+		{"heic", "image/jpeg", []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + script), "unsupported"},
+		{"avif", "image/webp", []byte("\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avifmiaf" + script), "unsupported"},
+		{"film", "image/jpeg", []byte("\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + script), "not_a_picture"},
 		{"svg", "image/png", []byte(`<svg xmlns="http://www.w3.org/2000/svg">` + script + `</svg>`), "not_a_picture"},
 		{"html", "image/jpeg", []byte("<!doctype html>" + script), "not_a_picture"},
 		{"zip", "image/webp", append([]byte("PK\x03\x04"), make([]byte, 64)...), "not_a_picture"},
