@@ -7,9 +7,11 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -259,6 +261,40 @@ func TestIsSound(t *testing.T) {
 		got, err := picture.NewOpener(picture.Limits{}, 0).Clean(t.Context(), append(append(bytes.Clone(jpegBody[:2]), segment...), jpegBody[2:]...))
 		require.NoError(t, err)
 		require.Less(t, meanError(t, decodeJPEG(t, jpegBody), decodeCleaned(t, got)), 3.0)
+	}
+}
+
+// Profiles come from outside like all else: whatever one holds, a picture is made, and at once.
+func TestProveOpener_CleanTakesMutantProfiles(t *testing.T) {
+	t.Parallel()
+
+	n := 40
+	if os.Getenv("IMAGERUN_PROVE") != "" {
+		n = 1000
+	}
+
+	opener := picture.NewOpener(picture.Limits{}, 1)
+	r := rand.New(rand.NewPCG(3, 4))
+
+	for i := range n {
+		body := bytes.Clone(readFile(t, []string{"adobergb.jpg", "jpeg-inks.jpg"}[i%2]))
+		at := bytes.Index(body, []byte("ICC_PROFILE"))
+		length := int(binary.BigEndian.Uint16(body[at-2:])) - 16
+		icc := body[at+14 : at+14+length]
+
+		for range 1 + r.IntN(4) {
+			if where := r.IntN(length - 4); r.IntN(3) > 0 {
+				icc[where] = byte(r.IntN(256))
+			} else {
+				binary.BigEndian.PutUint32(icc[where&^3:], []uint32{0, 1, 1 << 15, 1 << 31, 1<<32 - 1}[r.IntN(5)])
+			}
+		}
+
+		begun := time.Now()
+		got, err := opener.Clean(t.Context(), body)
+		require.NoError(t, err)
+		requirePicture(t, got)
+		require.Less(t, time.Since(begun), 20*time.Second)
 	}
 }
 
