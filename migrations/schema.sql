@@ -1394,6 +1394,10 @@ GRANT SELECT,UPDATE ON TABLE public.ai_task TO imagerun_operator;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_key TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_key TO imagerun_api;
 
+GRANT SELECT(id) ON TABLE public.api_key TO imagerun_operator;
+
+GRANT SELECT(user_id) ON TABLE public.api_key TO imagerun_operator;
+
 GRANT INSERT ON TABLE public.auth_mail TO imagerun_auth;
 GRANT SELECT,DELETE ON TABLE public.auth_mail TO imagerun_mailer;
 
@@ -1458,6 +1462,7 @@ GRANT SELECT,DELETE,UPDATE ON TABLE public.job TO imagerun_operator;
 GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_app;
 GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_api;
 GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_operator;
+GRANT INSERT ON TABLE public.job_audit TO imagerun_scheduler;
 
 GRANT USAGE ON SEQUENCE public.job_audit_id_seq TO imagerun_app;
 
@@ -1487,6 +1492,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_a
 GRANT SELECT,UPDATE ON TABLE public.provider_attempt TO imagerun_api;
 GRANT SELECT ON TABLE public.provider_attempt TO imagerun_scheduler;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_attempt TO imagerun_worker;
+GRANT SELECT ON TABLE public.provider_attempt TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_app;
 GRANT SELECT,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_api;
@@ -1494,9 +1500,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt_tombstone TO 
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_app;
 GRANT SELECT ON TABLE public.queue_pause TO imagerun_worker;
-GRANT SELECT ON TABLE public.queue_pause TO imagerun_scheduler;
-GRANT SELECT,INSERT,DELETE ON TABLE public.queue_pause TO imagerun_api;
-GRANT SELECT,INSERT,DELETE ON TABLE public.queue_pause TO imagerun_operator;
+GRANT SELECT,DELETE ON TABLE public.queue_pause TO imagerun_scheduler;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.schedule TO imagerun_app;
 GRANT SELECT ON TABLE public.schedule TO imagerun_api;
