@@ -159,7 +159,7 @@ func TestContract_AgreesWithRoutes(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Spec)
 	require.NoError(t, err)
 
-	want := []string{"/api/auth/{path...}", "POST /webhooks/fal/{token}", "GET /openapi.yaml", "GET /openapi.json"}
+	want := []string{"/api/auth/{path...}", "POST /webhooks/fal/{token}", "GET /{$}", "GET /openapi.yaml", "GET /openapi.json"}
 
 	var accounts []string
 
@@ -175,6 +175,16 @@ func TestContract_AgreesWithRoutes(t *testing.T) {
 
 	require.ElementsMatch(t, want, httpapi.Patterns())
 	require.ElementsMatch(t, accounts, proxy.Routes())
+}
+
+// TestIndex: whoever opens the address in a browser finds what there is.
+func TestIndex(t *testing.T) {
+	t.Parallel()
+
+	w := setup(t).do("GET", "/", "", "Authorization", "")
+	require.Equal(t, 200, w.Code)
+	require.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
+	require.Contains(t, w.Body.String(), `<a href="openapi.json">`)
 }
 
 func TestContract_IsServed(t *testing.T) {

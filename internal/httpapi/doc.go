@@ -19,3 +19,4 @@
 package httpapi
 
 //go:generate ../../.imagerun/bin/oapi-codegen -config oapi.yaml ../../api/openapi.yaml
+//go:generate gofmt -w -r "json.NewEncoder(&buf).Encode(a) -> encodeJSON(json.NewEncoder(&buf), a)" oapi.gen.go

@@ -206,6 +206,7 @@ const (
 	ProblemCodeBodyIncomplete          ProblemCode = "body_incomplete"
 	ProblemCodeBodyTooLarge            ProblemCode = "body_too_large"
 	ProblemCodeCrossOrigin             ProblemCode = "cross_origin"
+	ProblemCodeDatabaseUnavailable     ProblemCode = "database_unavailable"
 	ProblemCodeDeleted                 ProblemCode = "deleted"
 	ProblemCodeDownloadTooLarge        ProblemCode = "download_too_large"
 	ProblemCodeIdempotencyInFlight     ProblemCode = "idempotency_in_flight"
@@ -231,6 +232,7 @@ const (
 	ProblemCodeRateLimited             ProblemCode = "rate_limited"
 	ProblemCodeRequestAbandoned        ProblemCode = "request_abandoned"
 	ProblemCodeSessionRequired         ProblemCode = "session_required"
+	ProblemCodeStorageUnavailable      ProblemCode = "storage_unavailable"
 	ProblemCodeSupportCodeInvalid      ProblemCode = "support_code_invalid"
 	ProblemCodeTooManyAPIKeys          ProblemCode = "too_many_api_keys"
 	ProblemCodeTooManyStreams          ProblemCode = "too_many_streams"
@@ -2538,7 +2540,7 @@ type ListAPIKeys200JSONResponse APIKeyList
 func (response ListAPIKeys200JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -2554,7 +2556,7 @@ type ListAPIKeys429ApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeys429ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2584,7 +2586,7 @@ type ListAPIKeysdefaultApplicationProblemPlusJSONResponse struct {
 func (response ListAPIKeysdefaultApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2618,7 +2620,7 @@ type CreateAPIKey201JSONResponse NewAPIKey
 func (response CreateAPIKey201JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -2634,7 +2636,7 @@ type CreateAPIKey429ApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKey429ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2664,7 +2666,7 @@ type CreateAPIKeydefaultApplicationProblemPlusJSONResponse struct {
 func (response CreateAPIKeydefaultApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2708,7 +2710,7 @@ type RevokeAPIKey429ApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKey429ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2738,7 +2740,7 @@ type RevokeAPIKeydefaultApplicationProblemPlusJSONResponse struct {
 func (response RevokeAPIKeydefaultApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2771,7 +2773,7 @@ type GetCredits200JSONResponse CreditBalance
 func (response GetCredits200JSONResponse) VisitGetCreditsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -2787,7 +2789,7 @@ type GetCredits429ApplicationProblemPlusJSONResponse struct {
 func (response GetCredits429ApplicationProblemPlusJSONResponse) VisitGetCreditsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2817,7 +2819,7 @@ type GetCreditsdefaultApplicationProblemPlusJSONResponse struct {
 func (response GetCreditsdefaultApplicationProblemPlusJSONResponse) VisitGetCreditsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2851,7 +2853,7 @@ type ListCreditEntries200JSONResponse CreditEntryList
 func (response ListCreditEntries200JSONResponse) VisitListCreditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -2867,7 +2869,7 @@ type ListCreditEntries429ApplicationProblemPlusJSONResponse struct {
 func (response ListCreditEntries429ApplicationProblemPlusJSONResponse) VisitListCreditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2897,7 +2899,7 @@ type ListCreditEntriesdefaultApplicationProblemPlusJSONResponse struct {
 func (response ListCreditEntriesdefaultApplicationProblemPlusJSONResponse) VisitListCreditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2931,7 +2933,7 @@ type EstimateGeneration200JSONResponse Estimate
 func (response EstimateGeneration200JSONResponse) VisitEstimateGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -2947,7 +2949,7 @@ type EstimateGeneration429ApplicationProblemPlusJSONResponse struct {
 func (response EstimateGeneration429ApplicationProblemPlusJSONResponse) VisitEstimateGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -2977,7 +2979,7 @@ type EstimateGenerationdefaultApplicationProblemPlusJSONResponse struct {
 func (response EstimateGenerationdefaultApplicationProblemPlusJSONResponse) VisitEstimateGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3018,7 +3020,7 @@ type ListGenerations200JSONResponse struct {
 func (response ListGenerations200JSONResponse) VisitListGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3053,7 +3055,7 @@ type ListGenerations429ApplicationProblemPlusJSONResponse struct {
 func (response ListGenerations429ApplicationProblemPlusJSONResponse) VisitListGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3083,7 +3085,7 @@ type ListGenerationsdefaultApplicationProblemPlusJSONResponse struct {
 func (response ListGenerationsdefaultApplicationProblemPlusJSONResponse) VisitListGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3129,7 +3131,7 @@ type SubmitGeneration201JSONResponse struct {
 func (response SubmitGeneration201JSONResponse) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3170,7 +3172,7 @@ type SubmitGeneration202JSONResponse struct {
 func (response SubmitGeneration202JSONResponse) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3204,7 +3206,7 @@ type SubmitGeneration429ApplicationProblemPlusJSONResponse struct {
 func (response SubmitGeneration429ApplicationProblemPlusJSONResponse) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3234,7 +3236,7 @@ type SubmitGenerationdefaultApplicationProblemPlusJSONResponse struct {
 func (response SubmitGenerationdefaultApplicationProblemPlusJSONResponse) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3268,7 +3270,7 @@ type DeleteGenerations200JSONResponse DeletionList
 func (response DeleteGenerations200JSONResponse) VisitDeleteGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3284,7 +3286,7 @@ type DeleteGenerations429ApplicationProblemPlusJSONResponse struct {
 func (response DeleteGenerations429ApplicationProblemPlusJSONResponse) VisitDeleteGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3314,7 +3316,7 @@ type DeleteGenerationsdefaultApplicationProblemPlusJSONResponse struct {
 func (response DeleteGenerationsdefaultApplicationProblemPlusJSONResponse) VisitDeleteGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3358,7 +3360,7 @@ type DeleteGeneration429ApplicationProblemPlusJSONResponse struct {
 func (response DeleteGeneration429ApplicationProblemPlusJSONResponse) VisitDeleteGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3388,7 +3390,7 @@ type DeleteGenerationdefaultApplicationProblemPlusJSONResponse struct {
 func (response DeleteGenerationdefaultApplicationProblemPlusJSONResponse) VisitDeleteGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3431,7 +3433,7 @@ type GetGeneration200JSONResponse struct {
 func (response GetGeneration200JSONResponse) VisitGetGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3473,7 +3475,7 @@ type GetGeneration429ApplicationProblemPlusJSONResponse struct {
 func (response GetGeneration429ApplicationProblemPlusJSONResponse) VisitGetGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3503,7 +3505,7 @@ type GetGenerationdefaultApplicationProblemPlusJSONResponse struct {
 func (response GetGenerationdefaultApplicationProblemPlusJSONResponse) VisitGetGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3544,7 +3546,7 @@ type CancelGeneration200JSONResponse struct {
 func (response CancelGeneration200JSONResponse) VisitCancelGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3563,7 +3565,7 @@ type CancelGeneration429ApplicationProblemPlusJSONResponse struct {
 func (response CancelGeneration429ApplicationProblemPlusJSONResponse) VisitCancelGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3593,7 +3595,7 @@ type CancelGenerationdefaultApplicationProblemPlusJSONResponse struct {
 func (response CancelGenerationdefaultApplicationProblemPlusJSONResponse) VisitCancelGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3634,7 +3636,7 @@ type RemoveFavourite200JSONResponse struct {
 func (response RemoveFavourite200JSONResponse) VisitRemoveFavouriteResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3653,7 +3655,7 @@ type RemoveFavourite429ApplicationProblemPlusJSONResponse struct {
 func (response RemoveFavourite429ApplicationProblemPlusJSONResponse) VisitRemoveFavouriteResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3683,7 +3685,7 @@ type RemoveFavouritedefaultApplicationProblemPlusJSONResponse struct {
 func (response RemoveFavouritedefaultApplicationProblemPlusJSONResponse) VisitRemoveFavouriteResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3724,7 +3726,7 @@ type AddFavourite200JSONResponse struct {
 func (response AddFavourite200JSONResponse) VisitAddFavouriteResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3743,7 +3745,7 @@ type AddFavourite429ApplicationProblemPlusJSONResponse struct {
 func (response AddFavourite429ApplicationProblemPlusJSONResponse) VisitAddFavouriteResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3773,7 +3775,7 @@ type AddFavouritedefaultApplicationProblemPlusJSONResponse struct {
 func (response AddFavouritedefaultApplicationProblemPlusJSONResponse) VisitAddFavouriteResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3820,7 +3822,7 @@ type RemixGeneration201JSONResponse struct {
 func (response RemixGeneration201JSONResponse) VisitRemixGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3861,7 +3863,7 @@ type RemixGeneration202JSONResponse struct {
 func (response RemixGeneration202JSONResponse) VisitRemixGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3895,7 +3897,7 @@ type RemixGeneration429ApplicationProblemPlusJSONResponse struct {
 func (response RemixGeneration429ApplicationProblemPlusJSONResponse) VisitRemixGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3925,7 +3927,7 @@ type RemixGenerationdefaultApplicationProblemPlusJSONResponse struct {
 func (response RemixGenerationdefaultApplicationProblemPlusJSONResponse) VisitRemixGenerationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3966,7 +3968,7 @@ type ListModels200JSONResponse struct {
 func (response ListModels200JSONResponse) VisitListModelsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -4001,7 +4003,7 @@ type ListModels429ApplicationProblemPlusJSONResponse struct {
 func (response ListModels429ApplicationProblemPlusJSONResponse) VisitListModelsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4031,7 +4033,7 @@ type ListModelsdefaultApplicationProblemPlusJSONResponse struct {
 func (response ListModelsdefaultApplicationProblemPlusJSONResponse) VisitListModelsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4072,7 +4074,7 @@ type CreateUpload201JSONResponse struct {
 func (response CreateUpload201JSONResponse) VisitCreateUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -4091,7 +4093,7 @@ type CreateUpload429ApplicationProblemPlusJSONResponse struct {
 func (response CreateUpload429ApplicationProblemPlusJSONResponse) VisitCreateUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4121,7 +4123,7 @@ type CreateUploaddefaultApplicationProblemPlusJSONResponse struct {
 func (response CreateUploaddefaultApplicationProblemPlusJSONResponse) VisitCreateUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4165,7 +4167,7 @@ type DeleteUpload429ApplicationProblemPlusJSONResponse struct {
 func (response DeleteUpload429ApplicationProblemPlusJSONResponse) VisitDeleteUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4195,7 +4197,7 @@ type DeleteUploaddefaultApplicationProblemPlusJSONResponse struct {
 func (response DeleteUploaddefaultApplicationProblemPlusJSONResponse) VisitDeleteUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4229,7 +4231,7 @@ type GetUpload200JSONResponse Upload
 func (response GetUpload200JSONResponse) VisitGetUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -4245,7 +4247,7 @@ type GetUpload429ApplicationProblemPlusJSONResponse struct {
 func (response GetUpload429ApplicationProblemPlusJSONResponse) VisitGetUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4275,7 +4277,7 @@ type GetUploaddefaultApplicationProblemPlusJSONResponse struct {
 func (response GetUploaddefaultApplicationProblemPlusJSONResponse) VisitGetUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4317,7 +4319,7 @@ type CompleteUpload200JSONResponse struct {
 func (response CompleteUpload200JSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -4342,7 +4344,7 @@ type CompleteUpload202JSONResponse struct {
 func (response CompleteUpload202JSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -4364,7 +4366,7 @@ type CompleteUpload429ApplicationProblemPlusJSONResponse struct {
 func (response CompleteUpload429ApplicationProblemPlusJSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4394,7 +4396,7 @@ type CompleteUploaddefaultApplicationProblemPlusJSONResponse struct {
 func (response CompleteUploaddefaultApplicationProblemPlusJSONResponse) VisitCompleteUploadResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")

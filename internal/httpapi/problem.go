@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"math"
@@ -200,11 +199,6 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
 	}
 
-	body, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // strings and integers always marshal
-	}
-
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(mustEncode(p))
 }

@@ -52,3 +52,15 @@ func TestRender_TimesThatCannotBeShown(t *testing.T) {
 		})
 	}
 }
+
+// TestRender_LinksCanBePasted: an & of a link is one, in whatever answers.
+func TestRender_LinksCanBePasted(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.get = func(uuid.UUID, uuid.UUID) (generation.Generation, error) { return sample(generation.StatusSucceeded, 5), nil }
+
+	body := b.do("GET", "/v1/generations/"+sampleID, "").Body.String()
+	require.Contains(t, body, "?at=1&sig=1")
+	require.NotContains(t, body, `\u0026`)
+}

@@ -99,6 +99,7 @@ func (s *server) routes() []route {
 
 		{"/api/auth/{path...}", open, s.authService},
 		{"POST /webhooks/fal/{token}", open, s.falCallback},
+		{"GET /{$}", open, s.serveIndex},
 		{"GET /openapi.yaml", open, s.serveYAML},
 		{"GET /openapi.json", open, s.serveJSON},
 	}

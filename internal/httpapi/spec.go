@@ -3,12 +3,21 @@ package httpapi
 import (
 	"bytes"
 	"crypto/sha256"
+	_ "embed" // of the index
 	"encoding/hex"
 	"net/http"
 	"time"
 
 	"imagerun/api"
 )
+
+//go:embed index.html
+var index []byte
+
+// serveIndex is GET /, where people look first. It needs neither script nor style.
+func (s *server) serveIndex(w http.ResponseWriter, r *http.Request) {
+	serveSpec(w, r, "text/html; charset=utf-8", index)
+}
 
 // serveYAML is GET /openapi.yaml.
 func (s *server) serveYAML(w http.ResponseWriter, r *http.Request) {

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -187,12 +186,7 @@ func (st *stream) watch(ctx context.Context) {
 }
 
 func (st *stream) event(m message) bool {
-	text, err := json.Marshal(m.data)
-	if err != nil {
-		panic(err) // our own types always marshal
-	}
-
-	return st.send(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", m.id, m.name, text))
+	return st.send(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", m.id, m.name, mustEncode(m.data)))
 }
 
 // send writes one message whole, and reports whether the client took it in time.
