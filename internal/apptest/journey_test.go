@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,15 @@ func TestJourney(t *testing.T) {
 	g = u.Get(t, g.ID)
 	require.Equal(t, "succeeded", g.Status)
 	require.Len(t, g.Images, 2)
+
+	// What its owner reads out finds the lines about it: of its end, and of each job.
+	for _, want := range []string{`"msg":"generation ended"`, `"kind":"generation.submit"`, `"kind":"generation.collect"`, `"kind":"generation.erase_attempt"`} {
+		require.Eventually(t, func() bool {
+			return slices.ContainsFunc(strings.Split(p.Log.String(), "\n"), func(line string) bool {
+				return strings.Contains(line, want) && strings.Contains(line, g.ID)
+			})
+		}, 10*time.Second, 20*time.Millisecond, "no line of the log has %s and %s", want, g.ID)
+	}
 
 	for _, img := range g.Images {
 		w, h, format := decode(t, img.URL)

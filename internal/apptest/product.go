@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -341,12 +342,15 @@ func (p *Product) Count(t testing.TB, sql string, args ...any) int {
 	return n
 }
 
+// insufficientPrivilege is what Postgres answers to who may not (PostgreSQL, Appendix A), and no part of a longer number.
+var insufficientPrivilege = regexp.MustCompile(`\b42501\b`)
+
 // checkRights fails the test if Postgres refused something to the role of a process, though the product went on without.
 func checkRights(t testing.TB, log *Log) {
 	t.Helper()
 
 	for line := range strings.Lines(log.String()) {
-		if strings.Contains(line, "42501") { // insufficient_privilege
+		if insufficientPrivilege.MatchString(line) {
 			t.Errorf("a process lacks a right that it needs: %s", line)
 		}
 	}

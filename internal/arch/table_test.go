@@ -59,11 +59,11 @@ var rows = []row{
 	{"internal/idempotency", foundation, "idempotency knows nothing of what is made once"},
 	{"internal/credits", foundation, "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
-	{"internal/upload", list([]string{"internal/picture", "internal/storage"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
+	{"internal/upload", list([]string{"internal/picture", "internal/storage", "internal/support"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
 		"internal/credits", "internal/generation/catalogue", "internal/generation/estimate", "internal/generation/hints",
 		"internal/generation/recent", "internal/generation/turns",
-		"internal/idempotency", "internal/picture", "internal/providers", "internal/storage",
+		"internal/idempotency", "internal/picture", "internal/providers", "internal/storage", "internal/support",
 	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
 	{"internal/generation/estimate", list([]string{"internal/generation/recent"}, foundation), "an estimate knows times, and nothing of whose"},
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},

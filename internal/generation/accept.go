@@ -2,7 +2,6 @@ package generation
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,7 +66,7 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) 
 	}
 
 	if err := s.placeNew(ctx, o.model.Provider, &out.Generation, o.turn); err != nil {
-		s.Log.Warn("a generation was accepted without a place", slog.Any("generation_id", o.id), slog.Any("error", err))
+		s.Log.Warn("a generation was accepted without a place", generationID(o.id), slog.Any("error", err))
 	}
 
 	return out, nil
@@ -160,18 +159,4 @@ func (s *Service) deadline(sub Submission) (time.Duration, error) {
 	}
 
 	return d, nil
-}
-
-// newSupportCode returns a code that a person can read out: no letters that look alike.
-func newSupportCode() string {
-	const alphabet = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-	b := make([]byte, 10)
-	_, _ = rand.Read(b) // never fails since Go 1.24
-
-	for i := range b {
-		b[i] = alphabet[int(b[i])%len(alphabet)]
-	}
-
-	return string(b[:5]) + "-" + string(b[5:])
 }

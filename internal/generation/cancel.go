@@ -108,6 +108,8 @@ func (h canceler) Handle(ctx context.Context, job *queue.Job[queue.CancelAttempt
 		}
 	}
 
+	queue.About(ctx, generationID(a.TaskID))
+
 	outcome, err := h.Provider.Cancel(ctx, ticketOf(a))
 	h.metrics.call("cancel", err)
 

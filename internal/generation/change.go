@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -98,6 +99,11 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 		}
 
 		s.metrics.changed(was, to, t.Model, code, t.CreatedAt, now)
+
+		if to.Terminal() {
+			s.Log.Info("generation ended", generationID(t.ID), slog.String("support_code", t.SupportCode),
+				slog.String("status", string(to)), slog.String("code", string(code)), slog.String("model", t.Model))
+		}
 	})
 
 	return nil

@@ -44,6 +44,8 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 		return fmt.Errorf("read generation %s: %w", a.TaskID, err)
 	}
 
+	aboutTask(ctx, row.AiTask)
+
 	switch {
 	case Status(row.AiTask.Status).Terminal():
 		// The cancel job ends the attempt. An earlier run of this one may have died with an object
@@ -70,7 +72,7 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 		return h.rejected(ctx, job, a, err)
 	case isProviders(err):
 		// Not to be able to look is no failure of the generation: its deadline is the limit.
-		h.Log.Debug("provider could not be asked", slog.Any("attempt_id", a.ID), slog.Any("error", err))
+		h.Log.Debug("provider could not be asked", generationID(a.TaskID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		return queue.Snooze(clock.Jitter(max(h.Options.PollEvery, unreadablePause), 0.5))
 	default:

@@ -103,7 +103,7 @@ func (s *Service) reap(ctx context.Context) error {
 		case err != nil:
 			failed = append(failed, fmt.Errorf("release hold of %s: %w", id, err))
 		case outlived:
-			s.Log.Error("a hold outlived its generation", slog.Any("generation_id", id))
+			s.Log.Error("a hold outlived its generation", generationID(id))
 		}
 	}
 

@@ -32,6 +32,8 @@ type eraser struct{ *Service }
 func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration]) error {
 	id := job.Args.TaskID
 
+	queue.About(ctx, generationID(id))
+
 	row, err := h.db.TaskPeek(ctx, h.Pool, id)
 
 	switch {

@@ -28,6 +28,8 @@ func (h attemptEraser) Handle(ctx context.Context, job *queue.Job[queue.EraseAtt
 		return nil
 	}
 
+	queue.About(ctx, generationID(a.TaskID))
+
 	return h.eraseAttempt(ctx, a)
 }
 

@@ -154,7 +154,7 @@ func (s *Service) notNow(a db.ProviderAttempt, err error) error {
 		return err
 	}
 
-	s.Log.Debug("provider could not be searched", slog.Any("attempt_id", a.ID), slog.Any("error", err))
+	s.Log.Debug("provider could not be searched", generationID(a.TaskID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 	return nil
 }

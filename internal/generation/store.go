@@ -95,7 +95,7 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		}
 
 		h.Log.Warn("image could not be downloaded",
-			slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
+			generationID(a.TaskID), slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		return false, nil
 	}
@@ -107,7 +107,7 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		}
 
 		h.Log.Warn("provider delivered something that is not a picture",
-			slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
+			generationID(a.TaskID), slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		return false, nil
 	} else if err != nil {

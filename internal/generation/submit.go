@@ -83,6 +83,10 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		return err
 	})
 
+	if err == nil {
+		aboutTask(ctx, t.AiTask)
+	}
+
 	switch {
 	case notFound(err) || over(err):
 		return nil
@@ -122,7 +126,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	switch providers.ClassOf(err) {
 	case providers.Unknown:
 		h.Log.Warn("outcome of a submit is unknown",
-			slog.Any("generation_id", t.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
+			generationID(t.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		if !stopped {
 			h.models.failed(ctx, modelOf(t.AiTask, a))
@@ -136,7 +140,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 	case providers.Account:
 		wait := h.breaker.trip()
 		h.metrics.accountBlocked.Set(1)
-		h.Log.Error("the provider refuses our account: check key and balance; generations wait", slog.Any("attempt_id", a.ID), slog.Any("error", err))
+		h.Log.Error("the provider refuses our account: check key and balance; generations wait", generationID(a.TaskID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		if _, err := h.abandon(ctx, a, &providers.Error{Class: providers.Account, Code: codeAccount}); err != nil {
 			return err

@@ -58,7 +58,9 @@ func TestRender_LinksCanBePasted(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	b.get = func(uuid.UUID, uuid.UUID) (generation.Generation, error) { return sample(generation.StatusSucceeded, 5), nil }
+	b.get = func(uuid.UUID, uuid.UUID) (generation.Generation, error) {
+		return sample(generation.StatusSucceeded, 5), nil
+	}
 
 	body := b.do("GET", "/v1/generations/"+sampleID, "").Body.String()
 	require.Contains(t, body, "?at=1&sig=1")

@@ -16,6 +16,7 @@ import (
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 	"imagerun/internal/storage"
+	"imagerun/internal/support"
 	"imagerun/internal/upload/db"
 	"imagerun/queue"
 )
@@ -90,7 +91,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[queue.InspectUploa
 	}
 
 	if ok {
-		h.Log.Info("upload was rejected", slog.Any("upload_id", id), slog.String("reason", string(rejected.reason)), slog.Any("error", rejected.cause))
+		h.Log.Info("upload was rejected", slog.String("upload_id", support.PublicID(support.Upload, id)), slog.String("reason", string(rejected.reason)), slog.Any("error", rejected.cause))
 	}
 
 	if err := h.Bucket.Delete(ctx, u.RawKey); err != nil {

@@ -50,7 +50,11 @@ func (r *Runner) callHandlers(u *run) {
 //nolint:contextcheck // the run has its own
 func (r *Runner) runHandler(u *run) {
 	u.started = time.Now()
-	ctx, stop := context.WithTimeoutCause(u.ctx, u.policy.Timeout, queue.ErrTimeout)
+
+	base, about := queue.WithAbout(u.ctx)
+	u.about = about
+
+	ctx, stop := context.WithTimeoutCause(base, u.policy.Timeout, queue.ErrTimeout)
 	unwatch := context.AfterFunc(ctx, func() { r.watchStuck(ctx, u) })
 
 	err := errExited

@@ -88,6 +88,10 @@ func (r *Runner) report(u *run, event string) {
 		}
 	}
 
+	if u.about != nil {
+		attrs = append(attrs, u.about()...)
+	}
+
 	if p, ok := errors.AsType[*panicked](u.err); ok {
 		level = slog.LevelError
 
