@@ -5,6 +5,7 @@
 //   - Who asks at most Quota times in any Window is never refused. Nobody is let in more than Quota
 //     times at once, nor more than Quota + t/Window × Quota times within t: what was used comes back
 //     one by one, evenly.
+//   - What turns out not to count is given back ([Limiter.Return]), one use for one question, never more.
 //   - All limits of one question are judged together: refused by one, it uses up none.
 //   - Redis may be away, slow or empty. A question waits for it at most [Options.Timeout]; after a
 //     failure one question in [Options.CoolOff] tries it, and the others are judged by this process

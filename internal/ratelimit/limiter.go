@@ -50,35 +50,49 @@ func New(client redis.UniversalClient, o Options) *Limiter {
 // Allow judges one question of a subject, an opaque id, against all limits together, and uses up
 // one of each if it is allowed. It always answers.
 func (l *Limiter) Allow(ctx context.Context, subject string, limits ...Limit) Decision {
-	keys := make([]string, len(limits))
-	for i, limit := range limits {
-		keys[i] = key(subject, limit)
+	keys := keysOf(subject, limits)
+	by := byRedis
+
+	allowed, leads, ok := l.ask(ctx, allowScript, keys, limits)
+	if !ok {
+		by = byProcess
+		allowed, leads = l.local.allow(l.o.Now(), keys, limits)
 	}
 
-	d, by := l.allow(ctx, keys, limits)
+	d := decision(limits, allowed, leads)
 	l.o.Metrics.checked(by, d)
 
 	return d
 }
 
-func (l *Limiter) allow(ctx context.Context, keys []string, limits []Limit) (d Decision, by string) {
-	if l.mayTry() {
-		allowed, leads, err := l.ask(ctx, keys, limits)
-		if err == nil {
-			l.answered()
-			l.local.remember(l.o.Now(), keys, leads)
+// Return gives back what one allowed question used up, for it turned out not to count.
+func (l *Limiter) Return(ctx context.Context, subject string, limits ...Limit) {
+	keys := keysOf(subject, limits)
 
-			return decision(limits, allowed, leads), byRedis
-		}
+	if _, _, ok := l.ask(ctx, returnScript, keys, limits); !ok {
+		l.local.giveBack(l.o.Now(), keys, limits)
+	}
+}
 
+// ask has Redis run a script. It is not ok when Redis was not asked or did not answer: then this process judges.
+func (l *Limiter) ask(ctx context.Context, script *redis.Script, keys []string, limits []Limit) (allowed bool, leads []time.Duration, ok bool) {
+	if !l.mayTry() {
+		return false, nil, false
+	}
+
+	allowed, leads, err := l.run(ctx, script, keys, limits)
+	if err != nil {
 		if ctx.Err() == nil { // a caller who left is not Redis's failure
 			l.failed(err)
 		}
+
+		return false, nil, false
 	}
 
-	allowed, leads := l.local.allow(l.o.Now(), keys, limits)
+	l.answered()
+	l.local.remember(l.o.Now(), keys, leads)
 
-	return decision(limits, allowed, leads), byProcess
+	return allowed, leads, true
 }
 
 // mayTry reports whether to ask Redis. While it is away that is one question in each cool-off.
@@ -105,11 +119,11 @@ func (l *Limiter) failed(err error) {
 	}
 }
 
-// script is decide, for Redis. Each key has two arguments: the time in which one of the quota comes
+// allowScript is decide, for Redis. Each key has two arguments: the time in which one of the quota comes
 // back, and all of it. The clock is that of Redis, one for all processes; times are whole
 // microseconds, which a Lua number holds exactly until the year 2255. What another clock has
 // written counts for at most a window. It returns 1 or 0 and the leads after the decision.
-var script = redis.NewScript(`
+var allowScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
 local leads, allowed = {}, 1
@@ -130,7 +144,26 @@ end
 
 return {allowed, unpack(leads)}`)
 
-func (l *Limiter) ask(ctx context.Context, keys []string, limits []Limit) (allowed bool, leads []time.Duration, err error) {
+// returnScript takes one use off each key, by the same clock.
+var returnScript = redis.NewScript(`
+local time = redis.call("TIME")
+local now = time[1] * 1000000 + time[2]
+local leads = {}
+
+for i, key in ipairs(KEYS) do
+  local every, span = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local lead = (tonumber(redis.call("GET", key)) or now) - now
+  leads[i] = math.max(math.min(lead, span) - every, 0)
+  if leads[i] > 0 then
+    redis.call("SET", key, string.format("%.0f", now + leads[i]), "PX", math.ceil(leads[i] / 1000))
+  else
+    redis.call("DEL", key)
+  end
+end
+
+return {1, unpack(leads)}`)
+
+func (l *Limiter) run(ctx context.Context, script *redis.Script, keys []string, limits []Limit) (allowed bool, leads []time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
 
@@ -153,6 +186,15 @@ func (l *Limiter) ask(ctx context.Context, keys []string, limits []Limit) (allow
 	}
 
 	return reply[0] == 1, leads, nil
+}
+
+func keysOf(subject string, limits []Limit) []string {
+	keys := make([]string, len(limits))
+	for i, limit := range limits {
+		keys[i] = key(subject, limit)
+	}
+
+	return keys
 }
 
 // key names a count. All of a subject are on one node of a Cluster, because one script has them.

@@ -43,6 +43,18 @@ func (c *local) allow(now time.Time, keys []string, limits []Limit) (allowed boo
 	return allowed, leads
 }
 
+// giveBack is what the other script does.
+func (c *local) giveBack(now time.Time, keys []string, limits []Limit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	for i, l := range limits {
+		if free, ok := c.free.Get(keys[i]); ok {
+			c.free.Add(keys[i], now.Add(max(min(free.Sub(now), l.span())-l.every(), 0)))
+		}
+	}
+}
+
 // remember takes over what Redis has counted, so that its absence gives nobody a second quota.
 func (c *local) remember(now time.Time, keys []string, leads []time.Duration) {
 	c.mu.Lock()

@@ -187,3 +187,25 @@ func TestAllow_Keys(t *testing.T) {
 	require.False(t, d.Allowed)
 	require.Equal(t, 20*time.Second, d.RetryAfter())
 }
+
+// What is given back is what was used, by Redis and by this process alone.
+func TestReturn(t *testing.T) {
+	t.Parallel()
+
+	for name, url := range map[string]string{"Redis": devtest.Redis(t), "Process": "redis://127.0.0.1:1"} {
+		p := newProcess(t, url)
+		few, many := hourly("requests", 2), hourly("submissions", 5)
+
+		p.Return(t.Context(), "ada", few, many) // nothing was used
+
+		for range 4 {
+			require.True(t, p.Allow(t.Context(), "ada", few, many).Allowed, name)
+			p.Return(t.Context(), "ada", few, many)
+		}
+
+		require.Equal(t, 2, p.allowed(t.Context(), 5, "ada", few, many), name)
+		p.Return(t.Context(), "ada", few, many)
+		require.Equal(t, 1, p.allowed(t.Context(), 5, "ada", few, many), name)
+		require.Equal(t, 3, p.allowed(t.Context(), 9, "ada", many), name)
+	}
+}
