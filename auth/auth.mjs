@@ -1,18 +1,16 @@
 // Better Auth, configured. What is not here has Better Auth's default.
 
 import { betterAuth } from "better-auth";
-import { createAuthMiddleware } from "better-auth/api";
+import { APIError, createAuthMiddleware } from "better-auth/api";
 import { admin, bearer } from "better-auth/plugins";
 import pg from "pg";
 
 import { betterAuthLogger, fault, log } from "./log.mjs";
+import { isCommon, maxPassword, minPassword, newPassword } from "./passwords.mjs";
 
 // The one header that says who the client is. The api process overwrites it on every request;
 // X-Forwarded-For and its kin are not read here at all.
 export const clientAddressHeader = "x-imagerun-client-address";
-
-const minPassword = 8; // Better Auth's own bounds, in UTF-16 units
-const maxPassword = 128;
 
 export function create(config) {
   const pool = new pg.Pool({
@@ -45,6 +43,10 @@ export function create(config) {
   };
 
   const before = createAuthMiddleware(async (ctx) => {
+    // Whoever guesses tries these first. Judged before the account is looked for, so the answer does not tell of one.
+    if (isCommon(newPassword(ctx.path, ctx.body) ?? "")) {
+      throw new APIError("BAD_REQUEST", { code: "PASSWORD_TOO_COMMON", message: "Many people have this password. Choose another one." });
+    }
     if (ctx.path === "/sign-up/email") await forgetUnverified(ctx.body ?? {});
     // A new password ends all sessions (a trigger does it), so the caller is given another one.
     if (ctx.path === "/change-password") return { context: { body: { ...ctx.body, revokeOtherSessions: true } } };
