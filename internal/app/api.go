@@ -22,7 +22,6 @@ import (
 	"imagerun/internal/httpapi"
 	"imagerun/internal/ops"
 	"imagerun/internal/providers/fal"
-	"imagerun/internal/ratelimit"
 	"imagerun/internal/upload"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
@@ -135,23 +134,25 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 	}
 
 	sessions := betterauth.New(b.pool, betterauth.Options{Secret: b.cfg.Auth.Secret, Now: b.clock.Now})
-	limits := ratelimit.NewMetrics()
-	b.registry.MustRegister(append(metrics.Collectors(), limits.Collectors()...)...)
+	b.registry.MustRegister(metrics.Collectors()...)
+
+	authenticator := auth.NewAuthenticator(sessions, keys, b.cfg.Auth.CookieName)
 
 	return httpapi.New(httpapi.Deps{
 		Generations: service, Changes: changes, APIKeys: keys, Uploads: uploads, Credits: accounts{b.credits, b.pool},
-		Authenticator: auth.NewAuthenticator(sessions, keys, b.cfg.Auth.CookieName),
+		Authenticator: authenticator,
 		AuthService: proxy.New(proxy.Options{
 			Upstream: upstream, Origin: strings.TrimSuffix(b.cfg.HTTP.PublicURL, "/"),
-			Client: proxy.ClientAddress{Header: b.cfg.HTTP.ClientAddressHeader, Trusted: b.cfg.HTTP.TrustedProxies},
-			Fail:   httpapi.Fail(b.log), Log: b.log,
+			Client:  proxy.ClientAddress{Header: b.cfg.HTTP.ClientAddressHeader, Trusted: b.cfg.HTTP.TrustedProxies},
+			Limiter: b.limiter, Authenticator: authenticator, Secret: b.cfg.Auth.Secret, Now: clock.System,
+			Fail: httpapi.Fail(b.log), Log: b.log,
 		}),
 		AllowedOrigins: b.cfg.HTTP.AllowedOrigins,
 		CallbackVerifier: fal.NewVerifier(fal.VerifierOptions{
 			JWKSURL: b.cfg.Fal.RestURL + "/.well-known/jwks.json", UserID: b.cfg.Fal.WebhookUserID, Now: clock.System,
 		}),
 		Callbacks: service, Plans: service,
-		RateLimits: ratelimit.New(b.redis, ratelimit.Options{Metrics: limits, Log: b.log, Now: clock.System}),
+		RateLimits: b.limiter,
 		Metrics:    metrics, Logger: b.log, Closing: closing,
 	}), nil
 }

@@ -21,6 +21,7 @@ import (
 	"imagerun/internal/generation/hints"
 	"imagerun/internal/ops"
 	"imagerun/internal/postgres"
+	"imagerun/internal/ratelimit"
 	"imagerun/internal/storage/r2"
 	"imagerun/internal/telemetry"
 	"imagerun/queue"
@@ -42,6 +43,7 @@ type base struct {
 	hints    *hints.Publisher
 	registry *prometheus.Registry
 	health   *telemetry.Health
+	limiter  *ratelimit.Limiter
 	listener net.Listener // the private one
 	pages    []ops.Page
 	credits  *credits.Ledger
@@ -83,6 +85,10 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	b.registry.MustRegister(b.clock.Collectors()...)
 	b.registry.MustRegister(b.queue.Collectors()...)
 	b.registry.MustRegister(b.credits.Collectors()...)
+
+	limits := ratelimit.NewMetrics()
+	b.registry.MustRegister(limits.Collectors()...)
+	b.limiter = ratelimit.New(client, ratelimit.Options{Metrics: limits, Log: log, Now: clock.System})
 
 	if b.listener, err = ops.Listen(ctx, cfg.Ops.Addr); err != nil {
 		b.close()
@@ -135,7 +141,7 @@ func redisConns(cfg config.Config, process config.Process) int {
 func (b *base) run(ctx context.Context, l *loops, process config.Process) {
 	handler := ops.New(ops.Options{
 		Process: string(process), Version: telemetry.Version(), User: b.cfg.Ops.User, Password: b.cfg.Ops.Password,
-		Metrics: b.registry, Health: b.health, Log: b.log, Pages: b.pages,
+		Metrics: b.registry, Health: b.health, Limiter: b.limiter, Log: b.log, Pages: b.pages,
 	})
 
 	l.run(ctx, "private listener", func(ctx context.Context) error {

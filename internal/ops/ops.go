@@ -1,13 +1,12 @@
 // Package ops is the private listener of every process: metrics, health, profiles and the pages
 // that app adds to it. /healthz and /readyz answer everybody, because load balancers have no
-// login; everything else wants the operators' one, and refuses everybody where none is set.
+// login; everything else wants the operators' one, and refuses everybody where none is set. Wrong logins make the next ones
+// wait, longer and longer.
 package ops
 
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"imagerun/internal/ratelimit"
 	"imagerun/internal/redact"
 	"imagerun/internal/telemetry"
 )
@@ -41,6 +41,7 @@ type Options struct {
 	Password redact.Secret // empty: nobody may log in
 	Metrics  prometheus.Gatherer
 	Health   *telemetry.Health
+	Limiter  *ratelimit.Limiter // counts wrong logins for all processes together; nil: nobody does
 	Log      *slog.Logger
 	Pages    []Page
 }
@@ -68,7 +69,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", o.readyz)
 	// The browser adds the login to every request, also to one that a foreign page makes it send.
-	mux.Handle("/", o.login(http.NewCrossOriginProtection().Handler(private)))
+	mux.Handle("/", newLogin(o).require(http.NewCrossOriginProtection().Handler(private)))
 
 	return headers(mux)
 }
@@ -94,31 +95,6 @@ func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the reader may have left
-}
-
-// login lets operators in. Hashes of equal length are compared, so that the time taken tells
-// neither the values nor their lengths, and both are compared whatever the first one says.
-func (o Options) login(next http.Handler) http.Handler {
-	user, password := sha256.Sum256([]byte(o.User)), sha256.Sum256([]byte(o.Password.Reveal()))
-	open := o.User != "" && !o.Password.IsZero()
-
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		gotUser, gotPassword, sent := r.BasicAuth()
-		u, p := sha256.Sum256([]byte(gotUser)), sha256.Sum256([]byte(gotPassword))
-
-		if same := subtle.ConstantTimeCompare(user[:], u[:]) & subtle.ConstantTimeCompare(password[:], p[:]); same != 1 || !open {
-			if sent {
-				o.Log.WarnContext(r.Context(), "an operator's login was refused")
-			}
-
-			w.Header().Set("WWW-Authenticate", `Basic realm="imagerun operators", charset="UTF-8"`)
-			http.Error(w, "This is for operators: log in with ops.user and ops.password.", http.StatusUnauthorized)
-
-			return
-		}
-
-		next.ServeHTTP(w, r)
-	})
 }
 
 func headers(next http.Handler) http.Handler {

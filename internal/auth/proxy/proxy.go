@@ -13,7 +13,11 @@ import (
 	"strconv"
 	"time"
 
+	"imagerun/internal/auth"
+	"imagerun/internal/clock"
 	"imagerun/internal/fault"
+	"imagerun/internal/ratelimit"
+	"imagerun/internal/redact"
 )
 
 const (
@@ -44,18 +48,25 @@ var (
 
 // Options configure a Proxy.
 type Options struct {
-	Upstream *url.URL                                                  // where the service listens
-	Origin   string                                                    // our public one; empty: only paths are redirected to
-	Pace     time.Duration                                             // steps in which an answer about an address comes; zero: 250 ms
-	Client   ClientAddress                                             // how a client's address is found
-	Timeout  time.Duration                                             // for a whole exchange with the service; zero: 4 s
-	Fail     func(w http.ResponseWriter, r *http.Request, fault error) // writes the problem
-	Log      *slog.Logger
+	Upstream *url.URL      // where the service listens
+	Origin   string        // our public one; empty: only paths are redirected to
+	Pace     time.Duration // steps in which an answer about an address comes; zero: 250 ms
+	Client   ClientAddress // how a client's address is found
+	Timeout  time.Duration // for a whole exchange with the service; zero: 4 s
+
+	Limiter       *ratelimit.Limiter  // counts by account and by recipient; nil: nobody does
+	Authenticator *auth.Authenticator // says whose password a caller wants to change; needed with Limiter
+	Secret        redact.Secret       // what digests of addresses and cookies of known devices are made with; needed with Limiter
+	Now           clock.Now           // needed with Limiter
+
+	Fail func(w http.ResponseWriter, r *http.Request, fault error) // writes the problem
+	Log  *slog.Logger
 }
 
 // Proxy is an [http.Handler] for [Prefix] and all below it. It is safe for concurrent use.
 type Proxy struct {
 	o       Options
+	key     []byte
 	reverse *httputil.ReverseProxy
 }
 
@@ -69,7 +80,7 @@ func New(o Options) *Proxy {
 		o.Pace = 250 * time.Millisecond
 	}
 
-	p := &Proxy{o: o}
+	p := &Proxy{o: o, key: deriveKey(o.Secret.Reveal())}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		ModifyResponse: p.modify,
@@ -136,7 +147,14 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	ctx, cancel := context.WithTimeout(r.Context(), p.o.Timeout)
+	try, err := p.countAttempt(r, path, body)
+	if err != nil {
+		p.o.Fail(w, r, err)
+
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), attemptKey{}, try), p.o.Timeout)
 	defer cancel()
 
 	out := r.Clone(ctx)
@@ -201,6 +219,7 @@ func (p *Proxy) modify(res *http.Response) error {
 
 	// The handler has set its own, for problems too.
 	res.Header.Del("Cache-Control")
+	p.settleAttempt(res.Request.Context(), res.StatusCode, res.Header)
 
 	return nil
 }
@@ -213,6 +232,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 
+	p.settleAttempt(r.Context(), http.StatusServiceUnavailable, w.Header())
 	p.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "auth service did not answer", slog.Any("error", err))
 	p.o.Fail(w, r, ErrUnavailable.WithCause(err))
 }

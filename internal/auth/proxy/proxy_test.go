@@ -65,6 +65,7 @@ func through(t *testing.T, upstream string, o proxy.Options) http.Handler {
 	// The status of a problem by its kind is httpapi's business; here the code says which one it was.
 	o.Fail = func(w http.ResponseWriter, _ *http.Request, err error) {
 		w.Header().Set("Problem", fault.Of(err).Code)
+		w.Header().Set("Retry-After", fault.Of(err).RetryAfter.String())
 		w.WriteHeader(http.StatusTeapot)
 	}
 

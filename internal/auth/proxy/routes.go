@@ -31,10 +31,7 @@ var routes = map[string]bool{
 // namesAddress are the routes that anybody may ask about any address. What they answer, and when, must not tell
 // whether it has an account.
 var namesAddress = map[string]bool{
-	Prefix + "/sign-up/email":           true,
-	Prefix + "/sign-in/email":           true,
-	Prefix + "/send-verification-email": true,
-	Prefix + "/request-password-reset":  true,
+	signUp: true, signIn: true, sendVerify: true, requestReset: true,
 }
 
 // resetLink is the path of the link in a password reset mail, which sends the browser on to the
