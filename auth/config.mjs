@@ -1,5 +1,7 @@
 // Configuration comes from the environment, is checked as a whole, and never printed.
 
+import { tell } from "./log.mjs";
+
 export const help = `Usage: node server.mjs [--help] [--with-parent]
 
 The Better Auth service of Imagerun: accounts, passwords and sessions under /api/auth.
@@ -17,6 +19,8 @@ Environment:
                         (default: imagerun)
   HOST                  address to listen on (default: 127.0.0.1)
   PORT                  port to listen on, 0 for a free one (default: 8082)
+  OPS_HOST              address of the private listener: metrics, health (default: 127.0.0.1)
+  OPS_PORT              its port, 0 for a free one (default: 8083)
   AUTH_RATE_LIMIT       off: no rate limit; refused when NODE_ENV=production (default: on)
   ACCEPTED_RISKS        plain_postgres: DATABASE_URL may go to another machine without TLS (default: none)
 `;
@@ -67,8 +71,14 @@ export function load(env) {
   const cookiePrefix = env.COOKIE_PREFIX || "imagerun";
   if (!/^[A-Za-z0-9_-]+$/.test(cookiePrefix)) wrong.push("COOKIE_PREFIX: may hold letters, digits, _ and - only");
 
-  const port = Number(env.PORT || 8082);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) wrong.push("PORT: must be a number from 0 to 65535");
+  const portOf = (name, otherwise) => {
+    const port = Number(env[name] || otherwise);
+    if (!Number.isInteger(port) || port < 0 || port > 65535) wrong.push(`${name}: must be a number from 0 to 65535`);
+
+    return port;
+  };
+  const port = portOf("PORT", 8082);
+  const opsPort = portOf("OPS_PORT", 8083);
 
   const rateLimit = (env.AUTH_RATE_LIMIT || "on") === "on";
   if (!rateLimit && env.AUTH_RATE_LIMIT !== "off") wrong.push("AUTH_RATE_LIMIT: must be on or off");
@@ -84,10 +94,12 @@ export function load(env) {
     cookiePrefix,
     host: env.HOST || "127.0.0.1",
     port,
+    opsHost: env.OPS_HOST || "127.0.0.1",
+    opsPort,
     rateLimit,
   };
   if (wrong.length) {
-    process.stderr.write(`${wrong.join("\n")}\n`);
+    tell(`${wrong.join("\n")}\n`);
     process.exit(2);
   }
 

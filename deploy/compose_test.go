@@ -104,7 +104,7 @@ func TestCompose_HealthChecksTell(t *testing.T) {
 
 			require.Equal(t, "CMD", s.HealthCheck.Test[0])
 			require.NoError(t, check())
-			require.Contains(t, []string{"/healthz", "/_control/stats"}, <-paths)
+			require.Contains(t, []string{"/healthz", "/livez", "/_control/stats"}, <-paths)
 
 			status = http.StatusServiceUnavailable
 			require.Error(t, check())

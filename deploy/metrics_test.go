@@ -77,6 +77,19 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 		}
 	}
 
+	auth, err := os.ReadFile("../auth/metrics.mjs")
+	require.NoError(t, err)
+
+	for _, m := range regexp.MustCompile(`name: "(imagerun_\w+)"[^\]]*labelNames: \[([^\]]*)\]`).FindAllStringSubmatch(string(auth), -1) {
+		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
+			series[m[1]+suffix] = true
+		}
+
+		for label := range strings.SplitSeq(m[2], ", ") {
+			labels[strings.Trim(label, `"`)] = true
+		}
+	}
+
 	families, err := telemetry.NewRegistry("test", "test").Gather()
 	require.NoError(t, err)
 

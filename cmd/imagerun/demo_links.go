@@ -42,7 +42,7 @@ type devLogin struct {
 
 // writeDevFile writes the file for other tools; it holds secrets, so only its owner may read it.
 func (d *demo) writeDevFile(u demoUser) error {
-	metrics := map[string][]string{"api": {d.api.ops + "/metrics"}, "scheduler": {d.sched.ops + "/metrics"}}
+	metrics := map[string][]string{"api": {d.api.ops + "/metrics"}, "scheduler": {d.sched.ops + "/metrics"}, "auth": {d.auth.ops + "/metrics"}}
 	for _, w := range d.workers {
 		metrics["worker"] = append(metrics["worker"], w.ops+"/metrics")
 	}

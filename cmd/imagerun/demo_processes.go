@@ -129,6 +129,8 @@ func (d *demo) startAuth(addr, publicURL string) error {
 	}
 
 	host, port, _ := net.SplitHostPort(addr)
+	opsAddr := freeAddr(0)
+	opsHost, opsPort, _ := net.SplitHostPort(opsAddr)
 
 	d.auth, err = d.spawn("auth", []string{
 		"DATABASE_URL=" + d.stack.Postgres.AuthURL,
@@ -137,15 +139,15 @@ func (d *demo) startAuth(addr, publicURL string) error {
 		"COOKIE_PREFIX=" + cookiePrefix,
 		"TRUSTED_ORIGINS=" + strings.Replace(publicURL, "127.0.0.1", "localhost", 1), // people type either
 		"AUTH_RATE_LIMIT=off",
-		"HOST=" + host, "PORT=" + port,
+		"HOST=" + host, "PORT=" + port, "OPS_HOST=" + opsHost, "OPS_PORT=" + opsPort,
 	}, node, "auth/server.mjs", "--with-parent")
 	if err != nil {
 		return err
 	}
 
-	d.auth.url = "http://" + addr
+	d.auth.url, d.auth.ops = "http://"+addr, "http://"+opsAddr
 
-	return d.ready("auth", d.auth.url+"/readyz")
+	return d.ready("auth", d.auth.ops+"/readyz")
 }
 
 // environment is the configuration of all three Go processes.

@@ -39,6 +39,7 @@ type Options struct {
 // Server is a running service. It ends with the test, and with the test binary however that ends.
 type Server struct {
 	URL        string // where it listens
+	OpsURL     string // where its private listener is
 	Origin     string // the public origin it believes in
 	Secret     redact.Secret
 	CookieName string
@@ -85,7 +86,7 @@ func Start(t testing.TB, appURL, authURL string, o Options) *Server {
 
 	cmd := Command(t, "server.mjs", "--with-parent")
 	cmd.Env = append(cmd.Env, "DATABASE_URL="+authURL, "BETTER_AUTH_SECRET="+o.Secret, "BETTER_AUTH_URL="+o.Origin,
-		"TRUSTED_ORIGINS="+o.Trusted, "PORT=0")
+		"TRUSTED_ORIGINS="+o.Trusted, "PORT=0", "OPS_PORT=0")
 	cmd.Stderr = &s.output
 
 	leash, err := cmd.StdinPipe()
@@ -95,7 +96,7 @@ func Start(t testing.TB, appURL, authURL string, o Options) *Server {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 
-	port := make(chan int, 1)
+	ports := make(chan [2]int, 1)
 	ended := make(chan struct{})
 
 	go func() {
@@ -103,11 +104,12 @@ func Start(t testing.TB, appURL, authURL string, o Options) *Server {
 
 		for lines := bufio.NewScanner(io.TeeReader(out, &s.output)); lines.Scan(); {
 			var line struct {
-				Msg  string
-				Port int
+				Msg     string
+				Port    int
+				OpsPort int `json:"ops_port"`
 			}
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
-				port <- line.Port
+				ports <- [2]int{line.Port, line.OpsPort}
 			}
 		}
 
@@ -128,8 +130,8 @@ func Start(t testing.TB, appURL, authURL string, o Options) *Server {
 	})
 
 	select {
-	case p := <-port:
-		s.URL = fmt.Sprintf("http://127.0.0.1:%d", p)
+	case p := <-ports:
+		s.URL, s.OpsURL = fmt.Sprintf("http://127.0.0.1:%d", p[0]), fmt.Sprintf("http://127.0.0.1:%d", p[1])
 	case <-ended:
 		require.FailNow(t, "the auth service ended at once", s.Log())
 	case <-time.After(30 * time.Second):

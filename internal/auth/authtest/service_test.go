@@ -3,12 +3,14 @@ package authtest_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,7 +27,7 @@ func TestService_SaysAllThatIsWrongAtOnce(t *testing.T) {
 
 	cmd := authtest.Command(t, "server.mjs")
 	cmd.Env = append(cmd.Env, "NODE_ENV=production", "BETTER_AUTH_SECRET="+secret, "BETTER_AUTH_URL=http://images.example.com",
-		"DATABASE_URL=mysql://a:"+password+"@b/c", "TRUSTED_ORIGINS=https://a.example/path,x", "COOKIE_PREFIX=a;b", "PORT=99999", "AUTH_RATE_LIMIT=off")
+		"DATABASE_URL=mysql://a:"+password+"@b/c", "TRUSTED_ORIGINS=https://a.example/path,x", "COOKIE_PREFIX=a;b", "PORT=99999", "OPS_PORT=x", "AUTH_RATE_LIMIT=off")
 
 	out, err := cmd.CombinedOutput()
 	exit := &exec.ExitError{}
@@ -37,6 +39,7 @@ func TestService_SaysAllThatIsWrongAtOnce(t *testing.T) {
 BETTER_AUTH_SECRET: must have at least 32 characters
 COOKIE_PREFIX: may hold letters, digits, _ and - only
 PORT: must be a number from 0 to 65535
+OPS_PORT: must be a number from 0 to 65535
 AUTH_RATE_LIMIT: off is refused when NODE_ENV=production
 BETTER_AUTH_URL: must be https when NODE_ENV=production
 TRUSTED_ORIGINS: must be an origin such as https://images.example.com, without a path
@@ -50,7 +53,7 @@ func TestService_Help(t *testing.T) {
 	out, err := authtest.Command(t, "server.mjs", "--help").CombinedOutput()
 	require.NoError(t, err)
 
-	for _, name := range []string{"DATABASE_URL", "BETTER_AUTH_SECRET", "BETTER_AUTH_URL", "TRUSTED_ORIGINS", "COOKIE_PREFIX", "HOST", "PORT", "AUTH_RATE_LIMIT"} {
+	for _, name := range []string{"DATABASE_URL", "BETTER_AUTH_SECRET", "BETTER_AUTH_URL", "TRUSTED_ORIGINS", "COOKIE_PREFIX", "HOST", "PORT", "OPS_HOST", "OPS_PORT", "AUTH_RATE_LIMIT"} {
 		require.Contains(t, string(out), name)
 	}
 }
@@ -62,7 +65,7 @@ func TestService_EndsInOrder(t *testing.T) {
 	_, authURL, _ := devtest.PostgresURLs(t)
 
 	cmd := authtest.Command(t, "server.mjs")
-	cmd.Env = append(cmd.Env, "DATABASE_URL="+authURL, "BETTER_AUTH_URL=http://localhost", "BETTER_AUTH_SECRET=0123456789abcdef0123456789abcdef", "PORT=0")
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+authURL, "BETTER_AUTH_URL=http://localhost", "BETTER_AUTH_SECRET=0123456789abcdef0123456789abcdef", "PORT=0", "OPS_PORT=0")
 
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -103,25 +106,86 @@ func TestService_Health(t *testing.T) {
 	require.NoError(t, err)
 
 	server := authtest.Start(t, appURL, authURL, authtest.Options{})
-	get := func(path string) int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
-		require.NoError(t, err)
 
-		res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-		require.NoError(t, err)
-		require.NoError(t, res.Body.Close())
+	for _, url := range []string{server.URL, server.OpsURL} {
+		for path, want := range map[string]string{
+			"/livez": `{"status":"ok"}`, "/healthz": `{"status":"ok"}`, "/readyz": `{"status":"ready","checks":{"postgres":"ok"}}`,
+		} {
+			status, body := get(t, url+path)
+			require.Equal(t, http.StatusOK, status, path)
+			require.JSONEq(t, want, body)
+		}
 
-		return res.StatusCode
+		status, _ := get(t, url+"/")
+		require.Equal(t, http.StatusNotFound, status)
 	}
-
-	require.Equal(t, http.StatusOK, get("/healthz"))
-	require.Equal(t, http.StatusOK, get("/readyz"))
-	require.Equal(t, http.StatusNotFound, get("/"))
 
 	own.Stop() // and with it the service's idle connections
 
-	require.Equal(t, http.StatusServiceUnavailable, get("/readyz"))
-	require.Equal(t, http.StatusOK, get("/healthz"), "it lives on and waits for its database")
+	for _, url := range []string{server.URL, server.OpsURL} {
+		status, body := get(t, url+"/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		require.JSONEq(t, `{"status":"not_ready","checks":{"postgres":"does not work"}}`, body)
+
+		status, _ = get(t, url+"/livez")
+		require.Equal(t, http.StatusOK, status, "it lives on and waits for its database")
+	}
+}
+
+func get(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	require.NoError(t, err)
+
+	defer res.Body.Close()
+
+	content, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+
+	return res.StatusCode, string(content)
+}
+
+func TestService_Metrics(t *testing.T) {
+	t.Parallel()
+
+	appURL, authURL, _ := devtest.PostgresURLs(t)
+	server := authtest.Start(t, appURL, authURL, authtest.Options{})
+	u := server.SignUp(t)
+
+	server.Call(t, "/sign-in/email", map[string]string{"email": u.Email, "password": "canary canary"})
+	server.Call(t, "/reset-password/canarycanary", nil)
+	server.Call(t, "/canary", nil)
+
+	var text string
+
+	// A call is counted when its connection has all of the answer, which may be a moment after its caller.
+	require.Eventually(t, func() bool {
+		var status int
+
+		status, text = get(t, server.OpsURL+"/metrics")
+
+		return status == http.StatusOK && strings.Contains(text, `route="other"`)
+	}, 10*time.Second, 10*time.Millisecond)
+	require.NotContains(t, text, "canary")
+	require.NotContains(t, text, u.Email)
+
+	for _, series := range []string{
+		`imagerun_build_info{process="auth",`, "process_cpu_seconds_total ", "nodejs_eventloop_lag_seconds ",
+		`imagerun_auth_request_seconds_count{route="/sign-up/email",status="2xx"} 1`,
+		`imagerun_auth_request_seconds_count{route="/sign-in/email",status="4xx"} 1`,
+		`imagerun_auth_request_seconds_count{route="/reset-password/:token",status="4xx"} 1`,
+		`imagerun_auth_request_seconds_count{route="other",status="4xx"} 1`,
+		`imagerun_auth_connections{state="waiting"} 0`, `imagerun_auth_unforeseen_total{kind="exception"} 0`,
+	} {
+		require.Contains(t, text, series)
+	}
+
+	status, _ := get(t, server.URL+"/metrics")
+	require.Equal(t, http.StatusNotFound, status, "the listener behind the api has none")
 }
 
 // Whatever fails, and whoever prints it: each line is JSON of ours, without a stack and anybody's data.
