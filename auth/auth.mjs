@@ -12,6 +12,9 @@ import { isCommon, maxPassword, minPassword, newPassword } from "./passwords.mjs
 // X-Forwarded-For and its kin are not read here at all.
 export const clientAddressHeader = "x-imagerun-client-address";
 
+// The one header that says whose password was reset. The api process takes it off every answer.
+export const accountHeader = "x-imagerun-account";
+
 export function create(config) {
   const pool = new pg.Pool({
     connectionString: config.databaseURL,
@@ -52,8 +55,12 @@ export function create(config) {
     if (ctx.path === "/change-password") return { context: { body: { ...ctx.body, revokeOtherSessions: true } } };
   });
 
+  // Whose password a request has reset: the api makes the device known that did it, and passes the header on to nobody.
+  const resetBy = new WeakMap();
+
   const after = createAuthMiddleware(async (ctx) => {
     if (!["/reset-password", "/change-password"].includes(ctx.path) || ctx.context.returned instanceof Error) return;
+    if (resetBy.has(ctx.request)) ctx.setHeader(accountHeader, resetBy.get(ctx.request));
 
     return ctx.json({ ...ctx.context.returned, message: "All other sessions, all reset links and all API keys of the account have ended." });
   });
@@ -72,6 +79,9 @@ export function create(config) {
       requireEmailVerification: true,
       revokeSessionsOnPasswordReset: true,
       sendResetPassword: mail("reset-password"),
+      onPasswordReset: async ({ user }, request) => {
+        if (request) resetBy.set(request, user.email);
+      },
       // What the sign-up of a known address is answered. Without the fields of admin() as a new
       // account has them, the answer would tell who has one.
       customSyntheticUser: ({ coreFields, additionalFields, id }) => ({

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -41,8 +43,8 @@ func counting(t *testing.T, url string, clock *clocktest.Clock) (proxy.Options, 
 }
 
 // from is a request about an address from the n-th client address.
-func from(n int, path, email string, cookies ...*http.Cookie) *http.Request {
-	r := request(http.MethodPost, "/api/auth"+path, fmt.Sprintf(`{"email":%q,"password":"wrong password","name":"a"}`, email))
+func from(n int, route, email string, cookies ...*http.Cookie) *http.Request {
+	r := request(http.MethodPost, "/api/auth"+route, fmt.Sprintf(`{"email":%q,"password":"wrong password","name":"a"}`, email))
 	r.RemoteAddr = fmt.Sprintf("203.0.113.%d:4711", n)
 
 	for _, c := range cookies {
@@ -53,11 +55,11 @@ func from(n int, path, email string, cookies ...*http.Cookie) *http.Request {
 }
 
 // judged sends n requests, each from another client address, and returns how many were not paused.
-func judged(h http.Handler, n int, path, email string, cookies ...*http.Cookie) int {
+func judged(h http.Handler, n int, route, email string, cookies ...*http.Cookie) int {
 	passed := 0
 
 	for i := range n {
-		if serve(h, from(i, path, email, cookies...)).Header.Get("Problem") != "auth_paused" {
+		if serve(h, from(i, route, email, cookies...)).Header.Get("Problem") != "auth_paused" {
 			passed++
 		}
 	}
@@ -172,6 +174,43 @@ func TestProxy_TheOwnersDeviceIsNotLockedOut(t *testing.T) {
 
 	clock.Move(365 * 24 * time.Hour)
 	require.Zero(t, judged(h, 3, "/sign-in/email", "ada@example.com", own), "known for a year")
+}
+
+// An owner who is made to wait on a new device resets the password, and is known there.
+func TestProxy_AResetMakesTheDeviceKnown(t *testing.T) {
+	t.Parallel()
+
+	appURL, authURL, _ := devtest.PostgresURLs(t)
+	server := authtest.Start(t, appURL, authURL, authtest.Options{})
+	o, _ := counting(t, devtest.Redis(t), clocktest.New())
+	h := through(t, server.URL, o)
+	u := server.SignUp(t)
+
+	require.Equal(t, 5, judged(h, 20, "/sign-in/email", u.Email))
+	require.Equal(t, http.StatusOK, serve(h, from(1, "/request-password-reset", u.Email)).StatusCode)
+
+	link, err := url.Parse(server.Mail(t, "reset-password", u.Email))
+	require.NoError(t, err)
+
+	reset := func() *http.Response {
+		return serve(h, request(http.MethodPost, "/api/auth/reset-password",
+			fmt.Sprintf(`{"token":%q,"newPassword":"wrong password"}`, path.Base(link.Path)))) // as from sends it
+	}
+
+	res := reset()
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Len(t, res.Cookies(), 1)
+	require.NotContains(t, fmt.Sprint(res.Header), u.Email)
+
+	require.Zero(t, judged(h, 1, "/sign-in/email", u.Email), "a stranger waits")
+
+	known := from(40, "/sign-in/email", u.Email, res.Cookies()...)
+	known.Header.Set("Origin", server.Origin)
+	require.Equal(t, http.StatusOK, serve(h, known).StatusCode)
+
+	res = reset()
+	require.Equal(t, http.StatusBadRequest, res.StatusCode, "the link is used up")
+	require.Empty(t, res.Cookies())
 }
 
 // Sixty mails to one person, however the address is written.

@@ -24,6 +24,9 @@ const (
 	// ClientAddressHeader tells the service who the client is. It reads no other.
 	ClientAddressHeader = "X-Imagerun-Client-Address"
 
+	// accountHeader is how the service says whose password was reset. No answer to a client has it.
+	accountHeader = "X-Imagerun-Account"
+
 	// MaxBody is the most that a request may carry, in bytes.
 	MaxBody = 64 << 10
 
@@ -203,6 +206,9 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 // modify turns what the service cannot answer into our problem, and its own Retry-After into the
 // standard one. Links that were mailed before we checked what goes into them come back here.
 func (p *Proxy) modify(res *http.Response) error {
+	account := res.Header.Get(accountHeader)
+	res.Header.Del(accountHeader)
+
 	if res.StatusCode >= http.StatusInternalServerError {
 		return errors.New("the auth service answered " + strconv.Itoa(res.StatusCode))
 	}
@@ -220,6 +226,11 @@ func (p *Proxy) modify(res *http.Response) error {
 	// The handler has set its own, for problems too.
 	res.Header.Del("Cache-Control")
 	p.settleAttempt(res.Request.Context(), res.StatusCode, res.Header)
+
+	// The link came by mail, so it is the owner who has it, and need not wait for those who made a reset necessary.
+	if account != "" && p.o.Limiter != nil {
+		res.Header.Add("Set-Cookie", p.newDevice(p.digest("account", normalizeAddress(account))).String())
+	}
 
 	return nil
 }
