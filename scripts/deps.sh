@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes this machine ready for `make demo` and `make test`: Postgres >= 15, Redis >= 7,
-# Node >= 20, the S3 server and the packages of the auth service. It says what it does, one line
+# Node >= 20, ExifTool (of the tests), the S3 server and the packages of the auth service. It says what it does, one line
 # a step, and says nothing when all is there.
 #
 # What is missing is installed by apt-get or brew. Without root and without sudo it fetches the
@@ -47,6 +47,7 @@ have_postgres() {
 		/opt/homebrew/opt/postgresql@*/bin/postgres /usr/local/opt/postgresql@*/bin/postgres
 }
 have_redis() { newest 7 "$bin/redis-server" "$(command -v redis-server || true)" /opt/homebrew/opt/redis/bin/redis-server; }
+have_exiftool() { "$bin/exiftool" -ver >/dev/null 2>&1 || command -v exiftool >/dev/null; }
 have_node() { newest 20 "$(command -v node || true)" && command -v npm >/dev/null; }
 
 apt() { ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" >&2; }
@@ -145,6 +146,20 @@ if ! have_node; then
 	brew) say "brew install node" && brew install --quiet node >&2 ;;
 	esac
 	have_node || die "Node 20 or newer with npm is needed; found: node $(node --version 2>/dev/null || echo none), npm $(npm --version 2>/dev/null || echo none). Install it: see https://nodejs.org/en/download"
+fi
+
+# The tests read with it what marks the stored pictures bear. It is a Perl program, and runs nothing else.
+if ! have_exiftool; then
+	case $installer in
+	apt) apt_install libimage-exiftool-perl ;;
+	brew) say "brew install exiftool" && brew install --quiet exiftool >&2 ;;
+	fetch)
+		apt_fetch libimage-exiftool-perl
+		printf '#!/bin/sh\nPERL5LIB="%s" exec perl "%s" "$@"\n' "$pkg/usr/share/perl5" "$pkg/usr/bin/exiftool" >"$bin/exiftool"
+		chmod +x "$bin/exiftool"
+		;;
+	esac
+	have_exiftool || say "ExifTool could not be installed here, and some tests need it: see https://exiftool.org"
 fi
 
 command -v go >/dev/null || die "Go 1.26 or newer is needed: see https://go.dev/dl"

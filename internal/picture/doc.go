@@ -19,6 +19,12 @@
 // one that says nothing means sRGB. The conversion is asked beforehand at the points of a lattice,
 // so that a profile from outside decides what a pixel becomes, and not how long it takes.
 //
+// # Marks
+//
+// A picture that a model had a part in says so to machines (Regulation (EU) 2024/1689, Art. 50(2)): [MarkOf] reads that, and
+// [Mark] adds it where it is missing, without decoding a pixel or removing a byte. Not all that a reader could understand
+// is read: of XMP the packet itself and not its extension, of C2PA the terms and not the signature.
+//
 // # Memory
 //
 // A picture's memory is not its number of pixels: a progressive JPEG takes up to sixteen bytes

@@ -1,4 +1,4 @@
-// Package picturetest makes pictures for tests: fine ones, ones that say too much of their
+// Package picturetest makes pictures for tests, and reads what they say of themselves: fine ones, ones that say too much of their
 // photographer, and ones that are meant to hurt.
 package picturetest
 
