@@ -358,6 +358,7 @@ CREATE TABLE public.ai_image (
     stored_at timestamp with time zone,
     lost_at timestamp with time zone,
     thumbnail_lost_at timestamp with time zone,
+    thumbhash bytea,
     CONSTRAINT ai_image_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'stored'::text, 'blocked'::text, 'failed'::text])))
 );
 
@@ -376,6 +377,8 @@ COMMENT ON COLUMN public.ai_image.sha256 IS 'erase: row with the task';
 COMMENT ON COLUMN public.ai_image.lost_at IS 'When a sweep found the object of a stored image gone. Null: never, or it came back.';
 
 COMMENT ON COLUMN public.ai_image.thumbnail_lost_at IS 'The same for the thumbnail.';
+
+COMMENT ON COLUMN public.ai_image.thumbhash IS 'erase: row with the task. Null: stored before there were any.';
 
 CREATE TABLE public.ai_task (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -948,6 +951,7 @@ CREATE TABLE public.upload (
     raw_deleted_at timestamp with time zone,
     deleted_at timestamp with time zone,
     lost_at timestamp with time zone,
+    source_type text,
     CONSTRAINT upload_check CHECK (((ended_at IS NOT NULL) = (status = ANY (ARRAY['ready'::text, 'rejected'::text])))),
     CONSTRAINT upload_check1 CHECK (((reason IS NOT NULL) = (status = 'rejected'::text))),
     CONSTRAINT upload_check2 CHECK (((key IS NULL) = (sha256 IS NULL))),
@@ -981,6 +985,8 @@ COMMENT ON COLUMN public.upload.expires_at IS 'Until then what was promised may 
 COMMENT ON COLUMN public.upload.raw_deleted_at IS 'When what was put was deleted for the last time: nobody can put it again.';
 
 COMMENT ON COLUMN public.upload.lost_at IS 'When a sweep found the object of a ready upload gone. Null: never, or it came back.';
+
+COMMENT ON COLUMN public.upload.source_type IS 'erase: row with the upload. A term of the IPTC''s vocabulary of digital source types. Null: the file bore no mark of a model.';
 
 CREATE TABLE public.user_credit (
     subject uuid NOT NULL,

@@ -140,6 +140,7 @@ func (s *Service) image(ctx context.Context, r db.AiImage) (Image, error) {
 	}
 
 	img.Width, img.Height, img.Bytes, img.ContentType = int(*r.Width), int(*r.Height), *r.Bytes, *r.ContentType
+	img.ThumbHash = r.Thumbhash
 
 	var err error
 	if img.URL, img.ExpiresAt, err = s.Bucket.SignGet(ctx, r.Key); err != nil {

@@ -127,6 +127,7 @@ type Image struct {
 	Bytes        int64
 	URL          string // short-lived bearer link: never logged
 	ThumbnailURL string
+	ThumbHash    []byte    // placeholder of the thumbnail; none: stored before there were any
 	ExpiresAt    time.Time // when the links end
 }
 

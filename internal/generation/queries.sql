@@ -242,7 +242,7 @@ select * from ai_image where task_id = any(@task_ids::uuid[]) order by task_id, 
 
 -- name: ImageStored :exec
 update ai_image set status = 'stored', content_type = @content_type, width = @width, height = @height,
-    bytes = @bytes, sha256 = @sha256, stored_at = @stored_at
+    bytes = @bytes, sha256 = @sha256, thumbhash = @thumbhash, stored_at = @stored_at
 where id = @id;
 
 -- name: ImageSettle :exec

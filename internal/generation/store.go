@@ -24,11 +24,15 @@ const spoiledMost = 3
 
 // store puts every image of the result into the bucket and settles the generation.
 func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
+	var source picture.SourceType
+
 	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, a.TaskID)
 		if err != nil {
 			return err
 		}
+
+		source = sourceOf(t)
 
 		if err := job.Hold(ctx, tx); err != nil || t.status() == StatusStoring {
 			return err
@@ -59,7 +63,7 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 		case result.Images[i].Blocked:
 			verdicts[img.ID] = ImageBlocked
 		default:
-			stored, err := h.storeOne(ctx, job, a, img, result.Images[i].URL)
+			stored, err := h.storeOne(ctx, job, a, img, result.Images[i].URL, source)
 			if err != nil {
 				return moot(err)
 			}
@@ -78,9 +82,9 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 	return moot(err)
 }
 
-// storeOne brings one image to the bucket and commits that it is there. False: what the
+// storeOne brings one image to the bucket, marked with its source, and commits that it is there. False: what the
 // provider delivers is not a picture, or nothing.
-func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, img db.AiImage, url string) (bool, error) {
+func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, img db.AiImage, url string, source picture.SourceType) (bool, error) {
 	body, err := h.Provider.Download(ctx, url, downloadMost)
 	h.metrics.call("download", err)
 
@@ -114,6 +118,14 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		return false, err
 	}
 
+	hash, err := picture.ThumbHash(thumbnail)
+	if err != nil {
+		return false, fmt.Errorf("hash thumbnail of %s: %w", img.ID, err)
+	}
+
+	// The thumbnail says what the image says, which may be the provider's word.
+	body, source = picture.Mark(info.Format, body, source)
+	thumbnail, _ = picture.Mark(picture.JPEG, thumbnail, source)
 	contentType := info.Format.ContentType()
 
 	if err := h.Bucket.Put(ctx, img.Key, contentType, body); err != nil {
@@ -142,7 +154,8 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		width, height, size := int32(info.Width), int32(info.Height), int64(len(body))
 
 		err = h.db.ImageStored(ctx, tx, db.ImageStoredParams{
-			ID: img.ID, ContentType: &contentType, Width: &width, Height: &height, Bytes: &size, Sha256: sum[:], StoredAt: &now,
+			ID: img.ID, ContentType: &contentType, Width: &width, Height: &height, Bytes: &size, Sha256: sum[:],
+			Thumbhash: hash, StoredAt: &now,
 		})
 		if err != nil {
 			return fmt.Errorf("mark image %s stored: %w", img.ID, err)
@@ -161,6 +174,16 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 	}
 
 	return err == nil, err
+}
+
+// sourceOf is how the images of a task come to be. A reference that was a model's work itself makes
+// them no less a composite with it.
+func sourceOf(t *task) picture.SourceType {
+	if t.ReferenceKey != nil {
+		return picture.CompositeWithTrainedAlgorithmicMedia
+	}
+
+	return picture.TrainedAlgorithmicMedia
 }
 
 // settle ends the generation by what became of its images.

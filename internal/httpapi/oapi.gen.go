@@ -851,10 +851,14 @@ type Image struct {
 	// Status `blocked`: the safety checker refused it, and nothing was kept. `lost`: it was stored, and our store no longer has it; write to support, we are sorry.
 	Status ImageStatus `json:"status"`
 
+	// Thumbhash [ThumbHash](https://evanw.github.io/thumbhash) of the thumbnail, in base64: what to show until that has arrived. Null until stored, and of older images.
+	Thumbhash []byte `json:"thumbhash"`
+
 	// ThumbnailURL The same, for a JPEG of at most 512 pixels. Null, too, if only that was lost.
 	ThumbnailURL *string `json:"thumbnail_url"`
 
-	// URL Link to the image, valid without further credentials until `expires_at`. Get the generation again for a fresh one.
+	// URL Link to the image, valid without further credentials until `expires_at`. Get the generation again for a fresh one. The file
+	// says in its XMP that a model made it (IPTC Digital Source Type), or in the C2PA manifest that came with it.
 	URL *string `json:"url"`
 
 	// Width Pixels; null until stored.
@@ -1302,6 +1306,10 @@ type Upload struct {
 
 	// Rejection Why it was rejected; null otherwise.
 	Rejection *Rejection `json:"rejection"`
+
+	// SourceType What the file says of its origin (IPTC Digital Source Type), if that is that a model had a part in it; the picture that is kept
+	// says it too. Null otherwise, and until it is ready.
+	SourceType *string `json:"source_type"`
 
 	// Status `pending` (send the file, then complete) → `inspecting` → `ready` (generate from it) or `rejected`. A pending one that
 	// was not completed in time is `expired`.

@@ -111,7 +111,7 @@ func renderImage(img generation.Image) Image {
 	}
 
 	out.Width, out.Height, out.Bytes = &img.Width, &img.Height, &img.Bytes
-	out.ContentType = &img.ContentType
+	out.ContentType, out.Thumbhash = &img.ContentType, img.ThumbHash
 
 	if img.URL != "" {
 		out.URL = &img.URL

@@ -54,6 +54,7 @@ func storedImage(img generation.Image) generation.Image {
 	img.Status, img.Width, img.Height = generation.ImageStored, 1024, 1024
 	img.ContentType, img.Bytes = "image/png", 123456
 	img.URL, img.ThumbnailURL = "https://files.example/i?at=1&sig=1", "https://files.example/t?at=1&sig=1"
+	img.ThumbHash = []byte{1, 2, 3, 4, 5}
 	img.ExpiresAt = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC)
 
 	return img

@@ -168,6 +168,10 @@ func renderUpload(u upload.Upload) Upload {
 		out.Width, out.Height = &u.Width, &u.Height
 	}
 
+	if u.SourceType != "" {
+		out.SourceType = &u.SourceType
+	}
+
 	if u.Reason != "" {
 		out.Rejection = &Rejection{Code: RejectionCode(u.Reason), Message: u.Reason.Text()}
 	}

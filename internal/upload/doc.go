@@ -14,7 +14,7 @@
 //   - The row is committed before the link is given out, and the key before its object is put: an
 //     object without a row cannot be.
 //   - Neither the name, nor the type, nor the length that came with a file is believed. Nothing of
-//     the file is in the bucket after the inspection but its pixels.
+//     the file is in the bucket after the inspection but its pixels, and its word that a model had a part in them.
 //   - Objects go before their row. While an inspection may still put one, its upload is not erased.
 //   - What no job sees to any more ends all the same: an inspection begins anew, or with an erasure is over;
 //     an erasure begins anew, a day after one that died.

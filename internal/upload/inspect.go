@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -149,6 +150,14 @@ func (h inspector) inspect(ctx context.Context, job *queue.Job[queue.InspectUplo
 		return rejectionOf(err)
 	}
 
+	// What the file says of a model's part in it does not go with the rest of its metadata.
+	var source *string
+
+	if mark := picture.MarkOf(picture.Format(strings.TrimPrefix(u.PromisedType, "image/")), raw); mark != "" {
+		clean.Body, _ = picture.Mark(clean.Format, clean.Body, mark)
+		source = new(string(mark))
+	}
+
 	key := newKey(ref, clean.Format.Extension())
 	if u.Key != nil {
 		key = *u.Key // a row has one, so that nothing else can be left in the bucket
@@ -168,6 +177,7 @@ func (h inspector) inspect(ctx context.Context, job *queue.Job[queue.InspectUplo
 
 		return wrap(h.db.UploadMeasured(ctx, tx, db.UploadMeasuredParams{
 			ID: u.ID, Key: &key, ContentType: &contentType, Width: &width, Height: &height, Bytes: &size, Sha256: sum[:],
+			SourceType: source,
 		}), "measure upload "+u.ID.String())
 	})
 	if err != nil {

@@ -38,7 +38,8 @@ update upload set status = 'inspecting' where id = @id and status = 'pending';
 
 -- name: UploadMeasured :exec
 -- The key is here before its object is.
-update upload set key = @key, content_type = @content_type, width = @width, height = @height, bytes = @bytes, sha256 = @sha256
+update upload set key = @key, content_type = @content_type, width = @width, height = @height, bytes = @bytes, sha256 = @sha256,
+    source_type = @source_type
 where id = @id and status = 'inspecting';
 
 -- name: UploadReady :exec

@@ -162,6 +162,10 @@ func (s *Service) read(r db.UploadGetRow) Upload {
 	case StatusReady:
 		u.ContentType, u.Bytes, u.Width, u.Height = *row.ContentType, *row.Bytes, int(*row.Width), int(*row.Height)
 
+		if row.SourceType != nil {
+			u.SourceType = *row.SourceType
+		}
+
 		if !r.Used {
 			u.ExpiresAt = latest(*row.EndedAt, row.LastUsedAt).Add(s.Options.KeepUnused)
 		}

@@ -45,6 +45,7 @@ type Upload struct {
 	Width       int    // pixels, upright; zero until it is ready
 	Height      int
 	Reason      Reason // why it was rejected; empty otherwise
+	SourceType  string // what the file said of a model's part in it; empty: nothing
 	CreatedAt   time.Time
 	// ExpiresAt is when it goes by itself unless something happens: a pending one is completed, one
 	// that is ready is used. Zero: it does not.

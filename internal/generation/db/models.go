@@ -34,6 +34,8 @@ type AiImage struct {
 	LostAt *time.Time
 	// The same for the thumbnail.
 	ThumbnailLostAt *time.Time
+	// erase: row with the task. Null: stored before there were any.
+	Thumbhash []byte
 }
 
 // One generation, by the name that the privacy policy gives it.

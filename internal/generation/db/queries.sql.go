@@ -1084,7 +1084,7 @@ func (q *Queries) ImageAbandon(ctx context.Context, db DBTX, taskID uuid.UUID) e
 }
 
 const ImageList = `-- name: ImageList :many
-select id, task_id, index, status, key, thumbnail_key, content_type, width, height, bytes, sha256, stored_at, lost_at, thumbnail_lost_at from ai_image where task_id = any($1::uuid[]) order by task_id, index
+select id, task_id, index, status, key, thumbnail_key, content_type, width, height, bytes, sha256, stored_at, lost_at, thumbnail_lost_at, thumbhash from ai_image where task_id = any($1::uuid[]) order by task_id, index
 `
 
 func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) ([]AiImage, error) {
@@ -1111,6 +1111,7 @@ func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) (
 			&i.StoredAt,
 			&i.LostAt,
 			&i.ThumbnailLostAt,
+			&i.Thumbhash,
 		); err != nil {
 			return nil, err
 		}
@@ -1138,8 +1139,8 @@ func (q *Queries) ImageSettle(ctx context.Context, db DBTX, arg ImageSettleParam
 
 const ImageStored = `-- name: ImageStored :exec
 update ai_image set status = 'stored', content_type = $1, width = $2, height = $3,
-    bytes = $4, sha256 = $5, stored_at = $6
-where id = $7
+    bytes = $4, sha256 = $5, thumbhash = $6, stored_at = $7
+where id = $8
 `
 
 type ImageStoredParams struct {
@@ -1148,6 +1149,7 @@ type ImageStoredParams struct {
 	Height      *int32
 	Bytes       *int64
 	Sha256      []byte
+	Thumbhash   []byte
 	StoredAt    *time.Time
 	ID          uuid.UUID
 }
@@ -1159,6 +1161,7 @@ func (q *Queries) ImageStored(ctx context.Context, db DBTX, arg ImageStoredParam
 		arg.Height,
 		arg.Bytes,
 		arg.Sha256,
+		arg.Thumbhash,
 		arg.StoredAt,
 		arg.ID,
 	)

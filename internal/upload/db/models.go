@@ -44,4 +44,6 @@ type Upload struct {
 	DeletedAt    *time.Time
 	// When a sweep found the object of a ready upload gone. Null: never, or it came back.
 	LostAt *time.Time
+	// erase: row with the upload. A term of the IPTC's vocabulary of digital source types. Null: the file bore no mark of a model.
+	SourceType *string
 }

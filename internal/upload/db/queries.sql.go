@@ -43,7 +43,7 @@ func (q *Queries) UploadDelete(ctx context.Context, db DBTX, id uuid.UUID) error
 }
 
 const uploadFind = `-- name: UploadFind :one
-select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, g.ref from upload u join generation_user g on g.user_id = u.user_id where u.id = $1
+select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, u.source_type, g.ref from upload u join generation_user g on g.user_id = u.user_id where u.id = $1
 `
 
 type UploadFindRow struct {
@@ -76,13 +76,14 @@ func (q *Queries) UploadFind(ctx context.Context, db DBTX, id uuid.UUID) (Upload
 		&i.Upload.RawDeletedAt,
 		&i.Upload.DeletedAt,
 		&i.Upload.LostAt,
+		&i.Upload.SourceType,
 		&i.Ref,
 	)
 	return i, err
 }
 
 const uploadGet = `-- name: UploadGet :one
-select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, exists (select from ai_task t where t.reference_upload_id = u.id) as used
+select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, u.source_type, exists (select from ai_task t where t.reference_upload_id = u.id) as used
 from upload u where u.id = $1 and u.user_id = $2 and u.deleted_at is null
 `
 
@@ -121,6 +122,7 @@ func (q *Queries) UploadGet(ctx context.Context, db DBTX, arg UploadGetParams) (
 		&i.Upload.RawDeletedAt,
 		&i.Upload.DeletedAt,
 		&i.Upload.LostAt,
+		&i.Upload.SourceType,
 		&i.Used,
 	)
 	return i, err
@@ -217,7 +219,7 @@ func (q *Queries) UploadLeft(ctx context.Context, db DBTX, arg UploadLeftParams)
 }
 
 const uploadLock = `-- name: UploadLock :one
-select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at, lost_at from upload where id = $1 for update
+select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at, lost_at, source_type from upload where id = $1 for update
 `
 
 func (q *Queries) UploadLock(ctx context.Context, db DBTX, id uuid.UUID) (Upload, error) {
@@ -245,12 +247,13 @@ func (q *Queries) UploadLock(ctx context.Context, db DBTX, id uuid.UUID) (Upload
 		&i.RawDeletedAt,
 		&i.DeletedAt,
 		&i.LostAt,
+		&i.SourceType,
 	)
 	return i, err
 }
 
 const uploadLockOwned = `-- name: UploadLockOwned :one
-select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at, lost_at from upload where id = $1 and user_id = $2 and deleted_at is null for update
+select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at, lost_at, source_type from upload where id = $1 and user_id = $2 and deleted_at is null for update
 `
 
 type UploadLockOwnedParams struct {
@@ -283,6 +286,7 @@ func (q *Queries) UploadLockOwned(ctx context.Context, db DBTX, arg UploadLockOw
 		&i.RawDeletedAt,
 		&i.DeletedAt,
 		&i.LostAt,
+		&i.SourceType,
 	)
 	return i, err
 }
@@ -421,8 +425,9 @@ func (q *Queries) UploadMarkUnneeded(ctx context.Context, db DBTX, arg UploadMar
 }
 
 const uploadMeasured = `-- name: UploadMeasured :exec
-update upload set key = $1, content_type = $2, width = $3, height = $4, bytes = $5, sha256 = $6
-where id = $7 and status = 'inspecting'
+update upload set key = $1, content_type = $2, width = $3, height = $4, bytes = $5, sha256 = $6,
+    source_type = $7
+where id = $8 and status = 'inspecting'
 `
 
 type UploadMeasuredParams struct {
@@ -432,6 +437,7 @@ type UploadMeasuredParams struct {
 	Height      *int32
 	Bytes       *int64
 	Sha256      []byte
+	SourceType  *string
 	ID          uuid.UUID
 }
 
@@ -444,6 +450,7 @@ func (q *Queries) UploadMeasured(ctx context.Context, db DBTX, arg UploadMeasure
 		arg.Height,
 		arg.Bytes,
 		arg.Sha256,
+		arg.SourceType,
 		arg.ID,
 	)
 	return err
