@@ -57,9 +57,10 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 
 	bucket := b.bucket(b.health.AddMinor) // only downloads and the end of uploads need it; links are signed without it
 
-	uploads := b.uploads(bucket, nil)
+	var uploads *upload.Service
 
 	service, err := b.generations(func(d *generation.Deps) {
+		uploads = b.uploads(bucket, nil, d.Plans)
 		d.Bucket = bucket
 		d.References = references{uploads}
 	})

@@ -59,9 +59,11 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	f := cfg.Fal
 	bucket := b.bucket(b.health.Add)
 	pictures := picture.NewOpener(picture.Limits{}, 0) // one for all, since its memory is the process's
-	uploads := b.uploads(bucket, pictures)
+
+	var uploads *upload.Service
 
 	service, err := b.generations(func(d *generation.Deps) {
+		uploads = b.uploads(bucket, pictures, d.Plans)
 		d.Bucket = bucket
 		d.Pictures = pictures
 		d.References = references{uploads}

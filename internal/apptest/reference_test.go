@@ -70,11 +70,14 @@ func TestReference(t *testing.T) {
 }
 
 // TestReference_AnEstimateIsNoUse keeps somebody to one upload that no generation uses: neither asking
-// what one would cost, nor one that is deleted again, makes room for another.
+// what one would cost, nor one that is canceled or deleted again, makes room for another.
 func TestReference_AnEstimateIsNoUse(t *testing.T) {
 	t.Parallel()
 
-	p := apptest.Start(t, apptest.Options{Config: map[string]string{"upload.max_open": "1"}})
+	p := apptest.Start(t, apptest.Options{
+		Config: map[string]string{"upload.max_open": "1"},
+		Fal:    falsim.Options{Duration: 3 * time.Second}, // enough to cancel in
+	})
 	u := p.SignUp(t, "")
 	photo := u.Upload(t, "image/png", picturetest.PNG(picturetest.Gradient(640, 480)))
 	body := map[string]any{"model": "flux-dev", "prompt": "the same in oil", "reference": map[string]any{"upload_id": photo.ID}}
@@ -94,8 +97,12 @@ func TestReference_AnEstimateIsNoUse(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, another(), "a generation that is gone made room")
 
 	g = u.Submit(t, body)
+	require.Equal(t, http.StatusOK, u.Do(t, http.MethodPost, "/v1/generations/"+g.ID+"/cancel", nil, nil).StatusCode)
+	p.Quiet(t)
+	require.Equal(t, http.StatusTooManyRequests, another(), "a generation that was canceled made room")
+
+	require.Equal(t, "succeeded", u.Await(t, u.Submit(t, body).ID, time.Minute).Status)
 	require.Equal(t, http.StatusCreated, another())
-	require.Equal(t, "succeeded", u.Await(t, g.ID, time.Minute).Status)
 	p.Quiet(t)
 }
 

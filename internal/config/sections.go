@@ -126,7 +126,7 @@ type Credits struct {
 // Upload is section upload.
 type Upload struct {
 	MaxBytes   int           `key:"max_bytes" default:"20971520" doc:"The largest file, in bytes. At most 33554432."`
-	MaxOpen    int           `key:"max_open" default:"50" doc:"The most uploads of one user that no generation uses."`
+	MaxOpen    int           `key:"max_open" default:"50" doc:"The most uploads of one user from which no generation has begun at a provider."`
 	LinkLife   time.Duration `key:"link_life" default:"15m" doc:"How long the link for sending a file works. At most 24h."`
 	KeepUnused time.Duration `key:"keep_unused" default:"24h" doc:"How long an upload is kept that no generation uses."`
 }

@@ -1294,7 +1294,7 @@ type Upload struct {
 	CreatedAt   time.Time  `json:"created_at"`
 
 	// ExpiresAt When it is deleted by itself: a pending one unless it is completed, a ready one unless a generation uses it. Null
-	// while it is looked at, and as long as there are generations made from it.
+	// while it is looked at, and as long as there are generations that wait for it or were made from it.
 	ExpiresAt *time.Time `json:"expires_at"`
 
 	// Height Pixels; null until it is ready.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/fault"
 	"imagerun/internal/picture/picturetest"
 	"imagerun/internal/upload"
 )
@@ -255,7 +256,7 @@ func TestUpload_BadInput(t *testing.T) {
 		require.ErrorIs(t, err, upload.ErrTooMany)
 
 		// Used, deleted, rejected and expired ones do not count; another's never do.
-		b.generation(t, used.ID)
+		b.made(t, b.generation(t, used.ID))
 		b.create(t, "image/png", body)
 
 		_, _, err = b.Create(t.Context(), b.user, upload.Promise{ContentType: "image/png", Bytes: 9})
@@ -272,5 +273,82 @@ func TestUpload_BadInput(t *testing.T) {
 		for range 3 {
 			b.create(t, "image/png", body)
 		}
+	})
+
+	// What costs nothing makes no room: to submit, to cancel what waits or runs, to have it fail.
+	t.Run("NoUse", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t, func(o *upload.Options) { o.MaxOpen = 4 })
+		full := func() bool {
+			_, _, err := b.Create(t.Context(), b.user, upload.Promise{ContentType: "image/png", Bytes: 9})
+			if err != nil {
+				require.ErrorIs(t, err, upload.ErrTooMany)
+			}
+
+			return err != nil
+		}
+
+		var tasks []uuid.UUID
+		for range 4 {
+			tasks = append(tasks, b.generation(t, b.inspected(t, "image/png", body).ID))
+		}
+
+		require.True(t, full(), "submitted")
+		b.end(t, tasks[0], "canceled")
+		b.attempt(t, tasks[1], "abandoned", "")
+		b.end(t, tasks[1], "canceled")
+		b.attempt(t, tasks[2], "done", "provider_error")
+		b.end(t, tasks[2], "failed")
+		require.True(t, full(), "canceled and failed")
+
+		b.attempt(t, tasks[3], "submitted", "")
+		require.False(t, full(), "one runs")
+	})
+
+	t.Run("Quota", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		u := b.inspected(t, "image/png", body)
+		b.made(t, b.generation(t, u.ID)) // used or not, it takes its place
+		_, err := b.pool.Exec(t.Context(), `update upload set bytes = (1 << 30) - 10 where id = $1`, u.ID)
+		require.NoError(t, err)
+
+		b.create(t, "image/png", make([]byte, 9))
+
+		_, _, err = b.Create(t.Context(), b.user, upload.Promise{ContentType: "image/png", Bytes: 2})
+		require.ErrorIs(t, err, upload.ErrQuota)
+
+		var f *fault.Error
+
+		require.ErrorAs(t, err, &f)
+		require.Equal(t, []fault.Field{{Pointer: "#/bytes", Keyword: "plan", Detail: "Your plan has room for 1 bytes more."}}, f.Fields)
+		b.create(t, "image/png", make([]byte, 1))
+
+		_, err = b.pool.Exec(t.Context(), `update generation_user set plan = 'pro' where user_id = $1`, b.user)
+		require.NoError(t, err)
+		b.create(t, "image/png", make([]byte, 2))
+	})
+
+	// What is deleted takes its place as long as it may be put again by its link.
+	t.Run("QuotaOfTheDeleted", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t, func(o *upload.Options) { o.MaxBytes = 1 << 30 })
+		promise := upload.Promise{ContentType: "image/png", Bytes: 1 << 30}
+
+		u, _, err := b.Create(t.Context(), b.user, promise)
+		require.NoError(t, err)
+		require.NoError(t, b.Delete(t.Context(), b.user, u.ID))
+		b.jobs.RunAll(t.Context())
+
+		_, _, err = b.Create(t.Context(), b.user, promise)
+		require.ErrorIs(t, err, upload.ErrQuota)
+
+		b.pass(t, 75*time.Minute)
+
+		_, _, err = b.Create(t.Context(), b.user, promise)
+		require.NoError(t, err)
 	})
 }

@@ -68,6 +68,7 @@ func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
 	b.Service = upload.New(upload.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Bucket: b.bucket, Pictures: picture.NewOpener(picture.Limits{}, 2),
 		Hints: hinter(b.hints), Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
+		Quota: func(plan string) int64 { return map[string]int64{"free": 1 << 30, "pro": 1 << 31}[plan] },
 	})
 	b.Register(registry)
 

@@ -21,7 +21,8 @@
 //   - The link for putting cannot be taken back: what was put again behind an inspection is deleted
 //     once the link has ended.
 //   - Nobody is answered about an upload of somebody else: the owner is in every query.
-//   - An upload that a generation refers to stays, until its owner deletes it or the last of those
-//     generations is gone.
+//   - An upload that a generation waits for, or was made from, stays, until its owner deletes it or the last
+//     of those generations is gone. One that ended before a provider made anything of it is no use.
+//   - What a user has without having paid for is bounded in number, and all of it in bytes.
 //   - Locks are taken in one order: the upload's row, then jobs' rows.
 package upload

@@ -47,6 +47,32 @@ func (b *bundle) generation(t *testing.T, id uuid.UUID) (task uuid.UUID) {
 	return task
 }
 
+// made has a provider make something of a generation.
+func (b *bundle) made(t *testing.T, task uuid.UUID) uuid.UUID {
+	t.Helper()
+	b.end(t, task, "succeeded")
+	b.attempt(t, task, "done", "")
+
+	return task
+}
+
+func (b *bundle) end(t *testing.T, task uuid.UUID, status string) {
+	t.Helper()
+
+	_, err := b.pool.Exec(t.Context(), `update ai_task set status = $2, finished_at = now() where id = $1`, task, status)
+	require.NoError(t, err)
+}
+
+// attempt makes one of a generation that its provider has, in a state and with what it failed with.
+func (b *bundle) attempt(t *testing.T, task uuid.UUID, state, code string) {
+	t.Helper()
+
+	_, err := b.pool.Exec(t.Context(), `insert into provider_attempt (task_id, n, endpoint, request_id, state, error_code, finished_at)
+		values ($1, (select count(*) + 1 from provider_attempt where task_id = $1), 'e', gen_random_uuid(), $2, nullif($3, ''),
+			case $2 when 'submitted' then null else now() end)`, task, state, code)
+	require.NoError(t, err)
+}
+
 func TestPurge(t *testing.T) {
 	t.Parallel()
 
@@ -77,7 +103,7 @@ func TestPurge(t *testing.T) {
 		unused := b.inspected(t, "image/png", body)
 		used := b.inspected(t, "image/png", body)
 		rejected := b.inspected(t, "image/png", []byte("no picture"))
-		first, second := b.generation(t, used.ID), b.generation(t, used.ID)
+		first, second := b.made(t, b.generation(t, used.ID)), b.made(t, b.generation(t, used.ID))
 
 		require.False(t, b.get(t, unused.ID).ExpiresAt.IsZero())
 		require.True(t, b.get(t, used.ID).ExpiresAt.IsZero())
@@ -103,6 +129,31 @@ func TestPurge(t *testing.T) {
 		require.NoError(t, err)
 		b.purge(t)
 		require.False(t, b.exists(t, used.ID))
+		b.check(t)
+	})
+
+	// A generation keeps its upload while it may start from it, and afterwards only if something was made.
+	t.Run("WhatOnlyWaited", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		canceled, failed := b.inspected(t, "image/png", body), b.inspected(t, "image/png", body)
+		tasks := []uuid.UUID{b.generation(t, canceled.ID), b.generation(t, failed.ID)}
+
+		b.pass(t, 25*time.Hour)
+		b.purge(t)
+		require.True(t, b.get(t, canceled.ID).ExpiresAt.IsZero())
+		require.True(t, b.get(t, failed.ID).ExpiresAt.IsZero())
+
+		b.attempt(t, tasks[0], "abandoned", "")
+		b.end(t, tasks[0], "canceled")
+		b.attempt(t, tasks[1], "done", "provider_error")
+		b.end(t, tasks[1], "failed")
+		require.False(t, b.get(t, canceled.ID).ExpiresAt.IsZero())
+
+		b.purge(t)
+		require.False(t, b.exists(t, canceled.ID))
+		require.False(t, b.exists(t, failed.ID))
 		b.check(t)
 	})
 

@@ -1,23 +1,39 @@
 -- name: UserEnsure :one
--- The random name that keys begin with. Holding the row makes creations of one user wait for each other.
+-- The random name that keys begin with, and the plan. Holding the row makes creations of one user wait for each other.
 insert into generation_user (user_id) values (@user_id)
 on conflict (user_id) do update set user_id = excluded.user_id
-returning ref;
+returning ref, plan;
 
--- name: UploadCountOpen :one
--- What a user has that no generation uses: all of it is storage that somebody could fill for nothing. That
--- one used it which is gone is no reason for more.
-select count(*) from upload u
-where u.user_id = @user_id and u.deleted_at is null
-    and (u.status in ('inspecting', 'ready') or (u.status = 'pending' and u.expires_at > @now))
-    and not exists (select from ai_task t where t.reference_upload_id = u.id);
+-- name: UploadTally :one
+-- What a user has. Open is what no generation uses: all of it is storage that somebody could fill for nothing. To be
+-- submitted is no use, since it is canceled for nothing, too: a provider must have begun with it, and not have failed or
+-- been called off since. That one used it which is gone is no reason for more. Bytes are those of all files that may be
+-- stored: what was deleted or refused may be put again until its link has ended for sure.
+select
+    count(*) filter (where (u.status in ('inspecting', 'ready') or (u.status = 'pending' and u.expires_at > @now))
+        and not exists (
+            select from ai_task t join provider_attempt a on a.task_id = t.id
+            where t.reference_upload_id = u.id and a.request_id is not null
+                and (a.finished_at is null or (a.state = 'done' and a.error_code is null)))) as open,
+    (coalesce(sum(case
+        when u.status = 'ready' then u.bytes
+        when u.status <> 'rejected' or u.expires_at > sqlc.arg(put_before)::timestamptz then u.promised_bytes
+    end), 0) + (
+        select coalesce(sum(d.promised_bytes), 0) from upload d
+        where d.user_id = @user_id and d.deleted_at is not null and d.raw_deleted_at is null and d.expires_at > sqlc.arg(put_before)::timestamptz
+    ))::bigint as bytes
+from upload u
+where u.user_id = @user_id and u.deleted_at is null;
 
 -- name: UploadInsert :exec
 insert into upload (id, user_id, promised_type, promised_bytes, promised_sha256, raw_key, created_at, expires_at)
 values (@id, @user_id, @promised_type, @promised_bytes, @promised_sha256, @raw_key, @created_at, @expires_at);
 
 -- name: UploadGet :one
-select sqlc.embed(u), exists (select from ai_task t where t.reference_upload_id = u.id) as used
+-- Needed is what a generation may start from yet, or did.
+select sqlc.embed(u), exists (
+    select from ai_task t where t.reference_upload_id = u.id and (t.finished_at is null or exists (
+        select from provider_attempt a where a.task_id = t.id and a.request_id is not null and a.state = 'done' and a.error_code is null))) as needed
 from upload u where u.id = @id and u.user_id = @user_id and u.deleted_at is null;
 
 -- name: UploadLockOwned :one
@@ -70,14 +86,16 @@ update upload set deleted_at = @at where id in (
 returning id;
 
 -- name: UploadMarkUnneeded :many
--- What was refused, and what no generation uses, by when it was last needed; from a place on, since what
+-- What was refused, and what no generation may start from yet, or did, by when it was last needed; from a place on, since what
 -- a generation does use stays and is not looked at twice. One that is being referred to at
 -- this moment is locked, and will have been used just now.
 with unneeded as (
     select u.id, greatest(u.ended_at, u.last_used_at)::timestamptz as needed_at from upload u
     where u.deleted_at is null and u.ended_at is not null and greatest(u.ended_at, u.last_used_at) < sqlc.arg(unused_before)::timestamptz
         and (greatest(u.ended_at, u.last_used_at), u.id) > (sqlc.arg(needed_after)::timestamptz, sqlc.arg(after)::uuid)
-        and (u.status = 'rejected' or not exists (select from ai_task t where t.reference_upload_id = u.id))
+        and (u.status = 'rejected' or not exists (
+            select from ai_task t where t.reference_upload_id = u.id and (t.finished_at is null or exists (
+                select from provider_attempt a where a.task_id = t.id and a.request_id is not null and a.state = 'done' and a.error_code is null))))
     order by greatest(u.ended_at, u.last_used_at), u.id limit @most
     for update of u skip locked
 )

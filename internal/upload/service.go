@@ -30,6 +30,7 @@ type Deps struct {
 	Hints    Hinter
 	Log      *slog.Logger
 	Now      clock.Now
+	Quota    func(plan string) int64 // bytes of all uploads of a user that has the plan
 	Options  Options
 }
 
@@ -86,7 +87,7 @@ func (s *Service) Limits() Limits {
 	return Limits{MaxBytes: s.Options.MaxBytes, MaxPixels: picture.MaxPixels, MaxSide: picture.MaxSide}
 }
 
-// Create makes room for a file. Errors: [ErrInvalid], [ErrTooMany].
+// Create makes room for a file. Errors: [ErrInvalid], [ErrTooMany], [ErrQuota].
 func (s *Service) Create(ctx context.Context, userID uuid.UUID, p Promise) (Upload, Ticket, error) {
 	if p.Bytes > s.Options.MaxBytes {
 		return Upload{}, Ticket{}, ErrInvalid.WithFields(fault.Field{
@@ -102,21 +103,27 @@ func (s *Service) Create(ctx context.Context, userID uuid.UUID, p Promise) (Uplo
 	}
 
 	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-		ref, err := s.db.UserEnsure(ctx, tx, userID)
+		user, err := s.db.UserEnsure(ctx, tx, userID)
 		if err != nil {
 			return fmt.Errorf("find user %s: %w", userID, err)
 		}
 
-		open, err := s.db.UploadCountOpen(ctx, tx, db.UploadCountOpenParams{UserID: userID, Now: now})
+		has, err := s.db.UploadTally(ctx, tx, db.UploadTallyParams{UserID: userID, Now: now, PutBefore: now.Add(-lastPut)})
 		if err != nil {
 			return fmt.Errorf("count uploads of %s: %w", userID, err)
 		}
 
-		if open >= int64(s.Options.MaxOpen) {
+		if has.Open >= int64(s.Options.MaxOpen) {
 			return ErrTooMany
 		}
 
-		row.RawKey = newKey(ref, "raw")
+		if left := s.Quota(user.Plan) - has.Bytes; p.Bytes > left {
+			return ErrQuota.WithFields(fault.Field{
+				Pointer: "#/bytes", Keyword: "plan", Detail: fmt.Sprintf("Your plan has room for %d bytes more.", max(0, left)),
+			})
+		}
+
+		row.RawKey = newKey(user.Ref, "raw")
 
 		return wrap(s.db.UploadInsert(ctx, tx, row), "insert upload")
 	})
@@ -166,7 +173,7 @@ func (s *Service) read(r db.UploadGetRow) Upload {
 			u.SourceType = *row.SourceType
 		}
 
-		if !r.Used {
+		if !r.Needed {
 			u.ExpiresAt = latest(*row.EndedAt, row.LastUsedAt).Add(s.Options.KeepUnused)
 		}
 	case StatusRejected:

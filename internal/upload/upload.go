@@ -12,6 +12,7 @@ import (
 var (
 	ErrInvalid     = fault.New(fault.Invalid, "validation_failed", "The request is not valid. See errors for what to change; nothing was started.")
 	ErrTooMany     = fault.New(fault.RateLimited, "too_many_uploads", "Too many of your uploads wait to be used. Use or delete some, or wait until they expire.").WithRetryAfter(time.Minute)
+	ErrQuota       = fault.New(fault.Forbidden, "upload_quota_exceeded", "Your uploads take all the space that your plan gives them. Delete those that you no longer need; what was made from them stays, and the space of new ones is free an hour after their links end.")
 	ErrNotFound    = fault.New(fault.NotFound, "upload_not_found", "You have no such upload. It may have expired; upload the picture again.")
 	ErrExpired     = fault.New(fault.Gone, "upload_expired", "The file did not arrive in time. Make a new upload.")
 	ErrLost        = fault.New(fault.Gone, "upload_lost", "Our store no longer has this picture, and we are sorry. Upload it again.")

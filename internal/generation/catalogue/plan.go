@@ -13,6 +13,9 @@ var embeddedPlans []byte
 // DefaultPlan is the plan of a user nobody gave another.
 const DefaultPlan = "free"
 
+// DefaultUploadBytes is what a plan gives to uploads that does not say.
+const DefaultUploadBytes = 1 << 30
+
 // Plans is what each plan allows: data, like the catalogue.
 type Plans struct {
 	Plans []Plan `json:"plans"`
@@ -27,6 +30,9 @@ type Plan struct {
 	MaxImages  int      `json:"max_images"`  // images of one generation
 	Models     []string `json:"models"`      // the ids it may use; empty: all
 	Rate       Rate     `json:"rate"`
+
+	// UploadBytes bounds the files that a user brings; zero, where a file of plans does not say, becomes [DefaultUploadBytes].
+	UploadBytes int64 `json:"upload_bytes"`
 }
 
 // Rate bounds how often a user may ask, over all keys and devices.
@@ -55,6 +61,12 @@ func LoadPlans(data []byte) (*Plans, error) {
 	var errs []error
 
 	for i, plan := range p.Plans {
+		if plan.UploadBytes == 0 {
+			p.Plans[i].UploadBytes = DefaultUploadBytes
+		} else if plan.UploadBytes < 0 {
+			errs = append(errs, fmt.Errorf("plan %d (%q): upload_bytes must not be negative", i, plan.ID))
+		}
+
 		if plan.ID == "" {
 			errs = append(errs, fmt.Errorf("plan %d: id is required", i))
 		}

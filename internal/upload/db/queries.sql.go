@@ -12,27 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const uploadCountOpen = `-- name: UploadCountOpen :one
-select count(*) from upload u
-where u.user_id = $1 and u.deleted_at is null
-    and (u.status in ('inspecting', 'ready') or (u.status = 'pending' and u.expires_at > $2))
-    and not exists (select from ai_task t where t.reference_upload_id = u.id)
-`
-
-type UploadCountOpenParams struct {
-	UserID uuid.UUID
-	Now    time.Time
-}
-
-// What a user has that no generation uses: all of it is storage that somebody could fill for nothing. That
-// one used it which is gone is no reason for more.
-func (q *Queries) UploadCountOpen(ctx context.Context, db DBTX, arg UploadCountOpenParams) (int64, error) {
-	row := db.QueryRow(ctx, uploadCountOpen, arg.UserID, arg.Now)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const uploadDelete = `-- name: UploadDelete :exec
 delete from upload where id = $1 and deleted_at is not null
 `
@@ -83,7 +62,9 @@ func (q *Queries) UploadFind(ctx context.Context, db DBTX, id uuid.UUID) (Upload
 }
 
 const uploadGet = `-- name: UploadGet :one
-select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, u.source_type, exists (select from ai_task t where t.reference_upload_id = u.id) as used
+select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, u.source_type, exists (
+    select from ai_task t where t.reference_upload_id = u.id and (t.finished_at is null or exists (
+        select from provider_attempt a where a.task_id = t.id and a.request_id is not null and a.state = 'done' and a.error_code is null))) as needed
 from upload u where u.id = $1 and u.user_id = $2 and u.deleted_at is null
 `
 
@@ -94,9 +75,10 @@ type UploadGetParams struct {
 
 type UploadGetRow struct {
 	Upload Upload
-	Used   bool
+	Needed bool
 }
 
+// Needed is what a generation may start from yet, or did.
 func (q *Queries) UploadGet(ctx context.Context, db DBTX, arg UploadGetParams) (UploadGetRow, error) {
 	row := db.QueryRow(ctx, uploadGet, arg.ID, arg.UserID)
 	var i UploadGetRow
@@ -123,7 +105,7 @@ func (q *Queries) UploadGet(ctx context.Context, db DBTX, arg UploadGetParams) (
 		&i.Upload.DeletedAt,
 		&i.Upload.LostAt,
 		&i.Upload.SourceType,
-		&i.Used,
+		&i.Needed,
 	)
 	return i, err
 }
@@ -375,7 +357,9 @@ with unneeded as (
     select u.id, greatest(u.ended_at, u.last_used_at)::timestamptz as needed_at from upload u
     where u.deleted_at is null and u.ended_at is not null and greatest(u.ended_at, u.last_used_at) < $2::timestamptz
         and (greatest(u.ended_at, u.last_used_at), u.id) > ($3::timestamptz, $4::uuid)
-        and (u.status = 'rejected' or not exists (select from ai_task t where t.reference_upload_id = u.id))
+        and (u.status = 'rejected' or not exists (
+            select from ai_task t where t.reference_upload_id = u.id and (t.finished_at is null or exists (
+                select from provider_attempt a where a.task_id = t.id and a.request_id is not null and a.state = 'done' and a.error_code is null))))
     order by greatest(u.ended_at, u.last_used_at), u.id limit $5
     for update of u skip locked
 )
@@ -395,7 +379,7 @@ type UploadMarkUnneededRow struct {
 	NeededAt time.Time
 }
 
-// What was refused, and what no generation uses, by when it was last needed; from a place on, since what
+// What was refused, and what no generation may start from yet, or did, by when it was last needed; from a place on, since what
 // a generation does use stays and is not looked at twice. One that is being referred to at
 // this moment is locked, and will have been used just now.
 func (q *Queries) UploadMarkUnneeded(ctx context.Context, db DBTX, arg UploadMarkUnneededParams) ([]UploadMarkUnneededRow, error) {
@@ -570,6 +554,46 @@ func (q *Queries) UploadStuck(ctx context.Context, db DBTX, arg UploadStuckParam
 	return items, nil
 }
 
+const uploadTally = `-- name: UploadTally :one
+select
+    count(*) filter (where (u.status in ('inspecting', 'ready') or (u.status = 'pending' and u.expires_at > $1))
+        and not exists (
+            select from ai_task t join provider_attempt a on a.task_id = t.id
+            where t.reference_upload_id = u.id and a.request_id is not null
+                and (a.finished_at is null or (a.state = 'done' and a.error_code is null)))) as open,
+    (coalesce(sum(case
+        when u.status = 'ready' then u.bytes
+        when u.status <> 'rejected' or u.expires_at > $2::timestamptz then u.promised_bytes
+    end), 0) + (
+        select coalesce(sum(d.promised_bytes), 0) from upload d
+        where d.user_id = $3 and d.deleted_at is not null and d.raw_deleted_at is null and d.expires_at > $2::timestamptz
+    ))::bigint as bytes
+from upload u
+where u.user_id = $3 and u.deleted_at is null
+`
+
+type UploadTallyParams struct {
+	Now       time.Time
+	PutBefore time.Time
+	UserID    uuid.UUID
+}
+
+type UploadTallyRow struct {
+	Open  int64
+	Bytes int64
+}
+
+// What a user has. Open is what no generation uses: all of it is storage that somebody could fill for nothing. To be
+// submitted is no use, since it is canceled for nothing, too: a provider must have begun with it, and not have failed or
+// been called off since. That one used it which is gone is no reason for more. Bytes are those of all files that may be
+// stored: what was deleted or refused may be put again until its link has ended for sure.
+func (q *Queries) UploadTally(ctx context.Context, db DBTX, arg UploadTallyParams) (UploadTallyRow, error) {
+	row := db.QueryRow(ctx, uploadTally, arg.Now, arg.PutBefore, arg.UserID)
+	var i UploadTallyRow
+	err := row.Scan(&i.Open, &i.Bytes)
+	return i, err
+}
+
 const uploadUsed = `-- name: UploadUsed :exec
 update upload set last_used_at = $1 where id = $2
 `
@@ -587,13 +611,18 @@ func (q *Queries) UploadUsed(ctx context.Context, db DBTX, arg UploadUsedParams)
 const userEnsure = `-- name: UserEnsure :one
 insert into generation_user (user_id) values ($1)
 on conflict (user_id) do update set user_id = excluded.user_id
-returning ref
+returning ref, plan
 `
 
-// The random name that keys begin with. Holding the row makes creations of one user wait for each other.
-func (q *Queries) UserEnsure(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
+type UserEnsureRow struct {
+	Ref  string
+	Plan string
+}
+
+// The random name that keys begin with, and the plan. Holding the row makes creations of one user wait for each other.
+func (q *Queries) UserEnsure(ctx context.Context, db DBTX, userID uuid.UUID) (UserEnsureRow, error) {
 	row := db.QueryRow(ctx, userEnsure, userID)
-	var ref string
-	err := row.Scan(&ref)
-	return ref, err
+	var i UserEnsureRow
+	err := row.Scan(&i.Ref, &i.Plan)
+	return i, err
 }
