@@ -201,6 +201,7 @@ const (
 const (
 	ProblemCodeAccountInDebt           ProblemCode = "account_in_debt"
 	ProblemCodeAuthInputRefused        ProblemCode = "auth_input_refused"
+	ProblemCodeAuthPaused              ProblemCode = "auth_paused"
 	ProblemCodeAuthRedirectRefused     ProblemCode = "auth_redirect_refused"
 	ProblemCodeAuthUnavailable         ProblemCode = "auth_unavailable"
 	ProblemCodeBodyIncomplete          ProblemCode = "body_incomplete"
@@ -245,6 +246,7 @@ const (
 	ProblemCodeUploadNotFound          ProblemCode = "upload_not_found"
 	ProblemCodeUploadNotReady          ProblemCode = "upload_not_ready"
 	ProblemCodeUploadNotReceived       ProblemCode = "upload_not_received"
+	ProblemCodeUploadQuotaExceeded     ProblemCode = "upload_quota_exceeded"
 	ProblemCodeUploadRejected          ProblemCode = "upload_rejected"
 	ProblemCodeValidationFailed        ProblemCode = "validation_failed"
 	ProblemCodeWebhookSignatureInvalid ProblemCode = "webhook_signature_invalid"
@@ -384,8 +386,10 @@ type AuthError struct {
 
 // ChangePasswordRequest defines model for ChangePasswordRequest.
 type ChangePasswordRequest struct {
-	CurrentPassword string   `json:"currentPassword"`
-	NewPassword     Password `json:"newPassword"`
+	CurrentPassword string `json:"currentPassword"`
+
+	// NewPassword Not one of the commonest: those are refused.
+	NewPassword Password `json:"newPassword"`
 }
 
 // Cost What it costs, in credits. Each picture that is stored is paid for, at the price of the model that made it.
@@ -992,7 +996,7 @@ type Parameters struct {
 	Width int `json:"width"`
 }
 
-// Password defines model for Password.
+// Password Not one of the commonest: those are refused.
 type Password = string
 
 // PasswordChanged defines model for PasswordChanged.
@@ -1194,6 +1198,7 @@ type ResetMailRequest struct {
 
 // ResetPasswordRequest defines model for ResetPasswordRequest.
 type ResetPasswordRequest struct {
+	// NewPassword Not one of the commonest: those are refused.
 	NewPassword Password `json:"newPassword"`
 	Token       string   `json:"token"`
 }
@@ -1273,8 +1278,10 @@ type SignUpRequest struct {
 	CallbackURL *string `json:"callbackURL,omitempty"`
 
 	// Email Examples: ada@imagerun.example
-	Email    Email    `json:"email"`
-	Name     string   `json:"name"`
+	Email Email  `json:"email"`
+	Name  string `json:"name"`
+
+	// Password Not one of the commonest: those are refused.
 	Password Password `json:"password"`
 }
 
