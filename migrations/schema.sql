@@ -359,6 +359,7 @@ CREATE TABLE public.ai_image (
     lost_at timestamp with time zone,
     thumbnail_lost_at timestamp with time zone,
     thumbhash bytea,
+    failure_code text,
     CONSTRAINT ai_image_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'stored'::text, 'blocked'::text, 'failed'::text])))
 );
 
@@ -379,6 +380,7 @@ COMMENT ON COLUMN public.ai_image.lost_at IS 'When a sweep found the object of a
 COMMENT ON COLUMN public.ai_image.thumbnail_lost_at IS 'The same for the thumbnail.';
 
 COMMENT ON COLUMN public.ai_image.thumbhash IS 'erase: row with the task. Null: stored before there were any.';
+COMMENT ON COLUMN public.ai_image.failure_code IS 'erase: a code from our closed list; row with the task';
 
 CREATE TABLE public.ai_task (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -408,6 +410,9 @@ CREATE TABLE public.ai_task (
     remix_of uuid,
     prices jsonb DEFAULT '{}'::jsonb NOT NULL,
     cancel_requested boolean DEFAULT false NOT NULL,
+    delay_reason text,
+    delay_since timestamp with time zone,
+    delay_next timestamp with time zone,
     CONSTRAINT ai_task_check CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))),
     CONSTRAINT ai_task_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT ai_task_provider_position_check CHECK ((provider_position >= 0)),
@@ -449,6 +454,12 @@ COMMENT ON COLUMN public.ai_task.remix_of IS 'The generation that this one took 
 COMMENT ON COLUMN public.ai_task.prices IS 'erase: holds no personal value; row with the generation. What an image of it costs, in credits, by the model that makes it; empty: it was accepted when generations were free.';
 
 COMMENT ON COLUMN public.ai_task.cancel_requested IS 'Its user canceled or deleted it when its provider may have begun. It stays true when the task has ended.';
+
+COMMENT ON COLUMN public.ai_task.delay_reason IS 'erase: a code from our closed list; row with the task';
+
+COMMENT ON COLUMN public.ai_task.delay_since IS 'When it began to wait for that.';
+
+COMMENT ON COLUMN public.ai_task.delay_next IS 'When it is tried again. Null: it is not known.';
 
 CREATE TABLE public.api_key (
     id uuid DEFAULT gen_random_uuid() NOT NULL,

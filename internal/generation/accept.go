@@ -16,6 +16,9 @@ import (
 	"imagerun/internal/postgres"
 )
 
+// minDeadline is the shortest deadline that a caller may ask for, as the contract has it.
+const minDeadline = 30 * time.Second
+
 // order is a submission that the catalogue has found good.
 type order struct {
 	Submission
@@ -152,8 +155,8 @@ func (s *Service) deadline(sub Submission) (time.Duration, error) {
 	}
 
 	d := time.Duration(*sub.DeadlineSeconds) * time.Second
-	if d < 10*time.Second || d > s.Options.MaxDeadline {
-		detail := fmt.Sprintf("The deadline must be 10 to %d seconds.", int(s.Options.MaxDeadline.Seconds()))
+	if d < minDeadline || d > s.Options.MaxDeadline {
+		detail := fmt.Sprintf("The deadline must be %d to %d seconds.", int(minDeadline.Seconds()), int(s.Options.MaxDeadline.Seconds()))
 
 		return 0, catalogue.ErrInvalid.WithFields(fault.Field{Pointer: "#/deadline_seconds", Keyword: "maximum", Detail: detail})
 	}

@@ -71,22 +71,23 @@ func generationWith(t db.AiTask, p catalogue.Parameters) Generation {
 		FailureCode: FailureCode(orEmpty(t.FailureCode)), SupportCode: t.SupportCode,
 		CreatedAt: t.CreatedAt, DeadlineAt: t.DeadlineAt, AdmittedAt: t.AdmittedAt, FinishedAt: t.FinishedAt,
 		Favourite: t.FavouriteAt != nil, RemixOf: t.RemixOf, ReferenceID: t.ReferenceUploadID, ServedModel: orEmpty(t.ServedModel),
-		CancelRequested: t.CancelRequested,
+		CancelRequested: t.CancelRequested, Delay: delayOf(t),
 	}
 	g.provided(t)
 
 	return g
 }
 
-// provided fills in what the provider says of a generation that it has.
+// provided fills in what the provider said of a generation. How far it was stays true while it is stored, and until another
+// attempt is further.
 func (g *Generation) provided(t db.AiTask) {
-	if g.Status != StatusRunning {
+	if g.Status.Terminal() {
 		return
 	}
 
 	if t.Progress != nil {
 		g.Progress = new(float64(*t.Progress))
-	} else if t.ProviderPosition != nil { // it has not begun
+	} else if g.Status == StatusRunning && t.ProviderPosition != nil { // it has not begun
 		g.ProviderPosition = new(int(*t.ProviderPosition))
 	}
 }
@@ -113,6 +114,12 @@ func (s *Service) foretell(ctx context.Context, tasks []db.AiTask, at map[uuid.U
 		return err
 	}
 
+	if len(waiting) > 0 {
+		if err := s.delayWaiting(ctx, tasks, at); err != nil {
+			return err
+		}
+	}
+
 	for provider, ids := range waiting {
 		if err := s.place(ctx, provider, tasks[0].UserID, ids, at, typical); err != nil {
 			return err
@@ -130,7 +137,7 @@ func (s *Service) foretell(ctx context.Context, tasks []db.AiTask, at map[uuid.U
 }
 
 func (s *Service) image(ctx context.Context, r db.AiImage) (Image, error) {
-	img := Image{ID: r.ID, Index: int(r.Index), Status: ImageStatus(r.Status)}
+	img := Image{ID: r.ID, Index: int(r.Index), Status: ImageStatus(r.Status), FailureCode: FailureCode(orEmpty(r.FailureCode))}
 	if img.Status == ImageStored && r.LostAt != nil {
 		img.Status = ImageLost
 	}

@@ -12,7 +12,6 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
-	"imagerun/queue"
 )
 
 // attempt returns the open attempt of the task, or makes one. An open attempt that this run did
@@ -50,7 +49,7 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 	case wait > 0 && t.status() == StatusQueued:
 		return a, false, h.putBack(ctx, tx, t)
 	case wait > 0:
-		return a, false, queue.Snooze(clock.Jitter(wait, 0.2))
+		return a, false, &modelWaitError{clock.Jitter(wait, 0.2)}
 	}
 
 	if model == "" { // the catalogue lost it while the task waited
@@ -69,6 +68,11 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 
 	return a, true, wrap(err, "insert attempt")
 }
+
+// modelWaitError says that every model that may serve a task is failing, and when one is tried again.
+type modelWaitError struct{ left time.Duration }
+
+func (w *modelWaitError) Error() string { return "models that may serve it keep failing" }
 
 // choose finds the model for the next attempt: the one that was asked for, or one that its user
 // allows instead when that one is failing. It returns how long to wait where all of them are, and

@@ -227,8 +227,8 @@ func TestBreaker_WhatSaysNothingOfTheModelIsNotCounted(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
-		b.start(t, func(s *generation.Submission) { s.DeadlineSeconds = new(10) })
-		b.now.Move(10 * time.Second) // and the sweep of the deadlines has not come by yet
+		b.start(t, func(s *generation.Submission) { s.DeadlineSeconds = new(30) })
+		b.now.Move(30 * time.Second) // and the sweep of the deadlines has not come by yet
 		b.provider.failed["request-a"] = &providers.Error{Class: providers.Rejected, Code: string(generation.FailureTimeout), Status: 504}
 		b.callback(t, 0, "request-a")
 		b.jobs.RunAll(t.Context())

@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,9 @@ var errNotLocked = errors.New("the row lock was not held")
 type task struct {
 	db.AiTask
 
-	ref string // the user's
+	ref     string      // the user's
+	delayed bool        // its delay is that of the status to come
+	missing FailureCode // why images that are still to come at its end did not; empty: as it ends
 }
 
 // status is the row's.
@@ -41,7 +44,8 @@ func (s *Service) lock(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*task, err
 
 // change moves a locked task to a status: compare-and-set on the sequence, event, the jobs that
 // the change causes, and after the commit the hint. Who served the task, how far its provider is and whether it is to stop
-// are written with it, as they are in t: each write of a row costs as much as the next. image is the index of an image
+// and what it waits for are written with it, as they are in t: each write of a row costs as much as the next. What it waited
+// for in another status is over. image is the index of an image
 // that was stored, or nil. In a terminal status it returns errOver and does nothing.
 func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, code FailureCode, image *int16) error {
 	if t.status().Terminal() {
@@ -49,10 +53,16 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	}
 
 	now := s.Now()
+
+	if to != t.status() && !t.delayed {
+		t.setDelay("", now, 0)
+	}
+
 	set := db.TaskSetParams{
 		ID: t.ID, StatusSequence: t.StatusSequence, Status: string(to),
 		ServedModel: t.ServedModel, Progress: t.Progress, ProviderPosition: t.ProviderPosition,
 		CancelRequested: t.CancelRequested,
+		DelayReason:     t.DelayReason, DelaySince: t.DelaySince, DelayNext: t.DelayNext,
 	}
 
 	if code != "" {
@@ -86,7 +96,7 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	}
 
 	if to.Terminal() {
-		if err := s.settleEnd(ctx, tx, t); err != nil {
+		if err := s.settleEnd(ctx, tx, t, cmp.Or(t.missing, code)); err != nil {
 			return err
 		}
 	}
@@ -111,8 +121,8 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 
 // settleEnd does what is due when a task has just ended: of its images none is to come, and credits that it did not
 // use return. One that was deleted before it ended is erased now.
-func (s *Service) settleEnd(ctx context.Context, tx pgx.Tx, t *task) error {
-	if err := s.db.ImageAbandon(ctx, tx, t.ID); err != nil {
+func (s *Service) settleEnd(ctx context.Context, tx pgx.Tx, t *task, why FailureCode) error {
+	if err := s.db.ImageAbandon(ctx, tx, db.ImageAbandonParams{TaskID: t.ID, FailureCode: textOrNil(string(why))}); err != nil {
 		return fmt.Errorf("settle images of %s: %w", t.ID, err)
 	}
 

@@ -63,16 +63,24 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGener
 	case err == nil:
 		return h.store(ctx, job, a, result)
 	case providers.ClassOf(err) == providers.NotReady:
+		if row.AiTask.DelayReason != nil {
+			h.recordDelay(ctx, a.TaskID, "", 0)
+		}
+
 		return queue.Snooze(h.pause(ctx, row.AiTask, a))
 	case providers.ClassOf(err) == providers.Account:
 		h.metrics.accountBlocked.Set(1)
 
-		return queue.Snooze(h.breaker.trip())
+		wait := h.breaker.trip()
+		h.recordDelay(ctx, a.TaskID, DelayProviderUnavailable, wait)
+
+		return queue.Snooze(wait)
 	case providers.ClassOf(err) == providers.Rejected || providers.ClassOf(err) == providers.Gone && h.mayBeGone(a):
 		return h.rejected(ctx, job, a, err)
 	case isProviders(err):
 		// Not to be able to look is no failure of the generation: its deadline is the limit.
 		h.Log.Debug("provider could not be asked", generationID(a.TaskID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
+		h.recordDelay(ctx, a.TaskID, DelayProviderUnreachable, 0)
 
 		return queue.Snooze(clock.Jitter(max(h.Options.PollEvery, unreadablePause), 0.5))
 	default:
@@ -92,6 +100,10 @@ func (h collector) result(ctx context.Context, a db.ProviderAttempt, t db.AiTask
 	if a.Callback == nil {
 		status, err := h.Provider.Poll(ctx, ticket)
 		h.metrics.call("poll", err)
+
+		if providers.ClassOf(err) == providers.Gone { // it knows nothing of what it had accepted: there was no result yet
+			err = &providers.Error{Class: providers.Gone, Code: string(FailureProviderLost), Cause: err}
+		}
 
 		if err != nil {
 			return providers.Result{}, err
@@ -120,7 +132,7 @@ func (h collector) result(ctx context.Context, a db.ProviderAttempt, t db.AiTask
 // attempt may do better.
 func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, cause error) error {
 	code := FailureCode(codeOf(cause))
-	if providers.ClassOf(cause) == providers.Gone {
+	if providers.ClassOf(cause) == providers.Gone && code != FailureProviderLost {
 		code = FailureResultExpired
 	}
 
@@ -148,8 +160,10 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 		}
 
 		again := ofModel && tried < attemptsMost && !t.CancelRequested
+		wait := time.Duration(tried) * 5 * time.Second
+
 		if again {
-			err = h.restart(ctx, tx, t)
+			err = h.restart(ctx, tx, t, wait)
 		} else {
 			err = h.fail(ctx, tx, t, code)
 		}
@@ -158,7 +172,7 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 		case err != nil && !over(err):
 			return err
 		case err == nil && again:
-			err = h.stage(ctx, tx, queue.SubmitGeneration{TaskID: t.ID}, t.ID, time.Duration(tried)*5*time.Second)
+			err = h.stage(ctx, tx, queue.SubmitGeneration{TaskID: t.ID}, t.ID, wait)
 		default:
 			err = nil
 		}
@@ -176,9 +190,11 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 	return err
 }
 
-// restart has a generation handed over again.
-func (s *Service) restart(ctx context.Context, tx pgx.Tx, t *task) error {
-	t.setProgress(providers.Status{})
+// restart has a generation handed over again, after a while. How far it was stays what its user is told, until it is further.
+func (s *Service) restart(ctx context.Context, tx pgx.Tx, t *task, wait time.Duration) error {
+	t.ProviderPosition = nil
+	t.delayed = true
+	t.setDelay(DelayRetrying, s.Now(), wait)
 
 	return s.change(ctx, tx, t, StatusSubmitting, "", nil)
 }
@@ -193,7 +209,7 @@ func (h collector) finish(ctx context.Context, tx pgx.Tx, job *queue.Job[queue.C
 }
 
 // Dead settles the generation of a collect job that will not be tried again.
-func (h collector) Dead(ctx context.Context, tx pgx.Tx, args queue.CollectGeneration, _ string) error {
+func (h collector) Dead(ctx context.Context, tx pgx.Tx, args queue.CollectGeneration, code string) error {
 	a, err := h.db.AttemptGet(ctx, tx, args.AttemptID)
 	if notFound(err) {
 		return nil
@@ -201,7 +217,7 @@ func (h collector) Dead(ctx context.Context, tx pgx.Tx, args queue.CollectGenera
 		return fmt.Errorf("read attempt %s: %w", args.AttemptID, err)
 	}
 
-	return h.giveUp(ctx, tx, a.TaskID)
+	return h.giveUp(ctx, tx, a.TaskID, code)
 }
 
 // moot turns "it is over already" into success: the job has nothing left to do.

@@ -41,8 +41,14 @@ func FailureText(code FailureCode) (message string, retryable bool) {
 		return "The picture was made, but could not be fetched in time. Try again.", true
 	case FailureDeadline:
 		return "This generation did not finish by its deadline and was ended. Try again.", true
+	case FailureUnavailable:
+		return "The image service did not serve us, which is our fault and not yours; we are seeing to it. There is no use in trying again at once.", false
+	case FailureProviderLost:
+		return "The image service lost this request. Try again.", true
 	case FailureCanceledByUser:
 		return "You canceled this generation.", true
+	case FailureByOperator:
+		return "We stopped this generation; nothing is wrong with your request. Try again, and quote the support code if it happens twice.", true
 	default:
 		return "This generation did not succeed. Try again, and quote the support code if it happens twice.", true
 	}

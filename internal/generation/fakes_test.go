@@ -45,6 +45,7 @@ type fakeProvider struct {
 	find     func() error
 	window   [2]time.Time            // of the last search
 	poll     func() providers.Status // of a request that is not done
+	forgot   bool                    // it knows none of its requests
 	cancel   func() (providers.CancelOutcome, error)
 	erase    func() error
 }
@@ -121,6 +122,10 @@ func (p *fakeProvider) finish(t *testing.T, n int, edit ...func(*providers.Resul
 func (p *fakeProvider) Poll(_ context.Context, k providers.Ticket) (providers.Status, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+
+	if p.forgot {
+		return providers.Status{}, &providers.Error{Class: providers.Gone, Code: string(generation.FailureResultExpired), Status: 404}
+	}
 
 	_, done := p.done[k.RequestID]
 	if done || p.failed[k.RequestID] != nil || p.failAll != nil || p.rest != nil {

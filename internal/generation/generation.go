@@ -2,6 +2,7 @@ package generation
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -89,6 +90,8 @@ type Generation struct {
 	Favourite bool
 	RemixOf   *uuid.UUID // the generation that it took its request from; it may be gone
 
+	Delay *Delay // what it waits for that is not its turn; nil: nothing
+
 	ProviderPosition  *int       // requests that the provider has before it; nil: none, or it did not say
 	EstimatedStartAt  *time.Time // when it should get its turn; nil: it had it, or nothing is known
 	EstimatedFinishAt *time.Time // when it should end; nil: it has, it takes longer, or nothing is known
@@ -104,9 +107,22 @@ func (g Generation) Notice() string {
 		return "The image service was asked to stop. If it finishes all the same, the pictures are kept and paid for; else nothing is charged."
 	case g.CancelRequested && (g.Status == StatusSucceeded || g.Status == StatusPartial):
 		return "It was finished before it could be stopped. " + g.Cost.Sentence()
+	case g.Status == StatusPartial:
+		return fmt.Sprintf("%d of %d pictures came. ", g.stored(), len(g.Images)) + g.Cost.Sentence()
 	default:
 		return ""
 	}
+}
+
+// stored is how many of its images came, whatever became of them since.
+func (g Generation) stored() (n int) {
+	for _, img := range g.Images {
+		if img.Status == ImageStored || img.Status == ImageLost {
+			n++
+		}
+	}
+
+	return n
 }
 
 // Cost is what a generation costs, in credits. The zero value is that of one which is free.
@@ -121,7 +137,8 @@ type Image struct {
 	ID           uuid.UUID
 	Index        int
 	Status       ImageStatus
-	Width        int // pixels; zero until stored
+	FailureCode  FailureCode // why there is none; empty unless blocked or failed, and where a release before did not say
+	Width        int         // pixels; zero until stored
 	Height       int
 	ContentType  string
 	Bytes        int64
@@ -136,17 +153,20 @@ type FailureCode string
 
 // The failure codes.
 const (
-	FailurePromptRejected FailureCode = "prompt_rejected"    // the provider refuses the prompt
-	FailureInvalidRequest FailureCode = "invalid_request"    // the provider refuses the parameters
-	FailureReference      FailureCode = "reference_rejected" // the provider cannot use the reference
-	FailureOutputBlocked  FailureCode = "output_blocked"     // the safety checker blocked every image
-	FailureProviderError  FailureCode = "provider_error"     // the provider failed, repeatedly
-	FailureTimeout        FailureCode = "generation_timeout" // the provider took too long
-	FailureNoImage        FailureCode = "no_image"           // it finished without a usable image
-	FailureResultExpired  FailureCode = "result_expired"     // it finished, but the result was gone
-	FailureStorage        FailureCode = "storage_error"      // it finished, but the result could not be kept
-	FailureDeadline       FailureCode = "deadline_exceeded"  // expired
-	FailureCanceledByUser FailureCode = "canceled_by_user"   // canceled
+	FailurePromptRejected FailureCode = "prompt_rejected"      // the provider refuses the prompt
+	FailureInvalidRequest FailureCode = "invalid_request"      // the provider refuses the parameters
+	FailureReference      FailureCode = "reference_rejected"   // the provider cannot use the reference
+	FailureOutputBlocked  FailureCode = "output_blocked"       // the safety checker blocked every image
+	FailureProviderError  FailureCode = "provider_error"       // the provider failed, repeatedly
+	FailureTimeout        FailureCode = "generation_timeout"   // the provider took too long
+	FailureNoImage        FailureCode = "no_image"             // it finished without a usable image
+	FailureResultExpired  FailureCode = "result_expired"       // it finished, but the result was gone
+	FailureStorage        FailureCode = "storage_error"        // it finished, but the result could not be kept
+	FailureDeadline       FailureCode = "deadline_exceeded"    // expired
+	FailureUnavailable    FailureCode = "provider_unavailable" // expired, while the provider refused our account
+	FailureProviderLost   FailureCode = "provider_lost"        // the provider forgot the request, or never got it
+	FailureCanceledByUser FailureCode = "canceled_by_user"     // canceled
+	FailureByOperator     FailureCode = "canceled_by_operator"
 )
 
 // Event is one change of a generation.

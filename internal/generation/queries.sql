@@ -92,9 +92,14 @@ where t.id = @id for update of t;
 -- The one statement that changes a status, and what changes with it. Compare-and-set on the sequence, never out of a terminal state.
 update ai_task set status = @status, status_sequence = number_after(status_sequence),
     failure_code = sqlc.narg(failure_code), finished_at = sqlc.narg(finished_at), served_model = sqlc.narg(served_model),
-    progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position), cancel_requested = @cancel_requested
+    progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position), cancel_requested = @cancel_requested,
+    delay_reason = sqlc.narg(delay_reason), delay_since = sqlc.narg(delay_since), delay_next = sqlc.narg(delay_next)
 where id = @id and status_sequence = @status_sequence and finished_at is null
 returning status_sequence;
+
+-- name: TaskDelayNext :exec
+-- It waits for the same as before: that is no change, only the time of the next try is another.
+update ai_task set delay_next = @delay_next where id = @id and finished_at is null;
 
 -- name: TaskMarkDeleted :exec
 update ai_task set deleted_at = @at where id = @id and deleted_at is null;
@@ -246,10 +251,10 @@ update ai_image set status = 'stored', content_type = @content_type, width = @wi
 where id = @id;
 
 -- name: ImageSettle :exec
-update ai_image set status = @status where id = @id and status = 'pending';
+update ai_image set status = @status, failure_code = @failure_code where id = @id and status = 'pending';
 
 -- name: ImageAbandon :exec
-update ai_image set status = 'failed' where task_id = @task_id and status = 'pending';
+update ai_image set status = 'failed', failure_code = sqlc.narg(failure_code) where task_id = @task_id and status = 'pending';
 
 -- name: EventList :many
 select sequence, status, canceling, image_index, at from generation_event

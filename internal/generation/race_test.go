@@ -156,7 +156,7 @@ func TestSearch(t *testing.T) {
 			b.pass(t, 60*time.Second)
 		}
 
-		require.Equal(t, generation.FailureProviderError, b.get(t, g.ID).FailureCode)
+		require.Equal(t, generation.FailureProviderLost, b.get(t, g.ID).FailureCode)
 		require.Empty(t, b.jobs.Dead(), "there is nothing for an operator to decide")
 		b.check(t)
 	})

@@ -23,7 +23,10 @@ const (
 // which request it was; then the provider is asked; only when it knows of no such request is
 // the submit made again, as a new attempt.
 func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task, a db.ProviderAttempt) error {
-	if left := a.CreatedAt.Add(h.Options.UnknownWait).Sub(h.Now()); left > 0 {
+	left := a.CreatedAt.Add(h.Options.UnknownWait).Sub(h.Now())
+	h.recordDelay(ctx, t.ID, DelayConfirming, max(0, left))
+
+	if left > 0 {
 		return queue.Snooze(left)
 	}
 
@@ -56,7 +59,12 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 // nothing left for an operator to decide.
 func (h submitter) lost(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task) error {
 	return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
-		if err := h.giveUp(ctx, tx, t.ID); err != nil {
+		t, err := h.lock(ctx, tx, t.ID)
+		if err == nil {
+			err = h.conclude(ctx, tx, t, FailureProviderLost)
+		}
+
+		if err := moot(err); err != nil {
 			return err
 		}
 

@@ -108,7 +108,7 @@ func TestSubmit_Refuses(t *testing.T) {
 		"Format":              {func(s *generation.Submission) { s.Model = "flux-dev"; s.OutputFormat = new("webp") }, "#/output_format"},
 		"NegativeSeed":        {func(s *generation.Submission) { s.Seed = new(int64(-1)) }, "#/seed"},
 		"LargeSeed":           {func(s *generation.Submission) { s.Seed = new(int64(1) << 53) }, "#/seed"},
-		"ShortDeadline":       {func(s *generation.Submission) { s.DeadlineSeconds = new(1) }, "#/deadline_seconds"},
+		"ShortDeadline":       {func(s *generation.Submission) { s.DeadlineSeconds = new(29) }, "#/deadline_seconds"},
 		"NestedMetadata":      {func(s *generation.Submission) { s.Metadata = json.RawMessage(`{"a":{"b":1}}`) }, "#/metadata"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -295,6 +295,7 @@ func TestFailureText_EveryCodeHasASentence(t *testing.T) {
 		generation.FailurePromptRejected, generation.FailureInvalidRequest, generation.FailureOutputBlocked,
 		generation.FailureProviderError, generation.FailureTimeout, generation.FailureNoImage,
 		generation.FailureResultExpired, generation.FailureDeadline, generation.FailureCanceledByUser,
+		generation.FailureProviderLost, generation.FailureUnavailable, generation.FailureByOperator,
 	} {
 		text, _ := generation.FailureText(code)
 		require.NotEqual(t, general, text, code)

@@ -22,6 +22,12 @@ const downloadMost = 32 << 20
 // spoiledMost is how often a file is fetched that is not there, or turns out not to be a picture.
 const spoiledMost = 3
 
+// imageVerdict is how an image ended that was not stored.
+type imageVerdict struct {
+	status ImageStatus
+	code   FailureCode
+}
+
 // store puts every image of the result into the bucket and settles the generation.
 func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
 	var source picture.SourceType
@@ -51,7 +57,7 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 		return fmt.Errorf("list images of %s: %w", a.TaskID, err)
 	}
 
-	verdicts := make(map[uuid.UUID]ImageStatus)
+	verdicts := make(map[uuid.UUID]imageVerdict)
 
 	for _, img := range images {
 		i := int(img.Index)
@@ -59,17 +65,21 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 		switch {
 		case ImageStatus(img.Status) != ImagePending:
 		case i >= len(result.Images):
-			verdicts[img.ID] = ImageFailed
+			verdicts[img.ID] = imageVerdict{ImageFailed, FailureNoImage}
 		case result.Images[i].Blocked:
-			verdicts[img.ID] = ImageBlocked
+			verdicts[img.ID] = imageVerdict{ImageBlocked, FailureOutputBlocked}
 		default:
-			stored, err := h.storeOne(ctx, job, a, img, result.Images[i].URL, source)
+			failed, err := h.storeOne(ctx, job, a, img, result.Images[i].URL, source)
 			if err != nil {
+				if moot(err) != nil && !job.LastAttempt() {
+					h.recordDelay(ctx, a.TaskID, DelayStoring, 0)
+				}
+
 				return moot(err)
 			}
 
-			if !stored {
-				verdicts[img.ID] = ImageFailed
+			if failed != "" {
+				verdicts[img.ID] = imageVerdict{ImageFailed, failed}
 			}
 		}
 	}
@@ -82,9 +92,11 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 	return moot(err)
 }
 
-// storeOne brings one image to the bucket, marked with its source, and commits that it is there. False: what the
-// provider delivers is not a picture, or nothing.
-func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, img db.AiImage, url string, source picture.SourceType) (bool, error) {
+// storeOne brings one image to the bucket, marked with its source, and commits that it is there, or says why there is
+// none: what the provider delivers is not a picture, or nothing.
+func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, img db.AiImage, url string,
+	source picture.SourceType,
+) (failed FailureCode, err error) {
 	body, err := h.Provider.Download(ctx, url, downloadMost)
 	h.metrics.call("download", err)
 
@@ -92,35 +104,35 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 		switch class := providers.ClassOf(err); {
 		case class == providers.Transient || ctx.Err() != nil:
 			if !job.LastAttempt() {
-				return false, err
+				return "", err
 			}
 		case class != providers.Rejected && job.Attempt < spoiledMost:
-			return false, err
+			return "", err
 		}
 
 		h.Log.Warn("image could not be downloaded",
 			generationID(a.TaskID), slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
-		return false, nil
+		return FailureResultExpired, nil
 	}
 
 	info, thumbnail, err := h.Pictures.Open(ctx, body)
 	if errors.Is(err, picture.ErrNotPicture) {
 		if job.Attempt < spoiledMost {
-			return false, fmt.Errorf("open image %s: %w", img.ID, err) // it may have been spoiled on its way
+			return "", fmt.Errorf("open image %s: %w", img.ID, err) // it may have been spoiled on its way
 		}
 
 		h.Log.Warn("provider delivered something that is not a picture",
 			generationID(a.TaskID), slog.Any("image_id", img.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
-		return false, nil
+		return FailureNoImage, nil
 	} else if err != nil {
-		return false, err
+		return "", err
 	}
 
 	hash, err := picture.ThumbHash(thumbnail)
 	if err != nil {
-		return false, fmt.Errorf("hash thumbnail of %s: %w", img.ID, err)
+		return "", fmt.Errorf("hash thumbnail of %s: %w", img.ID, err)
 	}
 
 	// The thumbnail says what the image says, which may be the provider's word.
@@ -129,11 +141,11 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 	contentType := info.Format.ContentType()
 
 	if err := h.Bucket.Put(ctx, img.Key, contentType, body); err != nil {
-		return false, fmt.Errorf("store image %s: %w", img.ID, err)
+		return "", fmt.Errorf("store image %s: %w", img.ID, err)
 	}
 
 	if err := h.Bucket.Put(ctx, img.ThumbnailKey, "image/jpeg", thumbnail); err != nil {
-		return false, fmt.Errorf("store thumbnail of %s: %w", img.ID, err)
+		return "", fmt.Errorf("store thumbnail of %s: %w", img.ID, err)
 	}
 
 	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
@@ -161,6 +173,8 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 			return fmt.Errorf("mark image %s stored: %w", img.ID, err)
 		}
 
+		t.setDelay("", now, 0)
+
 		if err := h.change(ctx, tx, t, StatusStoring, "", &img.Index); err != nil {
 			return err
 		}
@@ -170,10 +184,10 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGen
 
 	if over(err) || notFound(err) {
 		// Nobody wants it any more: what was just put must go.
-		return false, errors.Join(err, h.Bucket.Delete(context.WithoutCancel(ctx), img.Key, img.ThumbnailKey))
+		return "", errors.Join(err, h.Bucket.Delete(context.WithoutCancel(ctx), img.Key, img.ThumbnailKey))
 	}
 
-	return err == nil, err
+	return "", err
 }
 
 // sourceOf is how the images of a task come to be. A reference that was a model's work itself makes
@@ -187,14 +201,14 @@ func sourceOf(t *task) picture.SourceType {
 }
 
 // settle ends the generation by what became of its images.
-func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, verdicts map[uuid.UUID]ImageStatus) error {
+func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, verdicts map[uuid.UUID]imageVerdict) error {
 	t, err := h.lock(ctx, tx, a.TaskID)
 	if err != nil {
 		return err
 	}
 
 	for id, v := range verdicts {
-		if err := h.db.ImageSettle(ctx, tx, db.ImageSettleParams{ID: id, Status: string(v)}); err != nil {
+		if err := h.db.ImageSettle(ctx, tx, db.ImageSettleParams{ID: id, Status: string(v.status), FailureCode: textOrNil(string(v.code))}); err != nil {
 			return fmt.Errorf("settle image %s: %w", id, err)
 		}
 	}

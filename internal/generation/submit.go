@@ -54,6 +54,8 @@ type submitter struct{ *Service }
 // crash with an attempt whose call may have happened, it finds out instead of calling again.
 func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGeneration]) error {
 	if wait := h.breaker.wait(); wait > 0 {
+		h.recordDelay(ctx, job.Args.TaskID, DelayProviderUnavailable, wait)
+
 		return queue.Snooze(clock.Jitter(wait, 0.2))
 	}
 
@@ -85,6 +87,12 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 
 	if err == nil {
 		aboutTask(ctx, t.AiTask)
+	}
+
+	if w, ok := errors.AsType[*modelWaitError](err); ok {
+		h.recordDelay(ctx, job.Args.TaskID, DelayModelFailing, w.left)
+
+		return queue.Snooze(w.left)
 	}
 
 	switch {
@@ -136,6 +144,8 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 			return fmt.Errorf("mark attempt %s unknown: %w", a.ID, err)
 		}
 
+		h.recordDelay(ctx, t.ID, DelayConfirming, h.Options.UnknownWait)
+
 		return queue.Snooze(h.Options.UnknownWait)
 	case providers.Account:
 		wait := h.breaker.trip()
@@ -145,6 +155,8 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		if _, err := h.abandon(ctx, a, &providers.Error{Class: providers.Account, Code: codeAccount}); err != nil {
 			return err
 		}
+
+		h.recordDelay(ctx, t.ID, DelayProviderUnavailable, wait)
 
 		return queue.Snooze(wait)
 	case providers.Rejected:
@@ -169,7 +181,10 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 			return err
 		}
 
-		return queue.Snooze(clock.Jitter(busyPause, 0.5)) // there is room later: the deadline is the limit
+		wait := clock.Jitter(busyPause, 0.5)
+		h.recordDelay(ctx, t.ID, DelayProviderBusy, wait)
+
+		return queue.Snooze(wait) // there is room later: the deadline is the limit
 	default:
 		if !stopped {
 			h.models.failed(ctx, modelOf(t.AiTask, a))
@@ -178,6 +193,8 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 		if _, err := h.abandon(ctx, a, err); err != nil {
 			return err
 		}
+
+		h.recordDelay(ctx, t.ID, DelayRetrying, 0)
 
 		return err
 	}
@@ -271,6 +288,6 @@ func (h submitter) commitSubmitted(ctx context.Context, a db.ProviderAttempt, k 
 }
 
 // Dead settles the generation of a submit job that will not be tried again.
-func (h submitter) Dead(ctx context.Context, tx pgx.Tx, args queue.SubmitGeneration, _ string) error {
-	return h.giveUp(ctx, tx, args.TaskID)
+func (h submitter) Dead(ctx context.Context, tx pgx.Tx, args queue.SubmitGeneration, code string) error {
+	return h.giveUp(ctx, tx, args.TaskID, code)
 }

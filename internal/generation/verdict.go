@@ -8,15 +8,22 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// giveUp fails a generation whose job died.
-func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+// deadByOperator is what a job died of that an operator ended; see [queue.Burier].
+const deadByOperator = "canceled"
+
+// giveUp ends a generation whose job died of a code.
+func (s *Service) giveUp(ctx context.Context, tx pgx.Tx, id uuid.UUID, died string) error {
 	t, err := s.lock(ctx, tx, id)
 	if err != nil {
 		return moot(err)
 	}
 
 	why := FailureProviderError
-	if t.status() == StatusStoring {
+
+	switch {
+	case died == deadByOperator:
+		why = FailureByOperator
+	case t.status() == StatusStoring:
 		why = FailureStorage // the picture was there
 	}
 
@@ -60,14 +67,20 @@ func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureC
 		code = FailureInvalidRequest // it is about a size, which these errors are for as well
 	}
 
+	if code == FailureDeadline && orEmpty(t.DelayReason) == string(DelayProviderUnavailable) {
+		code = FailureUnavailable
+	}
+
+	t.missing = code
+
 	switch status, _ := outcome(images); {
 	case status == StatusSucceeded || status == StatusPartial:
 		return status, "", nil
 	case code == FailurePromptRejected || code == FailureOutputBlocked:
 		return StatusBlocked, code, nil
-	case code == FailureDeadline:
+	case code == FailureDeadline || code == FailureUnavailable:
 		return StatusExpired, code, nil
-	case code == FailureCanceledByUser:
+	case code == FailureCanceledByUser || code == FailureByOperator:
 		return StatusCanceled, code, nil
 	default:
 		return StatusFailed, code, nil

@@ -94,15 +94,15 @@ func (h collector) looked(ctx context.Context, seen db.AiTask, st providers.Stat
 	return moot(err)
 }
 
-// setProgress says how far the provider is; the next change writes it.
+// setProgress says how far the provider is; the next change writes it. It never goes back.
 func (t *task) setProgress(st providers.Status) {
-	t.ProviderPosition, t.Progress = nil, nil
+	t.ProviderPosition = nil
 
 	if st.QueuePosition != nil {
 		t.ProviderPosition = new(int32(*st.QueuePosition)) //nolint:gosec // a place in line
 	}
 
-	if st.Progress != nil {
+	if st.Progress != nil && (t.Progress == nil || float32(*st.Progress) > *t.Progress) {
 		t.Progress = new(float32(*st.Progress))
 	}
 }

@@ -78,8 +78,8 @@ func TestWatch_OfSeveral(t *testing.T) {
 	}
 }
 
-// A model that starts over has no progress until it says so.
-func TestWatch_ProgressOfAnEarlierAttemptIsForgotten(t *testing.T) {
+// What is told of a model that starts over does not go back, and goes on when it is further.
+func TestWatch_ProgressNeverGoesBack(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -95,7 +95,13 @@ func TestWatch_ProgressOfAnEarlierAttemptIsForgotten(t *testing.T) {
 	b.provider.poll = func() providers.Status { return providers.Status{State: providers.StateRunning} }
 	b.pass(t, 20*time.Second)
 	require.Equal(t, generation.StatusRunning, b.get(t, g.ID).Status)
-	require.Nil(t, b.get(t, g.ID).Progress)
+	require.InDelta(t, 0.5, *b.get(t, g.ID).Progress, 0)
+
+	for _, said := range []float64{0.25, 0.75} {
+		b.provider.poll = func() providers.Status { return providers.Status{State: providers.StateRunning, Progress: &said} }
+		b.pass(t, 2*time.Second)
+		require.InDelta(t, max(0.5, said), *b.get(t, g.ID).Progress, 0)
+	}
 }
 
 // A place that goes up and down at each look is told once a second, and that it has begun at once.

@@ -184,6 +184,46 @@ func TestGet(t *testing.T) {
 		}
 	})
 
+	t.Run("ProgressHasTwoDecimalsAndNeverGoesBack", func(t *testing.T) {
+		t.Parallel()
+
+		for status, want := range map[generation.Status]float64{
+			generation.StatusRunning: 0.67, generation.StatusStoring: 0.67, generation.StatusPartial: 1, generation.StatusSucceeded: 1,
+		} {
+			b := setup(t)
+			b.get = func(uuid.UUID, uuid.UUID) (generation.Generation, error) {
+				g := sample(status, 5)
+				g.Progress = new(float64(float32(2.0 / 3)))
+
+				return g, nil
+			}
+
+			g := decode[httpapi.Generation](t, b.do("GET", "/v1/generations/"+sampleID, ""))
+			require.Equal(t, new(want), g.Progress, status)
+		}
+	})
+
+	t.Run("DelayAndMissingImagesAreShown", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		b.get = func(uuid.UUID, uuid.UUID) (generation.Generation, error) {
+			g := sample(generation.StatusStoring, 5)
+			g.Delay = &generation.Delay{Reason: generation.DelayStoring, Since: g.CreatedAt}
+			g.Images[1].Status, g.Images[1].FailureCode = generation.ImageFailed, generation.FailureNoImage
+
+			return g, nil
+		}
+
+		w := b.do("GET", "/v1/generations/"+sampleID, "")
+		contractOf(t).requireConforms(t, "200", "get", "/v1/generations/{id}", w)
+
+		g := decode[httpapi.Generation](t, w)
+		require.EqualValues(t, "storing_again", g.Delay.Reason)
+		require.EqualValues(t, "no_image", g.Images[1].Failure.Code)
+		require.NotEmpty(t, g.Images[1].Failure.Message)
+	})
+
 	t.Run("ETag", func(t *testing.T) {
 		t.Parallel()
 

@@ -85,6 +85,17 @@ const (
 	CreditGrantSourceSubscription CreditGrantSource = "subscription"
 )
 
+// Defines values for DelayReason.
+const (
+	DelayReasonConfirming          DelayReason = "confirming"
+	DelayReasonModelFailing        DelayReason = "model_failing"
+	DelayReasonProviderBusy        DelayReason = "provider_busy"
+	DelayReasonProviderUnavailable DelayReason = "provider_unavailable"
+	DelayReasonProviderUnreachable DelayReason = "provider_unreachable"
+	DelayReasonRetrying            DelayReason = "retrying"
+	DelayReasonStoringAgain        DelayReason = "storing_again"
+)
+
 // Defines values for DeletionResult.
 const (
 	DeletionResultAlreadyDeleted DeletionResult = "already_deleted"
@@ -114,17 +125,20 @@ const (
 
 // Defines values for FailureCode.
 const (
-	CanceledByUser    FailureCode = "canceled_by_user"
-	DeadlineExceeded  FailureCode = "deadline_exceeded"
-	GenerationTimeout FailureCode = "generation_timeout"
-	InvalidRequest    FailureCode = "invalid_request"
-	NoImage           FailureCode = "no_image"
-	OutputBlocked     FailureCode = "output_blocked"
-	PromptRejected    FailureCode = "prompt_rejected"
-	ProviderError     FailureCode = "provider_error"
-	ReferenceRejected FailureCode = "reference_rejected"
-	ResultExpired     FailureCode = "result_expired"
-	StorageError      FailureCode = "storage_error"
+	FailureCodeCanceledByOperator  FailureCode = "canceled_by_operator"
+	FailureCodeCanceledByUser      FailureCode = "canceled_by_user"
+	FailureCodeDeadlineExceeded    FailureCode = "deadline_exceeded"
+	FailureCodeGenerationTimeout   FailureCode = "generation_timeout"
+	FailureCodeInvalidRequest      FailureCode = "invalid_request"
+	FailureCodeNoImage             FailureCode = "no_image"
+	FailureCodeOutputBlocked       FailureCode = "output_blocked"
+	FailureCodePromptRejected      FailureCode = "prompt_rejected"
+	FailureCodeProviderError       FailureCode = "provider_error"
+	FailureCodeProviderLost        FailureCode = "provider_lost"
+	FailureCodeProviderUnavailable FailureCode = "provider_unavailable"
+	FailureCodeReferenceRejected   FailureCode = "reference_rejected"
+	FailureCodeResultExpired       FailureCode = "result_expired"
+	FailureCodeStorageError        FailureCode = "storage_error"
 )
 
 // Defines values for GenerationObject.
@@ -373,7 +387,7 @@ type AspectRatio string
 
 // AuthError A refusal in the words of Better Auth.
 type AuthError struct {
-	// Code Among others INVALID_EMAIL_OR_PASSWORD, EMAIL_NOT_VERIFIED, INVALID_EMAIL, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG,
+	// Code Among others INVALID_EMAIL_OR_PASSWORD, EMAIL_NOT_VERIFIED, INVALID_EMAIL, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_TOO_COMMON,
 	// INVALID_PASSWORD, INVALID_TOKEN, TOKEN_EXPIRED, UNAUTHORIZED, VALIDATION_ERROR. Absent with 429.
 	//
 	//
@@ -503,8 +517,30 @@ type CreditGrantSource string
 // The id of a generation of yours that is there will do, too.
 type Cursor = string
 
-// DeadlineSeconds Give up when it has not finished within this time; see `auto_refund_at`.
+// DeadlineSeconds End it when it has not finished within this time of being accepted, waiting included; see `auto_refund_at`. What was stored by then
+// is kept and paid for. Ten minutes when absent and an hour at most, unless this installation says otherwise.
 type DeadlineSeconds = int
+
+// Delay defines model for Delay.
+type Delay struct {
+	// Next When it is tried again; null when that is not known.
+	Next *time.Time `json:"next"`
+
+	// Reason `model_failing`: the models that may make it keep failing, and one is tried now and then. `provider_busy`: the image service
+	// has no room. `provider_unavailable`: the image service does not serve us, which is ours to mend. `provider_unreachable`: it
+	// has the request, and cannot be asked how far it is. `confirming`: its answer was lost, and whether it has the request is being
+	// found out, so that it is not made twice. `retrying`: it failed, and is asked again. `storing_again`: a picture could not be
+	// fetched or kept, and is fetched again.
+	Reason DelayReason `json:"reason"`
+	Since  time.Time   `json:"since"`
+}
+
+// DelayReason `model_failing`: the models that may make it keep failing, and one is tried now and then. `provider_busy`: the image service
+// has no room. `provider_unavailable`: the image service does not serve us, which is ours to mend. `provider_unreachable`: it
+// has the request, and cannot be asked how far it is. `confirming`: its answer was lost, and whether it has the request is being
+// found out, so that it is not made twice. `retrying`: it failed, and is asked again. `storing_again`: a picture could not be
+// fetched or kept, and is fetched again.
+type DelayReason string
 
 // DeleteRequest defines model for DeleteRequest.
 type DeleteRequest struct {
@@ -646,7 +682,7 @@ type Failure struct {
 	// Charged Credits that were paid all the same, for pictures that came.
 	Charged int64 `json:"charged"`
 
-	// Code Why a generation has no image.
+	// Code Why a generation, or an image of it, is not there.
 	Code FailureCode `json:"code"`
 
 	// Message What happened, what it cost and what to do.
@@ -656,7 +692,7 @@ type Failure struct {
 	Retryable bool `json:"retryable"`
 }
 
-// FailureCode Why a generation has no image.
+// FailureCode Why a generation, or an image of it, is not there.
 type FailureCode string
 
 // Generation defines model for Generation.
@@ -672,11 +708,14 @@ type Generation struct {
 	Cost      Cost      `json:"cost"`
 	CreatedAt time.Time `json:"created_at"`
 
+	// Delay What it waits for that is not its turn; null when nothing holds it up.
+	Delay *Delay `json:"delay"`
+
 	// EstimatedFinishAt When it should end, from how long the model's latest generations took; null when it has ended, when it takes longer,
 	// and when too little was measured.
 	EstimatedFinishAt *time.Time `json:"estimated_finish_at"`
 
-	// Failure Why there is no image; null otherwise.
+	// Failure Why there is no image; null otherwise. Of one that is `partial`, `failure` of each image says why that is missing.
 	Failure   *Failure `json:"failure"`
 	Favourite bool     `json:"favourite"`
 
@@ -693,14 +732,16 @@ type Generation struct {
 	// Model The model that was asked for.
 	Model string `json:"model"`
 
-	// Notice What else there is to say, for people; that it was finished before it could be stopped, say. Null when there is nothing.
+	// Notice What else there is to say, for people: that it was finished before it could be stopped, or how many of its images came and what
+	// was returned for the others. Null when there is nothing.
 	Notice *string          `json:"notice"`
 	Object GenerationObject `json:"object"`
 
 	// Parameters What was asked for, with every default filled in.
 	Parameters Parameters `json:"parameters"`
 
-	// Progress From 0 to 1; null when it is not known.
+	// Progress From 0 to 1 in steps of 0.01, and it never goes back: a model that starts over says nothing new until it is further. 1 when
+	// there are images and it has ended; null when it is not known, and when it ended without any.
 	Progress *float64 `json:"progress"`
 	Prompt   string   `json:"prompt"`
 
@@ -714,7 +755,8 @@ type Generation struct {
 	ServedModel *string `json:"served_model"`
 
 	// Status `queued → submitting → running → storing →` one of `succeeded` (every image), `partial` (some), `failed`,
-	// `blocked` (the safety checker refused every image), `canceled`, `expired`. The last six never change again.
+	// `blocked` (refused for its content: the prompt, or by the safety checker what came, and no image was stored), `canceled`, `expired`.
+	// The last six never change again.
 	Status GenerationStatus `json:"status"`
 
 	// StatusSequence Rises with every change.
@@ -758,7 +800,8 @@ type GenerationEvent struct {
 	Sequence   int64                 `json:"sequence"`
 
 	// Status `queued → submitting → running → storing →` one of `succeeded` (every image), `partial` (some), `failed`,
-	// `blocked` (the safety checker refused every image), `canceled`, `expired`. The last six never change again.
+	// `blocked` (refused for its content: the prompt, or by the safety checker what came, and no image was stored), `canceled`, `expired`.
+	// The last six never change again.
 	Status GenerationStatus `json:"status"`
 }
 
@@ -789,7 +832,8 @@ type GenerationRequest struct {
 	// AspectRatio The shape; the size follows from `quality`. `1:1` when neither it nor a size is given.
 	AspectRatio *AspectRatio `json:"aspect_ratio,omitempty"`
 
-	// DeadlineSeconds Give up when it has not finished within this time; see `auto_refund_at`.
+	// DeadlineSeconds End it when it has not finished within this time of being accepted, waiting included; see `auto_refund_at`. What was stored by then
+	// is kept and paid for. Ten minutes when absent and an hour at most, unless this installation says otherwise.
 	DeadlineSeconds *DeadlineSeconds `json:"deadline_seconds,omitempty"`
 
 	// FallbackModels Models that may make it instead when `model` keeps failing, in this order. Each must be able to serve the same
@@ -823,7 +867,8 @@ type GenerationRequest struct {
 	// Quality Steps and size class. The model's default when absent.
 	Quality *QualityID `json:"quality,omitempty"`
 
-	// Quote The `quote` of an estimate of this very request, whose prices hold.
+	// Quote The `quote` of an estimate of yours, whose prices hold for ten minutes: for the same model, fallback models, size, quality, number
+	// of images and strength of a reference. Prompts, seed, output format, labels and deadline may differ.
 	Quote *Quote `json:"quote,omitempty"`
 
 	// Reference A picture of yours to start from; only for models that do.
@@ -837,7 +882,8 @@ type GenerationRequest struct {
 }
 
 // GenerationStatus `queued → submitting → running → storing →` one of `succeeded` (every image), `partial` (some), `failed`,
-// `blocked` (the safety checker refused every image), `canceled`, `expired`. The last six never change again.
+// `blocked` (refused for its content: the prompt, or by the safety checker what came, and no image was stored), `canceled`, `expired`.
+// The last six never change again.
 type GenerationStatus string
 
 // Image defines model for Image.
@@ -845,6 +891,9 @@ type Image struct {
 	Bytes       *int64     `json:"bytes"`
 	ContentType *string    `json:"content_type"`
 	ExpiresAt   *time.Time `json:"expires_at"`
+
+	// Failure Why there is no image. Null otherwise, and of generations that ended before there were reasons.
+	Failure *ImageFailure `json:"failure"`
 
 	// Height Pixels; null until stored.
 	Height *int        `json:"height"`
@@ -874,6 +923,15 @@ type ImageObject string
 
 // ImageStatus `blocked`: the safety checker refused it, and nothing was kept. `lost`: it was stored, and our store no longer has it; write to support, we are sorry.
 type ImageStatus string
+
+// ImageFailure defines model for ImageFailure.
+type ImageFailure struct {
+	// Code Why a generation, or an image of it, is not there.
+	Code FailureCode `json:"code"`
+
+	// Message What happened and what to do.
+	Message string `json:"message"`
+}
 
 // LabelName defines model for LabelName.
 type LabelName = string
@@ -1109,7 +1167,8 @@ type QueueState struct {
 	Position int `json:"position"`
 }
 
-// Quote The `quote` of an estimate of this very request, whose prices hold.
+// Quote The `quote` of an estimate of yours, whose prices hold for ten minutes: for the same model, fallback models, size, quality, number
+// of images and strength of a reference. Prompts, seed, output format, labels and deadline may differ.
 type Quote = string
 
 // Reference A picture of yours to start from; only for models that do.
@@ -1137,7 +1196,8 @@ type RemixRequest struct {
 	// AspectRatio The shape; the size follows from `quality`. `1:1` when neither it nor a size is given.
 	AspectRatio *AspectRatio `json:"aspect_ratio,omitempty"`
 
-	// DeadlineSeconds Give up when it has not finished within this time; see `auto_refund_at`.
+	// DeadlineSeconds End it when it has not finished within this time of being accepted, waiting included; see `auto_refund_at`. What was stored by then
+	// is kept and paid for. Ten minutes when absent and an hour at most, unless this installation says otherwise.
 	DeadlineSeconds *DeadlineSeconds `json:"deadline_seconds,omitempty"`
 
 	// FallbackModels Models that may make it instead when `model` keeps failing, in this order. Each must be able to serve the same
@@ -1174,7 +1234,8 @@ type RemixRequest struct {
 	// Quality Steps and size class. The model's default when absent.
 	Quality *QualityID `json:"quality,omitempty"`
 
-	// Quote The `quote` of an estimate of this very request, whose prices hold.
+	// Quote The `quote` of an estimate of yours, whose prices hold for ten minutes: for the same model, fallback models, size, quality, number
+	// of images and strength of a reference. Prompts, seed, output format, labels and deadline may differ.
 	Quote *Quote `json:"quote,omitempty"`
 
 	// Reference A picture of yours to start from; only for models that do.

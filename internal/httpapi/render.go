@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -69,6 +70,10 @@ func renderGeneration(g generation.Generation) Generation {
 		out.Queue = &QueueState{Position: *position, EstimatedStartAt: utc(g.EstimatedStartAt)}
 	}
 
+	if d := g.Delay; d != nil {
+		out.Delay = &Delay{Reason: DelayReason(d.Reason), Since: clampTime(d.Since), Next: utc(d.Next)}
+	}
+
 	if g.RemixOf != nil {
 		out.RemixOf = new(formatID(prefixGeneration, *g.RemixOf))
 	}
@@ -106,6 +111,11 @@ func renderImage(img generation.Image) Image {
 		Status: ImageStatus(img.Status),
 	}
 
+	if img.FailureCode != "" {
+		message, _ := generation.FailureText(img.FailureCode)
+		out.Failure = &ImageFailure{Code: FailureCode(img.FailureCode), Message: message}
+	}
+
 	if img.Status != generation.ImageStored {
 		return out
 	}
@@ -126,13 +136,16 @@ func renderImage(img generation.Image) Image {
 }
 
 // progress is only said where it is known: as the model itself reports it, while images are being
-// stored, and at the end.
+// stored, and at the end. It has two decimals, and never goes back.
 func progress(g generation.Generation) *float64 {
+	far, known := 0.0, g.Progress != nil
+	if known {
+		far = *g.Progress
+	}
+
 	switch {
-	case g.Progress != nil:
-		return g.Progress
-	case g.Status == generation.StatusSucceeded:
-		return new(1.0)
+	case g.Status == generation.StatusSucceeded || g.Status == generation.StatusPartial:
+		far, known = 1, true
 	case g.Status == generation.StatusStoring && len(g.Images) > 0:
 		stored := 0.0
 
@@ -142,10 +155,14 @@ func progress(g generation.Generation) *float64 {
 			}
 		}
 
-		return new(stored / float64(len(g.Images)))
-	default:
+		far, known = max(far, stored/float64(len(g.Images))), true
+	}
+
+	if !known {
 		return nil
 	}
+
+	return new(math.Round(far*100) / 100)
 }
 
 // etag is strong: it names everything in the rendering that can change, which is the state (by
@@ -168,6 +185,13 @@ func etag(g generation.Generation) string {
 	// Of the times, one tells what the other is. Where it runs, its end passes without a change.
 	if g.EstimatedFinishAt != nil {
 		foretold += "-" + strconv.FormatInt(g.EstimatedFinishAt.UnixMilli(), 36)
+	}
+
+	if g.Delay != nil { // of which the next try moves without a change
+		foretold += "~" + string(g.Delay.Reason)
+		if g.Delay.Next != nil {
+			foretold += strconv.FormatInt(g.Delay.Next.UnixMilli(), 36)
+		}
 	}
 
 	favourite := ""

@@ -34,6 +34,8 @@ type AiImage struct {
 	LostAt *time.Time
 	// The same for the thumbnail.
 	ThumbnailLostAt *time.Time
+	// erase: a code from our closed list; row with the task
+	FailureCode *string
 	// erase: row with the task. Null: stored before there were any.
 	Thumbhash []byte
 }
@@ -84,6 +86,12 @@ type AiTask struct {
 	Prices []byte
 	// Its user canceled or deleted it when its provider may have begun. It stays true when the task has ended.
 	CancelRequested bool
+	// erase: a code from our closed list; row with the task
+	DelayReason *string
+	// When it began to wait for that.
+	DelaySince *time.Time
+	// When it is tried again. Null: it is not known.
+	DelayNext *time.Time
 }
 
 // How a model has been doing. Opened: it is left alone, but for one probe each while.

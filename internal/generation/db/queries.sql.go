@@ -1075,16 +1075,21 @@ func (q *Queries) EventList(ctx context.Context, db DBTX, arg EventListParams) (
 }
 
 const ImageAbandon = `-- name: ImageAbandon :exec
-update ai_image set status = 'failed' where task_id = $1 and status = 'pending'
+update ai_image set status = 'failed', failure_code = $1 where task_id = $2 and status = 'pending'
 `
 
-func (q *Queries) ImageAbandon(ctx context.Context, db DBTX, taskID uuid.UUID) error {
-	_, err := db.Exec(ctx, ImageAbandon, taskID)
+type ImageAbandonParams struct {
+	FailureCode *string
+	TaskID      uuid.UUID
+}
+
+func (q *Queries) ImageAbandon(ctx context.Context, db DBTX, arg ImageAbandonParams) error {
+	_, err := db.Exec(ctx, ImageAbandon, arg.FailureCode, arg.TaskID)
 	return err
 }
 
 const ImageList = `-- name: ImageList :many
-select id, task_id, index, status, key, thumbnail_key, content_type, width, height, bytes, sha256, stored_at, lost_at, thumbnail_lost_at, thumbhash from ai_image where task_id = any($1::uuid[]) order by task_id, index
+select id, task_id, index, status, key, thumbnail_key, content_type, width, height, bytes, sha256, stored_at, lost_at, thumbnail_lost_at, failure_code, thumbhash from ai_image where task_id = any($1::uuid[]) order by task_id, index
 `
 
 func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) ([]AiImage, error) {
@@ -1111,6 +1116,7 @@ func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) (
 			&i.StoredAt,
 			&i.LostAt,
 			&i.ThumbnailLostAt,
+			&i.FailureCode,
 			&i.Thumbhash,
 		); err != nil {
 			return nil, err
@@ -1124,16 +1130,17 @@ func (q *Queries) ImageList(ctx context.Context, db DBTX, taskIds []uuid.UUID) (
 }
 
 const ImageSettle = `-- name: ImageSettle :exec
-update ai_image set status = $1 where id = $2 and status = 'pending'
+update ai_image set status = $1, failure_code = $2 where id = $3 and status = 'pending'
 `
 
 type ImageSettleParams struct {
-	Status string
-	ID     uuid.UUID
+	Status      string
+	FailureCode *string
+	ID          uuid.UUID
 }
 
 func (q *Queries) ImageSettle(ctx context.Context, db DBTX, arg ImageSettleParams) error {
-	_, err := db.Exec(ctx, ImageSettle, arg.Status, arg.ID)
+	_, err := db.Exec(ctx, ImageSettle, arg.Status, arg.FailureCode, arg.ID)
 	return err
 }
 
@@ -1235,6 +1242,21 @@ func (q *Queries) TaskCountWaiting(ctx context.Context, db DBTX, arg TaskCountWa
 	return count, err
 }
 
+const TaskDelayNext = `-- name: TaskDelayNext :exec
+update ai_task set delay_next = $1 where id = $2 and finished_at is null
+`
+
+type TaskDelayNextParams struct {
+	DelayNext *time.Time
+	ID        uuid.UUID
+}
+
+// It waits for the same as before: that is no change, only the time of the next try is another.
+func (q *Queries) TaskDelayNext(ctx context.Context, db DBTX, arg TaskDelayNextParams) error {
+	_, err := db.Exec(ctx, TaskDelayNext, arg.DelayNext, arg.ID)
+	return err
+}
+
 const TaskDelete = `-- name: TaskDelete :exec
 delete from ai_task where id = $1
 `
@@ -1245,7 +1267,7 @@ func (q *Queries) TaskDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
 }
 
 const TaskDueLock = `-- name: TaskDueLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.deadline_at between $1 and $2 and t.finished_at is null and t.id <> all($3::uuid[])
 order by t.deadline_at limit 1 for update of t skip locked
 `
@@ -1294,6 +1316,9 @@ func (q *Queries) TaskDueLock(ctx context.Context, db DBTX, arg TaskDueLockParam
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.DelayReason,
+		&i.AiTask.DelaySince,
+		&i.AiTask.DelayNext,
 		&i.Ref,
 	)
 	return i, err
@@ -1325,7 +1350,7 @@ func (q *Queries) TaskFavourite(ctx context.Context, db DBTX, arg TaskFavouriteP
 }
 
 const TaskGet = `-- name: TaskGet :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 and t.user_id = $2
 `
 
@@ -1371,6 +1396,9 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.DelayReason,
+		&i.AiTask.DelaySince,
+		&i.AiTask.DelayNext,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1457,7 +1485,7 @@ func (q *Queries) TaskLeft(ctx context.Context, db DBTX, arg TaskLeftParams) ([]
 }
 
 const TaskLive = `-- name: TaskLive :many
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
 where t.user_id = $1 and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit $2
 `
@@ -1510,6 +1538,9 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 			&i.AiTask.RemixOf,
 			&i.AiTask.Prices,
 			&i.AiTask.CancelRequested,
+			&i.AiTask.DelayReason,
+			&i.AiTask.DelaySince,
+			&i.AiTask.DelayNext,
 			&i.EventSequence,
 		); err != nil {
 			return nil, err
@@ -1523,7 +1554,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 }
 
 const TaskLock = `-- name: TaskLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t
 `
 
@@ -1565,6 +1596,9 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.DelayReason,
+		&i.AiTask.DelaySince,
+		&i.AiTask.DelayNext,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1572,7 +1606,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 }
 
 const TaskLockFree = `-- name: TaskLockFree :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t skip locked
 `
 
@@ -1613,13 +1647,16 @@ func (q *Queries) TaskLockFree(ctx context.Context, db DBTX, id uuid.UUID) (Task
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.DelayReason,
+		&i.AiTask.DelaySince,
+		&i.AiTask.DelayNext,
 		&i.Ref,
 	)
 	return i, err
 }
 
 const TaskMany = `-- name: TaskMany :many
-select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices, cancel_requested from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
+select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices, cancel_requested, delay_reason, delay_since, delay_next from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
 `
 
 type TaskManyParams struct {
@@ -1664,6 +1701,9 @@ func (q *Queries) TaskMany(ctx context.Context, db DBTX, arg TaskManyParams) ([]
 			&i.RemixOf,
 			&i.Prices,
 			&i.CancelRequested,
+			&i.DelayReason,
+			&i.DelaySince,
+			&i.DelayNext,
 		); err != nil {
 			return nil, err
 		}
@@ -1690,7 +1730,7 @@ func (q *Queries) TaskMarkDeleted(ctx context.Context, db DBTX, arg TaskMarkDele
 }
 
 const TaskPeek = `-- name: TaskPeek :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1
 `
 
@@ -1732,6 +1772,9 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.DelayReason,
+		&i.AiTask.DelaySince,
+		&i.AiTask.DelayNext,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1768,8 +1811,9 @@ func (q *Queries) TaskRunning(ctx context.Context, db DBTX, userID uuid.UUID) ([
 const TaskSet = `-- name: TaskSet :one
 update ai_task set status = $1, status_sequence = number_after(status_sequence),
     failure_code = $2, finished_at = $3, served_model = $4,
-    progress = $5, provider_position = $6, cancel_requested = $7
-where id = $8 and status_sequence = $9 and finished_at is null
+    progress = $5, provider_position = $6, cancel_requested = $7,
+    delay_reason = $8, delay_since = $9, delay_next = $10
+where id = $11 and status_sequence = $12 and finished_at is null
 returning status_sequence
 `
 
@@ -1781,6 +1825,9 @@ type TaskSetParams struct {
 	Progress         *float32
 	ProviderPosition *int32
 	CancelRequested  bool
+	DelayReason      *string
+	DelaySince       *time.Time
+	DelayNext        *time.Time
 	ID               uuid.UUID
 	StatusSequence   int64
 }
@@ -1795,6 +1842,9 @@ func (q *Queries) TaskSet(ctx context.Context, db DBTX, arg TaskSetParams) (int6
 		arg.Progress,
 		arg.ProviderPosition,
 		arg.CancelRequested,
+		arg.DelayReason,
+		arg.DelaySince,
+		arg.DelayNext,
 		arg.ID,
 		arg.StatusSequence,
 	)
