@@ -2,6 +2,7 @@ package generation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,16 +20,32 @@ import (
 // At the deadline it ends whatever the provider says. Canceling what was canceled changes nothing. Errors: [ErrNotFound], [ErrDeleted],
 // [ErrNotCancelable].
 func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation, error) {
-	if _, err := s.visible(ctx, userID, id); err != nil {
+	if _, err := s.cancel(ctx, userID, id, false); err != nil {
 		return Generation{}, err
 	}
 
-	err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-		t, err := s.lock(ctx, tx, id)
-		if notFound(err) {
+	return s.Get(ctx, userID, id)
+}
+
+// errHasTurn says that a generation does not wait any more.
+var errHasTurn = errors.New("generation has got its turn")
+
+// cancel cancels one and returns its row. With waiting, one that has got its turn is left alone: errHasTurn.
+func (s *Service) cancel(ctx context.Context, userID, id uuid.UUID, waiting bool) (t *task, err error) {
+	if _, err := s.visible(ctx, userID, id); err != nil {
+		return nil, err
+	}
+
+	err = postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		t, err = s.lock(ctx, tx, id)
+
+		switch {
+		case notFound(err) || err == nil && t.DeletedAt != nil:
 			return ErrDeleted // since the look above
-		} else if err != nil {
+		case err != nil:
 			return err
+		case waiting && t.AdmittedAt != nil:
+			return errHasTurn
 		}
 
 		err = s.requestCancel(ctx, tx, t)
@@ -38,11 +55,8 @@ func (s *Service) Cancel(ctx context.Context, userID, id uuid.UUID) (Generation,
 
 		return moot(err)
 	})
-	if err != nil {
-		return Generation{}, err
-	}
 
-	return s.Get(ctx, userID, id)
+	return t, err
 }
 
 // requestCancel ends a locked task, or has its collector ask the provider to stop. An attempt that is open may have been sent,

@@ -62,6 +62,17 @@ select sqlc.embed(t), u.event_sequence from ai_task t join generation_user u on 
 where t.user_id = @user_id and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit @most;
 
+-- name: TaskWaiting :many
+-- What of a user waits for its turn, newest first.
+select id from ai_task
+where user_id = @user_id and admitted_at is null and finished_at is null and deleted_at is null
+order by created_at desc, id desc limit @most;
+
+-- name: TaskUsage :one
+-- By the index of what is under way.
+select count(*) filter (where admitted_at is not null)::integer as slots, count(*) filter (where admitted_at is null)::integer as waiting
+from ai_task where user_id = $1 and finished_at is null;
+
 -- name: TaskRunning :many
 -- By the index of what is under way: that of a user's history may be long.
 select id from ai_task

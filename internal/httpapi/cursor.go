@@ -6,19 +6,24 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"imagerun/internal/clock"
 	"imagerun/internal/generation"
 )
 
-// prefixCursor begins a place in a list of generations: the microsecond of its creation and its id, in the base64 of URLs.
+// prefixCursor begins a place in a list of generations or uploads: the microsecond of its creation and its id, in the base64 of URLs.
 // Nobody is to read it. It holds the place itself, which is there whatever becomes of the generation.
 const prefixCursor = "cur_"
 
 // formatCursor writes the place at which a generation stands.
-func formatCursor(g generation.Generation) string {
-	place := binary.BigEndian.AppendUint64(nil, uint64(g.CreatedAt.UnixMicro())) //nolint:gosec // parseCursor undoes it
+func formatCursor(g generation.Generation) string { return formatPlace(g.CreatedAt, g.ID) }
 
-	return prefixCursor + base64.RawURLEncoding.EncodeToString(append(place, g.ID[:]...))
+// formatPlace writes a place.
+func formatPlace(at time.Time, id uuid.UUID) string {
+	place := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())) //nolint:gosec // parseCursor undoes it
+
+	return prefixCursor + base64.RawURLEncoding.EncodeToString(append(place, id[:]...))
 }
 
 // parseCursor reads what formatCursor makes, and the id of a generation, whose place is looked up.

@@ -50,11 +50,16 @@ type fakes struct {
 	remix     func(id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Generation, *idempotency.Record, error)
 	favourite func(userID, id uuid.UUID, favourite bool) (generation.Generation, error)
 	removeAll func(userID uuid.UUID, ids []uuid.UUID) ([]generation.Deletion, error)
+	cancelAll func(userID uuid.UUID, ids []uuid.UUID) ([]generation.Cancellation, error)
+	usage     func(userID uuid.UUID) (generation.Usage, error)
 	album     func(userID uuid.UUID, ids []uuid.UUID) (generation.Album, error)
 	open      func(p generation.Picture) (io.ReadCloser, error)
 	overview  func(userID uuid.UUID) (generation.Overview, error)
 	resumable func(userID uuid.UUID, after int64) (bool, error)
 	changes   func(userID uuid.UUID, after int64) ([]generation.Change, error)
+
+	cancelWaiting func(userID uuid.UUID) (generation.CanceledWaiting, error)
+	uploads       func(userID uuid.UUID, after upload.Place, limit int) (upload.Page, error)
 
 	hints chan struct{}
 
@@ -162,6 +167,24 @@ func (f *fakes) DeleteMany(_ context.Context, userID uuid.UUID, ids []uuid.UUID)
 	return f.removeAll(userID, ids)
 }
 
+func (f *fakes) CancelMany(_ context.Context, userID uuid.UUID, ids []uuid.UUID) ([]generation.Cancellation, error) {
+	f.note("CancelMany", f.cancelAll != nil)
+
+	return f.cancelAll(userID, ids)
+}
+
+func (f *fakes) CancelWaiting(_ context.Context, userID uuid.UUID) (generation.CanceledWaiting, error) {
+	f.note("CancelWaiting", f.cancelWaiting != nil)
+
+	return f.cancelWaiting(userID)
+}
+
+func (f *fakes) UsageOf(_ context.Context, userID uuid.UUID) (generation.Usage, error) {
+	f.note("UsageOf", f.usage != nil)
+
+	return f.usage(userID)
+}
+
 func (f *fakes) Album(_ context.Context, userID uuid.UUID, ids []uuid.UUID) (generation.Album, error) {
 	f.note("Album", f.album != nil)
 
@@ -240,6 +263,12 @@ func (u uploads) Get(_ context.Context, userID, id uuid.UUID) (upload.Upload, er
 	u.note("GetUpload", u.upload != nil)
 
 	return u.upload(userID, id)
+}
+
+func (u uploads) List(_ context.Context, userID uuid.UUID, after upload.Place, limit int) (upload.Page, error) {
+	u.note("ListUploads", u.uploads != nil)
+
+	return u.uploads(userID, after, limit)
 }
 
 func (u uploads) Complete(_ context.Context, userID, id uuid.UUID) (upload.Upload, error) {

@@ -189,6 +189,67 @@ func TestDeleteMany(t *testing.T) {
 	}
 }
 
+func TestCancelMany(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	results := []generation.Cancellation{
+		generation.CancellationDone, generation.CancellationRequested, generation.CancellationTooLate, generation.CancellationDeleted, generation.CancellationNotFound,
+	}
+	b.cancelAll = func(userID uuid.UUID, ids []uuid.UUID) ([]generation.Cancellation, error) {
+		require.Equal(t, alice, userID)
+		require.Len(t, ids, len(results))
+
+		return results, nil
+	}
+
+	ids := make([]string, len(results))
+	for i := range ids {
+		ids[i] = "gen_" + strings.Repeat(string(rune('0'+i)), 32)
+	}
+
+	w := b.do("POST", "/v1/generations/cancel", `{"ids":["`+strings.Join(ids, `","`)+`"]}`)
+	contractOf(t).requireConforms(t, "200", "post", "/v1/generations/cancel", w)
+
+	for i, c := range decode[httpapi.CancellationList](t, w).Data {
+		require.Equal(t, ids[i], c.ID)
+		require.Equal(t, string(results[i]), string(c.Result))
+	}
+
+	b.cancelWaiting = func(uuid.UUID) (generation.CanceledWaiting, error) {
+		return generation.CanceledWaiting{IDs: []uuid.UUID{uuid.New()}, HasMore: true}, nil
+	}
+
+	w = b.do("POST", "/v1/generations/cancel", `{"waiting":true}`)
+	contractOf(t).requireConforms(t, "200", "post", "/v1/generations/cancel", w)
+
+	list := decode[httpapi.CancellationList](t, w)
+	require.True(t, list.HasMore)
+	require.EqualValues(t, "canceled", list.Data[0].Result)
+
+	for _, body := range []string{`{}`, `{"waiting":false}`, `{"ids":[]}`, `{"ids":["` + ids[0] + `"],"waiting":true}`} {
+		require.Equal(t, http.StatusUnprocessableEntity, b.do("POST", "/v1/generations/cancel", body).Code, body)
+	}
+}
+
+func TestMe(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.usage = func(userID uuid.UUID) (generation.Usage, error) {
+		require.Equal(t, alice, userID)
+
+		return generation.Usage{Slots: 2, Waiting: 7}, nil
+	}
+
+	w := b.do("GET", "/v1/me", "")
+	contractOf(t).requireConforms(t, "200", "get", "/v1/me", w)
+
+	me := decode[httpapi.Me](t, w)
+	require.Equal(t, httpapi.Usage{Slots: 2, Waiting: 7}, me.Usage)
+	require.Positive(t, me.Plan.SubmissionsPerMinute)
+}
+
 // Estimates are in the resource where they are known, and in what makes its entity tag.
 func TestEstimates(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,12 @@ type Generations interface {
 	SetFavourite(ctx context.Context, userID, id uuid.UUID, favourite bool) (generation.Generation, error)
 	// DeleteMany is Delete for each.
 	DeleteMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) ([]generation.Deletion, error)
+	// CancelMany is Cancel for each.
+	CancelMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) ([]generation.Cancellation, error)
+	// CancelWaiting cancels what waits for its turn.
+	CancelWaiting(ctx context.Context, userID uuid.UUID) (generation.CanceledWaiting, error)
+	// UsageOf is how much of the plan is taken now.
+	UsageOf(ctx context.Context, userID uuid.UUID) (generation.Usage, error)
 	// Album collects the pictures of many, for OpenPicture to read.
 	Album(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) (generation.Album, error)
 	// OpenPicture reads a picture of an album.

@@ -469,4 +469,12 @@ func TestModels(t *testing.T) {
 	require.Nil(t, list.Data[0].DegradedSince)
 	require.Nil(t, list.Data[1].Reference)
 	require.NotNil(t, list.Data[1].DegradedSince)
+
+	for i, id := range []string{"m", "n"} {
+		w := b.do("GET", "/v1/models/"+id, "")
+		contractOf(t).requireConforms(t, "200", "get", "/v1/models/{id}", w)
+		require.Equal(t, list.Data[i], decode[httpapi.Model](t, w), "as the list has it")
+	}
+
+	require.Equal(t, http.StatusNotFound, b.do("GET", "/v1/models/secret", "").Code)
 }

@@ -39,6 +39,25 @@ const (
 	N916 AspectRatio = "9:16"
 )
 
+// Defines values for CancelRequestWaiting.
+const (
+	True CancelRequestWaiting = true
+)
+
+// Defines values for CancellationResult.
+const (
+	CancellationResultCanceled      CancellationResult = "canceled"
+	CancellationResultCanceling     CancellationResult = "canceling"
+	CancellationResultDeleted       CancellationResult = "deleted"
+	CancellationResultNotCancelable CancellationResult = "not_cancelable"
+	CancellationResultNotFound      CancellationResult = "not_found"
+)
+
+// Defines values for CancellationListObject.
+const (
+	CancellationListObjectList CancellationListObject = "list"
+)
+
 // Defines values for CreditBalanceObject.
 const (
 	CreditBalanceObjectCreditBalance CreditBalanceObject = "credit_balance"
@@ -189,6 +208,11 @@ const (
 	ImageStatusStored  ImageStatus = "stored"
 )
 
+// Defines values for MeObject.
+const (
+	MeObjectMe MeObject = "me"
+)
+
 // Defines values for ModelObject.
 const (
 	ModelObjectModel ModelObject = "model"
@@ -307,6 +331,11 @@ const (
 	UploadStatusRejected   UploadStatus = "rejected"
 )
 
+// Defines values for UploadListObject.
+const (
+	UploadListObjectList UploadListObject = "list"
+)
+
 // Defines values for UploadType.
 const (
 	ImageJpeg UploadType = "image/jpeg"
@@ -397,6 +426,43 @@ type AuthError struct {
 	// Message What happened.
 	Message string `json:"message"`
 }
+
+// CancelRequest Either `ids` or `waiting`.
+type CancelRequest struct {
+	Ids []GenerationID `json:"ids,omitempty"`
+
+	// Waiting All that wait for their turn.
+	Waiting *CancelRequestWaiting `json:"waiting,omitempty"`
+}
+
+// CancelRequestWaiting All that wait for their turn.
+type CancelRequestWaiting bool
+
+// Cancellation defines model for Cancellation.
+type Cancellation struct {
+	// ID Examples: gen_0197f2a8c4d27b53a1f09e6d58c3b214
+	ID GenerationID `json:"id"`
+
+	// Result `canceled`, now or before. `canceling`: its provider may have begun, and is asked to stop. `not_cancelable`: it had ended in
+	// another way. `not_found`: it is not there, or somebody else's.
+	Result CancellationResult `json:"result"`
+}
+
+// CancellationResult `canceled`, now or before. `canceling`: its provider may have begun, and is asked to stop. `not_cancelable`: it had ended in
+// another way. `not_found`: it is not there, or somebody else's.
+type CancellationResult string
+
+// CancellationList defines model for CancellationList.
+type CancellationList struct {
+	Data []Cancellation `json:"data"`
+
+	// HasMore With `waiting`, whether more wait; else false.
+	HasMore bool                   `json:"has_more"`
+	Object  CancellationListObject `json:"object"`
+}
+
+// CancellationListObject defines model for CancellationList.Object.
+type CancellationListObject string
 
 // ChangePasswordRequest defines model for ChangePasswordRequest.
 type ChangePasswordRequest struct {
@@ -936,6 +1002,16 @@ type ImageFailure struct {
 // LabelName defines model for LabelName.
 type LabelName = string
 
+// Me defines model for Me.
+type Me struct {
+	Object MeObject `json:"object"`
+	Plan   Plan     `json:"plan"`
+	Usage  Usage    `json:"usage"`
+}
+
+// MeObject defines model for Me.Object.
+type MeObject string
+
 // Model defines model for Model.
 type Model struct {
 	AspectRatios []AspectRatio `json:"aspect_ratios"`
@@ -1064,6 +1140,26 @@ type PasswordChanged struct {
 	// Token Names the new session.
 	Token *string `json:"token"`
 	User  Account `json:"user"`
+}
+
+// Plan defines model for Plan.
+type Plan struct {
+	// ID Examples: free
+	ID string `json:"id"`
+
+	// MaxImages Of one generation.
+	MaxImages int `json:"max_images"`
+
+	// Models The models that it allows; none listed means all.
+	Models []string `json:"models"`
+
+	// QueueDepth Generations that wait for a slot; beyond it, `429 queue_full`.
+	QueueDepth        int `json:"queue_depth"`
+	RequestsPerMinute int `json:"requests_per_minute"`
+
+	// Slots Generations in progress at a time.
+	Slots                int `json:"slots"`
+	SubmissionsPerMinute int `json:"submissions_per_minute"`
 }
 
 // PriceTier defines model for PriceTier.
@@ -1397,6 +1493,9 @@ type UploadObject string
 // was not completed in time is `expired`.
 type UploadStatus string
 
+// UploadCursor A `next_cursor`, which is good whatever becomes of what stood there.
+type UploadCursor = string
+
 // UploadID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
 type UploadID = string
 
@@ -1410,6 +1509,20 @@ type UploadLimits struct {
 	// MaxSide Of the longer side, in pixels.
 	MaxSide int `json:"max_side"`
 }
+
+// UploadList defines model for UploadList.
+type UploadList struct {
+	Data    []Upload `json:"data"`
+	HasMore bool     `json:"has_more"`
+
+	// NextCursor What to send as `starting_after`; null at the end.
+	NextCursor *string          `json:"next_cursor"`
+	Object     UploadListObject `json:"object"`
+	URL        string           `json:"url"`
+}
+
+// UploadListObject defines model for UploadList.Object.
+type UploadListObject string
 
 // UploadRequest defines model for UploadRequest.
 type UploadRequest struct {
@@ -1425,6 +1538,15 @@ type UploadRequest struct {
 
 // UploadType defines model for UploadType.
 type UploadType string
+
+// Usage defines model for Usage.
+type Usage struct {
+	// Slots In use: generations in progress, and those that were deleted and that their provider has not let go of.
+	Slots int `json:"slots"`
+
+	// Waiting Generations that wait for a slot.
+	Waiting int `json:"waiting"`
+}
 
 // UsedReference defines model for UsedReference.
 type UsedReference struct {
@@ -1555,6 +1677,15 @@ type ListModelsParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListUploadsParams defines parameters for ListUploads.
+type ListUploadsParams struct {
+	// Limit How many at most.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// StartingAfter The page that follows this place.
+	StartingAfter *UploadCursor `form:"starting_after,omitempty" json:"starting_after,omitempty"`
+}
+
 // CompleteUploadParams defines parameters for CompleteUpload.
 type CompleteUploadParams struct {
 	// Prefer `wait=N` holds the answer until the generation ends, at most N seconds (more than 60 is 60); `respond-async` answers at
@@ -1570,6 +1701,9 @@ type EstimateGenerationJSONRequestBody = GenerationRequest
 
 // SubmitGenerationJSONRequestBody defines body for SubmitGeneration for application/json ContentType.
 type SubmitGenerationJSONRequestBody = GenerationRequest
+
+// CancelGenerationsJSONRequestBody defines body for CancelGenerations for application/json ContentType.
+type CancelGenerationsJSONRequestBody = CancelRequest
 
 // DeleteGenerationsJSONRequestBody defines body for DeleteGenerations for application/json ContentType.
 type DeleteGenerationsJSONRequestBody = DeleteRequest
@@ -1606,6 +1740,9 @@ type ServerInterface interface {
 	// SubmitGeneration Submit a prompt
 	// (POST /v1/generations)
 	SubmitGeneration(w http.ResponseWriter, r *http.Request, params SubmitGenerationParams)
+	// CancelGenerations Cancel many generations
+	// (POST /v1/generations/cancel)
+	CancelGenerations(w http.ResponseWriter, r *http.Request)
 	// DeleteGenerations Delete many generations
 	// (POST /v1/generations/delete)
 	DeleteGenerations(w http.ResponseWriter, r *http.Request)
@@ -1627,9 +1764,18 @@ type ServerInterface interface {
 	// RemixGeneration Ask for it again, a little differently
 	// (POST /v1/generations/{id}/remix)
 	RemixGeneration(w http.ResponseWriter, r *http.Request, id GenerationPath, params RemixGenerationParams)
+	// GetMe Read your plan
+	// (GET /v1/me)
+	GetMe(w http.ResponseWriter, r *http.Request)
 	// ListModels List the models
 	// (GET /v1/models)
 	ListModels(w http.ResponseWriter, r *http.Request, params ListModelsParams)
+	// GetModel Get a model
+	// (GET /v1/models/{id})
+	GetModel(w http.ResponseWriter, r *http.Request, id string)
+	// ListUploads List your uploads
+	// (GET /v1/uploads)
+	ListUploads(w http.ResponseWriter, r *http.Request, params ListUploadsParams)
 	// CreateUpload Announce a picture
 	// (POST /v1/uploads)
 	CreateUpload(w http.ResponseWriter, r *http.Request)
@@ -1999,6 +2145,20 @@ func (siw *ServerInterfaceWrapper) SubmitGeneration(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// CancelGenerations operation middleware
+func (siw *ServerInterfaceWrapper) CancelGenerations(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelGenerations(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DeleteGenerations operation middleware
 func (siw *ServerInterfaceWrapper) DeleteGenerations(w http.ResponseWriter, r *http.Request) {
 
@@ -2255,6 +2415,20 @@ func (siw *ServerInterfaceWrapper) RemixGeneration(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// GetMe operation middleware
+func (siw *ServerInterfaceWrapper) GetMe(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMe(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListModels operation middleware
 func (siw *ServerInterfaceWrapper) ListModels(w http.ResponseWriter, r *http.Request) {
 
@@ -2287,6 +2461,78 @@ func (siw *ServerInterfaceWrapper) ListModels(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListModels(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetModel operation middleware
+func (siw *ServerInterfaceWrapper) GetModel(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetModel(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUploads operation middleware
+func (siw *ServerInterfaceWrapper) ListUploads(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUploadsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "starting_after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "starting_after", r.URL.Query(), &params.StartingAfter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "starting_after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "starting_after", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUploads(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2541,10 +2787,14 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/generations/{id}/favourite", wrapper.RemoveFavourite)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/generations/{id}/favourite", wrapper.AddFavourite)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/delete", wrapper.DeleteGenerations)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/cancel", wrapper.CancelGenerations)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/estimates", wrapper.EstimateGeneration)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/credits", wrapper.GetCredits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/credits/entries", wrapper.ListCreditEntries)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/models", wrapper.ListModels)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/models/{id}", wrapper.GetModel)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/me", wrapper.GetMe)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/uploads", wrapper.ListUploads)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/uploads", wrapper.CreateUpload)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/uploads/{id}", wrapper.DeleteUpload)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/uploads/{id}", wrapper.GetUpload)
@@ -3333,6 +3583,86 @@ func (response SubmitGenerationdefaultApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
+type CancelGenerationsRequestObject struct {
+	Body *CancelGenerationsJSONRequestBody
+}
+
+type CancelGenerationsResponseObject interface {
+	VisitCancelGenerationsResponse(w http.ResponseWriter) error
+}
+
+type CancelGenerations200JSONResponse CancellationList
+
+func (response CancelGenerations200JSONResponse) VisitCancelGenerationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelGenerations429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response CancelGenerations429ApplicationProblemPlusJSONResponse) VisitCancelGenerationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelGenerationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response CancelGenerationsdefaultApplicationProblemPlusJSONResponse) VisitCancelGenerationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteGenerationsRequestObject struct {
 	Body *DeleteGenerationsJSONRequestBody
 }
@@ -4024,6 +4354,85 @@ func (response RemixGenerationdefaultApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type GetMeRequestObject struct {
+}
+
+type GetMeResponseObject interface {
+	VisitGetMeResponse(w http.ResponseWriter) error
+}
+
+type GetMe200JSONResponse Me
+
+func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetMe429ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListModelsRequestObject struct {
 	Params ListModelsParams
 }
@@ -4110,6 +4519,166 @@ func (response ListModelsdefaultApplicationProblemPlusJSONResponse) VisitListMod
 
 	var buf bytes.Buffer
 	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetModelRequestObject struct {
+	ID string `json:"id"`
+}
+
+type GetModelResponseObject interface {
+	VisitGetModelResponse(w http.ResponseWriter) error
+}
+
+type GetModel200JSONResponse Model
+
+func (response GetModel200JSONResponse) VisitGetModelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetModel429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetModel429ApplicationProblemPlusJSONResponse) VisitGetModelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetModeldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response GetModeldefaultApplicationProblemPlusJSONResponse) VisitGetModelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUploadsRequestObject struct {
+	Params ListUploadsParams
+}
+
+type ListUploadsResponseObject interface {
+	VisitListUploadsResponse(w http.ResponseWriter) error
+}
+
+type ListUploads200JSONResponse UploadList
+
+func (response ListUploads200JSONResponse) VisitListUploadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUploads429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListUploads429ApplicationProblemPlusJSONResponse) VisitListUploadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUploadsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response ListUploadsdefaultApplicationProblemPlusJSONResponse) VisitListUploadsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4519,6 +5088,9 @@ type StrictServerInterface interface {
 	// SubmitGeneration Submit a prompt
 	// (POST /v1/generations)
 	SubmitGeneration(ctx context.Context, request SubmitGenerationRequestObject) (SubmitGenerationResponseObject, error)
+	// CancelGenerations Cancel many generations
+	// (POST /v1/generations/cancel)
+	CancelGenerations(ctx context.Context, request CancelGenerationsRequestObject) (CancelGenerationsResponseObject, error)
 	// DeleteGenerations Delete many generations
 	// (POST /v1/generations/delete)
 	DeleteGenerations(ctx context.Context, request DeleteGenerationsRequestObject) (DeleteGenerationsResponseObject, error)
@@ -4540,9 +5112,18 @@ type StrictServerInterface interface {
 	// RemixGeneration Ask for it again, a little differently
 	// (POST /v1/generations/{id}/remix)
 	RemixGeneration(ctx context.Context, request RemixGenerationRequestObject) (RemixGenerationResponseObject, error)
+	// GetMe Read your plan
+	// (GET /v1/me)
+	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
 	// ListModels List the models
 	// (GET /v1/models)
 	ListModels(ctx context.Context, request ListModelsRequestObject) (ListModelsResponseObject, error)
+	// GetModel Get a model
+	// (GET /v1/models/{id})
+	GetModel(ctx context.Context, request GetModelRequestObject) (GetModelResponseObject, error)
+	// ListUploads List your uploads
+	// (GET /v1/uploads)
+	ListUploads(ctx context.Context, request ListUploadsRequestObject) (ListUploadsResponseObject, error)
 	// CreateUpload Announce a picture
 	// (POST /v1/uploads)
 	CreateUpload(ctx context.Context, request CreateUploadRequestObject) (CreateUploadResponseObject, error)
@@ -4817,6 +5398,37 @@ func (sh *strictHandler) SubmitGeneration(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// CancelGenerations operation middleware
+func (sh *strictHandler) CancelGenerations(w http.ResponseWriter, r *http.Request) {
+	var request CancelGenerationsRequestObject
+
+	var body CancelGenerationsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelGenerations(ctx, request.(CancelGenerationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelGenerations")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelGenerationsResponseObject); ok {
+		if err := validResponse.VisitCancelGenerationsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // DeleteGenerations operation middleware
 func (sh *strictHandler) DeleteGenerations(w http.ResponseWriter, r *http.Request) {
 	var request DeleteGenerationsRequestObject
@@ -5016,6 +5628,30 @@ func (sh *strictHandler) RemixGeneration(w http.ResponseWriter, r *http.Request,
 	}
 }
 
+// GetMe operation middleware
+func (sh *strictHandler) GetMe(w http.ResponseWriter, r *http.Request) {
+	var request GetMeRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMe(ctx, request.(GetMeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMe")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMeResponseObject); ok {
+		if err := validResponse.VisitGetMeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListModels operation middleware
 func (sh *strictHandler) ListModels(w http.ResponseWriter, r *http.Request, params ListModelsParams) {
 	var request ListModelsRequestObject
@@ -5035,6 +5671,58 @@ func (sh *strictHandler) ListModels(w http.ResponseWriter, r *http.Request, para
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListModelsResponseObject); ok {
 		if err := validResponse.VisitListModelsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetModel operation middleware
+func (sh *strictHandler) GetModel(w http.ResponseWriter, r *http.Request, id string) {
+	var request GetModelRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetModel(ctx, request.(GetModelRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetModel")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetModelResponseObject); ok {
+		if err := validResponse.VisitGetModelResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUploads operation middleware
+func (sh *strictHandler) ListUploads(w http.ResponseWriter, r *http.Request, params ListUploadsParams) {
+	var request ListUploadsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUploads(ctx, request.(ListUploadsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUploads")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUploadsResponseObject); ok {
+		if err := validResponse.VisitListUploadsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -24,6 +24,8 @@ type Uploads interface {
 	Create(ctx context.Context, userID uuid.UUID, p upload.Promise) (upload.Upload, upload.Ticket, error)
 	// Get returns one.
 	Get(ctx context.Context, userID, id uuid.UUID) (upload.Upload, error)
+	// List returns one page, newest first.
+	List(ctx context.Context, userID uuid.UUID, after upload.Place, limit int) (upload.Page, error)
 	// Complete begins the inspection of a file that has arrived. Doing it again changes nothing.
 	Complete(ctx context.Context, userID, id uuid.UUID) (upload.Upload, error)
 	// Delete removes one.
@@ -75,6 +77,47 @@ func (s *server) GetUpload(ctx context.Context, r GetUploadRequestObject) (GetUp
 	}
 
 	return GetUpload200JSONResponse(renderUpload(u)), nil
+}
+
+// ListUploads implements the contract's operation.
+func (s *server) ListUploads(ctx context.Context, r ListUploadsRequestObject) (ListUploadsResponseObject, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	limit := 20
+	if r.Params.Limit != nil {
+		limit = *r.Params.Limit
+	}
+
+	after, err := place("starting_after", r.Params.StartingAfter)
+	if err != nil {
+		return nil, err
+	}
+
+	var from upload.Place
+	if after != nil {
+		from = upload.Place(*after)
+	}
+
+	page, err := s.Uploads.List(ctx, p.UserID, from, limit)
+	if err != nil {
+		return nil, err
+	}
+
+	out := ListUploads200JSONResponse{
+		Object: UploadListObjectList, URL: "/v1/uploads", HasMore: page.HasMore, Data: make([]Upload, len(page.Uploads)),
+	}
+	for i, u := range page.Uploads {
+		out.Data[i] = renderUpload(u)
+	}
+
+	if n := len(page.Uploads); page.HasMore && n > 0 {
+		out.NextCursor = new(formatPlace(page.Uploads[n-1].CreatedAt, page.Uploads[n-1].ID))
+	}
+
+	return out, nil
 }
 
 // DeleteUpload implements the contract's operation.

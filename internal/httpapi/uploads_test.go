@@ -296,3 +296,37 @@ func TestUploads_Reasons(t *testing.T) {
 		require.Greater(t, len(decode[httpapi.Upload](t, w).Rejection.Message), 40, r)
 	}
 }
+
+func TestUploads_List(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	first := sampleUpload(upload.StatusReady)
+	b.uploads = func(userID uuid.UUID, after upload.Place, limit int) (upload.Page, error) {
+		require.Equal(t, alice, userID)
+
+		if after == (upload.Place{}) {
+			require.Equal(t, 20, limit)
+
+			return upload.Page{Uploads: []upload.Upload{first}, HasMore: true}, nil
+		}
+
+		require.True(t, after.CreatedAt.Equal(first.CreatedAt))
+		require.Equal(t, first.ID, after.ID)
+		require.Equal(t, 5, limit)
+
+		return upload.Page{}, nil
+	}
+
+	w := b.do("GET", "/v1/uploads", "")
+	contractOf(t).requireConforms(t, "200", "get", "/v1/uploads", w)
+
+	page := decode[httpapi.UploadList](t, w)
+	require.Equal(t, uploadID, page.Data[0].ID)
+
+	w = b.do("GET", "/v1/uploads?limit=5&starting_after="+*page.NextCursor, "")
+	contractOf(t).requireConforms(t, "200", "get", "/v1/uploads", w)
+	require.Nil(t, decode[httpapi.UploadList](t, w).NextCursor)
+
+	require.Equal(t, http.StatusUnprocessableEntity, b.do("GET", "/v1/uploads?starting_after="+sampleID, "").Code)
+}

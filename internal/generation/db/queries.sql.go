@@ -1853,6 +1853,56 @@ func (q *Queries) TaskSet(ctx context.Context, db DBTX, arg TaskSetParams) (int6
 	return status_sequence, err
 }
 
+const TaskUsage = `-- name: TaskUsage :one
+select count(*) filter (where admitted_at is not null)::integer as slots, count(*) filter (where admitted_at is null)::integer as waiting
+from ai_task where user_id = $1 and finished_at is null
+`
+
+type TaskUsageRow struct {
+	Slots   int32
+	Waiting int32
+}
+
+// By the index of what is under way.
+func (q *Queries) TaskUsage(ctx context.Context, db DBTX, userID uuid.UUID) (TaskUsageRow, error) {
+	row := db.QueryRow(ctx, TaskUsage, userID)
+	var i TaskUsageRow
+	err := row.Scan(&i.Slots, &i.Waiting)
+	return i, err
+}
+
+const TaskWaiting = `-- name: TaskWaiting :many
+select id from ai_task
+where user_id = $1 and admitted_at is null and finished_at is null and deleted_at is null
+order by created_at desc, id desc limit $2
+`
+
+type TaskWaitingParams struct {
+	UserID uuid.UUID
+	Most   int32
+}
+
+// What of a user waits for its turn, newest first.
+func (q *Queries) TaskWaiting(ctx context.Context, db DBTX, arg TaskWaitingParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, TaskWaiting, arg.UserID, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const TombstoneExists = `-- name: TombstoneExists :one
 select exists (select from generation_tombstone where task_id = $1 and user_id = $2)
 `

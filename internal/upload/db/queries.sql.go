@@ -200,6 +200,73 @@ func (q *Queries) UploadLeft(ctx context.Context, db DBTX, arg UploadLeftParams)
 	return items, nil
 }
 
+const uploadList = `-- name: UploadList :many
+select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, exists (select from ai_task t where t.reference_upload_id = u.id) as used
+from upload u where u.user_id = $1 and u.deleted_at is null and (u.created_at, u.id) < ($2::timestamptz, $3::uuid)
+order by u.created_at desc, u.id desc limit $4
+`
+
+type UploadListParams struct {
+	UserID   uuid.UUID
+	Before   time.Time
+	BeforeID uuid.UUID
+	Most     int32
+}
+
+type UploadListRow struct {
+	Upload Upload
+	Used   bool
+}
+
+// Newest first, from a place on.
+func (q *Queries) UploadList(ctx context.Context, db DBTX, arg UploadListParams) ([]UploadListRow, error) {
+	rows, err := db.Query(ctx, uploadList,
+		arg.UserID,
+		arg.Before,
+		arg.BeforeID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UploadListRow
+	for rows.Next() {
+		var i UploadListRow
+		if err := rows.Scan(
+			&i.Upload.ID,
+			&i.Upload.UserID,
+			&i.Upload.Status,
+			&i.Upload.PromisedType,
+			&i.Upload.PromisedBytes,
+			&i.Upload.PromisedSha256,
+			&i.Upload.RawKey,
+			&i.Upload.Key,
+			&i.Upload.ContentType,
+			&i.Upload.Width,
+			&i.Upload.Height,
+			&i.Upload.Bytes,
+			&i.Upload.Sha256,
+			&i.Upload.Reason,
+			&i.Upload.CreatedAt,
+			&i.Upload.ExpiresAt,
+			&i.Upload.EndedAt,
+			&i.Upload.LastUsedAt,
+			&i.Upload.RawDeletedAt,
+			&i.Upload.DeletedAt,
+			&i.Upload.LostAt,
+			&i.Used,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const uploadLock = `-- name: UploadLock :one
 select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at, lost_at, source_type from upload where id = $1 for update
 `

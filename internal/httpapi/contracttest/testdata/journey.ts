@@ -49,6 +49,8 @@ async function use() {
   });
 
   want(200, await api.GET("/v1/models"));
+  want(200, await api.GET("/v1/models/{id}", { params: { path: { id: "flux-dev" } } }));
+  want(200, await api.GET("/v1/me"));
   want(200, await api.POST("/v1/estimates", { body: example("estimateGeneration") }));
   const first = want(202, await api.POST("/v1/generations", { body: example("submitGeneration_smallest") }));
   want(202, await api.POST("/v1/generations", { body: example("submitGeneration_detailed") }));
@@ -66,8 +68,11 @@ async function use() {
   const listed = want(200, await api.GET("/v1/generations", { params: { query: { status: ["succeeded", "running"], limit: 5 } } }));
   if (!listed.data.some((g) => g.id === first.id)) throw new Error("it is not in the list");
 
+  want(200, await api.POST("/v1/generations/cancel", { body: example("cancelGenerations_some") }));
+  want(200, await api.POST("/v1/generations/cancel", { body: example("cancelGenerations_waiting") }));
   want(200, await api.POST("/v1/generations/delete", { body: example("deleteGenerations") }));
   want(201, await api.POST("/v1/uploads", { body: example("createUpload") }));
+  want(200, await api.GET("/v1/uploads"));
 
   const refused = await api.POST("/v1/generations", { body: { model: "z-image-turbo", prompt: " " } });
   want(422, refused);

@@ -1,0 +1,89 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/db"
+)
+
+// maxCancelWaiting is how many of those that wait are canceled in one call.
+const maxCancelWaiting = 100
+
+// Cancellation is what became of one of many to cancel.
+type Cancellation string
+
+// The ways that a cancel ends.
+const (
+	CancellationDone      Cancellation = "canceled"       // it has ended, now or before
+	CancellationRequested Cancellation = "canceling"      // its provider may have begun, and is asked to stop
+	CancellationTooLate   Cancellation = "not_cancelable" // it had ended in another way
+	CancellationDeleted   Cancellation = "deleted"
+	CancellationNotFound  Cancellation = "not_found" // there is no such generation of the user's
+)
+
+// CancelMany cancels each of the user's generations as [Service.Cancel] does, in a transaction of its own, and returns what became
+// of each. After an error some are canceled; doing it again is harmless.
+func (s *Service) CancelMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) ([]Cancellation, error) {
+	done := make([]Cancellation, len(ids))
+
+	for i, id := range ids {
+		t, err := s.cancel(ctx, userID, id, false)
+		if done[i], err = cancellationOf(t, err); err != nil {
+			return nil, err
+		}
+	}
+
+	return done, nil
+}
+
+// CanceledWaiting is what became of those that waited.
+type CanceledWaiting struct {
+	IDs     []uuid.UUID
+	HasMore bool // there are more that wait
+}
+
+// CancelWaiting cancels what of the user's waits for its turn, the newest first, and leaves alone what gets its turn meanwhile.
+// After an error some are canceled; doing it again is harmless.
+func (s *Service) CancelWaiting(ctx context.Context, userID uuid.UUID) (CanceledWaiting, error) {
+	ids, err := s.db.TaskWaiting(ctx, s.Pool, db.TaskWaitingParams{UserID: userID, Most: maxCancelWaiting + 1})
+	if err != nil {
+		return CanceledWaiting{}, fmt.Errorf("list what waits: %w", err)
+	}
+
+	out := CanceledWaiting{HasMore: len(ids) > maxCancelWaiting}
+
+	for _, id := range ids[:min(len(ids), maxCancelWaiting)] {
+		switch _, err := s.cancel(ctx, userID, id, true); {
+		case err == nil:
+			out.IDs = append(out.IDs, id)
+		case errors.Is(err, errHasTurn) || errors.Is(err, ErrDeleted) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNotCancelable):
+			// it waits no more
+		default:
+			return out, err
+		}
+	}
+
+	return out, nil
+}
+
+// cancellationOf says what became of a task, or returns what befell us.
+func cancellationOf(t *task, err error) (Cancellation, error) {
+	switch {
+	case errors.Is(err, ErrNotCancelable):
+		return CancellationTooLate, nil
+	case errors.Is(err, ErrDeleted):
+		return CancellationDeleted, nil
+	case errors.Is(err, ErrNotFound):
+		return CancellationNotFound, nil
+	case err != nil:
+		return "", err
+	case t.status().Terminal():
+		return CancellationDone, nil
+	default:
+		return CancellationRequested, nil
+	}
+}
