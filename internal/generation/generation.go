@@ -220,8 +220,9 @@ type Accepted struct {
 type Filter struct {
 	Statuses      []Status
 	Model         string
-	Favourite     bool       // only those
-	RemixOf       *uuid.UUID // only what was made from it
+	Favourite     bool              // only those
+	RemixOf       *uuid.UUID        // only what was made from it
+	Metadata      map[string]string // only those that have all of these
 	CreatedAfter  *time.Time
 	CreatedBefore *time.Time
 	Limit         int    // 1–100

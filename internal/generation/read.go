@@ -101,6 +101,10 @@ func (s *Service) List(ctx context.Context, userID uuid.UUID, f Filter) (Page, e
 		where = append(where, "remix_of = "+arg(*f.RemixOf))
 	}
 
+	if len(f.Metadata) > 0 {
+		where = append(where, "metadata @> "+arg(f.Metadata)+"::jsonb")
+	}
+
 	if f.CreatedAfter != nil {
 		where = append(where, "created_at > "+arg(*f.CreatedAfter))
 	}

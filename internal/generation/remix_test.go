@@ -145,6 +145,42 @@ func TestFavourites(t *testing.T) {
 	}
 }
 
+// Lists are narrowed by the caller's own labels: all of those that are given.
+func TestList_ByLabels(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	label := func(metadata string) uuid.UUID {
+		return b.submit(t, func(s *generation.Submission) { s.Metadata = json.RawMessage(metadata) }).ID
+	}
+
+	both, one := label(`{"project":"calendar","page":"1"}`), label(`{"project":"calendar"}`)
+	label(`{"project":"cal"}`)
+	b.submit(t)
+	b.submit(t, func(s *generation.Submission) {
+		s.UserID, s.Metadata = uuid.New(), json.RawMessage(`{"project":"calendar"}`)
+	})
+
+	for _, c := range []struct {
+		labels map[string]string
+		want   []uuid.UUID
+	}{
+		{map[string]string{"project": "calendar"}, []uuid.UUID{one, both}},
+		{map[string]string{"project": "calendar", "page": "1"}, []uuid.UUID{both}},
+		{map[string]string{"project": "'; --"}, nil},
+	} {
+		page, err := b.List(t.Context(), b.user, generation.Filter{Metadata: c.labels})
+		require.NoError(t, err)
+
+		var got []uuid.UUID
+		for _, g := range page.Generations {
+			got = append(got, g.ID)
+		}
+
+		require.Equal(t, c.want, got, "%v", c.labels)
+	}
+}
+
 func TestAlbum(t *testing.T) {
 	t.Parallel()
 

@@ -98,6 +98,7 @@ type param struct {
 	required bool
 	kind     string // type of the value, or of the items
 	list     bool   // may be repeated
+	object   bool   // comes as name[key]=value
 }
 
 // operation returns the part of the contract for a route, or nil when it is not in the contract.
@@ -126,6 +127,7 @@ func (c *contract) operation(pattern string) *operation {
 		schema := p.Value.Schema.Value
 		q := param{required: p.Value.Required, schema: c.schema(append(at, "parameters", strconv.Itoa(i), "schema")...), list: schema.Type.Is("array")}
 
+		q.object = p.Value.Style == openapi3.SerializationDeepObject
 		if q.list {
 			schema = schema.Items.Value
 		}
@@ -213,7 +215,10 @@ func (op *operation) checkQuery(r *http.Request) error {
 		return errQuery
 	}
 
-	var fields []fault.Field
+	var (
+		fields  []fault.Field
+		objects = map[string][]string{} // the members of each
+	)
 
 	for _, name := range slices.Sorted(maps.Keys(op.params)) {
 		if op.params[name].required && !query.Has(name) {
@@ -227,18 +232,35 @@ func (op *operation) checkQuery(r *http.Request) error {
 		}
 
 		p, known := op.params[name]
+		base, member, keyed := cutMember(name)
+		if keyed {
+			p, known = op.params[base]
+		}
 
 		switch {
-		case !known:
+		case !known || keyed != p.object:
 			fields = append(fields, fault.Field{
 				Pointer: inQuery + showName(name), Keyword: "additionalProperties", Detail: "There is no such parameter here. Remove it.",
 			})
 		case !p.list && len(query[name]) > 1:
-			fields = append(fields, fault.Field{Pointer: inQuery + name, Keyword: "maxItems", Detail: "Give this parameter once."})
+			fields = append(fields, fault.Field{Pointer: inQuery + base, Keyword: "maxItems", Detail: "Give this parameter once."})
+		case keyed:
+			objects[base] = append(objects[base], member)
 		default:
 			if err := p.schema.Validate(p.value(query[name])); err != nil {
 				fields = append(fields, op.contract.fields(err, inQuery+name)...)
 			}
+		}
+	}
+
+	for _, base := range slices.Sorted(maps.Keys(objects)) {
+		v := make(map[string]any, len(objects[base]))
+		for _, member := range objects[base] {
+			v[member] = query.Get(base + "[" + member + "]")
+		}
+
+		if err := op.params[base].schema.Validate(v); err != nil {
+			fields = append(fields, op.contract.fields(err, inQuery+base)...)
 		}
 	}
 
@@ -247,6 +269,19 @@ func (op *operation) checkQuery(r *http.Request) error {
 	}
 
 	return nil
+}
+
+// cutMember reads name[member]. What is not one is all name.
+func cutMember(text string) (name, member string, ok bool) {
+	if name, member, ok = strings.Cut(text, "["); ok {
+		member, ok = strings.CutSuffix(member, "]")
+	}
+
+	if !ok {
+		return text, "", false
+	}
+
+	return name, member, true
 }
 
 // value reads what a query parameter says. What does not read as its type stays text, and its

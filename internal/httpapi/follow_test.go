@@ -157,7 +157,9 @@ func TestList_FavouritesAndRemixes(t *testing.T) {
 	id, _ := httpapi.ParseID("gen_", sampleID)
 
 	for query, want := range map[string]generation.Filter{
-		"favourite=true": {Limit: 20, Favourite: true}, "favourite=false": {Limit: 20}, "remix_of=" + sampleID: {Limit: 20, RemixOf: &id},
+		"favourite=true": {Limit: 20, Favourite: true}, "favourite=false": {Limit: 20},
+		"metadata[project]=01&metadata%5Ba.b%5D=x%20y": {Limit: 20, Metadata: map[string]string{"project": "01", "a.b": "x y"}},
+		"remix_of=" + sampleID:                         {Limit: 20, RemixOf: &id},
 	} {
 		b.list = func(_ uuid.UUID, f generation.Filter) (generation.Page, error) {
 			require.Equal(t, want, f)

@@ -245,7 +245,7 @@ func (s *server) ListGenerations(ctx context.Context, r ListGenerationsRequestOb
 }
 
 func filter(q ListGenerationsParams) (generation.Filter, error) {
-	f := generation.Filter{Limit: 20, CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore}
+	f := generation.Filter{Limit: 20, Metadata: q.Metadata, CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore}
 
 	for _, status := range q.Status {
 		f.Statuses = append(f.Statuses, generation.Status(status))

@@ -1615,6 +1615,9 @@ type ListGenerationsParams struct {
 	// Favourite `true`: only favourites.
 	Favourite *bool `form:"favourite,omitempty" json:"favourite,omitempty"`
 
+	// Metadata Only generations with this label, as `metadata[project]=calendar`; with all of them, where there are several.
+	Metadata map[string]string `json:"metadata,omitempty"`
+
 	// RemixOf Only remixes of this generation, which may be deleted.
 	RemixOf *GenerationID `form:"remix_of,omitempty" json:"remix_of,omitempty"`
 
@@ -1971,6 +1974,19 @@ func (siw *ServerInterfaceWrapper) ListGenerations(w http.ResponseWriter, r *htt
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "favourite"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "favourite", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("deepObject", true, false, "metadata", r.URL.Query(), &params.Metadata, runtime.BindQueryParameterOptions{Type: "object", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "metadata"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "metadata", Err: err})
 		}
 		return
 	}
