@@ -358,8 +358,8 @@ CREATE TABLE public.ai_image (
     stored_at timestamp with time zone,
     lost_at timestamp with time zone,
     thumbnail_lost_at timestamp with time zone,
-    thumbhash bytea,
     failure_code text,
+    thumbhash bytea,
     CONSTRAINT ai_image_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'stored'::text, 'blocked'::text, 'failed'::text])))
 );
 
@@ -379,8 +379,9 @@ COMMENT ON COLUMN public.ai_image.lost_at IS 'When a sweep found the object of a
 
 COMMENT ON COLUMN public.ai_image.thumbnail_lost_at IS 'The same for the thumbnail.';
 
-COMMENT ON COLUMN public.ai_image.thumbhash IS 'erase: row with the task. Null: stored before there were any.';
 COMMENT ON COLUMN public.ai_image.failure_code IS 'erase: a code from our closed list; row with the task';
+
+COMMENT ON COLUMN public.ai_image.thumbhash IS 'erase: row with the task. Null: stored before there were any.';
 
 CREATE TABLE public.ai_task (
     id uuid DEFAULT gen_random_uuid() NOT NULL,

@@ -38,7 +38,9 @@ from upload u where u.id = @id and u.user_id = @user_id and u.deleted_at is null
 
 -- name: UploadList :many
 -- Newest first, from a place on.
-select sqlc.embed(u), exists (select from ai_task t where t.reference_upload_id = u.id) as used
+select sqlc.embed(u), exists (
+    select from ai_task t where t.reference_upload_id = u.id and (t.finished_at is null or exists (
+        select from provider_attempt a where a.task_id = t.id and a.request_id is not null and a.state = 'done' and a.error_code is null))) as needed
 from upload u where u.user_id = @user_id and u.deleted_at is null and (u.created_at, u.id) < (sqlc.arg(before)::timestamptz, sqlc.arg(before_id)::uuid)
 order by u.created_at desc, u.id desc limit @most;
 

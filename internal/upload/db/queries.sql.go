@@ -201,7 +201,9 @@ func (q *Queries) UploadLeft(ctx context.Context, db DBTX, arg UploadLeftParams)
 }
 
 const uploadList = `-- name: UploadList :many
-select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, exists (select from ai_task t where t.reference_upload_id = u.id) as used
+select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, u.source_type, exists (
+    select from ai_task t where t.reference_upload_id = u.id and (t.finished_at is null or exists (
+        select from provider_attempt a where a.task_id = t.id and a.request_id is not null and a.state = 'done' and a.error_code is null))) as needed
 from upload u where u.user_id = $1 and u.deleted_at is null and (u.created_at, u.id) < ($2::timestamptz, $3::uuid)
 order by u.created_at desc, u.id desc limit $4
 `
@@ -215,7 +217,7 @@ type UploadListParams struct {
 
 type UploadListRow struct {
 	Upload Upload
-	Used   bool
+	Needed bool
 }
 
 // Newest first, from a place on.
@@ -255,7 +257,8 @@ func (q *Queries) UploadList(ctx context.Context, db DBTX, arg UploadListParams)
 			&i.Upload.RawDeletedAt,
 			&i.Upload.DeletedAt,
 			&i.Upload.LostAt,
-			&i.Used,
+			&i.Upload.SourceType,
+			&i.Needed,
 		); err != nil {
 			return nil, err
 		}
