@@ -40,7 +40,7 @@ func TestOperator(t *testing.T) {
 	require.Eventually(t, func() bool { return p.Count(t, `select count(*) from job where id = $1`, dead) == 0 }, 10*time.Second, 20*time.Millisecond)
 	require.EqualValues(t, 1, p.Fal.Stats().Submits)
 
-	// A job that is canceled before anybody works it: its generation fails, as when it died by itself.
+	// A job that is canceled before anybody works it: its generation is canceled, and says by whom.
 	require.Equal(t, http.StatusNoContent, p.Press(t, http.MethodPost, api+"generation:pause"))
 
 	g = u.Submit(t, nil)
@@ -53,7 +53,8 @@ func TestOperator(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, p.Press(t, http.MethodDelete, api+"generation/pending_tasks/"+task))
 	require.Equal(t, 1, p.Count(t, `select count(*) from job where canceling`), "no worker comes to it")
 	require.Equal(t, http.StatusNoContent, p.Press(t, http.MethodPost, api+"generation:resume"))
-	require.Equal(t, "failed", u.Await(t, g.ID, 30*time.Second).Status)
+	require.Equal(t, "canceled", u.Await(t, g.ID, 30*time.Second).Status)
+	require.Equal(t, 1, p.Count(t, `select count(*) from ai_task where failure_code = 'canceled_by_operator'`))
 	require.Equal(t, 1, p.Count(t, `select count(*) from job where state = 'dead' and error_code = 'canceled'`))
 	require.EqualValues(t, 1, p.Fal.Stats().Submits)
 
