@@ -13,13 +13,13 @@ import (
 	"imagerun/internal/storage/sweep"
 )
 
-// Quiet waits until no job is live, and then compares what asynq counts with what Postgres holds,
-// and audits the ledger.
+// Quiet waits until no job is live and nothing is held for a generation that waits for its turn, which is no job; then it
+// compares what asynq counts with what Postgres holds, and audits the ledger.
 func (p *Product) Quiet(t testing.TB) {
 	t.Helper()
 
 	require.Eventually(t, func() bool {
-		return p.Count(t, `select count(*) from job where state <> 'dead'`) == 0
+		return p.Count(t, `select (select count(*) from job where state <> 'dead') + (select count(*) from credit_hold where closed_at is null)`) == 0
 	}, time.Minute, 50*time.Millisecond, "jobs do not come to an end\n%s", p.Log)
 	p.CheckCounts(t)
 	p.CheckCredits(t)
