@@ -3612,7 +3612,7 @@ type CancelGenerations200JSONResponse CancellationList
 func (response CancelGenerations200JSONResponse) VisitCancelGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -3628,7 +3628,7 @@ type CancelGenerations429ApplicationProblemPlusJSONResponse struct {
 func (response CancelGenerations429ApplicationProblemPlusJSONResponse) VisitCancelGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -3658,7 +3658,7 @@ type CancelGenerationsdefaultApplicationProblemPlusJSONResponse struct {
 func (response CancelGenerationsdefaultApplicationProblemPlusJSONResponse) VisitCancelGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4382,7 +4382,7 @@ type GetMe200JSONResponse Me
 func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -4398,7 +4398,7 @@ type GetMe429ApplicationProblemPlusJSONResponse struct {
 func (response GetMe429ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4428,7 +4428,7 @@ type GetMedefaultApplicationProblemPlusJSONResponse struct {
 func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4568,7 +4568,7 @@ type GetModel200JSONResponse Model
 func (response GetModel200JSONResponse) VisitGetModelResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -4584,7 +4584,7 @@ type GetModel429ApplicationProblemPlusJSONResponse struct {
 func (response GetModel429ApplicationProblemPlusJSONResponse) VisitGetModelResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4614,7 +4614,7 @@ type GetModeldefaultApplicationProblemPlusJSONResponse struct {
 func (response GetModeldefaultApplicationProblemPlusJSONResponse) VisitGetModelResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4648,7 +4648,7 @@ type ListUploads200JSONResponse UploadList
 func (response ListUploads200JSONResponse) VisitListUploadsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -4664,7 +4664,7 @@ type ListUploads429ApplicationProblemPlusJSONResponse struct {
 func (response ListUploads429ApplicationProblemPlusJSONResponse) VisitListUploadsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -4694,7 +4694,7 @@ type ListUploadsdefaultApplicationProblemPlusJSONResponse struct {
 func (response ListUploadsdefaultApplicationProblemPlusJSONResponse) VisitListUploadsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
