@@ -17,9 +17,7 @@ func TestPostgresInit(t *testing.T) {
 	t.Parallel()
 
 	psql, err := exec.LookPath("psql")
-	if err != nil {
-		t.Skip("psql is not in PATH")
-	}
+	require.NoError(t, err, "psql comes with the Postgres that scripts/deps.sh installs")
 
 	pg := devtest.OwnPostgres(t)
 

@@ -9,31 +9,33 @@ import (
 
 type aboutKey struct{}
 
-// about collects what a run says of itself. Its handler may still run when its line is written.
-type about struct {
+// Notes are what a run of a job says of itself by [About]. The zero value is ready; a handler that did not return in
+// time may still add to them while they are read.
+type Notes struct {
 	mu    sync.Mutex
 	attrs []slog.Attr // guarded by mu
+}
+
+// Attrs returns what was said so far.
+func (n *Notes) Attrs() []slog.Attr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+
+	return slices.Clone(n.attrs)
+}
+
+// WithNotes returns a context for a handler in which [About] adds to n. It is for whoever runs handlers.
+func WithNotes(ctx context.Context, n *Notes) context.Context {
+	return context.WithValue(ctx, aboutKey{}, n)
 }
 
 // About adds ids of what a job is about to the line that its run leaves in the log, so that an operator finds it by
 // what a user names. Never a personal value. Outside a run it does nothing.
 func About(ctx context.Context, attrs ...slog.Attr) {
-	if a, ok := ctx.Value(aboutKey{}).(*about); ok {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+	if n, ok := ctx.Value(aboutKey{}).(*Notes); ok {
+		n.mu.Lock()
+		defer n.mu.Unlock()
 
-		a.attrs = append(a.attrs, attrs...)
-	}
-}
-
-// WithAbout returns a context for a handler, and what it has said by [About]. It is for whoever runs handlers.
-func WithAbout(ctx context.Context) (context.Context, func() []slog.Attr) {
-	a := &about{}
-
-	return context.WithValue(ctx, aboutKey{}, a), func() []slog.Attr {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-
-		return slices.Clone(a.attrs)
+		n.attrs = append(n.attrs, attrs...)
 	}
 }

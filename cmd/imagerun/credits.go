@@ -145,8 +145,8 @@ func refuse(wrong bool, format string, args ...any) error {
 	return misuse(format, args...)
 }
 
-// count says how many of what there are.
-func count[N int | int64](n N, one, many string) string {
+// countNoun says how many of what there are.
+func countNoun[N int | int64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -80,7 +80,7 @@ func progress(w io.Writer, now clock.Now) func(credits.Checked) {
 
 	return func(done credits.Checked) {
 		if done.Found > 0 || now().Sub(said) > time.Second {
-			line(w, "%d of %s: %s in the last %s", done.Entries, count(done.Of, "entry", "entries"), count(done.Found, "breach", "breaches"), done.Took.Round(time.Millisecond))
+			line(w, "%d of %s: %s in the last %s", done.Entries, countNoun(done.Of, "entry", "entries"), countNoun(done.Found, "breach", "breaches"), done.Took.Round(time.Millisecond))
 
 			said = now()
 		}
@@ -123,7 +123,7 @@ func (f *creditsTool) printAudit(w io.Writer, list []credits.Violation, whole bo
 		return nil
 	}
 
-	_, err := fmt.Fprintf(w, "%s of %s\n", count(len(list), "breach", "breaches"), count(len(breaches), "invariant", "invariants"))
+	_, err := fmt.Fprintf(w, "%s of %s\n", countNoun(len(list), "breach", "breaches"), countNoun(len(breaches), "invariant", "invariants"))
 
 	return err
 }

@@ -96,7 +96,7 @@ func (f *creditsTool) printEntries(w io.Writer, userID uuid.UUID, list []credits
 		return err
 	}
 
-	line(w, "%s", count(len(list), "entry", "entries"))
+	line(w, "%s", countNoun(len(list), "entry", "entries"))
 
 	if len(list) > 0 && list[0].Sequence > 1 {
 		line(w, "earlier ones: --before %d", list[0].Sequence)

@@ -62,7 +62,7 @@ It needs the database alone.`,
 					return err
 				}
 
-				s, err := look(c.Context(), pool, id)
+				s, err := inspectGeneration(c.Context(), pool, id)
 				if err != nil {
 					return err
 				}
@@ -101,7 +101,7 @@ func findGeneration(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uu
 	return uuid.Nil, fmt.Errorf("there is no generation %s, or not any more%s", n.Text, others.String())
 }
 
-func look(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) (s inspected, err error) {
+func inspectGeneration(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) (s inspected, err error) {
 	if s.Inspection, err = generation.Inspect(ctx, pool, id); err != nil {
 		return s, err
 	}
@@ -132,7 +132,7 @@ type step struct {
 func printInspected(w io.Writer, s inspected) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line(t, "generation\t%s\nsupport code\t%s\nid\t%s\nuser\t%s (plan %s)", s.PublicID, s.SupportCode, s.ID, s.UserID, s.Plan)
-	line(t, "model\t%s%s at %s\nstatus\t%s", s.Model, served(s.ServedModel), s.Provider, s.Status)
+	line(t, "model\t%s%s at %s\nstatus\t%s", s.Model, describeServed(s.ServedModel), s.Provider, s.Status)
 
 	if s.FailureCode != nil {
 		message, _ := generation.FailureText(generation.FailureCode(*s.FailureCode))
@@ -149,7 +149,7 @@ func printInspected(w io.Writer, s inspected) error {
 
 	line(w, "\nWHAT HAPPENED")
 
-	for _, e := range timeline(s) {
+	for _, e := range buildTimeline(s) {
 		line(w, "  %s  %s", stamp(&e.at), e.text)
 	}
 
@@ -157,7 +157,7 @@ func printInspected(w io.Writer, s inspected) error {
 	line(t, "\nIMAGE\tSTATUS\tSIZE\tBYTES\tOBJECT")
 
 	for _, m := range s.Images {
-		line(t, "%d\t%s\t%s\t%s\t%s%s", m.Index+1, m.Status, size(m.Width, m.Height), number(m.Bytes), m.Key, lost(m.LostAt))
+		line(t, "%d\t%s\t%s\t%s\t%s%s", m.Index+1, m.Status, formatSize(m.Width, m.Height), formatNumber(m.Bytes), m.Key, describeLost(m.LostAt))
 	}
 
 	if err := t.Flush(); err != nil {
@@ -175,7 +175,7 @@ func printInspected(w io.Writer, s inspected) error {
 	return entryTable(w, s.entries)
 }
 
-func timeline(s inspected) []step {
+func buildTimeline(s inspected) []step {
 	steps := []step{}
 	add := func(at *time.Time, format string, args ...any) {
 		if at != nil {
@@ -195,11 +195,11 @@ func timeline(s inspected) []step {
 		add(&a.CreatedAt, "attempt %d is recorded (%s)", a.Number, a.ID)
 		add(a.SentAt, "attempt %d was sent to %s, request %s", a.Number, a.Endpoint, orDash(orNone(a.RequestID)))
 		add(a.CallbackAt, "attempt %d: the provider called back", a.Number)
-		add(a.FinishedAt, "attempt %d is %s%s", a.Number, a.State, code(a.ErrorCode))
+		add(a.FinishedAt, "attempt %d is %s%s", a.Number, a.State, describeCode(a.ErrorCode))
 		add(a.ErasedAt, "attempt %d: the provider deleted its copy", a.Number)
 
 		if a.FinishedAt == nil {
-			add(new(time.Now()), "attempt %d is still %s%s", a.Number, a.State, code(a.ErrorCode))
+			add(new(time.Now()), "attempt %d is still %s%s", a.Number, a.State, describeCode(a.ErrorCode))
 		}
 	}
 
@@ -216,7 +216,7 @@ func orNone(s *string) string {
 	return *s
 }
 
-func served(model *string) string {
+func describeServed(model *string) string {
 	if model == nil {
 		return ""
 	}
@@ -224,7 +224,7 @@ func served(model *string) string {
 	return ", served by " + *model
 }
 
-func code(c *string) string {
+func describeCode(c *string) string {
 	if c == nil {
 		return ""
 	}
@@ -232,7 +232,7 @@ func code(c *string) string {
 	return ": " + *c
 }
 
-func size(width, height *int32) string {
+func formatSize(width, height *int32) string {
 	if width == nil || height == nil {
 		return "-"
 	}
@@ -240,7 +240,7 @@ func size(width, height *int32) string {
 	return fmt.Sprintf("%d×%d", *width, *height)
 }
 
-func number(n *int64) string {
+func formatNumber(n *int64) string {
 	if n == nil {
 		return "-"
 	}
@@ -248,7 +248,7 @@ func number(n *int64) string {
 	return fmt.Sprint(*n)
 }
 
-func lost(at *time.Time) string {
+func describeLost(at *time.Time) string {
 	if at == nil {
 		return ""
 	}

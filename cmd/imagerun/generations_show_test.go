@@ -27,19 +27,22 @@ func TestShow(t *testing.T) {
 	b.exec(b.owner, `insert into upload (id, user_id, status, promised_type, promised_bytes, raw_key, created_at, expires_at)
 		select $1, $2, 'pending', 'image/png', 10, 'k', now(), now() + interval '1 hour'`, uploadID, b.user)
 
+	image := uuid.New()
+	b.exec(b.pool, `insert into ai_image (id, task_id, index, key, thumbnail_key) values ($1, $2, 3, 'k', 't')`, image, id)
+
 	environ := []string{"IMAGERUN_POSTGRES_URL=" + b.url}
 	say := func(exit int, args ...string) string {
 		t.Helper()
 
 		var out bytes.Buffer
 
-		require.Equal(t, exit, run(t.Context(), rootCommand(environ), args, &out, &out), "%v: %s", args, &out)
+		require.Equal(t, exit, runCommand(t.Context(), rootCommand(environ), args, &out, &out), "%v: %s", args, &out)
 
 		return out.String()
 	}
 
 	for _, name := range []string{
-		support.PublicID(support.Generation, id), id.String(), code, "4x9kq7m2ab", attempt.String(), "764cabcf-b745-4b3e-ae38-1200304cf45b",
+		support.PublicID(support.Generation, id), id.String(), support.FormatID(support.PrefixImage, image), code, "4x9kq7m2ab", attempt.String(), "764cabcf-b745-4b3e-ae38-1200304cf45b",
 	} {
 		out := say(0, "generations", "show", name)
 		require.Contains(t, out, support.PublicID(support.Generation, id), name)

@@ -34,7 +34,7 @@ func printJobs(w io.Writer, jobs []durable.Info, asJSON bool, limit int) error {
 		note = " (as many as --limit allows)"
 	}
 
-	_, err := fmt.Fprintf(w, "%s%s\n", count(len(jobs), "job", "jobs"), note)
+	_, err := fmt.Fprintf(w, "%s%s\n", countNoun(len(jobs), "job", "jobs"), note)
 
 	return err
 }
@@ -99,17 +99,17 @@ func printResult(w io.Writer, res durable.Result, done string, dry, asJSON bool)
 	}
 
 	if dry {
-		_, err := fmt.Fprintf(w, "%s meant; nothing was changed\n", count(res.Matched, "job is", "jobs are"))
+		_, err := fmt.Fprintf(w, "%s meant; nothing was changed\n", countNoun(res.Matched, "job is", "jobs are"))
 
 		return err
 	}
 
 	note := ""
 	if res.Waiting > 0 {
-		note = "; " + count(res.Waiting, "of these ends when a worker comes, and is canceling until then", "of these end when a worker comes, and are canceling until then")
+		note = "; " + countNoun(res.Waiting, "of these ends when a worker comes, and is canceling until then", "of these end when a worker comes, and are canceling until then")
 	}
 
-	_, err := fmt.Fprintf(w, "%d of %s %s%s\n", len(res.Changed), count(res.Matched, "job was", "jobs were"), done, note)
+	_, err := fmt.Fprintf(w, "%d of %s %s%s\n", len(res.Changed), countNoun(res.Matched, "job was", "jobs were"), done, note)
 
 	return err
 }

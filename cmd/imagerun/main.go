@@ -17,15 +17,15 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := rootCommand(besideDemo(os.Args[1:], os.Environ(), os.Stderr))
-	code := run(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
+	code := runCommand(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
 
 	stop()
 	os.Exit(code)
 }
 
-// run returns the exit code, which is that of the other programs: 0; 1 when it failed, or when a person has to
+// runCommand returns the exit code, which is that of the other programs: 0; 1 when it failed, or when a person has to
 // look; 2 when it was called wrongly.
-func run(ctx context.Context, root *cobra.Command, args []string, out, complaints io.Writer) int {
+func runCommand(ctx context.Context, root *cobra.Command, args []string, out, complaints io.Writer) int {
 	code := 2
 	root.PersistentPreRun = func(*cobra.Command, []string) { code = 1 } // flags and arguments are what they should be
 	root.SetArgs(args)

@@ -44,7 +44,7 @@ func TestRun_ExitCodes(t *testing.T) {
 	} {
 		var out, complaints bytes.Buffer
 
-		require.Equal(t, c.code, run(t.Context(), rootCommand(c.environ), strings.Fields(c.args), &out, &complaints), "%s: %s", c.args, complaints.String())
+		require.Equal(t, c.code, runCommand(t.Context(), rootCommand(c.environ), strings.Fields(c.args), &out, &complaints), "%s: %s", c.args, complaints.String())
 		require.Contains(t, out.String()+complaints.String(), c.says, c.args)
 	}
 }
@@ -63,7 +63,7 @@ func TestRun_UnknownCommand(t *testing.T) {
 		var out, complaints bytes.Buffer
 
 		path := append(strings.Fields(c.CommandPath())[1:], "nope")
-		require.Equal(t, 2, run(t.Context(), rootCommand(nil), path, &out, &complaints), path)
+		require.Equal(t, 2, runCommand(t.Context(), rootCommand(nil), path, &out, &complaints), path)
 		require.Contains(t, complaints.String(), "there is no command \"nope\": `"+c.CommandPath()+" --help` lists them")
 
 		for _, below := range c.Commands() {

@@ -124,8 +124,8 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 		if time.Since(told) > tellEvery {
 			told = time.Now()
 
-			line(progress, "%s and %s so far: %s, %d lost", count(r.Objects, "object", "objects"), count(r.Records, "record", "records"),
-				count(r.Orphans, "orphan", "orphans"), r.Lost)
+			line(progress, "%s and %s so far: %s, %d lost", countNoun(r.Objects, "object", "objects"), countNoun(r.Records, "record", "records"),
+				countNoun(r.Orphans, "orphan", "orphans"), r.Lost)
 		}
 
 		return nil

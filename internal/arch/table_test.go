@@ -48,7 +48,7 @@ var rows = []row{
 	{"internal/simulators/...", nil, "a simulator judges our client of the vendor, so it shares no code with it"},
 
 	{"internal/auth", foundation, "auth is a domain: vendors below it are chosen by app"},
-	{"internal/auth/proxy", list([]string{"internal/auth", "internal/ratelimit"}, foundation), "the proxy knows its parent and who counts"},
+	{"internal/auth/proxy", list([]string{"internal/auth", "internal/auth/device", "internal/ratelimit"}, foundation), "the proxy knows its parent and who counts"},
 	{"internal/auth/...", list([]string{"internal/auth"}, foundation), "a vendor of auth knows its parent and the foundation"},
 	{"internal/providers", foundation, "providers says what a model provider is; clients are below it"},
 	{"internal/providers/...", list([]string{"internal/providers"}, foundation), "a provider's client knows its parent and the foundation"},
@@ -73,7 +73,7 @@ var rows = []row{
 		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/credits", "internal/generation", "internal/generation/archive", "internal/generation/catalogue", "internal/generation/hints",
 		"internal/idempotency", "internal/providers", "internal/ratelimit", "internal/storage", "internal/support", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
-	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth", "internal/ratelimit"}, foundation), "ops shows what app registers with it"},
+	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth", "internal/auth/device", "internal/ratelimit"}, foundation), "ops shows what app registers with it"},
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",

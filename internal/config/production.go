@@ -106,7 +106,7 @@ func (c Config) secrets() (all []secret) {
 		for _, v := range values {
 			value := v.Reveal()
 			if strings.Contains(value, "://") {
-				value, _ = authority(value)
+				value, _ = splitAuthority(value)
 			}
 
 			if value != "" {
@@ -139,13 +139,13 @@ func isPlainRedis(address string) bool {
 		return false
 	}
 
-	_, hosts := authority(address)
+	_, hosts := splitAuthority(address)
 
 	return slices.ContainsFunc(hosts, func(host string) bool { return !isHere(host) })
 }
 
-// authority returns the password of an address, and its hosts: a Cluster has several.
-func authority(address string) (password string, hosts []string) {
+// splitAuthority returns the password of an address, and its hosts: a Cluster has several.
+func splitAuthority(address string) (password string, hosts []string) {
 	_, rest, _ := strings.Cut(address, "://")
 	rest = rest[:min(len(rest), strings.IndexAny(rest+"/", "/?"))]
 

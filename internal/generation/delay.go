@@ -81,7 +81,7 @@ func (s *Service) recordDelay(ctx context.Context, id uuid.UUID, reason DelayRea
 		return s.change(ctx, tx, t, t.status(), "", nil)
 	})
 	if err != nil {
-		s.Log.Warn("delay was not recorded", slog.Any("generation_id", id), slog.Any("error", err))
+		s.Log.Warn("delay was not recorded", generationID(id), slog.Any("error", err))
 	}
 }
 

@@ -133,7 +133,7 @@ func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneratio
 			continue
 		}
 
-		if err := h.letGo(ctx, h.Pool, id); err != nil {
+		if err := h.letGo(ctx, h.Pool, a.TaskID, id); err != nil {
 			return err
 		}
 	}
@@ -170,8 +170,8 @@ func owedSince(t db.AiTask) time.Time {
 }
 
 // letGo ends an attempt that was never called off, because nothing can come of it any more.
-func (s *Service) letGo(ctx context.Context, q db.DBTX, attempt uuid.UUID) error {
-	s.Log.Warn("attempt was never called off", slog.Any("attempt_id", attempt))
+func (s *Service) letGo(ctx context.Context, q db.DBTX, task, attempt uuid.UUID) error {
+	s.Log.Warn("attempt was never called off", generationID(task), slog.Any("attempt_id", attempt))
 
 	return s.endAttempt(ctx, q, attempt, "abandoned", &providers.Error{Class: providers.Unknown, Code: "cancel_lost"})
 }

@@ -77,7 +77,11 @@ func (h purger) settleAttempts(ctx context.Context, tx pgx.Tx, after uuid.UUID) 
 
 	var forgotten, open, kept []uuid.UUID
 
+	tasks := map[uuid.UUID]uuid.UUID{}
+
 	for _, r := range rows {
+		tasks[r.ID] = r.TaskID
+
 		switch {
 		case !r.Open:
 			kept = append(kept, r.ID)
@@ -94,7 +98,7 @@ func (h purger) settleAttempts(ctx context.Context, tx pgx.Tx, after uuid.UUID) 
 	}
 
 	for _, id := range forgotten {
-		if err := h.letGo(ctx, tx, id); err != nil {
+		if err := h.letGo(ctx, tx, tasks[id], id); err != nil {
 			return uuid.Nil, err
 		}
 	}

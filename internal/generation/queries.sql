@@ -301,7 +301,7 @@ select id from provider_attempt where task_id = $1 and state in ('intent', 'unkn
 -- name: AttemptOwed :many
 -- Attempts of generations that have ended which are not over, or of which the provider may have something. Their tasks are
 -- locked before the jobs are that see to them.
-select a.id, a.created_at, (a.finished_at is null)::boolean as open from provider_attempt a join ai_task t on t.id = a.task_id
+select a.id, a.task_id, a.created_at, (a.finished_at is null)::boolean as open from provider_attempt a join ai_task t on t.id = a.task_id
 where (a.finished_at is null or a.request_id is not null and a.erased_at is null and a.created_at > @since)
     and a.id > @after and t.finished_at is not null
 order by a.id limit @most for no key update of t skip locked;

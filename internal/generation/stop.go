@@ -22,7 +22,7 @@ func (h collector) requestStop(ctx context.Context, a db.ProviderAttempt) bool {
 	h.metrics.call("cancel", err)
 
 	if err != nil {
-		h.Log.Debug("provider could not be asked to stop", slog.Any("attempt_id", a.ID), slog.Any("error", err))
+		h.Log.Debug("provider could not be asked to stop", generationID(a.TaskID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 	}
 
 	return err == nil && outcome == providers.CancelRemoved

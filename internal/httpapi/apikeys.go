@@ -64,7 +64,7 @@ func (s *server) ListAPIKeys(ctx context.Context, _ ListAPIKeysRequestObject) (L
 
 // RevokeAPIKey implements the contract's operation.
 func (s *server) RevokeAPIKey(ctx context.Context, r RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error) {
-	userID, id, err := owned(ctx, prefixKey, r.ID)
+	userID, id, err := owned(ctx, support.PrefixKey, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (s *server) RevokeAPIKey(ctx context.Context, r RevokeAPIKeyRequestObject) 
 
 func renderKey(k apikey.Key) APIKey {
 	out := APIKey{
-		ID:         formatID(prefixKey, k.ID),
+		ID:         support.FormatID(support.PrefixKey, k.ID),
 		Object:     APIKeyObjectAPIKey,
 		Name:       k.Name,
 		Prefix:     k.Prefix,

@@ -11,6 +11,7 @@ import (
 
 	"imagerun/internal/auth"
 	"imagerun/internal/generation"
+	"imagerun/internal/support"
 )
 
 // Events is what can be watched. As with [Generations], nobody sees anybody else's.
@@ -33,7 +34,7 @@ type Events interface {
 // streamGeneration is GET /v1/generations/{id}/events. In the HTML standard, a client told 204
 // does not come back.
 func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
-	userID, id, err := owned(r.Context(), prefixGeneration, r.PathValue("id"))
+	userID, id, err := owned(r.Context(), support.PrefixGeneration, r.PathValue("id"))
 	if err != nil {
 		s.fail(w, r, err)
 
@@ -51,7 +52,7 @@ func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	seen, resumed := lastEvent(r, formatID(prefixGeneration, id)+":")
+	seen, resumed := lastEvent(r, support.FormatID(support.PrefixGeneration, id)+":")
 	f := &generationFeed{server: s, userID: userID, id: id, seen: seen}
 
 	if !resumed || seen > g.StatusSequence {
@@ -76,7 +77,7 @@ type generationFeed struct {
 }
 
 func (f *generationFeed) name(sequence int64) string {
-	return fmt.Sprintf("%s:%d", formatID(prefixGeneration, f.id), sequence)
+	return fmt.Sprintf("%s:%d", support.FormatID(support.PrefixGeneration, f.id), sequence)
 }
 
 func (f *generationFeed) watched(ctx context.Context) error {
@@ -206,7 +207,7 @@ func (f *userFeed) next(ctx context.Context) ([]message, bool, error) {
 		if c.Deleted {
 			m.name = "deleted"
 			m.data = GenerationDeletion{
-				Object: GenerationDeletionObjectGenerationDeletion, GenerationID: formatID(prefixGeneration, c.GenerationID), At: clampTime(c.At),
+				Object: GenerationDeletionObjectGenerationDeletion, GenerationID: support.FormatID(support.PrefixGeneration, c.GenerationID), At: clampTime(c.At),
 			}
 		} else {
 			m.data = renderEvent(c.GenerationID, c.Event, c.Generation)
@@ -221,7 +222,7 @@ func (f *userFeed) next(ctx context.Context) ([]message, bool, error) {
 func renderEvent(id uuid.UUID, e generation.Event, now *generation.Generation) GenerationEvent {
 	out := GenerationEvent{
 		Object:       GenerationEventObjectGenerationEvent,
-		GenerationID: formatID(prefixGeneration, id),
+		GenerationID: support.FormatID(support.PrefixGeneration, id),
 		Sequence:     e.Sequence,
 		Status:       GenerationStatus(e.Status),
 		Canceling:    e.Canceling,

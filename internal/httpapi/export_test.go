@@ -17,8 +17,6 @@ var (
 	ParseJSON     = parseJSON
 	ReadKey       = idempotencyKey
 	PreferredWait = preferredWait
-	ParseID       = parseID
-	FormatID      = formatID
 	FormatCursor  = formatCursor
 	ParseCursor   = parseCursor
 	Fingerprint   = fingerprint

@@ -7,6 +7,7 @@ import (
 
 	"imagerun/internal/auth"
 	"imagerun/internal/generation"
+	"imagerun/internal/support"
 )
 
 // remixBody is the body of a remix in the form of a submit's. Its JSON is what a repeat is recognised by.
@@ -54,7 +55,7 @@ func readRemix(r *RemixRequest) remixBody {
 
 // RemixGeneration implements the contract's operation.
 func (s *server) RemixGeneration(ctx context.Context, r RemixGenerationRequestObject) (RemixGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, prefixGeneration, r.ID)
+	userID, id, err := owned(ctx, support.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (s *server) RemoveFavourite(ctx context.Context, r RemoveFavouriteRequestOb
 }
 
 func (s *server) setFavourite(ctx context.Context, text string, favourite bool) (generation.Generation, error) {
-	userID, id, err := owned(ctx, prefixGeneration, text)
+	userID, id, err := owned(ctx, support.PrefixGeneration, text)
 	if err != nil {
 		return generation.Generation{}, err
 	}
@@ -144,7 +145,7 @@ func (s *server) CancelGenerations(ctx context.Context, r CancelGenerationsReque
 
 		out.HasMore = canceled.HasMore
 		for _, id := range canceled.IDs {
-			out.Data = append(out.Data, Cancellation{ID: formatID(prefixGeneration, id), Result: CancellationResult(generation.CancellationDone)})
+			out.Data = append(out.Data, Cancellation{ID: support.FormatID(support.PrefixGeneration, id), Result: CancellationResult(generation.CancellationDone)})
 		}
 
 		return out, nil
@@ -166,7 +167,7 @@ func (s *server) CancelGenerations(ctx context.Context, r CancelGenerationsReque
 func parseIDs(texts []string) []uuid.UUID {
 	ids := make([]uuid.UUID, len(texts))
 	for i, text := range texts {
-		ids[i], _ = parseID(prefixGeneration, text) // the zero id is one that nobody has
+		ids[i], _ = support.ParseID(support.PrefixGeneration, text) // the zero id is one that nobody has
 	}
 
 	return ids

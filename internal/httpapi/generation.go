@@ -9,6 +9,7 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
 	"imagerun/internal/generation"
+	"imagerun/internal/support"
 	"imagerun/internal/upload"
 )
 
@@ -19,12 +20,12 @@ func owned(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err 
 		return uuid.Nil, uuid.Nil, err
 	}
 
-	id, ok := parseID(prefix, text)
+	id, ok := support.ParseID(prefix, text)
 	if !ok {
 		switch prefix {
-		case prefixKey:
+		case support.PrefixKey:
 			return uuid.Nil, uuid.Nil, apikey.ErrNotFound
-		case prefixUpload:
+		case support.PrefixUpload:
 			return uuid.Nil, uuid.Nil, upload.ErrNotFound
 		default:
 			return uuid.Nil, uuid.Nil, generation.ErrNotFound
@@ -36,7 +37,7 @@ func owned(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err 
 
 // GetGeneration implements the contract's operation.
 func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject) (GetGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, prefixGeneration, r.ID)
+	userID, id, err := owned(ctx, support.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject
 
 // CancelGeneration implements the contract's operation.
 func (s *server) CancelGeneration(ctx context.Context, r CancelGenerationRequestObject) (CancelGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, prefixGeneration, r.ID)
+	userID, id, err := owned(ctx, support.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (s *server) CancelGeneration(ctx context.Context, r CancelGenerationRequest
 
 // DeleteGeneration implements the contract's operation.
 func (s *server) DeleteGeneration(ctx context.Context, r DeleteGenerationRequestObject) (DeleteGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, prefixGeneration, r.ID)
+	userID, id, err := owned(ctx, support.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}

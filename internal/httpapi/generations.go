@@ -16,6 +16,7 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/redact"
+	"imagerun/internal/support"
 )
 
 // Generations is the domain behind /v1/generations. Every method looks only at what userID owns:
@@ -158,7 +159,7 @@ func submission(userID uuid.UUID, b GenerationRequest) (generation.Submission, e
 	}
 
 	if b.Reference != nil {
-		id, ok := parseID(prefixUpload, b.Reference.UploadID)
+		id, ok := support.ParseID(support.PrefixUpload, b.Reference.UploadID)
 		if !ok {
 			return s, catalogue.ErrInvalid.WithFields(fault.Field{Pointer: "#/reference/upload_id", Keyword: "pattern", Detail: "Send the id of an upload."})
 		}
@@ -270,20 +271,20 @@ func filter(q ListGenerationsParams) (generation.Filter, error) {
 	}
 
 	if q.RemixOf != nil {
-		id, _ := parseID(prefixGeneration, *q.RemixOf) // the contract has checked its form
+		id, _ := support.ParseID(support.PrefixGeneration, *q.RemixOf) // the contract has checked its form
 		f.RemixOf = &id
 	}
 
 	var err error
-	if f.StartingAfter, err = place("starting_after", q.StartingAfter); err == nil {
-		f.EndingBefore, err = place("ending_before", q.EndingBefore)
+	if f.StartingAfter, err = parsePlace("starting_after", q.StartingAfter); err == nil {
+		f.EndingBefore, err = parsePlace("ending_before", q.EndingBefore)
 	}
 
 	return f, err
 }
 
-// place reads the cursor in a query parameter.
-func place(name string, cursor *string) (*generation.Place, error) {
+// parsePlace reads the cursor in a query parameter.
+func parsePlace(name string, cursor *string) (*generation.Place, error) {
 	if cursor == nil {
 		return nil, nil //nolint:nilnil // there is none
 	}

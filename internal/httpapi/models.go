@@ -53,10 +53,10 @@ func renderModel(m catalogue.Model, degraded map[string]time.Time) Model {
 		Description:    m.Description,
 		PromptMax:      m.PromptMax,
 		NegativePrompt: m.NegativePrompt(),
-		AspectRatios:   named[AspectRatio](m.AspectRatios),
+		AspectRatios:   convertTexts[AspectRatio](m.AspectRatios),
 		Sides:          Sides{Min: m.Sides.Min, Max: m.Sides.Max, MultipleOf: m.Sides.MultipleOf, MaxPixels: m.Sides.MaxPixels},
 		Qualities:      make([]Quality, len(m.Qualities)),
-		OutputFormats:  named[OutputFormat](m.OutputFormats),
+		OutputFormats:  convertTexts[OutputFormat](m.OutputFormats),
 		MaxImages:      m.MaxImages,
 	}
 
@@ -80,8 +80,8 @@ func renderModel(m catalogue.Model, degraded map[string]time.Time) Model {
 	return out
 }
 
-// named gives texts of the catalogue the contract's type.
-func named[T ~string](texts []string) []T {
+// convertTexts gives texts of the catalogue the contract's type.
+func convertTexts[T ~string](texts []string) []T {
 	out := make([]T, len(texts))
 	for i, text := range texts {
 		out[i] = T(text)

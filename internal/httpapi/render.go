@@ -12,11 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/support"
 )
 
 func renderGeneration(g generation.Generation) Generation {
 	out := Generation{
-		ID:             formatID(prefixGeneration, g.ID),
+		ID:             support.FormatID(support.PrefixGeneration, g.ID),
 		Object:         GenerationObjectGeneration,
 		Status:         GenerationStatus(g.Status),
 		StatusSequence: g.StatusSequence,
@@ -56,7 +57,7 @@ func renderGeneration(g generation.Generation) Generation {
 
 	if g.ReferenceID != nil && g.Parameters.Strength != nil {
 		out.Parameters.Reference = &UsedReference{
-			UploadID: formatID(prefixUpload, *g.ReferenceID), Strength: *g.Parameters.Strength,
+			UploadID: support.FormatID(support.PrefixUpload, *g.ReferenceID), Strength: *g.Parameters.Strength,
 		}
 	}
 
@@ -75,7 +76,7 @@ func renderGeneration(g generation.Generation) Generation {
 	}
 
 	if g.RemixOf != nil {
-		out.RemixOf = new(formatID(prefixGeneration, *g.RemixOf))
+		out.RemixOf = new(support.FormatID(support.PrefixGeneration, *g.RemixOf))
 	}
 
 	if len(g.Metadata) > 0 {
@@ -105,7 +106,7 @@ func renderGeneration(g generation.Generation) Generation {
 
 func renderImage(img generation.Image) Image {
 	out := Image{
-		ID:     formatID(prefixImage, img.ID),
+		ID:     support.FormatID(support.PrefixImage, img.ID),
 		Object: ImageObjectImage,
 		Index:  img.Index,
 		Status: ImageStatus(img.Status),
@@ -222,7 +223,9 @@ func matches(header *string, tag string) bool {
 	return false
 }
 
-func location(id uuid.UUID) string { return "/v1/generations/" + formatID(prefixGeneration, id) }
+func location(id uuid.UUID) string {
+	return "/v1/generations/" + support.FormatID(support.PrefixGeneration, id)
+}
 
 func utc(t *time.Time) *time.Time {
 	if t == nil {

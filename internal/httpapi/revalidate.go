@@ -12,9 +12,9 @@ import (
 // minCompressed is the shortest list that is worth compressing, in bytes.
 const minCompressed = 1 << 10
 
-// revalidated has browsers keep what next answers and ask before they use it again: with the entity tag that next
+// revalidateReplies has browsers keep what next answers and ask before they use it again: with the entity tag that next
 // set, or one of the content. Whose it is depends on the credentials.
-func revalidated(next http.HandlerFunc) http.HandlerFunc {
+func revalidateReplies(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "private, no-cache") // a problem takes it back
@@ -73,8 +73,8 @@ func (w *heldReply) send(r *http.Request) {
 	_, _ = w.ResponseWriter.Write(w.body.Bytes())
 }
 
-// compressed sends what next answers by gzip to callers who take it.
-func compressed(next http.HandlerFunc) http.HandlerFunc {
+// compressReplies sends what next answers by gzip to callers who take it.
+func compressReplies(next http.HandlerFunc) http.HandlerFunc {
 	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.ContentTypes([]string{"application/json"}))
 	if err != nil {
 		panic(err) // its options are constants

@@ -66,7 +66,7 @@ func (s *server) CreateUpload(ctx context.Context, r CreateUploadRequestObject) 
 
 // GetUpload implements the contract's operation.
 func (s *server) GetUpload(ctx context.Context, r GetUploadRequestObject) (GetUploadResponseObject, error) {
-	userID, id, err := owned(ctx, prefixUpload, r.ID)
+	userID, id, err := owned(ctx, support.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (s *server) ListUploads(ctx context.Context, r ListUploadsRequestObject) (L
 		limit = *r.Params.Limit
 	}
 
-	after, err := place("starting_after", r.Params.StartingAfter)
+	after, err := parsePlace("starting_after", r.Params.StartingAfter)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (s *server) ListUploads(ctx context.Context, r ListUploadsRequestObject) (L
 
 // DeleteUpload implements the contract's operation.
 func (s *server) DeleteUpload(ctx context.Context, r DeleteUploadRequestObject) (DeleteUploadResponseObject, error) {
-	userID, id, err := owned(ctx, prefixUpload, r.ID)
+	userID, id, err := owned(ctx, support.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (s *server) DeleteUpload(ctx context.Context, r DeleteUploadRequestObject) 
 
 // CompleteUpload implements the contract's operation.
 func (s *server) CompleteUpload(ctx context.Context, r CompleteUploadRequestObject) (CompleteUploadResponseObject, error) {
-	userID, id, err := owned(ctx, prefixUpload, r.ID)
+	userID, id, err := owned(ctx, support.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (s *server) awaitUpload(ctx context.Context, userID uuid.UUID, u upload.Upl
 
 func renderUpload(u upload.Upload) Upload {
 	out := Upload{
-		ID:          formatID(prefixUpload, u.ID),
+		ID:          support.FormatID(support.PrefixUpload, u.ID),
 		Object:      UploadObjectUpload,
 		Status:      UploadStatus(u.Status),
 		ContentType: UploadType(u.ContentType),
@@ -226,4 +226,6 @@ func renderUpload(u upload.Upload) Upload {
 	return out
 }
 
-func uploadLocation(id uuid.UUID) string { return "/v1/uploads/" + formatID(prefixUpload, id) }
+func uploadLocation(id uuid.UUID) string {
+	return "/v1/uploads/" + support.FormatID(support.PrefixUpload, id)
+}

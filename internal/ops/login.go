@@ -2,20 +2,16 @@ package ops
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"imagerun/internal/auth/device"
 	"imagerun/internal/ratelimit"
 )
 
@@ -44,22 +40,16 @@ var (
 type login struct {
 	o              Options
 	user, password [sha256.Size]byte
-	key            []byte
+	devices        *device.Signer // of the password, so a new one makes every device a stranger
 
 	mu    sync.Mutex
 	known map[netip.Addr]time.Time // when the password was last right from there; guarded by mu
 }
 
 func newLogin(o Options) *login {
-	// Of the password, so a new one makes every device a stranger.
-	key, err := hkdf.Key(sha256.New, []byte(o.Password.Reveal()), nil, "imagerun operators' devices", sha256.Size)
-	if err != nil {
-		panic(err) // the length is too large
-	}
-
 	return &login{
-		o: o, user: sha256.Sum256([]byte(o.User)), password: sha256.Sum256([]byte(o.Password.Reveal())), key: key,
-		known: map[netip.Addr]time.Time{},
+		o: o, user: sha256.Sum256([]byte(o.User)), password: sha256.Sum256([]byte(o.Password.Reveal())),
+		devices: device.NewSigner(o.Password.Reveal(), "imagerun operators' devices", deviceLife), known: map[netip.Addr]time.Time{},
 	}
 }
 
@@ -126,8 +116,8 @@ func (l *login) countFor(r *http.Request) (subject string, limits []ratelimit.Li
 		return id, knownGuesses
 	}
 
-	if addr := peer(r); l.isKnown(addr) {
-		return l.digest("address", addr.String()), knownGuesses
+	if addr := readPeer(r); l.isKnown(addr) {
+		return l.devices.Digest("address", addr.String()), knownGuesses
 	}
 
 	return "operators", guesses
@@ -146,56 +136,26 @@ func (l *login) isKnown(addr netip.Addr) bool {
 // browser by a cookie.
 func (l *login) rememberDevice(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
-	l.known[peer(r)] = time.Now()
+	l.known[readPeer(r)] = time.Now()
 	l.mu.Unlock()
 
 	if l.knownCookie(r) != "" {
 		return
 	}
 
-	value := strconv.FormatInt(time.Now().Unix(), 36) + "." + rand.Text()
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is where the listener has TLS
-		Name: deviceCookie, Value: value + "." + l.digest("device", value), Path: "/", MaxAge: int(deviceLife.Seconds()),
+		Name: deviceCookie, Value: l.devices.Sign("operators", time.Now()), Path: "/", MaxAge: int(deviceLife.Seconds()),
 		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
 	})
 }
 
-// knownCookie returns the digest of a cookie of ours that is not too old, or "".
+// knownCookie returns the id of the device that a cookie of ours is of, or "".
 func (l *login) knownCookie(r *http.Request) string {
-	cookies := r.CookiesNamed(deviceCookie)
-	if len(cookies) != 1 {
-		return ""
-	}
-
-	dot := strings.LastIndexByte(cookies[0].Value, '.')
-	if dot < 0 {
-		return ""
-	}
-
-	value, sum := cookies[0].Value[:dot], cookies[0].Value[dot+1:]
-	if !hmac.Equal([]byte(sum), []byte(l.digest("device", value))) {
-		return ""
-	}
-
-	text, _, _ := strings.Cut(value, ".")
-
-	at, err := strconv.ParseInt(text, 36, 64)
-	if err != nil || time.Since(time.Unix(at, 0)) >= deviceLife {
-		return ""
-	}
-
-	return sum
+	return l.devices.Known(r, deviceCookie, "operators", time.Now())
 }
 
-func (l *login) digest(purpose, text string) string {
-	mac := hmac.New(sha256.New, l.key)
-	mac.Write([]byte(purpose + "\x00" + text))
-
-	return hex.EncodeToString(mac.Sum(nil)[:16])
-}
-
-// peer is the address of the connection: the listener is private, so nobody stands before it.
-func peer(r *http.Request) netip.Addr {
+// readPeer is the address of the connection: the listener is private, so nobody stands before it.
+func readPeer(r *http.Request) netip.Addr {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}

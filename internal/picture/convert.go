@@ -127,7 +127,7 @@ func takeBits12(b []byte) int { return int(b[0])<<4 | int(b[1])>>4 }
 // convertYCbCr keeps how finely the colours are sampled: pixels that share one share the mean of
 // what becomes of them.
 func (g *grid) convertYCbCr(img *image.YCbCr) {
-	across, down := sampling(img.SubsampleRatio)
+	across, down := readSampling(img.SubsampleRatio)
 	size := img.Rect.Size()
 
 	for top := 0; top < size.Y; top += down {
@@ -182,8 +182,8 @@ func widenRange(img image.Image) {
 
 	var light, colour [samples8]byte
 	for i := range light {
-		light[i] = clamp((255*(i-16) + 109) / 219)
-		colour[i] = clamp((255*(i-128) + 128*224 + 112) / 224)
+		light[i] = clampByte((255*(i-16) + 109) / 219)
+		colour[i] = clampByte((255*(i-128) + 128*224 + 112) / 224)
 	}
 
 	for i, v := range frame.Y {
@@ -199,4 +199,4 @@ func widenRange(img image.Image) {
 	}
 }
 
-func clamp(v int) byte { return byte(min(max(v, 0), 255)) }
+func clampByte(v int) byte { return byte(min(max(v, 0), 255)) }

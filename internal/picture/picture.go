@@ -142,7 +142,7 @@ func (o *Opener) Open(ctx context.Context, b []byte) (Info, []byte, error) {
 		return Info{}, nil, err
 	}
 
-	thumb, err := thumbnail(img, colours)
+	thumb, err := makeThumbnail(img, colours)
 	if err != nil {
 		return Info{}, nil, err
 	}
@@ -257,11 +257,11 @@ func decodeConfig(f Format, b []byte) (cfg image.Config, err error) {
 
 	switch f {
 	case PNG:
-		return png.DecodeConfig(repair(f, b))
+		return png.DecodeConfig(repairFile(f, b))
 	case JPEG:
-		return jpeg.DecodeConfig(repair(f, b))
+		return jpeg.DecodeConfig(repairFile(f, b))
 	default:
-		return webp.DecodeConfig(repair(f, b))
+		return webp.DecodeConfig(repairFile(f, b))
 	}
 }
 
@@ -279,11 +279,11 @@ func decode(f Format, b []byte) (img image.Image, err error) {
 
 	switch f {
 	case PNG:
-		img, err = png.Decode(repair(f, b))
+		img, err = png.Decode(repairFile(f, b))
 	case JPEG:
-		img, err = jpeg.Decode(repair(f, b))
+		img, err = jpeg.Decode(repairFile(f, b))
 	default:
-		img, err = webp.Decode(repair(f, b))
+		img, err = webp.Decode(repairFile(f, b))
 		widenRange(img)
 	}
 

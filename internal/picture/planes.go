@@ -21,8 +21,8 @@ func encodeJPEG(out *bounded, img image.Image, quality int) error {
 			return jpeg.Encode(out, img, &jpeg.Options{Quality: quality}) // what it writes anyway
 		}
 
-		across, down := sampling(img.SubsampleRatio)
-		small := image.Rectangle{Max: chroma(size, img.SubsampleRatio)}
+		across, down := readSampling(img.SubsampleRatio)
+		small := image.Rectangle{Max: chromaSize(size, img.SubsampleRatio)}
 
 		return encodePlanes(out, size, quality, byte(across<<4|down), func(component int) *image.Gray { //nolint:gosec // at most four each
 			switch component {

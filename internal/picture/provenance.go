@@ -74,9 +74,9 @@ func Mark(f Format, b []byte, t SourceType) ([]byte, SourceType) {
 
 	switch f {
 	case PNG:
-		return splice(b, from, to, chunkPNG(packet)), t
+		return spliceBytes(b, from, to, chunkPNG(packet)), t
 	case JPEG:
-		return splice(b, from, to, segmentJPEG(packet)), t
+		return spliceBytes(b, from, to, segmentJPEG(packet)), t
 	default:
 		return rewriteWebP(b, from, to, packet), t
 	}
@@ -93,7 +93,7 @@ func findEmbedded(f Format, b []byte) embedded {
 	}
 }
 
-// splice returns b with other bytes in place of those from one index to another.
-func splice(b []byte, from, to int, with []byte) []byte {
+// spliceBytes returns b with other bytes in place of those from one index to another.
+func spliceBytes(b []byte, from, to int, with []byte) []byte {
 	return slices.Concat(b[:from], with, b[to:])
 }

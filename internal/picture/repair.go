@@ -6,9 +6,9 @@ import (
 	"io"
 )
 
-// repair returns b as its decoder reads it: with the end that a copy may lack, and without what is
+// repairFile returns b as its decoder reads it: with the end that a copy may lack, and without what is
 // no part of the pixels and may be damaged. What is missing of the pixels is not made up for.
-func repair(f Format, b []byte) io.Reader {
+func repairFile(f Format, b []byte) io.Reader {
 	switch f {
 	case PNG:
 		return &pngReader{rest: b}

@@ -46,15 +46,15 @@ func thumbHash(img *image.NRGBA) []byte {
 		lum[i], yb[i], rg[i] = (r+g+b)/3, (r+g)/2-b, r-g
 	}
 
-	l, p, q := frequencies(lum, w, h, max(3, lx), max(3, ly)), frequencies(yb, w, h, 3, 3), frequencies(rg, w, h, 3, 3)
+	l, p, q := measureFrequencies(lum, w, h, max(3, lx), max(3, ly)), measureFrequencies(yb, w, h, 3, 3), measureFrequencies(rg, w, h, 3, 3)
 
 	landscape, shorter := 0, lx
 	if w > h {
 		landscape, shorter = 1, ly
 	}
 
-	head := round(63*l.dc) | round(31.5+31.5*p.dc)<<6 | round(31.5+31.5*q.dc)<<12 | round(31*l.scale)<<18
-	tail := shorter | round(63*p.scale)<<3 | round(63*q.scale)<<9 | landscape<<15
+	head := roundInt(63*l.dc) | roundInt(31.5+31.5*p.dc)<<6 | roundInt(31.5+31.5*q.dc)<<12 | roundInt(31*l.scale)<<18
+	tail := shorter | roundInt(63*p.scale)<<3 | roundInt(63*q.scale)<<9 | landscape<<15
 	hash := []byte{byte(head), byte(head >> 8), byte(head >> 16), byte(tail), byte(tail >> 8)}
 
 	// Four bits each.
@@ -66,7 +66,7 @@ func thumbHash(img *image.NRGBA) []byte {
 				hash = append(hash, 0)
 			}
 
-			hash[len(hash)-1] |= byte(round(15*f) << (n % 2 * 4))
+			hash[len(hash)-1] |= byte(roundInt(15*f) << (n % 2 * 4))
 			n++
 		}
 	}
@@ -74,7 +74,7 @@ func thumbHash(img *image.NRGBA) []byte {
 	return hash
 }
 
-func round(f float64) int { return int(math.Round(f)) }
+func roundInt(f float64) int { return int(math.Round(f)) }
 
 // channel is a cosine transform: the average, and the lowest frequencies from 0 to 1, on a scale.
 type channel struct {
@@ -82,8 +82,8 @@ type channel struct {
 	ac        []float64
 }
 
-// frequencies transforms the values of w × h pixels into a triangle of nx and ny frequencies.
-func frequencies(values []float64, w, h, nx, ny int) (c channel) {
+// measureFrequencies transforms the values of w × h pixels into a triangle of nx and ny frequencies.
+func measureFrequencies(values []float64, w, h, nx, ny int) (c channel) {
 	fx := make([]float64, w)
 
 	for cy := range ny {

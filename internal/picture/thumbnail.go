@@ -17,9 +17,9 @@ const (
 	thumbnailQuality = 82
 )
 
-// thumbnail returns img as a JPEG no longer than ThumbnailSide, in sRGB, on white where it is
+// makeThumbnail returns img as a JPEG no longer than ThumbnailSide, in sRGB, on white where it is
 // transparent. Smaller pictures keep their size.
-func thumbnail(img image.Image, c colours) ([]byte, error) {
+func makeThumbnail(img image.Image, c colours) ([]byte, error) {
 	switch img.(type) {
 	case *image.CMYK: // it cannot be scaled and keep its inks
 		img, c = convertToSRGB(img, c), colours{}

@@ -125,7 +125,7 @@ func orientedYCbCr(img *image.YCbCr, t turn) image.Image {
 	}
 
 	size := img.Rect.Size()
-	small := chroma(size, img.SubsampleRatio)
+	small := chromaSize(size, img.SubsampleRatio)
 	luma := plane{img.Y, img.YStride, size.X, size.Y, 1}.turned(t)
 	cb := plane{img.Cb, img.CStride, small.X, small.Y, 1}.turned(t)
 	cr := plane{img.Cr, img.CStride, small.X, small.Y, 1}.turned(t)
@@ -149,8 +149,8 @@ func swapped(r image.YCbCrSubsampleRatio) (image.YCbCrSubsampleRatio, bool) {
 	}
 }
 
-// sampling is how many pixels share a colour, across and down.
-func sampling(r image.YCbCrSubsampleRatio) (across, down int) {
+// readSampling is how many pixels share a colour, across and down.
+func readSampling(r image.YCbCrSubsampleRatio) (across, down int) {
 	switch r {
 	case image.YCbCrSubsampleRatio422:
 		return 2, 1
@@ -167,9 +167,9 @@ func sampling(r image.YCbCrSubsampleRatio) (across, down int) {
 	}
 }
 
-// chroma is the size of the colour planes that belong to a picture's size.
-func chroma(size image.Point, r image.YCbCrSubsampleRatio) image.Point {
-	across, down := sampling(r)
+// chromaSize is the size of the colour planes that belong to a picture's size.
+func chromaSize(size image.Point, r image.YCbCrSubsampleRatio) image.Point {
+	across, down := readSampling(r)
 
 	return image.Pt((size.X+across-1)/across, (size.Y+down-1)/down)
 }

@@ -23,8 +23,8 @@ type xmpFacts struct {
 	end      int // where the descriptions end; zero: nowhere
 }
 
-// describe returns a description that can stand in any packet.
-func describe(t SourceType) string {
+// describeSource returns a description that can stand in any packet.
+func describeSource(t SourceType) string {
 	return `<rdf:Description xmlns:rdf="` + nsRDF + `" rdf:about="" xmlns:Iptc4xmpExt="` + nsIPTC +
 		`" Iptc4xmpExt:DigitalSourceType="` + sourceVocabulary + string(t) + `"/>`
 }
@@ -32,7 +32,7 @@ func describe(t SourceType) string {
 // newXMP returns a packet that says the source and nothing else.
 func newXMP(t SourceType) []byte {
 	return []byte(`<?xpacket begin="` + "\ufeff" + `" id="W5M0MpCehiHzreSzNTczkc9d"?>` +
-		`<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="` + nsRDF + `">` + describe(t) + `</rdf:RDF></x:xmpmeta>` +
+		`<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="` + nsRDF + `">` + describeSource(t) + `</rdf:RDF></x:xmpmeta>` +
 		`<?xpacket end="r"?>`)
 }
 
@@ -43,11 +43,11 @@ func extendXMP(packet []byte, t SourceType) ([]byte, bool) {
 	case facts.end == 0:
 		return nil, false
 	case facts.source == "":
-		return splice(packet, facts.end, facts.end, []byte(describe(t))), true
+		return spliceBytes(packet, facts.end, facts.end, []byte(describeSource(t))), true
 	case facts.to == 0:
 		return nil, false
 	default:
-		return splice(packet, facts.from, facts.to, []byte(sourceVocabulary+string(t))), true
+		return spliceBytes(packet, facts.from, facts.to, []byte(sourceVocabulary+string(t))), true
 	}
 }
 

@@ -76,6 +76,8 @@ func TestProveOpener_CleanAgainstAnother(t *testing.T) {
 
 	t.Log("| kind | files | taken | mean error | worst |")
 
+	var all tally
+
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
 		k := kinds[name]
 		mean := k.sum / float64(max(k.taken, 1))
@@ -84,7 +86,13 @@ func TestProveOpener_CleanAgainstAnother(t *testing.T) {
 		if mean > tolerance {
 			t.Errorf("%s: off by %.2f of 255", name, mean)
 		}
+
+		all.files += k.files
+		all.taken += k.taken
 	}
+
+	require.NotZero(t, all.files, "there are no samples in %s", folder)
+	require.Less(t, (all.files-all.taken)*50, all.files, "what is refused is not compared: a fiftieth at most")
 }
 
 // tally is what came of the files of a kind.

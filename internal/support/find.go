@@ -2,7 +2,6 @@ package support
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -20,8 +19,13 @@ const (
 	User       = "user"
 )
 
-// prefixes are those of ids in the API, and what they are of.
-var prefixes = map[string]string{"gen_": Generation, "upl_": Upload, "key_": APIKey}
+// prefixes are those of ids in the API, and what they lead to: an image has no place of its own.
+var prefixes = []struct{ prefix, what, kind string }{
+	{PrefixGeneration, "a generation", Generation},
+	{PrefixImage, "an image", Generation},
+	{PrefixUpload, "an upload", Upload},
+	{PrefixKey, "an API key", APIKey},
+}
 
 // ErrName answers for a text that nothing could be called by.
 var ErrName = errors.New("neither an id nor a support code (they look like 4X9KQ-7M2AB) nor a request of the provider")
@@ -44,19 +48,17 @@ type Name struct {
 func Parse(text string) (Name, error) {
 	n := Name{Text: text}
 
-	for prefix, kind := range prefixes {
-		digits, ok := strings.CutPrefix(text, prefix)
-		if !ok {
+	for _, p := range prefixes {
+		if !strings.HasPrefix(text, p.prefix) {
 			continue
 		}
 
-		raw, err := hex.DecodeString(digits)
-		if err != nil || len(raw) != len(n.first) {
-			return n, fmt.Errorf("%q is not the id of a %s: that is %s and 32 digits: %w", text, kind, prefix, ErrName)
+		id, ok := ParseID(p.prefix, strings.ToLower(text))
+		if !ok {
+			return n, fmt.Errorf("%q is not the id of %s: that is %s and 32 digits: %w", text, p.what, p.prefix, ErrName)
 		}
 
-		n.kind, n.first = kind, uuid.UUID(raw)
-		n.last = n.first
+		n.kind, n.first, n.last = p.kind, id, id
 
 		return n, nil
 	}
@@ -73,11 +75,9 @@ func Parse(text string) (Name, error) {
 
 	first, last, err := Range(text)
 	if err == nil {
-		n.first, n.last, n.code = first, last, Code(first)
 		// Codes of generations were random once: as they were written, but for the case.
-		if plain := strings.NewReplacer("-", "", " ", "").Replace(strings.ToUpper(text)); len(plain) == length {
-			n.code = plain[:5] + "-" + plain[5:]
-		}
+		plain := strings.NewReplacer("-", "", " ", "").Replace(strings.ToUpper(text))
+		n.first, n.last, n.code = first, last, plain[:5]+"-"+plain[5:]
 
 		return n, nil
 	}
@@ -132,15 +132,15 @@ const (
 // Find returns what a name means: usually one, none if there is nothing of it any more, several where a support code
 // is shared. The provider's ids are only looked at when the name is none of ours, since that takes a walk.
 func Find(ctx context.Context, q Querier, n Name) ([]Subject, error) {
-	found, err := collect(ctx, q, n, byOurNames, n.first, n.last, n.code)
+	found, err := collectSubjects(ctx, q, n, byOurNames, n.first, n.last, n.code)
 	if err != nil || len(found) > 0 || n.request == "" {
 		return found, err
 	}
 
-	return collect(ctx, q, n, byProvider, n.request)
+	return collectSubjects(ctx, q, n, byProvider, n.request)
 }
 
-func collect(ctx context.Context, q Querier, n Name, sql string, args ...any) ([]Subject, error) {
+func collectSubjects(ctx context.Context, q Querier, n Name, sql string, args ...any) ([]Subject, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", n.Text, err)
@@ -170,9 +170,9 @@ func collect(ctx context.Context, q Querier, n Name, sql string, args ...any) ([
 
 // PublicID writes the id of a generation, upload or key as the API does.
 func PublicID(kind string, id uuid.UUID) string {
-	for prefix, k := range prefixes {
-		if k == kind {
-			return prefix + hex.EncodeToString(id[:])
+	for _, p := range prefixes {
+		if p.kind == kind {
+			return FormatID(p.prefix, id)
 		}
 	}
 

@@ -50,11 +50,7 @@ func (r *Runner) callHandlers(u *run) {
 //nolint:contextcheck // the run has its own
 func (r *Runner) runHandler(u *run) {
 	u.started = time.Now()
-
-	base, about := queue.WithAbout(u.ctx)
-	u.about = about
-
-	ctx, stop := context.WithTimeoutCause(base, u.policy.Timeout, queue.ErrTimeout)
+	ctx, stop := context.WithTimeoutCause(queue.WithNotes(u.ctx, &u.notes), u.policy.Timeout, queue.ErrTimeout)
 	unwatch := context.AfterFunc(ctx, func() { r.watchStuck(ctx, u) })
 
 	err := errExited

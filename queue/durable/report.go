@@ -88,9 +88,7 @@ func (r *Runner) report(u *run, event string) {
 		}
 	}
 
-	if u.about != nil {
-		attrs = append(attrs, u.about()...)
-	}
+	attrs = append(attrs, u.notes.Attrs()...)
 
 	if p, ok := errors.AsType[*panicked](u.err); ok {
 		level = slog.LevelError

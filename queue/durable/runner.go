@@ -113,10 +113,10 @@ type run struct {
 	started  time.Time // claimed, and then: the handler called
 
 	// What came of it.
-	err   error              // what the handler returned
-	cause error              // why its context had ended by then, or nil
-	deaf  bool               // it has not returned at all
-	about func() []slog.Attr // what it said by [queue.About]; nil: it was not called
+	err   error       // what the handler returned
+	cause error       // why its context had ended by then, or nil
+	deaf  bool        // it has not returned at all
+	notes queue.Notes // what it said by [queue.About]
 
 	claimed   atomic.Bool    // its claim was answered: a heartbeat that does not find the row means that it is another's
 	completed atomic.Bool    // the handler called Complete

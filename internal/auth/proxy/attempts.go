@@ -31,8 +31,8 @@ var guesses = []ratelimit.Limit{
 	{Policy: "password-day", Quota: 20, Window: 24 * time.Hour},
 }
 
-// mails are how many of one sort a person gets: three, then one in five minutes, then one in three hours.
-func mails(sort string) []ratelimit.Limit {
+// limitMails are how many of one sort a person gets: three, then one in five minutes, then one in three hours.
+func limitMails(sort string) []ratelimit.Limit {
 	return []ratelimit.Limit{
 		{Policy: "mail", Part: sort, Quota: 3, Window: 15 * time.Minute},
 		{Policy: "mail-day", Part: sort, Quota: 8, Window: 24 * time.Hour},
@@ -95,7 +95,7 @@ func (p *Proxy) attemptOf(r *http.Request, path string, body []byte) (*attempt, 
 		return nil, nil
 	}
 
-	account := p.digest("account", normalizeAddress(address))
+	account := p.devices.Digest("account", normalizeAddress(address))
 	device := p.knownDevice(r, account)
 
 	if path == signIn {
@@ -107,13 +107,13 @@ func (p *Proxy) attemptOf(r *http.Request, path string, body []byte) (*attempt, 
 		return a, nil
 	}
 
-	a := &attempt{subject: p.digest("mailbox", mailbox(address)), limits: mails("verify"), counts: isSuccess}
+	a := &attempt{subject: p.devices.Digest("mailbox", normalizeMailbox(address)), limits: limitMails("verify"), counts: isSuccess}
 	if device != "" {
 		a.subject = device
 	}
 
 	if path == requestReset {
-		a.limits = mails("reset")
+		a.limits = limitMails("reset")
 	}
 
 	return a, nil
@@ -152,9 +152,9 @@ var dotless = map[string]string{
 	"gmail.com": "gmail.com", "googlemail.com": "gmail.com", "proton.me": "proton.me", "protonmail.com": "proton.me", "pm.me": "proton.me",
 }
 
-// mailbox is where mail to an address arrives: people have more addresses than mailboxes, and mail to all of them is
+// normalizeMailbox is where mail to an address arrives: people have more addresses than mailboxes, and mail to all of them is
 // mail to one person. The same rule as that of verified_mailbox_digest in migrations/.
-func mailbox(address string) string {
+func normalizeMailbox(address string) string {
 	address = normalizeAddress(address)
 
 	at := strings.LastIndexByte(address, '@')

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"imagerun/internal/auth"
+	"imagerun/internal/auth/device"
 	"imagerun/internal/clock"
 	"imagerun/internal/fault"
 	"imagerun/internal/ratelimit"
@@ -69,7 +70,7 @@ type Options struct {
 // Proxy is an [http.Handler] for [Prefix] and all below it. It is safe for concurrent use.
 type Proxy struct {
 	o       Options
-	key     []byte
+	devices *device.Signer
 	reverse *httputil.ReverseProxy
 }
 
@@ -83,7 +84,7 @@ func New(o Options) *Proxy {
 		o.Pace = 250 * time.Millisecond
 	}
 
-	p := &Proxy{o: o, key: deriveKey(o.Secret.Reveal())}
+	p := &Proxy{o: o, devices: device.NewSigner(o.Secret.Reveal(), "imagerun auth proxy", deviceLife)}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		ModifyResponse: p.modify,
@@ -229,7 +230,7 @@ func (p *Proxy) modify(res *http.Response) error {
 
 	// The link came by mail, so it is the owner who has it, and need not wait for those who made a reset necessary.
 	if account != "" && p.o.Limiter != nil {
-		res.Header.Add("Set-Cookie", p.newDevice(p.digest("account", normalizeAddress(account))).String())
+		res.Header.Add("Set-Cookie", p.newDevice(p.devices.Digest("account", normalizeAddress(account))).String())
 	}
 
 	return nil

@@ -619,7 +619,7 @@ func (q *Queries) AttemptOpen(ctx context.Context, db DBTX, taskID uuid.UUID) ([
 }
 
 const AttemptOwed = `-- name: AttemptOwed :many
-select a.id, a.created_at, (a.finished_at is null)::boolean as open from provider_attempt a join ai_task t on t.id = a.task_id
+select a.id, a.task_id, a.created_at, (a.finished_at is null)::boolean as open from provider_attempt a join ai_task t on t.id = a.task_id
 where (a.finished_at is null or a.request_id is not null and a.erased_at is null and a.created_at > $1)
     and a.id > $2 and t.finished_at is not null
 order by a.id limit $3 for no key update of t skip locked
@@ -633,6 +633,7 @@ type AttemptOwedParams struct {
 
 type AttemptOwedRow struct {
 	ID        uuid.UUID
+	TaskID    uuid.UUID
 	CreatedAt time.Time
 	Open      bool
 }
@@ -648,7 +649,12 @@ func (q *Queries) AttemptOwed(ctx context.Context, db DBTX, arg AttemptOwedParam
 	var items []AttemptOwedRow
 	for rows.Next() {
 		var i AttemptOwedRow
-		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.Open); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.TaskID,
+			&i.CreatedAt,
+			&i.Open,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -21,11 +21,11 @@ func (k *Knobs) check() error {
 	}
 
 	errs := []error{
-		oneOf("jwks", k.JWKS, []string{"", "more", "late", "none"}),
-		oneOf("media", k.Media, append(Poisons(), "")),
-		oneOf("ending", k.Ending, append(Endings(), "")),
-		oneOf("webhook_manner", k.WebhookManner, append(Manners(), "")),
-		share("jitter", k.Jitter), share("disturb", k.Disturb),
+		checkOneOf("jwks", k.JWKS, []string{"", "more", "late", "none"}),
+		checkOneOf("media", k.Media, append(Poisons(), "")),
+		checkOneOf("ending", k.Ending, append(Endings(), "")),
+		checkOneOf("webhook_manner", k.WebhookManner, append(Manners(), "")),
+		checkShare("jitter", k.Jitter), checkShare("disturb", k.Disturb),
 	}
 
 	for _, name := range slices.Concat(k.DisturbOnly, k.DisturbExcept) {
@@ -59,10 +59,10 @@ func (k *Knobs) checkCounts() error {
 }
 
 func (r *Rule) check() error {
-	errs := []error{oneOf("route", r.Route, callRoutes()), oneOf("action", r.Action, actions())}
+	errs := []error{checkOneOf("route", r.Route, callRoutes()), checkOneOf("action", r.Action, actions())}
 
 	if r.Poison != "" {
-		errs = append(errs, oneOf("poison", r.Poison, Poisons()))
+		errs = append(errs, checkOneOf("poison", r.Poison, Poisons()))
 	}
 
 	if (r.Action == ActPoison) != (r.Poison != "") || r.Poison != "" && r.Route != RouteMedia {
@@ -80,7 +80,7 @@ func (r *Rule) check() error {
 	return errors.Join(errs...)
 }
 
-func oneOf(name, value string, known []string) error {
+func checkOneOf(name, value string, known []string) error {
 	if slices.Contains(known, value) {
 		return nil
 	}
@@ -88,7 +88,7 @@ func oneOf(name, value string, known []string) error {
 	return fmt.Errorf("%s: there is no %q; there are %s", name, value, strings.Join(slices.DeleteFunc(slices.Clone(known), func(s string) bool { return s == "" }), ", "))
 }
 
-func share(name string, value float64) error {
+func checkShare(name string, value float64) error {
 	if value >= 0 && value <= 1 {
 		return nil
 	}

@@ -1,0 +1,33 @@
+package support
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// The prefixes of ids on the wire: a prefix and the 32 hexadecimal digits of a UUID.
+const (
+	PrefixGeneration = "gen_"
+	PrefixImage      = "img_"
+	PrefixKey        = "key_"
+	PrefixUpload     = "upl_"
+)
+
+// FormatID writes an id as people see it.
+func FormatID(prefix string, id uuid.UUID) string { return prefix + hex.EncodeToString(id[:]) }
+
+// ParseID accepts exactly what [FormatID] makes, so that an id has one form.
+func ParseID(prefix, s string) (id uuid.UUID, ok bool) {
+	digits, ok := strings.CutPrefix(s, prefix)
+	if !ok || len(digits) != 2*len(id) || digits != strings.ToLower(digits) {
+		return uuid.Nil, false
+	}
+
+	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
+		return uuid.Nil, false
+	}
+
+	return id, true
+}

@@ -1,0 +1,28 @@
+package support_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/support"
+)
+
+func TestParseID(t *testing.T) {
+	t.Parallel()
+
+	const sampleID = "gen_0197f2a8c4d27b53a1f09e6d58c3b214"
+
+	id, ok := support.ParseID("gen_", sampleID)
+	require.True(t, ok)
+	require.Equal(t, sampleID, support.FormatID("gen_", id))
+
+	for _, bad := range []string{
+		"", "gen_", sampleID + "0", sampleID[:35], "img_" + sampleID[4:], sampleID[4:], "gen_" + strings.ToUpper(sampleID[4:]),
+		"gen_0197f2a8-c4d2-7b53-a1f0-9e6d58c3b214", "gen_" + strings.Repeat("g", 32),
+	} {
+		_, ok := support.ParseID("gen_", bad)
+		require.False(t, ok, bad)
+	}
+}
