@@ -268,10 +268,8 @@ func TestSweeper_RowLockedByItsOwnHandler(t *testing.T) {
 	slower := brisk
 	slower.Lease, slower.Heartbeat = 800*time.Millisecond, 200*time.Millisecond
 
-	for n := range 8 {
+	for n := range 8 { // one after the other: eight at once wait for each other more than for what is tested
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			t.Parallel()
-
 			b := setup(t, slower)
 			b.background(b.queue.Maintain)
 			b.background(b.runner.Run)
