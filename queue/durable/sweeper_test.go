@@ -260,43 +260,52 @@ func TestSweeper_WritesRefused(t *testing.T) {
 }
 
 // TestSweeper_RowLockedByItsOwnHandler: a living worker that could not extend a lease, since its handler had the row
-// locked for longer, keeps the job.
+// locked for longer, has the time of one and a half heartbeats to do so once it is free.
 func TestSweeper_RowLockedByItsOwnHandler(t *testing.T) {
 	t.Parallel()
 
-	// Between the unlocking and what the sweeper does without a heartbeat there is a tenth of a second.
-	slower := brisk
-	slower.Lease, slower.Heartbeat = 800*time.Millisecond, 200*time.Millisecond
+	for _, beats := range []bool{true, false} {
+		t.Run(fmt.Sprint(beats), func(t *testing.T) {
+			t.Parallel()
 
-	for n := range 8 { // one after the other: eight at once wait for each other more than for what is tested
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			b := setup(t, slower)
-			b.background(b.queue.Maintain)
-			b.background(b.runner.Run)
+			timing := durable.Timing{Lease: time.Minute, Heartbeat: 10 * time.Second, Sweep: time.Second}
+			b := setup(t, timing)
+			sweep, now := durable.SweepAt(b.queue), time.Now()
+			pass := func(d time.Duration) {
+				for end := now.Add(d); now.Before(end); {
+					now = now.Add(timing.Sweep)
+					sweep(t.Context(), now)
+				}
+			}
 
 			task := b.stage()
-			lease := func(ctx context.Context) (left float64) {
-				require.NoError(t, b.pool.QueryRow(ctx,
-					`select extract(epoch from lease_until - clock_timestamp())::float8 from job where id = $1`, task.ID).Scan(&left))
+			b.lose(task)
+			b.exec(`update job set lease_until = clock_timestamp() - interval '1 second' where id = $1`, task.ID)
 
-				return left
+			tx, err := b.pool.Begin(t.Context())
+			require.NoError(t, err)
+
+			_, err = tx.Exec(t.Context(), `select from job where id = $1 for no key update`, task.ID)
+			require.NoError(t, err)
+
+			pass(2 * timing.Lease)
+			require.Equal(t, 1, b.row(task).Epoch, "it is locked")
+			require.NoError(t, tx.Rollback(t.Context()))
+
+			pass(timing.Heartbeat * 3 / 2)
+			require.Equal(t, 1, b.row(task).Epoch, "the next heartbeat has not been due for long")
+
+			if beats {
+				b.exec(`update job set lease_until = clock_timestamp() + interval '1 minute' where id = $1`, task.ID)
+				pass(2 * timing.Lease)
+				require.Equal(t, 1, b.row(task).Epoch)
+
+				return
 			}
 
-			b.h.handle = func(ctx context.Context, job *queue.Job[probe]) error {
-				held := pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
-					require.NoError(t, job.Hold(ctx, tx))
-					b.eventually(5*time.Second, func() bool { return lease(ctx) < -0.1 })
-
-					return nil
-				})
-				require.NoError(t, held)
-
-				b.eventually(5*time.Second, func() bool { return lease(ctx) > 0 })
-
-				return ctx.Err()
-			}
-			require.Equal(t, durable.Ack, b.runner.Work(t.Context(), task).Do)
-			b.gone(task)
+			pass(timing.Sweep)
+			require.Equal(t, 2, b.row(task).Epoch)
+			require.Equal(t, 1, b.row(task).Lost)
 		})
 	}
 }
