@@ -31,4 +31,7 @@ done < <(git ls-files --cached --others --exclude-standard '*.gen.go')
 
 go run ./cmd/imagerun config example | cmp -s - config.example.yaml || complain "config.example.yaml is stale: run make generate"
 
+# The benchmarks are a module of their own, which a change of the product's dependencies leaves behind.
+(cd bench && go vet ./...) || complain "bench does not build: run go mod tidy there"
+
 exit $bad
