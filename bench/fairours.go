@@ -16,7 +16,9 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
 	"imagerun/internal/redact"
+	"imagerun/internal/user"
 	"imagerun/queue"
 	"imagerun/queue/durable"
 )
@@ -62,11 +64,11 @@ func newFair(ctx context.Context, s *servers, wishes []wish) (*fairSystem, error
 	}
 
 	// One plan for all, in which only the provider's slots are scarce.
-	plans := &catalogue.Plans{Plans: []catalogue.Plan{{ID: catalogue.DefaultPlan, Slots: fairSlots, QueueDepth: len(wishes), Weight: 1, MaxImages: 1}}}
+	plans := &plan.Plans{Plans: []plan.Plan{{ID: plan.Default, Slots: fairSlots, QueueDepth: len(wishes), Weight: 1, MaxImages: 1}}}
 	ledger := credits.New(credits.Options{Now: clock})
 
 	f.Service = generation.New(generation.Deps{
-		Pool: f.pool, Queue: durable.New(f.pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Credits: ledger,
+		Pool: f.pool, Queue: durable.New(f.pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(f.pool, plans, clock), Credits: ledger,
 		Hints: silent{}, Log: slog.New(slog.DiscardHandler), Now: clock,
 		Options: generation.Options{Slots: fairSlots, Deadline: 24 * time.Hour, MaxDeadline: 24 * time.Hour},
 	})

@@ -16,8 +16,10 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
 	"imagerun/internal/redact"
 	"imagerun/internal/simulators/falsim"
+	"imagerun/internal/user"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
@@ -192,14 +194,14 @@ func acceptMany(ctx context.Context, pool *pgxpool.Pool, n int) error {
 		return err
 	}
 
-	plans, err := catalogue.LoadPlans(nil)
+	plans, err := plan.Load(nil)
 	if err != nil {
 		return err
 	}
 
 	ledger := credits.New(credits.Options{Now: time.Now})
 	service := generation.New(generation.Deps{
-		Pool: pool, Queue: durable.New(pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Credits: ledger,
+		Pool: pool, Queue: durable.New(pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, time.Now), Credits: ledger,
 		Hints: silent{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Options: generation.Options{Slots: n, Deadline: time.Hour, MaxDeadline: time.Hour},
 	})

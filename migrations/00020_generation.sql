@@ -1,4 +1,4 @@
--- Owner: internal/generation.
+-- Owner: internal/generation; generation_user is internal/user's.
 -- +goose Up
 create table generation_user (
     user_id          uuid        not null primary key, -- auth.user; no foreign key: erasure is ours, step by step

@@ -14,7 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/plan"
+	"imagerun/internal/user"
 )
 
 // demoPlan lets the demo's user run as much as the machine can.
@@ -93,10 +97,13 @@ func (d *demo) verify(u demoUser) error {
 	}
 	defer conn.Close(d.ctx)
 
-	var token, id string
+	var (
+		token string
+		id    uuid.UUID
+	)
 
 	for deadline := time.Now().Add(10 * time.Second); ; d.pause() {
-		err = conn.QueryRow(d.ctx, `select token, user_id::text from auth_mail where recipient = $1 and kind = 'verify-email'
+		err = conn.QueryRow(d.ctx, `select token, user_id from auth_mail where recipient = $1 and kind = 'verify-email'
 			order by created_at desc limit 1`, u.Email).Scan(&token, &id)
 		if err == nil || d.ctx.Err() != nil || time.Now().After(deadline) {
 			break
@@ -112,13 +119,12 @@ func (d *demo) verify(u demoUser) error {
 		return fmt.Errorf("confirm the mail: status %d: %w", status, errors.Join(err))
 	}
 
-	_, err = conn.Exec(d.ctx, `insert into generation_user (user_id, plan) values ($1, $2)
-		on conflict (user_id) do update set plan = excluded.plan`, id, demoPlan)
+	plans, err := plan.Load(nil)
 	if err != nil {
-		return fmt.Errorf("set the demo user's plan: %w", err)
+		return err
 	}
 
-	return nil
+	return user.SetPlan(d.ctx, conn, id, plans.Of(demoPlan))
 }
 
 // signIn returns a signed session token.

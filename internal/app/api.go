@@ -60,7 +60,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	var uploads *upload.Service
 
 	service, err := b.generations(func(d *generation.Deps) {
-		uploads = b.uploads(bucket, nil, d.Plans)
+		uploads = b.uploads(bucket, nil)
 		d.Bucket = bucket
 		d.References = references{uploads}
 	})
@@ -152,7 +152,7 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 		CallbackVerifier: fal.NewVerifier(fal.VerifierOptions{
 			JWKSURL: b.cfg.Fal.RestURL + "/.well-known/jwks.json", UserID: b.cfg.Fal.WebhookUserID, Now: clock.System,
 		}),
-		Callbacks: service, Plans: service,
+		Callbacks: service, Plans: b.users,
 		RateLimits: b.limiter,
 		Metrics:    metrics, Logger: b.log, Closing: closing,
 	}), nil

@@ -20,10 +20,12 @@ import (
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/hints"
 	"imagerun/internal/ops"
+	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
 	"imagerun/internal/ratelimit"
 	"imagerun/internal/storage/r2"
 	"imagerun/internal/telemetry"
+	"imagerun/internal/user"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
@@ -47,9 +49,16 @@ type base struct {
 	listener net.Listener // the private one
 	pages    []ops.Page
 	credits  *credits.Ledger
+	plans    *plan.Plans
+	users    *user.Directory
 }
 
 func newBase(ctx context.Context, process config.Process, cfg config.Config, log *slog.Logger) (*base, error) {
+	plans, err := fromFile(cfg.Generation.PlansPath, plan.Load)
+	if err != nil {
+		return nil, err
+	}
+
 	pool, err := postgres.Open(ctx, postgres.Options{
 		URL: cfg.Postgres.URL.Reveal(), AppName: "imagerun-" + string(process),
 		MaxConns: int32(cfg.Postgres.MaxConns), StatementTimeout: cfg.Postgres.StatementTimeout,
@@ -69,10 +78,12 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 		cfg: cfg, log: log, pool: pool, clock: clock.NewCorrected(func(ctx context.Context) (least, most time.Duration, err error) { return postgres.Skew(ctx, pool) }, log), redis: client,
 		pusher:   asynqueue.NewPusher(client),
 		hints:    hints.NewPublisher(client, log),
+		plans:    plans,
 		registry: telemetry.NewRegistry(string(process), telemetry.Version()),
 		health:   telemetry.NewHealth(log, 2*time.Second),
 	}
 	b.credits = ledger(cfg.Credits, b.clock.Now)
+	b.users = user.New(pool, plans, b.clock.Now)
 	b.queue = durable.New(pool, queue.All(), durable.Options{
 		Pusher: b.pusher, Log: log,
 		Restore: func(ctx context.Context, queues []string) error { return b.pauses.Restore(ctx, queues) },
@@ -169,14 +180,9 @@ func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, er
 		return nil, err
 	}
 
-	plans, err := fromFile(b.cfg.Generation.PlansPath, catalogue.LoadPlans)
-	if err != nil {
-		return nil, err
-	}
-
 	g := b.cfg.Generation
 	deps := generation.Deps{
-		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: plans, Credits: b.credits, Hints: b.hints, Watches: hints.NewWatches(b.redis), Log: b.log, Now: b.clock.Now,
+		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: b.plans, Users: b.users, Credits: b.credits, Hints: b.hints, Watches: hints.NewWatches(b.redis), Log: b.log, Now: b.clock.Now,
 		Options: generation.Options{
 			Slots: b.cfg.Fal.Slots, Deadline: g.Deadline, MaxDeadline: g.MaxDeadline, UnknownWait: g.UnknownWait,
 			CollectFirst: g.CollectFirst, CollectEvery: g.CollectEvery, PollEvery: g.CollectWithoutWebhook,
@@ -209,7 +215,7 @@ func (b *base) bucket(add func(name string, check telemetry.Check)) *r2.Bucket {
 // CheckFiles says what is wrong with the files that the configuration names.
 func CheckFiles(g config.Generation) error {
 	_, catalogueErr := fromFile(g.CataloguePath, catalogue.Load)
-	_, plansErr := fromFile(g.PlansPath, catalogue.LoadPlans)
+	_, plansErr := fromFile(g.PlansPath, plan.Load)
 
 	return errors.Join(catalogueErr, plansErr)
 }

@@ -7,18 +7,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation"
-	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/picture"
 	"imagerun/internal/storage"
 	"imagerun/internal/upload"
 )
 
 // uploads builds the domain; a process that runs no jobs has no pictures.
-func (b *base) uploads(bucket storage.Bucket, pictures *picture.Opener, plans *catalogue.Plans) *upload.Service {
+func (b *base) uploads(bucket storage.Bucket, pictures *picture.Opener) *upload.Service {
 	u := b.cfg.Upload
 	s := upload.New(upload.Deps{
-		Pool: b.pool, Queue: b.queue, Bucket: bucket, Pictures: pictures, Hints: b.hints, Log: b.log, Now: b.clock.Now,
-		Quota: func(plan string) int64 { return plans.Of(plan).UploadBytes },
+		Pool: b.pool, Queue: b.queue, Bucket: bucket, Pictures: pictures, Users: b.users, Hints: b.hints, Log: b.log, Now: b.clock.Now,
 		Options: upload.Options{
 			MaxBytes: int64(u.MaxBytes), MaxOpen: u.MaxOpen, LinkLife: u.LinkLife, KeepUnused: u.KeepUnused,
 		},

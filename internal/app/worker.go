@@ -63,7 +63,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	var uploads *upload.Service
 
 	service, err := b.generations(func(d *generation.Deps) {
-		uploads = b.uploads(bucket, pictures, d.Plans)
+		uploads = b.uploads(bucket, pictures)
 		d.Bucket = bucket
 		d.Pictures = pictures
 		d.References = references{uploads}

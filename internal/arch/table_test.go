@@ -56,29 +56,33 @@ var rows = []row{
 	{"internal/storage/sweep/...", list([]string{"internal/storage"}, jobs, foundation), "a sweep knows what a bucket is; the tables come to it as sources"},
 	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
 	{"internal/support", foundation, "support finds what a user names; what it shows is the domain's"},
+	{"internal/strictjson", nil, "strictjson decodes files, whatever they hold"},
+	{"internal/plan", list([]string{"internal/strictjson"}, foundation), "a plan is data, and knows nobody who has it"},
+	{"internal/user", list([]string{"internal/plan"}, foundation), "user knows names and plans: what somebody did is each domain's"},
 	{"internal/ratelimit", foundation, "ratelimit knows whom it counts by opaque ids, and nothing of plans"},
 	{"internal/idempotency", foundation, "idempotency knows nothing of what is made once"},
 	{"internal/credits", foundation, "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
-	{"internal/upload", list([]string{"internal/picture", "internal/storage", "internal/support"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
+	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/storage", "internal/support", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
 		"internal/credits", "internal/generation/catalogue", "internal/generation/estimate", "internal/generation/hints",
 		"internal/generation/recent", "internal/generation/turns",
-		"internal/idempotency", "internal/picture", "internal/providers", "internal/storage", "internal/support",
+		"internal/idempotency", "internal/picture", "internal/plan", "internal/providers", "internal/storage", "internal/support", "internal/user",
 	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
 	{"internal/generation/estimate", list([]string{"internal/generation/recent"}, foundation), "an estimate knows times, and nothing of whose"},
+	{"internal/generation/catalogue", list([]string{"internal/strictjson"}, foundation), "the catalogue is data, and knows nothing of who asks"},
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
 
 	{"internal/httpapi/...", list([]string{
 		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/credits", "internal/generation", "internal/generation/archive", "internal/generation/catalogue", "internal/generation/hints",
-		"internal/idempotency", "internal/providers", "internal/ratelimit", "internal/storage", "internal/support", "internal/upload",
+		"internal/idempotency", "internal/plan", "internal/providers", "internal/ratelimit", "internal/storage", "internal/support", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth", "internal/auth/device", "internal/ratelimit"}, foundation), "ops shows what app registers with it"},
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",
-		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/ops", "internal/picture", "internal/postgres",
-		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/storage/...", "internal/telemetry", "internal/upload",
+		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/ops", "internal/picture", "internal/plan", "internal/postgres",
+		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/storage/...", "internal/telemetry", "internal/upload", "internal/user",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},
 

@@ -9,6 +9,7 @@ import (
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/user"
 )
 
 var (
@@ -81,10 +82,10 @@ func queueUser(batch *pgx.Batch, o *order) {
 	}
 
 	if o.newUser {
-		batch.Queue(db.UserEnsure, o.UserID)
+		user.QueueEnsure(batch, o.UserID)
 	}
 
-	batch.Queue(db.UserLock, o.UserID).QueryRow(func(row pgx.Row) error { return scan(row, &turn.ref) })
+	user.QueueLock(batch, o.UserID, &turn.ref)
 	batch.Queue(db.TaskCountWaiting, o.UserID, o.model.Provider).QueryRow(func(row pgx.Row) error { return scan(row, &turn.waiting) })
 	batch.Queue(db.AdmissionHeld, o.model.Provider, o.UserID).QueryRow(func(row pgx.Row) error {
 		return scan(row, &turn.Plan, &turn.Pass, &turn.Provider, &turn.Own)

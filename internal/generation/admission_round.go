@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/generation/turns"
+	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
 	"imagerun/queue"
 )
@@ -131,7 +131,7 @@ func (s *Service) next(ctx context.Context, tx pgx.Tx, provider string) (candida
 
 	ask := db.AdmissionNextParams{
 		Provider: provider, Shut: shut, Most: int32(c.free),
-		DefaultSlots: int32(s.Plans.Of(catalogue.DefaultPlan).Slots),
+		DefaultSlots: int32(s.Plans.Of(plan.Default).Slots),
 	}
 	for _, p := range s.Plans.Plans {
 		ask.Plans, ask.Slots = append(ask.Plans, p.ID), append(ask.Slots, int32(p.Slots))

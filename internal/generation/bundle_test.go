@@ -18,8 +18,10 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/picture"
+	"imagerun/internal/plan"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
+	"imagerun/internal/user"
 	"imagerun/queue"
 	"imagerun/queue/queuetest"
 )
@@ -57,7 +59,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, edits ...func(*generation.Options
 
 	models, err := catalogue.Load(nil)
 	require.NoError(t, err)
-	plans, err := catalogue.LoadPlans(nil)
+	plans, err := plan.Load(nil)
 	require.NoError(t, err)
 
 	b := &bundle{
@@ -81,7 +83,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, edits ...func(*generation.Options
 
 	b.Service = generation.New(generation.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Provider: b.provider, Bucket: b.bucket,
-		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Credits: b.credits, Hints: noHints{}, Watches: b.watches, References: b.references,
+		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Users: user.New(b.pool, plans, b.now.Now), Credits: b.credits, Hints: noHints{}, Watches: b.watches, References: b.references,
 		Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
 	})
 	b.Register(registry)

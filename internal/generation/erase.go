@@ -210,8 +210,8 @@ func (s *Service) ForgetDeletions(ctx context.Context, before time.Time) error {
 
 	for _, id := range users {
 		err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-			if _, err := s.db.UserLock(ctx, tx, id); err != nil && !notFound(err) {
-				return fmt.Errorf("lock user %s: %w", id, err)
+			if err := s.Users.Lock(ctx, tx, id); err != nil {
+				return err
 			}
 
 			return s.db.TombstonePurge(ctx, tx, db.TombstonePurgeParams{UserID: id, Before: before})

@@ -57,7 +57,7 @@ func (s *Service) Estimate(ctx context.Context, sub Submission) (Estimate, error
 		return Estimate{}, err
 	}
 
-	plan, err := s.PlanOf(ctx, sub.UserID)
+	plan, err := s.Users.PlanOf(ctx, sub.UserID)
 	if err != nil {
 		return Estimate{}, err
 	}

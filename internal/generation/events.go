@@ -50,16 +50,9 @@ func eventOf(sequence int64, status string, canceling bool, image *int16, at tim
 
 // Audience returns the random name under which hints of all of a user's generations go out.
 func (s *Service) Audience(ctx context.Context, userID uuid.UUID) (uuid.UUID, error) {
-	ref, err := s.db.UserAudience(ctx, s.Pool, userID)
-	if notFound(err) { // they look before they ask for anything
-		var user db.UserEnsureRow
-
-		user, err = s.db.UserEnsure(ctx, s.Pool, userID)
-		ref = user.Ref
-	}
-
+	ref, err := s.Users.Ref(ctx, userID)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("find user %s: %w", userID, err)
+		return uuid.Nil, err
 	}
 
 	id, err := uuid.Parse(ref)

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"imagerun/internal/fault"
-	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
 )
 
 // ErrPlanForbids says that the caller's plan does not allow what was asked for.
@@ -15,21 +15,21 @@ var ErrPlanForbids = fault.New(fault.Forbidden, "plan_forbids", "Your plan does 
 // permits judges an order by its user's plan: how many images, and which models may make them, also
 // instead of the one that was asked for. The error is [ErrPlanForbids] with every part that is too much,
 // and what the plan allows there.
-func permits(plan catalogue.Plan, o order) error {
+func permits(p plan.Plan, o order) error {
 	var fields []fault.Field
 
-	if o.parameters.NumImages > plan.MaxImages {
+	if o.parameters.NumImages > p.MaxImages {
 		fields = append(fields, fault.Field{
-			Pointer: "#/num_images", Keyword: "plan", Detail: fmt.Sprintf("Your plan allows %d or less.", plan.MaxImages),
+			Pointer: "#/num_images", Keyword: "plan", Detail: fmt.Sprintf("Your plan allows %d or less.", p.MaxImages),
 		})
 	}
 
-	if !plan.Allows(o.model.ID) {
-		fields = append(fields, fault.Field{Pointer: "#/model", Keyword: "plan", Detail: allowed(plan)})
+	if !p.Allows(o.model.ID) {
+		fields = append(fields, fault.Field{Pointer: "#/model", Keyword: "plan", Detail: allowed(p)})
 	}
 
-	if slices.ContainsFunc(o.parameters.FallbackModels, func(id string) bool { return !plan.Allows(id) }) {
-		fields = append(fields, fault.Field{Pointer: "#/fallback_models", Keyword: "plan", Detail: allowed(plan)})
+	if slices.ContainsFunc(o.parameters.FallbackModels, func(id string) bool { return !p.Allows(id) }) {
+		fields = append(fields, fault.Field{Pointer: "#/fallback_models", Keyword: "plan", Detail: allowed(p)})
 	}
 
 	if len(fields) == 0 {
@@ -39,6 +39,6 @@ func permits(plan catalogue.Plan, o order) error {
 	return ErrPlanForbids.WithFields(fields...)
 }
 
-func allowed(plan catalogue.Plan) string {
-	return "Your plan allows " + strings.Join(plan.Models, ", ") + "."
+func allowed(p plan.Plan) string {
+	return "Your plan allows " + strings.Join(p.Models, ", ") + "."
 }

@@ -10,6 +10,7 @@ import (
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
 )
 
 func TestPlan_RefusesWhatItDoesNotAllow(t *testing.T) {
@@ -18,7 +19,7 @@ func TestPlan_RefusesWhatItDoesNotAllow(t *testing.T) {
 	b := setup(t)
 
 	for i := range b.Plans.Plans {
-		if p := &b.Plans.Plans[i]; p.ID == catalogue.DefaultPlan {
+		if p := &b.Plans.Plans[i]; p.ID == plan.Default {
 			p.MaxImages, p.Models = 2, []string{"z-image-turbo", "flux-schnell"}
 		}
 	}

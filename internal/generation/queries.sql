@@ -1,12 +1,3 @@
--- name: UserEnsure :one
-insert into generation_user (user_id) values ($1)
-on conflict (user_id) do update set user_id = excluded.user_id
-returning ref, plan;
-
--- name: UserLock :one
--- One submit of a user at a time: whoever has the row counts what waits, and numbers the next event.
-select ref from generation_user where user_id = $1 for no key update;
-
 -- name: TaskCountWaiting :one
 -- What waits is what was neither admitted nor ended. To say it by the status would take an index that each change of a status has to
 -- change, too.
@@ -19,12 +10,6 @@ insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negat
 values (@id, @user_id, @provider, @model, @catalogue_hash, @prompt, sqlc.narg(negative_prompt), @parameters, @metadata,
     @support_code, @created_at, @deadline_at, sqlc.narg(reference_upload_id), sqlc.narg(reference_key),
     sqlc.narg(remix_of), @prices);
-
--- name: UserPlan :one
-select plan from generation_user where user_id = $1;
-
--- name: UserAudience :one
-select ref from generation_user where user_id = $1;
 
 -- name: EventInsert :execrows
 -- The number among all events of the user comes from a counter and not from a sequence: its row is

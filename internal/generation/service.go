@@ -17,9 +17,11 @@ import (
 	"imagerun/internal/generation/estimate"
 	"imagerun/internal/generation/recent"
 	"imagerun/internal/picture"
+	"imagerun/internal/plan"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
 	"imagerun/internal/storage"
+	"imagerun/internal/user"
 	"imagerun/queue"
 	"imagerun/queue/durable"
 )
@@ -34,7 +36,8 @@ type Deps struct {
 	Watches    Watches
 	Pictures   *picture.Opener // nil in a process that runs no jobs
 	Catalogue  *catalogue.Catalogue
-	Plans      *catalogue.Plans
+	Plans      *plan.Plans
+	Users      *user.Directory
 	Credits    *credits.Ledger
 	Hints      Hinter
 	Log        *slog.Logger
@@ -72,7 +75,6 @@ type Service struct {
 	models  *modelBreakers
 	metrics *Metrics
 	took    *estimate.Estimator
-	plans   *planCache
 	lines   map[string]*recent.Value[line] // by provider
 }
 
@@ -88,7 +90,6 @@ func New(d Deps) *Service {
 		models:  &modelBreakers{db: queries, pool: d.Pool, now: d.Now, log: d.Log, metrics: metrics, known: d.Catalogue.Has},
 		metrics: metrics,
 		took:    estimate.New(d.Pool, d.Catalogue.IDs(), d.Now),
-		plans:   newPlanCache(),
 	}
 	s.lines = s.newLines()
 

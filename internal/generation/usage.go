@@ -13,7 +13,7 @@ type Usage struct {
 	Waiting int // generations that wait for a slot
 }
 
-// UsageOf returns how much of the plan a user takes now; see [Service.PlanOf].
+// UsageOf returns how much of the plan a user takes now; see package user.
 func (s *Service) UsageOf(ctx context.Context, userID uuid.UUID) (Usage, error) {
 	row, err := s.db.TaskUsage(ctx, s.Pool, userID)
 	if err != nil {

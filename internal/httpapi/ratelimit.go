@@ -12,14 +12,14 @@ import (
 
 	"imagerun/internal/auth"
 	"imagerun/internal/fault"
-	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
 	"imagerun/internal/ratelimit"
 )
 
 // Plans says what users may.
 type Plans interface {
 	// PlanOf returns a user's plan; every request asks for it.
-	PlanOf(ctx context.Context, userID uuid.UUID) (catalogue.Plan, error)
+	PlanOf(ctx context.Context, userID uuid.UUID) (plan.Plan, error)
 }
 
 // RateLimits counts requests.
@@ -73,7 +73,7 @@ func (s *server) limit(w http.ResponseWriter, r *http.Request, p *auth.Principal
 
 // limitsOf returns what a request counts against. A key may use up four fifths of its owner's
 // requests, so that a program that runs wild leaves them able to look, cancel and revoke it.
-func limitsOf(rate catalogue.Rate, p *auth.Principal, submits bool) []ratelimit.Limit {
+func limitsOf(rate plan.Rate, p *auth.Principal, submits bool) []ratelimit.Limit {
 	limits := []ratelimit.Limit{{Policy: policyRequests, Quota: rate.Requests, Window: time.Minute}}
 
 	if p.Method == auth.MethodAPIKey {

@@ -18,27 +18,28 @@ import (
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/plan"
 	"imagerun/internal/ratelimit"
 )
 
 // limits are the plans of users, and what counts their requests: each quota once, and nothing of it
 // comes back, but for what is said to be over.
 type limits struct {
-	rates map[uuid.UUID]catalogue.Rate // absent: as the default plan's
-	over  map[string]time.Duration     // policies that refuse, and for how long
-	err   error                        // of the plans
+	rates map[uuid.UUID]plan.Rate  // absent: as the default plan's
+	over  map[string]time.Duration // policies that refuse, and for how long
+	err   error                    // of the plans
 
 	mu   sync.Mutex
 	used map[string]int // guarded by mu
 }
 
-func (l *limits) PlanOf(_ context.Context, userID uuid.UUID) (catalogue.Plan, error) {
+func (l *limits) PlanOf(_ context.Context, userID uuid.UUID) (plan.Plan, error) {
 	rate, ok := l.rates[userID]
 	if !ok {
-		rate = catalogue.Rate{Requests: 300, Submissions: 30}
+		rate = plan.Rate{Requests: 300, Submissions: 30}
 	}
 
-	return catalogue.Plan{Rate: rate}, l.err
+	return plan.Plan{Rate: rate}, l.err
 }
 
 func (l *limits) Allow(_ context.Context, subject string, asked ...ratelimit.Limit) ratelimit.Decision {
@@ -106,7 +107,7 @@ func TestRateLimit_EveryAnswerSays(t *testing.T) {
 	requireLimits(t, w, policy+`, "key-requests";q=240;w=60`, `"requests";r=295;t=1, "key-requests";r=239;t=1`)
 
 	// Another user, and one with another plan.
-	b.limits.rates = map[uuid.UUID]catalogue.Rate{bob: {Requests: 60000, Submissions: 30000}}
+	b.limits.rates = map[uuid.UUID]plan.Rate{bob: {Requests: 60000, Submissions: 30000}}
 	requireLimits(t, b.do("GET", "/v1/models", "", "Authorization", "Bearer bob"), `"requests";q=60000;w=60`, `"requests";r=59999;t=1`)
 
 	// Whoever is not known is not counted, and what is not ours to serve neither.
@@ -193,7 +194,7 @@ func TestRateLimit_Portions(t *testing.T) {
 		1: "1 in 1m0s", 6: "6 in 1m0s", 10: "10 in 1m0s", 12: "10 in 50s", 20: "10 in 30s", 30: "10 in 20s", 31: "31 in 1m0s",
 		45: "15 in 20s", 120: "40 in 20s", 30000: "10000 in 20s",
 	} {
-		limits := httpapi.LimitsOf(catalogue.Rate{Requests: 1, Submissions: inMinute}, &auth.Principal{Method: auth.MethodAPIKey}, true)
+		limits := httpapi.LimitsOf(plan.Rate{Requests: 1, Submissions: inMinute}, &auth.Principal{Method: auth.MethodAPIKey}, true)
 		require.Len(t, limits, 3)
 		require.Equal(t, 1, limits[1].Quota, "a key may always ask")
 		require.Equal(t, want, fmt.Sprintf("%d in %s", limits[2].Quota, limits[2].Window))

@@ -1,22 +1,31 @@
-package catalogue
+// Package plan says what each plan allows. Plans are data: a new one is a row of plans.json. Which plan a user has is
+// package user's.
+//
+// # Invariants
+//
+//   - There is always a plan [Default]; who has a plan that is no more has that one.
+//   - A file of plans is accepted whole or not at all, and the error lists every mistake.
+package plan
 
 import (
 	_ "embed"
 	"errors"
 	"fmt"
 	"slices"
+
+	"imagerun/internal/strictjson"
 )
 
 //go:embed plans.json
-var embeddedPlans []byte
+var embedded []byte
 
-// DefaultPlan is the plan of a user nobody gave another.
-const DefaultPlan = "free"
+// Default is the plan of a user nobody gave another.
+const Default = "free"
 
 // DefaultUploadBytes is what a plan gives to uploads that does not say.
 const DefaultUploadBytes = 1 << 30
 
-// Plans is what each plan allows: data, like the catalogue.
+// Plans is what each plan allows. The zero value has none; [Load] makes one.
 type Plans struct {
 	Plans []Plan `json:"plans"`
 }
@@ -46,15 +55,15 @@ func (p Plan) Allows(model string) bool {
 	return len(p.Models) == 0 || slices.Contains(p.Models, model)
 }
 
-// LoadPlans reads and checks the plans; nil data is the embedded ones. The error lists every
+// Load reads and checks the plans; nil data is the embedded ones. The error lists every
 // mistake at once.
-func LoadPlans(data []byte) (*Plans, error) {
+func Load(data []byte) (*Plans, error) {
 	if data == nil {
-		data = embeddedPlans
+		data = embedded
 	}
 
 	var p Plans
-	if err := decodeStrict(data, &p); err != nil {
+	if err := strictjson.Decode(data, &p); err != nil {
 		return nil, fmt.Errorf("plans: %w", err)
 	}
 
@@ -81,8 +90,8 @@ func LoadPlans(data []byte) (*Plans, error) {
 		}
 	}
 
-	if _, ok := p.Find(DefaultPlan); !ok {
-		errs = append(errs, fmt.Errorf("there is no plan %q", DefaultPlan))
+	if _, ok := p.Find(Default); !ok {
+		errs = append(errs, fmt.Errorf("there is no plan %q", Default))
 	}
 
 	if err := errors.Join(errs...); err != nil {
@@ -106,7 +115,7 @@ func (p *Plans) Find(id string) (Plan, bool) {
 func (p *Plans) Of(id string) Plan {
 	plan, ok := p.Find(id)
 	if !ok {
-		plan, _ = p.Find(DefaultPlan)
+		plan, _ = p.Find(Default)
 	}
 
 	return plan

@@ -23,11 +23,13 @@ import (
 	"imagerun/internal/clock/clocktest"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/picture"
+	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
 	"imagerun/internal/redact"
 	"imagerun/internal/storage"
 	"imagerun/internal/storage/r2"
 	"imagerun/internal/upload"
+	"imagerun/internal/user"
 	"imagerun/queue"
 	"imagerun/queue/queuetest"
 )
@@ -57,6 +59,9 @@ func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
 		})},
 	}
 
+	plans, err := plan.Load(nil)
+	require.NoError(t, err)
+
 	registry := queue.NewRegistry(queue.All())
 	b.jobs = queuetest.New(t, b.pool, registry)
 
@@ -68,7 +73,7 @@ func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
 	b.Service = upload.New(upload.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Bucket: b.bucket, Pictures: picture.NewOpener(picture.Limits{}, 2),
 		Hints: hinter(b.hints), Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
-		Quota: func(plan string) int64 { return map[string]int64{"free": 1 << 30, "pro": 1 << 31}[plan] },
+		Users: user.New(b.pool, plans, b.now.Now),
 	})
 	b.Register(registry)
 

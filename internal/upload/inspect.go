@@ -54,7 +54,7 @@ func (r *rejection) Unwrap() error { return r.cause }
 func (h inspector) Handle(ctx context.Context, job *queue.Job[queue.InspectUpload]) error {
 	id := job.Args.UploadID
 
-	row, err := h.db.UploadFind(ctx, h.Pool, id)
+	u, err := h.db.UploadFind(ctx, h.Pool, id)
 
 	switch {
 	case notFound(err):
@@ -63,9 +63,13 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[queue.InspectUploa
 		return fmt.Errorf("read upload %s: %w", id, err)
 	}
 
-	u := row.Upload
 	if Status(u.Status) != StatusInspecting {
 		return nil
+	}
+
+	ref, err := h.Users.Ref(ctx, u.UserID)
+	if err != nil {
+		return err
 	}
 
 	done, err := h.put(ctx, u)
@@ -82,7 +86,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[queue.InspectUploa
 			return fmt.Errorf("wait for a turn: %w", ctx.Err())
 		}
 
-		err = h.inspect(ctx, job, u, row.Ref)
+		err = h.inspect(ctx, job, u, ref)
 		<-h.reading
 	}
 
@@ -113,7 +117,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[queue.InspectUploa
 			return err
 		}
 
-		tx.AfterCommit(func() { h.Hints.Hint(row.Ref, id, 1) })
+		tx.AfterCommit(func() { h.Hints.Hint(ref, id, 1) })
 
 		return job.Complete(ctx, tx)
 	})

@@ -28,7 +28,7 @@ type eraser struct{ *Service }
 func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseUpload]) error {
 	id := job.Args.UploadID
 
-	row, err := h.db.UploadFind(ctx, h.Pool, id)
+	u, err := h.db.UploadFind(ctx, h.Pool, id)
 
 	switch {
 	case notFound(err):
@@ -37,7 +37,6 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseUpload]) e
 		return fmt.Errorf("read upload %s: %w", id, err)
 	}
 
-	u := row.Upload
 	if Status(u.Status) == StatusInspecting {
 		if err := h.endUnattended(ctx, id); err != nil {
 			return err

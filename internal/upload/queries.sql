@@ -1,9 +1,3 @@
--- name: UserEnsure :one
--- The random name that keys begin with, and the plan. Holding the row makes creations of one user wait for each other.
-insert into generation_user (user_id) values (@user_id)
-on conflict (user_id) do update set user_id = excluded.user_id
-returning ref, plan;
-
 -- name: UploadTally :one
 -- What a user has. Open is what no generation uses: all of it is storage that somebody could fill for nothing. To be
 -- submitted is no use, since it is canceled for nothing, too: a provider must have begun with it, and not have failed or
@@ -52,7 +46,7 @@ select * from upload where id = @id and user_id = @user_id and deleted_at is nul
 select exists (select from upload where id = @id and user_id = @user_id);
 
 -- name: UploadFind :one
-select sqlc.embed(u), g.ref from upload u join generation_user g on g.user_id = u.user_id where u.id = @id;
+select * from upload where id = @id;
 
 -- name: UploadLock :one
 select * from upload where id = @id for update;

@@ -17,6 +17,7 @@ import (
 	"imagerun/internal/postgres"
 	"imagerun/internal/storage"
 	"imagerun/internal/upload/db"
+	"imagerun/internal/user"
 	"imagerun/queue"
 	"imagerun/queue/durable"
 )
@@ -27,10 +28,10 @@ type Deps struct {
 	Queue    *durable.Queue
 	Bucket   storage.Bucket
 	Pictures *picture.Opener // nil in a process that runs no jobs
+	Users    *user.Directory
 	Hints    Hinter
 	Log      *slog.Logger
 	Now      clock.Now
-	Quota    func(plan string) int64 // bytes of all uploads of a user that has the plan
 	Options  Options
 }
 
@@ -103,9 +104,9 @@ func (s *Service) Create(ctx context.Context, userID uuid.UUID, p Promise) (Uplo
 	}
 
 	err := postgres.InTx(ctx, s.Pool, func(tx *postgres.Tx) error {
-		user, err := s.db.UserEnsure(ctx, tx, userID)
+		owner, err := s.Users.Ensure(ctx, tx, userID)
 		if err != nil {
-			return fmt.Errorf("find user %s: %w", userID, err)
+			return err
 		}
 
 		has, err := s.db.UploadTally(ctx, tx, db.UploadTallyParams{UserID: userID, Now: now, PutBefore: now.Add(-lastPut)})
@@ -117,13 +118,13 @@ func (s *Service) Create(ctx context.Context, userID uuid.UUID, p Promise) (Uplo
 			return ErrTooMany
 		}
 
-		if left := s.Quota(user.Plan) - has.Bytes; p.Bytes > left {
+		if left := owner.Plan.UploadBytes - has.Bytes; p.Bytes > left {
 			return ErrQuota.WithFields(fault.Field{
 				Pointer: "#/bytes", Keyword: "plan", Detail: fmt.Sprintf("Your plan has room for %d bytes more.", max(0, left)),
 			})
 		}
 
-		row.RawKey = newKey(user.Ref, "raw")
+		row.RawKey = newKey(owner.Ref, "raw")
 
 		return wrap(s.db.UploadInsert(ctx, tx, row), "insert upload")
 	})

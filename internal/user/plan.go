@@ -1,19 +1,21 @@
-package generation
+package user
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/jackc/pgx/v5"
 
-	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
+	"imagerun/internal/user/db"
 )
 
 const (
 	planAge   = time.Minute // how old an answer of PlanOf may be
-	planUsers = 1 << 14     // how many users' plans a process remembers
+	plansKept = 1 << 14     // how many users' plans a process remembers
 )
 
 // knownPlan is what was read of a user, and when.
@@ -22,40 +24,37 @@ type knownPlan struct {
 	at time.Time
 }
 
-// planCache remembers plans by their users, so that not every request asks Postgres for its own.
-type planCache = lru.Cache[uuid.UUID, knownPlan]
-
-func newPlanCache() *planCache {
-	c, err := lru.New[uuid.UUID, knownPlan](planUsers)
-	if err != nil {
-		panic(err) // the size is not positive
-	}
-
-	return c
-}
-
 // PlanOf returns what the plan of a user allows. It may be a minute old, and older while Postgres
-// does not say. Who never generated has the default one.
-func (s *Service) PlanOf(ctx context.Context, userID uuid.UUID) (catalogue.Plan, error) {
-	now := s.Now()
+// does not say. Whom we do not know has the default one.
+func (d *Directory) PlanOf(ctx context.Context, userID uuid.UUID) (plan.Plan, error) {
+	now := d.now()
 
-	known, ok := s.plans.Get(userID)
+	known, ok := d.known.Get(userID)
 	if ok && now.Sub(known.at) < planAge {
-		return s.Plans.Of(known.id), nil
+		return d.plans.Of(known.id), nil
 	}
 
-	id, err := s.db.UserPlan(ctx, s.Pool, userID)
+	id, err := d.db.UserPlan(ctx, d.pool, userID)
 
 	switch {
-	case notFound(err):
-		id = catalogue.DefaultPlan
+	case errors.Is(err, pgx.ErrNoRows):
+		id = plan.Default
 	case err != nil && ok:
 		id = known.id // better an old one than none; asked again in a minute
 	case err != nil:
-		return catalogue.Plan{}, fmt.Errorf("read plan of %s: %w", userID, err)
+		return plan.Plan{}, fmt.Errorf("read plan of %s: %w", userID, err)
 	}
 
-	s.plans.Add(userID, knownPlan{id, now})
+	d.known.Add(userID, knownPlan{id, now})
 
-	return s.Plans.Of(id), nil
+	return d.plans.Of(id), nil
+}
+
+// SetPlan gives a user a plan. Every process knows within a minute.
+func SetPlan(ctx context.Context, tx db.DBTX, userID uuid.UUID, p plan.Plan) error {
+	if err := db.New().UserSetPlan(ctx, tx, db.UserSetPlanParams{UserID: userID, Plan: p.ID}); err != nil {
+		return fmt.Errorf("set plan of user %s: %w", userID, err)
+	}
+
+	return nil
 }

@@ -1,4 +1,4 @@
-package generation_test
+package user_test
 
 import (
 	"testing"
@@ -7,51 +7,46 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
+	"imagerun/internal/user"
 )
 
 func TestPlanOf(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
+	id := uuid.New()
 
-	plan := func(user uuid.UUID) string {
+	planOf := func(id uuid.UUID) string {
 		t.Helper()
 
-		p, err := b.PlanOf(t.Context(), user)
+		p, err := b.PlanOf(t.Context(), id)
 		require.NoError(t, err)
 		require.Positive(t, p.Rate.Requests)
 
 		return p.ID
 	}
-	set := func(plan string) {
-		t.Helper()
 
-		_, err := b.pool.Exec(t.Context(), `insert into generation_user (user_id, plan) values ($1, $2)
-			on conflict (user_id) do update set plan = $2`, b.user, plan)
-		require.NoError(t, err)
-	}
+	require.Equal(t, plan.Default, planOf(id), "who is not known")
 
-	require.Equal(t, catalogue.DefaultPlan, plan(b.user), "who never generated")
-
-	set("pro")
-	require.Equal(t, catalogue.DefaultPlan, plan(b.user), "a minute has not passed")
+	require.NoError(t, user.SetPlan(t.Context(), b.pool, id, b.plans.Of("pro")))
+	require.Equal(t, plan.Default, planOf(id), "a minute has not passed")
 	b.now.Move(time.Minute)
-	require.Equal(t, "pro", plan(b.user))
-	require.Equal(t, catalogue.DefaultPlan, plan(uuid.New()), "somebody else")
+	require.Equal(t, "pro", planOf(id))
+	require.Equal(t, plan.Default, planOf(uuid.New()), "somebody else")
 
-	set("no longer sold")
+	require.NoError(t, user.SetPlan(t.Context(), b.pool, id, plan.Plan{ID: "no longer sold"}))
 	b.now.Move(time.Minute)
-	require.Equal(t, catalogue.DefaultPlan, plan(b.user))
+	require.Equal(t, plan.Default, planOf(id))
 
-	set("studio")
+	require.NoError(t, user.SetPlan(t.Context(), b.pool, id, b.plans.Of("studio")))
 	b.now.Move(time.Minute)
-	require.Equal(t, "studio", plan(b.user))
+	require.Equal(t, "studio", planOf(id))
 
 	// Without Postgres: what was known, for those of whom something was.
 	b.pool.Close()
 	b.now.Move(time.Hour)
-	require.Equal(t, "studio", plan(b.user))
+	require.Equal(t, "studio", planOf(id))
 
 	_, err := b.PlanOf(t.Context(), uuid.New())
 	require.ErrorContains(t, err, "read plan of")

@@ -1,15 +1,14 @@
 package catalogue
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+
+	"imagerun/internal/strictjson"
 )
 
 //go:embed catalogue.json
@@ -30,7 +29,7 @@ func Load(data []byte) (*Catalogue, error) {
 	}
 
 	var c Catalogue
-	if err := decodeStrict(data, &c); err != nil {
+	if err := strictjson.Decode(data, &c); err != nil {
 		return nil, fmt.Errorf("catalogue: %w", err)
 	}
 
@@ -97,20 +96,4 @@ func (c *Catalogue) Providers() []string {
 	}
 
 	return names
-}
-
-// decodeStrict decodes exactly one JSON value and refuses unknown fields.
-func decodeStrict(data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-
-	if strings.TrimSpace(string(data[d.InputOffset():])) != "" {
-		return errors.New("there is something after the JSON value")
-	}
-
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"imagerun/internal/fault"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
 	"imagerun/internal/redact"
 )
 
@@ -60,7 +61,7 @@ func TestLoad_SaysAllThatIsWrong(t *testing.T) {
 	_, err = catalogue.Load([]byte(`{"modls":[]}`))
 	require.Error(t, err)
 
-	_, err = catalogue.LoadPlans([]byte(`{"plans":[{"id":"pro","slots":0}]}`))
+	_, err = plan.Load([]byte(`{"plans":[{"id":"pro","slots":0}]}`))
 	require.ErrorContains(t, err, `no plan "free"`)
 	require.NotErrorIs(t, err, catalogue.ErrInvalid)
 }

@@ -1989,35 +1989,6 @@ func (q *Queries) TombstoneUsers(ctx context.Context, db DBTX, before time.Time)
 	return items, nil
 }
 
-const UserAudience = `-- name: UserAudience :one
-select ref from generation_user where user_id = $1
-`
-
-func (q *Queries) UserAudience(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
-	row := db.QueryRow(ctx, UserAudience, userID)
-	var ref string
-	err := row.Scan(&ref)
-	return ref, err
-}
-
-const UserEnsure = `-- name: UserEnsure :one
-insert into generation_user (user_id) values ($1)
-on conflict (user_id) do update set user_id = excluded.user_id
-returning ref, plan
-`
-
-type UserEnsureRow struct {
-	Ref  string
-	Plan string
-}
-
-func (q *Queries) UserEnsure(ctx context.Context, db DBTX, userID uuid.UUID) (UserEnsureRow, error) {
-	row := db.QueryRow(ctx, UserEnsure, userID)
-	var i UserEnsureRow
-	err := row.Scan(&i.Ref, &i.Plan)
-	return i, err
-}
-
 const UserEventList = `-- name: UserEventList :many
 select o.user_sequence, o.task_id, o.sequence, o.status, o.canceling, o.image_index, o.at, o.deleted from (
     select e.user_sequence, e.task_id, e.sequence, e.status, e.canceling, e.image_index, e.at, false as deleted from generation_event e
@@ -2090,27 +2061,4 @@ func (q *Queries) UserEventState(ctx context.Context, db DBTX, userID uuid.UUID)
 	var i UserEventStateRow
 	err := row.Scan(&i.EventSequence, &i.EventFloor)
 	return i, err
-}
-
-const UserLock = `-- name: UserLock :one
-select ref from generation_user where user_id = $1 for no key update
-`
-
-// One submit of a user at a time: whoever has the row counts what waits, and numbers the next event.
-func (q *Queries) UserLock(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
-	row := db.QueryRow(ctx, UserLock, userID)
-	var ref string
-	err := row.Scan(&ref)
-	return ref, err
-}
-
-const UserPlan = `-- name: UserPlan :one
-select plan from generation_user where user_id = $1
-`
-
-func (q *Queries) UserPlan(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
-	row := db.QueryRow(ctx, UserPlan, userID)
-	var plan string
-	err := row.Scan(&plan)
-	return plan, err
 }

@@ -22,41 +22,35 @@ func (q *Queries) UploadDelete(ctx context.Context, db DBTX, id uuid.UUID) error
 }
 
 const uploadFind = `-- name: UploadFind :one
-select u.id, u.user_id, u.status, u.promised_type, u.promised_bytes, u.promised_sha256, u.raw_key, u.key, u.content_type, u.width, u.height, u.bytes, u.sha256, u.reason, u.created_at, u.expires_at, u.ended_at, u.last_used_at, u.raw_deleted_at, u.deleted_at, u.lost_at, u.source_type, g.ref from upload u join generation_user g on g.user_id = u.user_id where u.id = $1
+select id, user_id, status, promised_type, promised_bytes, promised_sha256, raw_key, key, content_type, width, height, bytes, sha256, reason, created_at, expires_at, ended_at, last_used_at, raw_deleted_at, deleted_at, lost_at, source_type from upload where id = $1
 `
 
-type UploadFindRow struct {
-	Upload Upload
-	Ref    string
-}
-
-func (q *Queries) UploadFind(ctx context.Context, db DBTX, id uuid.UUID) (UploadFindRow, error) {
+func (q *Queries) UploadFind(ctx context.Context, db DBTX, id uuid.UUID) (Upload, error) {
 	row := db.QueryRow(ctx, uploadFind, id)
-	var i UploadFindRow
+	var i Upload
 	err := row.Scan(
-		&i.Upload.ID,
-		&i.Upload.UserID,
-		&i.Upload.Status,
-		&i.Upload.PromisedType,
-		&i.Upload.PromisedBytes,
-		&i.Upload.PromisedSha256,
-		&i.Upload.RawKey,
-		&i.Upload.Key,
-		&i.Upload.ContentType,
-		&i.Upload.Width,
-		&i.Upload.Height,
-		&i.Upload.Bytes,
-		&i.Upload.Sha256,
-		&i.Upload.Reason,
-		&i.Upload.CreatedAt,
-		&i.Upload.ExpiresAt,
-		&i.Upload.EndedAt,
-		&i.Upload.LastUsedAt,
-		&i.Upload.RawDeletedAt,
-		&i.Upload.DeletedAt,
-		&i.Upload.LostAt,
-		&i.Upload.SourceType,
-		&i.Ref,
+		&i.ID,
+		&i.UserID,
+		&i.Status,
+		&i.PromisedType,
+		&i.PromisedBytes,
+		&i.PromisedSha256,
+		&i.RawKey,
+		&i.Key,
+		&i.ContentType,
+		&i.Width,
+		&i.Height,
+		&i.Bytes,
+		&i.Sha256,
+		&i.Reason,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+		&i.EndedAt,
+		&i.LastUsedAt,
+		&i.RawDeletedAt,
+		&i.DeletedAt,
+		&i.LostAt,
+		&i.SourceType,
 	)
 	return i, err
 }
@@ -676,23 +670,4 @@ type UploadUsedParams struct {
 func (q *Queries) UploadUsed(ctx context.Context, db DBTX, arg UploadUsedParams) error {
 	_, err := db.Exec(ctx, uploadUsed, arg.At, arg.ID)
 	return err
-}
-
-const userEnsure = `-- name: UserEnsure :one
-insert into generation_user (user_id) values ($1)
-on conflict (user_id) do update set user_id = excluded.user_id
-returning ref, plan
-`
-
-type UserEnsureRow struct {
-	Ref  string
-	Plan string
-}
-
-// The random name that keys begin with, and the plan. Holding the row makes creations of one user wait for each other.
-func (q *Queries) UserEnsure(ctx context.Context, db DBTX, userID uuid.UUID) (UserEnsureRow, error) {
-	row := db.QueryRow(ctx, userEnsure, userID)
-	var i UserEnsureRow
-	err := row.Scan(&i.Ref, &i.Plan)
-	return i, err
 }
