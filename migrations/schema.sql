@@ -414,6 +414,7 @@ CREATE TABLE public.ai_task (
     delay_reason text,
     delay_since timestamp with time zone,
     delay_next timestamp with time zone,
+    operator_cancel boolean DEFAULT false NOT NULL,
     CONSTRAINT ai_task_check CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['succeeded'::text, 'partial'::text, 'failed'::text, 'blocked'::text, 'canceled'::text, 'expired'::text])))),
     CONSTRAINT ai_task_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT ai_task_provider_position_check CHECK ((provider_position >= 0)),
@@ -461,6 +462,8 @@ COMMENT ON COLUMN public.ai_task.delay_reason IS 'erase: a code from our closed 
 COMMENT ON COLUMN public.ai_task.delay_since IS 'When it began to wait for that.';
 
 COMMENT ON COLUMN public.ai_task.delay_next IS 'When it is tried again. Null: it is not known.';
+
+COMMENT ON COLUMN public.ai_task.operator_cancel IS 'It was an operator who asked for cancel_requested, and not its user.';
 
 CREATE TABLE public.api_key (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -745,6 +748,8 @@ CREATE TABLE public.job_audit (
     jobs integer DEFAULT 0 NOT NULL,
     job_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     reason text,
+    about uuid,
+    request text,
     CONSTRAINT job_audit_action_check CHECK ((action = ANY (ARRAY['retry'::text, 'cancel'::text, 'pause'::text, 'resume'::text]))),
     CONSTRAINT job_audit_check CHECK ((jobs = cardinality(job_ids))),
     CONSTRAINT job_audit_check1 CHECK (((queue IS NOT NULL) = (action = ANY (ARRAY['pause'::text, 'resume'::text])))),
@@ -760,6 +765,10 @@ COMMENT ON COLUMN public.job_audit.action IS 'erase: a word from a closed list; 
 COMMENT ON COLUMN public.job_audit.queue IS 'erase: the name of a queue; with the row';
 
 COMMENT ON COLUMN public.job_audit.reason IS 'erase: why, in words of one of our own operators without personal values; with the row';
+
+COMMENT ON COLUMN public.job_audit.about IS 'What the order was about, where it was not about jobs alone.';
+
+COMMENT ON COLUMN public.job_audit.request IS 'erase: the number of a ticket, or a random id; with the row. An order with one is carried out once.';
 
 ALTER TABLE public.job_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.job_audit_id_seq
@@ -1218,6 +1227,8 @@ CREATE INDEX idempotency_record_created_idx ON public.idempotency_record USING b
 CREATE INDEX job_audit_at_idx ON public.job_audit USING btree (at);
 
 CREATE INDEX job_audit_ids_idx ON public.job_audit USING gin (job_ids);
+
+CREATE UNIQUE INDEX job_audit_request_idx ON public.job_audit USING btree (request) WHERE (request IS NOT NULL);
 
 CREATE INDEX job_dead_idx ON public.job USING btree (died_at) WHERE (state = 'dead'::text);
 

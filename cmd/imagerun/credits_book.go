@@ -15,6 +15,7 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
 	"imagerun/internal/postgres"
+	"imagerun/queue/durable"
 )
 
 // mostCredits is as much as one grant may be: a zero too many is quickly typed.
@@ -99,6 +100,16 @@ func (f *creditsTool) carryOut(ctx context.Context, w io.Writer, pool *pgxpool.P
 	)
 
 	err := postgres.InTx(ctx, pool, func(tx *postgres.Tx) (err error) {
+		if err := lockRequest(ctx, tx, d.request); err != nil {
+			return err
+		}
+
+		if c, err := adminOf(pool).Decided(ctx, tx, d.request); err == nil {
+			return plain("request %s was used for something else: for a %s of %s, on %s", d.request, c.Action, generationID(c.About), stamp(&c.At))
+		} else if !errors.Is(err, durable.ErrNotFound) {
+			return err
+		}
+
 		other, err := f.otherUse(ctx, tx, d.request, key)
 		if err != nil {
 			return err
@@ -157,13 +168,17 @@ func requestKeys(request string) []string {
 	return []string{"grant:adjust:" + request, "refund:" + request}
 }
 
-// otherUse returns the key under which a request was booked, if not under this one. Whoever decides the same at this
-// moment waits.
-func (f *creditsTool) otherUse(ctx context.Context, tx pgx.Tx, request, key string) (string, error) {
+// lockRequest has whoever decides something with the same request at this moment wait.
+func lockRequest(ctx context.Context, tx pgx.Tx, request string) error {
 	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('credits.request:' || $1, 0))", request); err != nil {
-		return "", fmt.Errorf("lock the request: %w", err)
+		return fmt.Errorf("lock the request: %w", err)
 	}
 
+	return nil
+}
+
+// otherUse returns the key under which a request was booked, if not under this one.
+func (f *creditsTool) otherUse(ctx context.Context, tx pgx.Tx, request, key string) (string, error) {
 	for _, other := range requestKeys(request) {
 		if other == key {
 			continue

@@ -18,7 +18,6 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/support"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
@@ -26,9 +25,10 @@ import (
 type inspected struct {
 	generation.Inspection
 
-	PublicID string         `json:"public_id"`
-	Jobs     []durable.Info `json:"jobs"`
-	Entries  []entryJSON    `json:"entries"`
+	PublicID  string             `json:"public_id"`
+	Decisions []durable.Decision `json:"decisions"`
+	Jobs      []durable.Info     `json:"jobs"`
+	Entries   []entryJSON        `json:"entries"`
 
 	entries []credits.Entry
 }
@@ -108,7 +108,11 @@ func inspectGeneration(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) (s
 
 	s.PublicID = support.PublicID(support.Generation, id)
 
-	admin := durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{}))
+	admin := adminOf(pool)
+	if s.Decisions, err = admin.DecidedAbout(ctx, id); err != nil {
+		return s, err
+	}
+
 	if s.Jobs, err = admin.List(ctx, durable.Filter{About: append(attemptIDs(s.Inspection), id)}); err != nil {
 		return s, err
 	}
@@ -132,7 +136,7 @@ type step struct {
 func printInspected(w io.Writer, s inspected) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line(t, "generation\t%s\nsupport code\t%s\nid\t%s\nuser\t%s (plan %s)", s.PublicID, s.SupportCode, s.ID, s.UserID, s.Plan)
-	line(t, "model\t%s%s at %s\nstatus\t%s", s.Model, describeServed(s.ServedModel), s.Provider, s.Status)
+	line(t, "model\t%s%s at %s\nstatus\t%s%s", s.Model, describeServed(s.ServedModel), s.Provider, s.Status, describeCanceling(s.Canceling))
 
 	if s.FailureCode != nil {
 		message, _ := generation.FailureText(generation.FailureCode(*s.FailureCode))
@@ -191,6 +195,10 @@ func buildTimeline(s inspected) []step {
 		}
 	}
 
+	for _, d := range s.Decisions {
+		add(&d.At, "%s orders a %s (%s), request %s", d.Operator, d.Action, d.Reason, d.Request)
+	}
+
 	for _, a := range s.Attempts {
 		add(&a.CreatedAt, "attempt %d is recorded (%s)", a.Number, a.ID)
 		add(a.SentAt, "attempt %d was sent to %s, request %s", a.Number, a.Endpoint, orDash(orNone(a.RequestID)))
@@ -222,6 +230,14 @@ func describeServed(model *string) string {
 	}
 
 	return ", served by " + *model
+}
+
+func describeCanceling(canceling bool) string {
+	if !canceling {
+		return ""
+	}
+
+	return ", asked to stop"
 }
 
 func describeCode(c *string) string {

@@ -208,7 +208,7 @@ func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, admin *durable.
 func (f *jobsFlags) run(fn func(context.Context, *cobra.Command, *durable.Admin, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
-			return fn(c.Context(), c, durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{})), args)
+			return fn(c.Context(), c, adminOf(pool), args)
 		})
 	}
 }
@@ -216,9 +216,14 @@ func (f *jobsFlags) run(fn func(context.Context, *cobra.Command, *durable.Admin,
 func (f *jobsFlags) runOn(fn func(context.Context, *cobra.Command, *pgxpool.Pool, *durable.Admin) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
-			return fn(c.Context(), c, pool, durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{})))
+			return fn(c.Context(), c, pool, adminOf(pool))
 		})
 	}
+}
+
+// adminOf is the operators' side of the jobs. What it stages a scheduler pushes.
+func adminOf(pool *pgxpool.Pool) *durable.Admin {
+	return durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{}))
 }
 
 // one asks for exactly one argument.

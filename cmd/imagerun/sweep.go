@@ -28,10 +28,10 @@ const tellEvery = 2 * time.Second
 func generationsCommand(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "generations",
-		Short: "See what became of a generation, and look after what they leave in the bucket",
+		Short: "See what became of a generation, cancel one, and look after what they leave in the bucket",
 	}
 
-	return group(c, showCommand(environ), sweepCommand(environ))
+	return group(c, showCommand(environ), cancelCommand(environ), sweepCommand(environ))
 }
 
 // sweepFlags are those of the sweep.

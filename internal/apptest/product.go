@@ -176,6 +176,13 @@ func (o Options) databases(t testing.TB) (app, auth, owner string) {
 	return app, auth, owner
 }
 
+// OperatorURL is how the operators' tool connects to Postgres.
+func (p *Product) OperatorURL(t testing.TB) string {
+	t.Helper()
+
+	return devtest.As(t, p.postgres, string(config.ProcessOperator))
+}
+
 // environmentOf is what a process gets: it connects to Postgres as itself.
 func (p *Product) environmentOf(t testing.TB, process config.Process) []string {
 	t.Helper()

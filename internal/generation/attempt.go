@@ -34,7 +34,7 @@ func (h submitter) attempt(ctx context.Context, tx pgx.Tx, t *task) (a db.Provid
 	}
 
 	if t.CancelRequested { // the release before, which knows of no such request, has given its attempt up
-		return a, false, h.conclude(ctx, tx, t, FailureCanceledByUser)
+		return a, false, h.conclude(ctx, tx, t, t.cancelCode())
 	}
 
 	if !h.Now().Before(t.DeadlineAt) { // the sweep of the deadlines is late
@@ -126,7 +126,7 @@ func (h submitter) putBack(ctx context.Context, tx pgx.Tx, t *task) error {
 	return nil
 }
 
-// abandon ends an attempt whose call did not happen, and with it a generation that its user wants stopped. False: it is over
+// abandon ends an attempt whose call did not happen, and with it a generation that is to stop. False: it is over
 // already, or it did happen after all, since the provider's request has become known meanwhile.
 func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error) (closed bool, err error) {
 	err = postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
@@ -144,7 +144,7 @@ func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error
 			return err
 		}
 
-		return moot(s.fail(ctx, tx, t, FailureCanceledByUser))
+		return moot(s.fail(ctx, tx, t, t.cancelCode()))
 	})
 
 	return closed, wrap(err, "abandon attempt "+a.ID.String())

@@ -48,7 +48,7 @@ func (s *Service) cancel(ctx context.Context, userID, id uuid.UUID, waiting bool
 			return errHasTurn
 		}
 
-		err = s.requestCancel(ctx, tx, t)
+		err = s.requestCancel(ctx, tx, t, FailureCanceledByUser)
 		if over(err) && t.status() != StatusCanceled {
 			return s.tooLate(ctx, tx, id)
 		}
@@ -60,8 +60,9 @@ func (s *Service) cancel(ctx context.Context, userID, id uuid.UUID, waiting bool
 }
 
 // requestCancel ends a locked task, or has its collector ask the provider to stop. An attempt that is open may have been sent,
-// so its provider may work for us: until it says that it does not, the task keeps its slot and its hold.
-func (s *Service) requestCancel(ctx context.Context, tx pgx.Tx, t *task) error {
+// so its provider may work for us: until it says that it does not, the task keeps its slot and its hold. The code says who asks;
+// the first who did is who canceled it.
+func (s *Service) requestCancel(ctx context.Context, tx pgx.Tx, t *task, who FailureCode) error {
 	if t.status().Terminal() {
 		return errOver
 	}
@@ -72,12 +73,12 @@ func (s *Service) requestCancel(ctx context.Context, tx pgx.Tx, t *task) error {
 	case err != nil:
 		return fmt.Errorf("list open attempts of %s: %w", t.ID, err)
 	case len(open) == 0:
-		return s.change(ctx, tx, t, StatusCanceled, FailureCanceledByUser, nil)
+		return s.change(ctx, tx, t, StatusCanceled, who, nil)
 	case t.CancelRequested:
 		return nil
 	}
 
-	t.CancelRequested = true
+	t.CancelRequested, t.OperatorCancel = true, who == FailureByOperator
 	if err := s.change(ctx, tx, t, t.status(), "", nil); err != nil {
 		return err
 	}
@@ -90,6 +91,15 @@ func (s *Service) requestCancel(ctx context.Context, tx pgx.Tx, t *task) error {
 	}
 
 	return nil
+}
+
+// cancelCode is who asked a task to stop.
+func (t *task) cancelCode() FailureCode {
+	if t.OperatorCancel {
+		return FailureByOperator
+	}
+
+	return FailureCanceledByUser
 }
 
 // tooLate is [ErrNotCancelable] with what the generation cost.

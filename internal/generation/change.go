@@ -61,8 +61,8 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	set := db.TaskSetParams{
 		ID: t.ID, StatusSequence: t.StatusSequence, Status: string(to),
 		ServedModel: t.ServedModel, Progress: t.Progress, ProviderPosition: t.ProviderPosition,
-		CancelRequested: t.CancelRequested,
-		DelayReason:     t.DelayReason, DelaySince: t.DelaySince, DelayNext: t.DelayNext,
+		CancelRequested: t.CancelRequested, OperatorCancel: t.OperatorCancel,
+		DelayReason: t.DelayReason, DelaySince: t.DelaySince, DelayNext: t.DelayNext,
 	}
 
 	if code != "" {

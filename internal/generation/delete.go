@@ -34,7 +34,7 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 // remove deletes a locked task. Of what was deleted nothing but ids is remembered, so that its
 // owner's devices learn that it is gone.
 func (s *Service) remove(ctx context.Context, tx *postgres.Tx, t *task) error {
-	if err := moot(s.requestCancel(ctx, tx, t)); err != nil {
+	if err := moot(s.requestCancel(ctx, tx, t, FailureCanceledByUser)); err != nil {
 		return err
 	}
 

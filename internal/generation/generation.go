@@ -84,7 +84,7 @@ type Generation struct {
 	Images         []Image
 	Cost           Cost
 
-	// CancelRequested: its user canceled it when its provider may have begun. What that does then decides how it ends.
+	// CancelRequested: its user or an operator canceled it when its provider may have begun. What that does then decides how it ends.
 	CancelRequested bool
 
 	Favourite bool

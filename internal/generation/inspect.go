@@ -20,6 +20,7 @@ type Inspection struct {
 	Model        string     `json:"model"`
 	ServedModel  *string    `json:"served_model"` // nil: the model itself, or nobody yet
 	Status       string     `json:"status"`
+	Canceling    bool       `json:"canceling"` // it was asked to stop, and its provider decides
 	FailureCode  *string    `json:"failure_code"`
 	CreatedAt    time.Time  `json:"created_at"`
 	AdmittedAt   *time.Time `json:"admitted_at"`
@@ -85,7 +86,7 @@ func Inspect(ctx context.Context, tx db.DBTX, id uuid.UUID) (Inspection, error) 
 
 	i := Inspection{
 		ID: t.ID, UserID: t.UserID, Plan: t.Plan, SupportCode: t.SupportCode, Provider: t.Provider, Model: t.Model, ServedModel: t.ServedModel,
-		Status: t.Status, FailureCode: t.FailureCode, CreatedAt: t.CreatedAt, AdmittedAt: t.AdmittedAt, DeadlineAt: t.DeadlineAt,
+		Status: t.Status, Canceling: t.Canceling, FailureCode: t.FailureCode, CreatedAt: t.CreatedAt, AdmittedAt: t.AdmittedAt, DeadlineAt: t.DeadlineAt,
 		FinishedAt: t.FinishedAt, DeletedAt: t.DeletedAt, RemixOf: t.RemixOf, FromUploadID: t.ReferenceUploadID,
 	}
 

@@ -2,7 +2,8 @@
 
 -- name: InspectTask :one
 select t.id, t.user_id, u.plan, t.provider, t.status, t.model, t.served_model, t.failure_code, t.support_code, t.created_at, t.deadline_at,
-       t.admitted_at, t.finished_at, t.deleted_at, t.remix_of, t.reference_upload_id
+       t.admitted_at, t.finished_at, t.deleted_at, t.remix_of, t.reference_upload_id,
+       (t.cancel_requested and t.finished_at is null)::boolean as canceling
 from ai_task t join generation_user u on u.user_id = t.user_id where t.id = @id;
 
 -- name: InspectEvents :many

@@ -89,6 +89,7 @@ where t.id = @id for update of t;
 update ai_task set status = @status, status_sequence = number_after(status_sequence),
     failure_code = sqlc.narg(failure_code), finished_at = sqlc.narg(finished_at), served_model = sqlc.narg(served_model),
     progress = sqlc.narg(progress), provider_position = sqlc.narg(provider_position), cancel_requested = @cancel_requested,
+    operator_cancel = @operator_cancel,
     delay_reason = sqlc.narg(delay_reason), delay_since = sqlc.narg(delay_since), delay_next = sqlc.narg(delay_next)
 where id = @id and status_sequence = @status_sequence and finished_at is null
 returning status_sequence;

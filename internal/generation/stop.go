@@ -10,7 +10,7 @@ import (
 	"imagerun/queue"
 )
 
-// isToStop reports whether an attempt is to be called off: its user asked for it, and nothing says that it has finished.
+// isToStop reports whether an attempt is to be called off: its user or an operator asked for it, and nothing says that it has finished.
 func isToStop(t db.AiTask, a db.ProviderAttempt) bool {
 	return t.CancelRequested && Status(t.Status) != StatusStoring && a.Callback == nil
 }
@@ -40,7 +40,7 @@ func (h collector) endStopped(ctx context.Context, job *queue.Job[queue.CollectG
 			return err
 		}
 
-		if err := moot(h.fail(ctx, tx, t, FailureCanceledByUser)); err != nil {
+		if err := moot(h.fail(ctx, tx, t, t.cancelCode())); err != nil {
 			return err
 		}
 

@@ -52,7 +52,7 @@ func (s *Service) fail(ctx context.Context, tx pgx.Tx, t *task, code FailureCode
 }
 
 // verdict is how a generation ends of which nothing more will come: what was stored before is its
-// owner's. Why nothing came of one that its user wanted stopped is of no interest.
+// owner's. Why nothing came of one that was asked to stop is of no interest.
 func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureCode) (Status, FailureCode, error) {
 	images, err := s.db.ImageList(ctx, tx, []uuid.UUID{t.ID})
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureC
 	}
 
 	if t.CancelRequested {
-		code = FailureCanceledByUser
+		code = t.cancelCode()
 	}
 
 	if code == FailureReference && t.ReferenceKey == nil {

@@ -97,9 +97,15 @@ delete from job where id = any(sqlc.arg(ids)::uuid[]) and state = 'dead'
 returning id, kind, queue, epoch;
 
 -- name: AuditAdd :exec
-insert into job_audit (at, operator, action, queue, reason, jobs, job_ids)
-values (clock_timestamp(), sqlc.arg(operator), sqlc.arg(action), sqlc.narg(queue), sqlc.narg(reason),
+insert into job_audit (at, operator, action, queue, reason, about, request, jobs, job_ids)
+values (clock_timestamp(), sqlc.arg(operator), sqlc.arg(action), sqlc.narg(queue), sqlc.narg(reason), sqlc.narg(about), sqlc.narg(request),
         cardinality(sqlc.arg(job_ids)::uuid[]), sqlc.arg(job_ids)::uuid[]);
+
+-- name: AuditOfRequest :one
+select at, operator, action, reason, about from job_audit where request = sqlc.arg(request)::text;
+
+-- name: AuditAbout :many
+select at, operator, action, reason, request from job_audit where about = sqlc.arg(about)::uuid order by id;
 
 -- name: AuditOf :many
 select at, operator, action, jobs from job_audit where job_ids @> array[sqlc.arg(id)::uuid] order by id;

@@ -149,7 +149,8 @@ func (q *Queries) InspectImages(ctx context.Context, db DBTX, taskID uuid.UUID) 
 const InspectTask = `-- name: InspectTask :one
 
 select t.id, t.user_id, u.plan, t.provider, t.status, t.model, t.served_model, t.failure_code, t.support_code, t.created_at, t.deadline_at,
-       t.admitted_at, t.finished_at, t.deleted_at, t.remix_of, t.reference_upload_id
+       t.admitted_at, t.finished_at, t.deleted_at, t.remix_of, t.reference_upload_id,
+       (t.cancel_requested and t.finished_at is null)::boolean as canceling
 from ai_task t join generation_user u on u.user_id = t.user_id where t.id = $1
 `
 
@@ -170,6 +171,7 @@ type InspectTaskRow struct {
 	DeletedAt         *time.Time
 	RemixOf           *uuid.UUID
 	ReferenceUploadID *uuid.UUID
+	Canceling         bool
 }
 
 // What operators look at: never what somebody wrote.
@@ -193,6 +195,7 @@ func (q *Queries) InspectTask(ctx context.Context, db DBTX, id uuid.UUID) (Inspe
 		&i.DeletedAt,
 		&i.RemixOf,
 		&i.ReferenceUploadID,
+		&i.Canceling,
 	)
 	return i, err
 }

@@ -92,6 +92,8 @@ type AiTask struct {
 	DelaySince *time.Time
 	// When it is tried again. Null: it is not known.
 	DelayNext *time.Time
+	// It was an operator who asked for cancel_requested, and not its user.
+	OperatorCancel bool
 }
 
 // How a model has been doing. Opened: it is left alone, but for one probe each while.

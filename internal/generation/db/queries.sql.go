@@ -1273,7 +1273,7 @@ func (q *Queries) TaskDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
 }
 
 const TaskDueLock = `-- name: TaskDueLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.deadline_at between $1 and $2 and t.finished_at is null and t.id <> all($3::uuid[])
 order by t.deadline_at limit 1 for update of t skip locked
 `
@@ -1325,6 +1325,7 @@ func (q *Queries) TaskDueLock(ctx context.Context, db DBTX, arg TaskDueLockParam
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
+		&i.AiTask.OperatorCancel,
 		&i.Ref,
 	)
 	return i, err
@@ -1356,7 +1357,7 @@ func (q *Queries) TaskFavourite(ctx context.Context, db DBTX, arg TaskFavouriteP
 }
 
 const TaskGet = `-- name: TaskGet :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 and t.user_id = $2
 `
 
@@ -1405,6 +1406,7 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
+		&i.AiTask.OperatorCancel,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1491,7 +1493,7 @@ func (q *Queries) TaskLeft(ctx context.Context, db DBTX, arg TaskLeftParams) ([]
 }
 
 const TaskLive = `-- name: TaskLive :many
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
 where t.user_id = $1 and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit $2
 `
@@ -1547,6 +1549,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 			&i.AiTask.DelayReason,
 			&i.AiTask.DelaySince,
 			&i.AiTask.DelayNext,
+			&i.AiTask.OperatorCancel,
 			&i.EventSequence,
 		); err != nil {
 			return nil, err
@@ -1560,7 +1563,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 }
 
 const TaskLock = `-- name: TaskLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t
 `
 
@@ -1605,6 +1608,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
+		&i.AiTask.OperatorCancel,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1612,7 +1616,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 }
 
 const TaskLockFree = `-- name: TaskLockFree :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t skip locked
 `
 
@@ -1656,13 +1660,14 @@ func (q *Queries) TaskLockFree(ctx context.Context, db DBTX, id uuid.UUID) (Task
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
+		&i.AiTask.OperatorCancel,
 		&i.Ref,
 	)
 	return i, err
 }
 
 const TaskMany = `-- name: TaskMany :many
-select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices, cancel_requested, delay_reason, delay_since, delay_next from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
+select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices, cancel_requested, delay_reason, delay_since, delay_next, operator_cancel from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
 `
 
 type TaskManyParams struct {
@@ -1710,6 +1715,7 @@ func (q *Queries) TaskMany(ctx context.Context, db DBTX, arg TaskManyParams) ([]
 			&i.DelayReason,
 			&i.DelaySince,
 			&i.DelayNext,
+			&i.OperatorCancel,
 		); err != nil {
 			return nil, err
 		}
@@ -1736,7 +1742,7 @@ func (q *Queries) TaskMarkDeleted(ctx context.Context, db DBTX, arg TaskMarkDele
 }
 
 const TaskPeek = `-- name: TaskPeek :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1
 `
 
@@ -1781,6 +1787,7 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
+		&i.AiTask.OperatorCancel,
 		&i.Ref,
 		&i.Plan,
 	)
@@ -1818,8 +1825,9 @@ const TaskSet = `-- name: TaskSet :one
 update ai_task set status = $1, status_sequence = number_after(status_sequence),
     failure_code = $2, finished_at = $3, served_model = $4,
     progress = $5, provider_position = $6, cancel_requested = $7,
-    delay_reason = $8, delay_since = $9, delay_next = $10
-where id = $11 and status_sequence = $12 and finished_at is null
+    operator_cancel = $8,
+    delay_reason = $9, delay_since = $10, delay_next = $11
+where id = $12 and status_sequence = $13 and finished_at is null
 returning status_sequence
 `
 
@@ -1831,6 +1839,7 @@ type TaskSetParams struct {
 	Progress         *float32
 	ProviderPosition *int32
 	CancelRequested  bool
+	OperatorCancel   bool
 	DelayReason      *string
 	DelaySince       *time.Time
 	DelayNext        *time.Time
@@ -1848,6 +1857,7 @@ func (q *Queries) TaskSet(ctx context.Context, db DBTX, arg TaskSetParams) (int6
 		arg.Progress,
 		arg.ProviderPosition,
 		arg.CancelRequested,
+		arg.OperatorCancel,
 		arg.DelayReason,
 		arg.DelaySince,
 		arg.DelayNext,

@@ -344,10 +344,48 @@ func (q *Queries) AdminRetry(ctx context.Context, db DBTX, arg AdminRetryParams)
 	return items, nil
 }
 
+const auditAbout = `-- name: AuditAbout :many
+select at, operator, action, reason, request from job_audit where about = $1::uuid order by id
+`
+
+type AuditAboutRow struct {
+	At       time.Time
+	Operator string
+	Action   string
+	Reason   *string
+	Request  *string
+}
+
+func (q *Queries) AuditAbout(ctx context.Context, db DBTX, about uuid.UUID) ([]AuditAboutRow, error) {
+	rows, err := db.Query(ctx, auditAbout, about)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditAboutRow
+	for rows.Next() {
+		var i AuditAboutRow
+		if err := rows.Scan(
+			&i.At,
+			&i.Operator,
+			&i.Action,
+			&i.Reason,
+			&i.Request,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const auditAdd = `-- name: AuditAdd :exec
-insert into job_audit (at, operator, action, queue, reason, jobs, job_ids)
-values (clock_timestamp(), $1, $2, $3, $4,
-        cardinality($5::uuid[]), $5::uuid[])
+insert into job_audit (at, operator, action, queue, reason, about, request, jobs, job_ids)
+values (clock_timestamp(), $1, $2, $3, $4, $5, $6,
+        cardinality($7::uuid[]), $7::uuid[])
 `
 
 type AuditAddParams struct {
@@ -355,6 +393,8 @@ type AuditAddParams struct {
 	Action   string
 	Queue    *string
 	Reason   *string
+	About    *uuid.UUID
+	Request  *string
 	JobIds   []uuid.UUID
 }
 
@@ -364,6 +404,8 @@ func (q *Queries) AuditAdd(ctx context.Context, db DBTX, arg AuditAddParams) err
 		arg.Action,
 		arg.Queue,
 		arg.Reason,
+		arg.About,
+		arg.Request,
 		arg.JobIds,
 	)
 	return err
@@ -403,6 +445,31 @@ func (q *Queries) AuditOf(ctx context.Context, db DBTX, id uuid.UUID) ([]AuditOf
 		return nil, err
 	}
 	return items, nil
+}
+
+const auditOfRequest = `-- name: AuditOfRequest :one
+select at, operator, action, reason, about from job_audit where request = $1::text
+`
+
+type AuditOfRequestRow struct {
+	At       time.Time
+	Operator string
+	Action   string
+	Reason   *string
+	About    *uuid.UUID
+}
+
+func (q *Queries) AuditOfRequest(ctx context.Context, db DBTX, request string) (AuditOfRequestRow, error) {
+	row := db.QueryRow(ctx, auditOfRequest, request)
+	var i AuditOfRequestRow
+	err := row.Scan(
+		&i.At,
+		&i.Operator,
+		&i.Action,
+		&i.Reason,
+		&i.About,
+	)
+	return i, err
 }
 
 const auditPurge = `-- name: AuditPurge :one
