@@ -12,15 +12,25 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"imagerun/internal/app"
+	"imagerun/internal/config"
 )
 
 func main() {
+	logLibraries()
+
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := rootCommand(besideDemo(os.Args[1:], os.Environ(), os.Stderr))
 	code := runCommand(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
 
 	stop()
 	os.Exit(code)
+}
+
+// logLibraries has what libraries say by themselves come out as lines of a log, beside what a command says to people.
+func logLibraries() {
+	_, _ = app.NewLog(os.Stderr, "imagerun", config.Log{}) // its defaults are a log
 }
 
 // runCommand returns the exit code, which is that of the other programs: 0; 1 when it failed, or when a person has to

@@ -16,7 +16,6 @@ import (
 
 	"imagerun/internal/config"
 	"imagerun/internal/telemetry"
-	"imagerun/queue/asynqueue"
 )
 
 // Process is one of the programs.
@@ -66,14 +65,10 @@ func Main(p Process) int {
 			}()
 		}
 
-		log, _, err := telemetry.NewLogger(os.Stderr, telemetry.LogOptions{
-			Level: cfg.Log.Level, Format: cfg.Log.Format, Process: string(p.Name), Version: telemetry.Version(),
-		})
+		log, err := NewLog(os.Stderr, string(p.Name), cfg.Log)
 		if err != nil {
 			return err
 		}
-
-		asynqueue.LogTo(log)
 
 		for _, risk := range cfg.AcceptedRisks {
 			log.Warn("a risk of the configuration was accepted", slog.String("risk", risk))

@@ -112,7 +112,7 @@ var owners = []owner{
 	{"github.com/prometheus/", []string{"internal/telemetry", "internal/ops/...", "internal/app", "queue/asynqueue"}, "metrics.go", "metrics of a package are in its metrics.go"},
 	{
 		"github.com/redis/go-redis",
-		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/ratelimit", "internal/devstack", "internal/app", "internal/apptest", "cmd/imagerun/..."},
+		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/ratelimit", "internal/devstack/...", "internal/app", "internal/apptest", "cmd/imagerun/..."},
 		"", "Redis is a belt: jobs go by queue, hints by generation/hints, counts by ratelimit",
 	},
 	{"github.com/HugoSmits86/nativewebp", []string{"internal/simulators/...", "*test"}, "", "we decode WebP and never make it"},

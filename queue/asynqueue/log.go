@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,33 +14,46 @@ import (
 
 // LogTo has go-redis say what it says to log, seldom, instead of writing to standard error at
 // will. It is for the whole program, so a program's main calls it, once.
-func LogTo(log *slog.Logger) { redis.SetLogger(&redisLogger{log: log}) }
+func LogTo(log *slog.Logger) { redis.SetLogger(newRedisLogger(log)) }
 
-// redisLogger passes on what go-redis says: which of its texts, and errors. Anything else that the
-// text would hold is left out.
+// redisLogger passes on what go-redis says, each of its texts seldom, so that one which comes at every turn hides no other.
 type redisLogger struct {
-	log    *slog.Logger
-	seldom seldom.Gate
+	log *slog.Logger
+
+	mu     sync.Mutex
+	seldom map[string]*seldom.Gate // by format, of which go-redis has a few dozen
 }
+
+func newRedisLogger(log *slog.Logger) *redisLogger {
+	return &redisLogger{log: log, seldom: map[string]*seldom.Gate{}}
+}
+
+// credentials are what a URL may have before its host.
+var credentials = regexp.MustCompile(`://[^/\s"']*@`)
 
 // Printf implements go-redis's interface for loggers.
 func (l *redisLogger) Printf(ctx context.Context, format string, args ...any) {
-	attrs := []slog.Attr{slog.String("text", format)}
+	text := slog.String("text", credentials.ReplaceAllString(fmt.Sprintf(format, args...), "://[redacted]@"))
 
-	for _, a := range args {
-		if err, ok := a.(error); ok {
-			attrs = append(attrs, slog.Any("error", err))
-		}
-	}
-
-	unsaid, ok := l.seldom.Allow()
+	unsaid, ok := l.gate(format).Allow()
 	if !ok {
-		l.log.LogAttrs(ctx, slog.LevelDebug, "redis client said", attrs...)
+		l.log.LogAttrs(ctx, slog.LevelDebug, "redis client said", text)
 
 		return
 	}
 
-	l.log.LogAttrs(ctx, slog.LevelWarn, "redis client said", append(attrs, slog.Int("unsaid", unsaid))...)
+	l.log.LogAttrs(ctx, slog.LevelWarn, "redis client said", text, slog.Int("unsaid", unsaid))
+}
+
+func (l *redisLogger) gate(format string) *seldom.Gate {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	if l.seldom[format] == nil {
+		l.seldom[format] = &seldom.Gate{}
+	}
+
+	return l.seldom[format]
 }
 
 // logger passes on what asynq says, its errors seldom. Its texts hold task names, queues and

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -43,6 +44,8 @@ const patience = 10 * time.Second
 // goroutine is left behind. Without it the servers end too, but leave their folder behind for a
 // later run to remove.
 func Main(m *testing.M) {
+	logging.Disable() // go-redis would say among the results of tests that they took Redis away
+
 	code := m.Run()
 
 	servers.Stop()
