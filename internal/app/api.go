@@ -73,6 +73,9 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	closing := make(chan struct{})
 
 	metrics := httpapi.NewMetrics()
+	if cfg.Fal.WebhookURL != "" {
+		metrics.ExpectWebhooks("fal")
+	}
 
 	handler, err := b.public(service, uploads, changes, keys, metrics, closing)
 	if err != nil {

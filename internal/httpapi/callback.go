@@ -22,11 +22,22 @@ type Callbacks interface {
 
 // falCallback is POST /webhooks/fal/{token}. The signature is over the raw bytes.
 func (s *server) falCallback(w http.ResponseWriter, r *http.Request) {
-	raw, err := readBody(r, maxCallback)
+	err := s.receiveCallback(r)
+	s.Metrics.webhook("fal", err)
+
 	if err != nil {
 		s.fail(w, r, err)
 
 		return
+	}
+
+	w.WriteHeader(http.StatusOK)
+}
+
+func (s *server) receiveCallback(r *http.Request) error {
+	raw, err := readBody(r, maxCallback)
+	if err != nil {
+		return err
 	}
 
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
@@ -34,16 +45,8 @@ func (s *server) falCallback(w http.ResponseWriter, r *http.Request) {
 
 	cb, err := s.CallbackVerifier.Verify(ctx, r.Header, raw)
 	if err != nil {
-		s.fail(w, r, err)
-
-		return
+		return err
 	}
 
-	if err := s.Callbacks.ReceiveCallback(ctx, r.PathValue("token"), cb); err != nil {
-		s.fail(w, r, err)
-
-		return
-	}
-
-	w.WriteHeader(http.StatusOK)
+	return s.Callbacks.ReceiveCallback(ctx, r.PathValue("token"), cb)
 }

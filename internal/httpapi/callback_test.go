@@ -3,9 +3,11 @@ package httpapi_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/fault"
@@ -94,5 +96,47 @@ func TestFalCallback(t *testing.T) {
 		b.receive = func(string, providers.Callback) error { return errors.New("no database") }
 
 		requireCode(t, b.do("POST", "/webhooks/fal/t0ken", body, "X-Fal-Webhook-Signature", "sig"), http.StatusInternalServerError, "internal_error")
+	})
+
+	t.Run("EachIsCounted", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		count := func() (lines []string) {
+			registry := prometheus.NewPedanticRegistry()
+			registry.MustRegister(b.metrics.Collectors()...)
+
+			families, err := registry.Gather()
+			require.NoError(t, err)
+
+			for _, f := range families {
+				if f.GetName() != "imagerun_webhooks_received_total" {
+					continue
+				}
+
+				for _, m := range f.GetMetric() {
+					lines = append(lines, fmt.Sprintf("%s %s %v", m.GetLabel()[1].GetValue(), m.GetLabel()[0].GetValue(), m.GetCounter().GetValue()))
+				}
+			}
+
+			return lines
+		}
+
+		require.Empty(t, count(), "where none are expected, none are missed")
+		b.metrics.ExpectWebhooks("fal")
+		require.Equal(t, []string{"fal accepted 0", "fal failed 0", "fal forged 0", "fal unknown 0"}, count())
+
+		for _, err := range []error{nil, nil, generation.ErrCallbackUnknown, errors.New("no database")} {
+			b.verify = genuine(t)
+			b.receive = func(string, providers.Callback) error { return err }
+			b.do("POST", "/webhooks/fal/t0ken", body, "X-Fal-Webhook-Signature", "sig")
+		}
+
+		b.verify = func(http.Header, []byte) (providers.Callback, error) {
+			return providers.Callback{}, fault.New(fault.Unauthenticated, "webhook_signature_invalid", "Not signed.")
+		}
+		b.do("POST", "/webhooks/fal/t0ken", body)
+
+		require.Equal(t, []string{"fal accepted 2", "fal failed 1", "fal forged 1", "fal unknown 1"}, count())
 	})
 }

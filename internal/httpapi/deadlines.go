@@ -23,6 +23,8 @@ const (
 // lasting returns ctx without the deadline of its request, for a wait, a stream or a download: it ends when the caller
 // leaves. Each call within it is given [answerTime].
 func (x *exchange) lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	x.lasts = true
+
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(x.caller, cancel)
 

@@ -20,6 +20,7 @@ type exchange struct {
 	userID    uuid.UUID // zero until the caller is known
 	code      string    // of the problem; empty: none
 	gone      bool      // the caller went away before the answer
+	lasts     bool      // it waits, streams or downloads: how long it takes says nothing of us
 
 	caller     context.Context                 //nolint:containedctx // ends when the caller leaves, and for no reason of ours
 	connection *http.ResponseController        // whose deadlines a wait extends
@@ -59,6 +60,10 @@ func (s *server) edge(next http.Handler) http.Handler {
 		}
 
 		began := time.Now()
+
+		s.Metrics.inFlight.Inc()
+		defer s.Metrics.inFlight.Dec()
+
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		safeHeaders(rec.Header(), x.requestID)
 
@@ -135,7 +140,7 @@ func (s *server) done(r *http.Request, rec *recorder, x *exchange, took time.Dur
 		rec.status = statusGone
 	}
 
-	s.Metrics.observe(x.pattern, r.Method, rec.status, x.code, took)
+	s.Metrics.observe(x, r.Method, rec.status, took)
 
 	attrs := []slog.Attr{
 		slog.String("route", x.pattern), slog.String("method", knownMethod(r.Method)), slog.Int("status", rec.status),

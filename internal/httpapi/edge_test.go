@@ -182,6 +182,40 @@ imagerun_http_requests_total{method="other",route="unmatched",status="4xx"} 1
 `), "imagerun_http_requests_total"))
 }
 
+// How long a wait took says nothing of us, so it is told apart from what answers at once.
+func TestMetrics_TellWaitsApart(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.get = ofAlice(sample(generation.StatusRunning, 1))
+
+	b.do("GET", "/v1/generations/"+sampleID, "")
+	b.do("GET", "/v1/generations/"+sampleID, "", "Prefer", "wait=1")
+	b.do("GET", "/v1/generations/"+sampleID, "", "Prefer", "wait=0")
+
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(b.metrics.Collectors()...)
+
+	families, err := registry.Gather()
+	require.NoError(t, err)
+
+	took, inFlight := map[string]uint64{}, -1.0
+
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			switch f.GetName() {
+			case "imagerun_http_request_duration_seconds":
+				took[m.GetLabel()[0].GetName()+" "+m.GetLabel()[0].GetValue()] += m.GetHistogram().GetSampleCount()
+			case "imagerun_http_requests_in_flight":
+				inFlight = m.GetGauge().GetValue()
+			}
+		}
+	}
+
+	require.Equal(t, map[string]uint64{"lasting true": 1, "lasting false": 2}, took)
+	require.Zero(t, inFlight)
+}
+
 func TestNewServer_GivesNoCallerForEver(t *testing.T) {
 	t.Parallel()
 

@@ -6,15 +6,19 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"imagerun/internal/fault"
 )
 
-// Metrics counts what the edge does. Labels are route patterns, methods, status classes and codes of problems only.
+// Metrics counts what the edge does. Labels are route patterns, methods, status classes and words from closed lists only.
 type Metrics struct {
 	requests    *prometheus.CounterVec
 	unavailable *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
+	inFlight    prometheus.Gauge
 	streams     prometheus.Gauge
 	refused     prometheus.Counter
+	webhooks    *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics at zero; register its Collectors once.
@@ -30,9 +34,13 @@ func NewMetrics() *Metrics {
 		}, []string{"code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "imagerun_http_request_duration_seconds",
-			Help:    "Time from the first byte of a request to the end of its reply; waits and streams included.",
+			Help:    "Time from the first byte of a request to the end of its reply; lasting: it waited, streamed or downloaded.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
-		}, []string{"route", "method"}),
+		}, []string{"route", "method", "lasting"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "imagerun_http_requests_in_flight",
+			Help: "Requests being handled now; waits and streams included.",
+		}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "imagerun_http_streams_open",
 			Help: "Event streams open now.",
@@ -41,23 +49,57 @@ func NewMetrics() *Metrics {
 			Name: "imagerun_http_connections_refused_total",
 			Help: "Connections closed at once because there were too many, in all or of one address.",
 		}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "imagerun_webhooks_received_total",
+			Help: "Notices of vendors, by who sent them and what became of them. There from the start where some are expected.",
+		}, []string{"source", "outcome"}),
 	}
 }
 
 // Collectors returns everything to register.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.duration, m.streams, m.refused, m.unavailable}
+	return []prometheus.Collector{m.requests, m.duration, m.inFlight, m.streams, m.refused, m.unavailable, m.webhooks}
 }
 
-func (m *Metrics) observe(route, method string, status int, code string, took time.Duration) {
+// The outcomes of a notice.
+const (
+	webhookAccepted = "accepted" // kept, now or before
+	webhookForged   = "forged"
+	webhookUnknown  = "unknown" // genuine, and of nothing that we have
+	webhookFailed   = "failed"  // not read, not checked or not kept: it is sent again
+)
+
+// ExpectWebhooks has the notices of a source counted from zero on, so that their absence can be told from a source that sends none.
+func (m *Metrics) ExpectWebhooks(source string) {
+	for _, outcome := range []string{webhookAccepted, webhookForged, webhookUnknown, webhookFailed} {
+		m.webhooks.WithLabelValues(source, outcome)
+	}
+}
+
+func (m *Metrics) webhook(source string, err error) {
+	outcome := webhookFailed
+
+	switch f := fault.Of(err); {
+	case err == nil:
+		outcome = webhookAccepted
+	case f.Kind == fault.Unauthenticated:
+		outcome = webhookForged
+	case f.Kind == fault.NotFound:
+		outcome = webhookUnknown
+	}
+
+	m.webhooks.WithLabelValues(source, outcome).Inc()
+}
+
+func (m *Metrics) observe(x *exchange, method string, status int, took time.Duration) {
 	method = knownMethod(method)
 
 	if status == http.StatusServiceUnavailable {
-		m.unavailable.WithLabelValues(code).Inc()
+		m.unavailable.WithLabelValues(x.code).Inc()
 	}
 
-	m.requests.WithLabelValues(route, method, strconv.Itoa(status/100)+"xx").Inc()
-	m.duration.WithLabelValues(route, method).Observe(took.Seconds())
+	m.requests.WithLabelValues(x.pattern, method, strconv.Itoa(status/100)+"xx").Inc()
+	m.duration.WithLabelValues(x.pattern, method, strconv.FormatBool(x.lasts)).Observe(took.Seconds())
 }
 
 // knownMethod keeps a caller from making up label values and log words.
