@@ -20,6 +20,7 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/httpapi"
 	"imagerun/internal/ratelimit"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/telemetry"
@@ -48,10 +49,11 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 		credits.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System))
 	collectors = append(collectors, credits.New(credits.Options{Now: clock.System}).Collectors()...)
 	collectors = append(collectors, ratelimit.NewMetrics().Collectors()...)
+	collectors = append(collectors, httpapi.NewMetrics().Collectors()...)
 	collectors = append(collectors, clock.NewCorrected(nil, nil).Collectors()...)
 	collectors = append(collectors, generation.New(generation.Deps{Catalogue: &catalogue.Catalogue{}}).Collectors()...)
 
-	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true}
+	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true, "job": true}
 
 	described := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
 	descs := make(chan *prometheus.Desc)
@@ -122,7 +124,7 @@ func rules(t *testing.T) map[string]struct{ Expr, Runbook string } {
 
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {
-			all[r.Alert] = struct{ Expr, Runbook string }{r.Expr, r.Annotations["runbook"]}
+			all[r.Alert] = struct{ Expr, Runbook string }{r.Expr, r.Annotations["runbook_url"]}
 		}
 	}
 
@@ -206,23 +208,28 @@ func TestMetrics_NamedAreExported(t *testing.T) {
 		}
 	}
 
-	// And the other way: nothing about jobs is exported that no panel shows.
+	// And the other way: nothing about jobs and requests is exported that no panel shows.
 	for m := range series {
-		if (strings.HasPrefix(m, "queue_") || strings.HasPrefix(m, "asynq_")) && !regexp.MustCompile(`_(bucket|sum|count)$`).MatchString(m) {
+		if regexp.MustCompile(`^(queue|asynq|imagerun_http|imagerun_webhooks)_`).MatchString(m) && !regexp.MustCompile(`_(bucket|sum|count)$`).MatchString(m) {
 			require.Contains(t, seen, m, "no panel shows it")
 		}
 	}
 }
 
-// TestRules_HaveARunbook: whoever is woken finds what to do.
+// runbooks stands for wherever the repository is read; docs/operations.md says so.
+const runbooks = "https://imagerun.example/docs/operations.md"
+
+// TestRules_HaveARunbook: whoever is woken finds what to do, by a link to the section of this very alarm.
 func TestRules_HaveARunbook(t *testing.T) {
 	t.Parallel()
 
 	docs, err := os.ReadFile("../docs/operations.md")
 	require.NoError(t, err)
 
+	require.Contains(t, string(docs), "`"+strings.TrimSuffix(runbooks, "/docs/operations.md")+"`", "what it stands for")
+
 	for name, r := range rules(t) {
-		require.Equal(t, "docs/operations.md#"+strings.ToLower(name), r.Runbook)
+		require.Equal(t, runbooks+"#"+strings.ToLower(name), r.Runbook)
 		require.Regexp(t, `(?m)^### `+name+`\n\n\S`, string(docs))
 	}
 
@@ -231,7 +238,38 @@ func TestRules_HaveARunbook(t *testing.T) {
 	}
 }
 
-// TestRules_Promtool has Prometheus itself read the rules, where its tool is installed; the
+// TestRules_FailureCodes: each code of a failed generation is either its user's or rings, and a new one is to be decided about.
+func TestRules_FailureCodes(t *testing.T) {
+	t.Parallel()
+
+	theirs := []generation.FailureCode{
+		generation.FailurePromptRejected, generation.FailureInvalidRequest, generation.FailureReference, generation.FailureOutputBlocked,
+		generation.FailureCanceledByUser, generation.FailureByOperator,
+	}
+
+	contract, err := os.ReadFile("../api/openapi.yaml")
+	require.NoError(t, err)
+
+	list := regexp.MustCompile(`(?s)\n    FailureCode:\n.*?\n      enum:((?:\n        - \w+)+)\n`).FindStringSubmatch(string(contract))
+	require.NotNil(t, list)
+
+	var ours []string
+
+	for code := range strings.FieldsSeq(strings.ReplaceAll(list[1], "-", "")) {
+		if !slices.Contains(theirs, generation.FailureCode(code)) {
+			ours = append(ours, code)
+		}
+	}
+
+	ring := regexp.MustCompile(`code=~"([^"]+)"`).FindAllStringSubmatch(rules(t)["ImagerunGenerationsFail"].Expr, -1)
+	require.Len(t, ring, 2)
+
+	for _, codes := range ring {
+		require.ElementsMatch(t, ours, strings.Split(codes[1], "|"))
+	}
+}
+
+// TestRules_Promtool has Prometheus itself read the rules and try them, where its tool is installed; the
 // expressions are balanced and name known functions everywhere.
 func TestRules_Promtool(t *testing.T) {
 	t.Parallel()
@@ -255,6 +293,8 @@ func TestRules_Promtool(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 
-	out, err := exec.CommandContext(ctx, tool, "check", "rules", "prometheus/rules.yaml").CombinedOutput()
-	require.NoError(t, err, string(out))
+	for _, args := range [][]string{{"check", "rules", "prometheus/rules.yaml"}, {"test", "rules", "prometheus/rules_test.yaml"}} {
+		out, err := exec.CommandContext(ctx, tool, args...).CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
 }
