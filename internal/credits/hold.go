@@ -3,6 +3,7 @@ package credits
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,22 +40,22 @@ func (l *Ledger) Hold(ctx context.Context, tx pgx.Tx, h Hold) (Balance, error) {
 	return l.HoldLocked(ctx, tx, u, h)
 }
 
-// HoldLocked is [Ledger.Hold] of a balance that [Ledger.Lock] has locked, for a generation that has no hold yet.
+// HoldLocked is [Ledger.Hold] of a balance that [Ledger.Lock] has locked, for a generation that has no hold yet. After it the
+// balance is what it was made, so that another hold may follow in the same transaction; a refusal changes nothing of it.
 func (l *Ledger) HoldLocked(ctx context.Context, tx pgx.Tx, u *Locked, h Hold) (Balance, error) {
 	if h.Credits <= 0 {
 		return Balance{}, fmt.Errorf("hold %d credits for %s: %w", h.Credits, h.TaskID, ErrExceeds)
 	}
 
-	u, err := l.welcome(ctx, tx, h, u)
-
-	switch {
-	case err != nil:
+	if err := l.welcome(ctx, tx, h, u); err != nil {
 		return Balance{}, fmt.Errorf("hold credits for %s: %w", h.TaskID, err)
-	case u.balance.Subject == uuid.Nil:
+	}
+
+	if u.balance.Subject == uuid.Nil {
 		return Balance{}, &ShortfallError{Required: h.Credits}
 	}
 
-	b := l.begin(tx, u.balance, u.grants)
+	b := l.begin(tx, u.balance, slices.Clone(u.grants))
 
 	switch {
 	case u.earlier == nil:
@@ -76,7 +77,13 @@ func (l *Ledger) HoldLocked(ctx context.Context, tx pgx.Tx, u *Locked, h Hold) (
 		return Balance{}, err
 	}
 
-	return b.balance, b.close(ctx, e)
+	if err := b.close(ctx, e); err != nil {
+		return b.balance, err
+	}
+
+	u.follow(b)
+
+	return b.balance, nil
 }
 
 func (b *book) allocate(ctx context.Context, e entry, h Hold) error {

@@ -15,7 +15,7 @@ import (
 // there when the batch of [Ledger.Lock] was sent, and true until its transaction ends.
 type Locked struct {
 	balance  db.UserCredit // without a subject: the user never had any credits
-	welcomed bool
+	welcomed bool          // or it was asked just now
 	grants   []db.CreditGrant
 	earlier  *db.CreditHold // that the generation has already; nil: none
 }
@@ -70,16 +70,33 @@ func wrapLock(err error, userID uuid.UUID) error {
 	return fmt.Errorf("lock balance of user %s: %w", userID, err)
 }
 
-// welcome gives a user the welcome credits that they have coming, and returns what they have then.
-func (l *Ledger) welcome(ctx context.Context, tx pgx.Tx, h Hold, u *Locked) (*Locked, error) {
+// welcome gives a user the welcome credits that they have coming, and makes of u what they have then.
+func (l *Ledger) welcome(ctx context.Context, tx pgx.Tx, h Hold, u *Locked) error {
 	if u.welcomed || l.Welcome == 0 {
-		return u, nil
+		return nil
 	}
 
 	if _, err := l.GiveWelcome(ctx, tx, h.UserID); err != nil {
-		return u, err
+		return err
 	}
 
 	// Given or not: somebody else may have given them meanwhile.
-	return l.lockUser(ctx, tx, h)
+	now, err := l.lockUser(ctx, tx, h)
+	if err == nil {
+		*u = *now
+		u.welcomed = true
+	}
+
+	return err
+}
+
+// follow makes of u what a hold has made of it.
+func (u *Locked) follow(b *book) {
+	u.balance.Version, u.earlier = b.version, nil
+	u.balance.Available, u.balance.Held, u.balance.Debt = b.balance.Available, b.balance.Held, b.balance.Debt
+
+	u.grants = make([]db.CreditGrant, len(b.grants))
+	for i, g := range b.grants {
+		u.grants[i] = *g
+	}
 }
