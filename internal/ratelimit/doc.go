@@ -5,6 +5,8 @@
 //   - Who asks at most Quota times in any Window is never refused. Nobody is let in more than Quota
 //     times at once, nor more than Quota + t/Window × Quota times within t: what was used comes back
 //     one by one, evenly.
+//   - Questions that are asked at once count one each ([Limiter.AllowMany]): no more of them are allowed than would be, had
+//     they been asked one after the other.
 //   - What turns out not to count is given back ([Limiter.Return]), one use for one question, never more.
 //   - All limits of one question are judged together: refused by one, it uses up none.
 //   - Redis may be away, slow or empty. A question waits for it at most [Options.Timeout]; after a

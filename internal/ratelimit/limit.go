@@ -69,20 +69,20 @@ func (d Decision) RetryAfter() time.Duration {
 	return wait
 }
 
-// decide is the rule. Leads are as in standing; it returns those after the decision.
-func decide(limits []Limit, leads []time.Duration) (allowed bool, after []time.Duration) {
+// decide is the rule, for n questions at once: as many are allowed as all limits have room for. Leads are as in standing; it
+// returns those after the decision.
+func decide(limits []Limit, leads []time.Duration, n int) (allowed int, after []time.Duration) {
+	allowed = n
 	for i, l := range limits {
-		if leads[i]+l.every() > l.span() {
-			return false, leads
-		}
+		allowed = min(allowed, int((l.span()-leads[i])/l.every()))
 	}
 
 	after = make([]time.Duration, len(leads))
 	for i, l := range limits {
-		after[i] = leads[i] + l.every()
+		after[i] = leads[i] + time.Duration(allowed)*l.every()
 	}
 
-	return true, after
+	return allowed, after
 }
 
 func decision(limits []Limit, allowed bool, leads []time.Duration) Decision {

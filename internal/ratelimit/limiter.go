@@ -50,43 +50,51 @@ func New(client redis.UniversalClient, o Options) *Limiter {
 // Allow judges one question of a subject, an opaque id, against all limits together, and uses up
 // one of each if it is allowed. It always answers.
 func (l *Limiter) Allow(ctx context.Context, subject string, limits ...Limit) Decision {
+	_, d := l.AllowMany(ctx, subject, 1, limits...)
+
+	return d
+}
+
+// AllowMany judges n questions that are asked at once as [Limiter.Allow] would one after the other, and returns how many
+// it allowed: the first of them. The decision is that of the last.
+func (l *Limiter) AllowMany(ctx context.Context, subject string, n int, limits ...Limit) (int, Decision) {
 	keys := keysOf(subject, limits)
 	by := byRedis
 
-	allowed, leads, ok := l.ask(ctx, allowScript, keys, limits)
+	allowed, leads, ok := l.ask(ctx, allowScript, keys, limits, n)
 	if !ok {
 		by = byProcess
-		allowed, leads = l.local.allow(l.o.Now(), keys, limits)
+		allowed, leads = l.local.allow(l.o.Now(), keys, limits, n)
 	}
 
-	d := decision(limits, allowed, leads)
-	l.o.Metrics.checked(by, d)
+	d := decision(limits, allowed == n, leads)
+	l.o.Metrics.checked(by, d, n-allowed)
 
-	return d
+	return allowed, d
 }
 
 // Return gives back what one allowed question used up, for it turned out not to count.
 func (l *Limiter) Return(ctx context.Context, subject string, limits ...Limit) {
 	keys := keysOf(subject, limits)
 
-	if _, _, ok := l.ask(ctx, returnScript, keys, limits); !ok {
+	if _, _, ok := l.ask(ctx, returnScript, keys, limits, 1); !ok {
 		l.local.giveBack(l.o.Now(), keys, limits)
 	}
 }
 
 // ask has Redis run a script. It is not ok when Redis was not asked or did not answer: then this process judges.
-func (l *Limiter) ask(ctx context.Context, script *redis.Script, keys []string, limits []Limit) (allowed bool, leads []time.Duration, ok bool) {
+func (l *Limiter) ask(ctx context.Context, script *redis.Script, keys []string, limits []Limit, n int) (allowed int, leads []time.Duration, ok bool) {
 	if !l.mayTry() {
-		return false, nil, false
+		return 0, nil, false
 	}
 
-	allowed, leads, err := l.run(ctx, script, keys, limits)
+	allowed, leads, err := l.run(ctx, script, keys, limits, n)
 	if err != nil {
 		if ctx.Err() == nil { // a caller who left is not Redis's failure
 			l.failed(err)
 		}
 
-		return false, nil, false
+		return 0, nil, false
 	}
 
 	l.answered()
@@ -120,24 +128,24 @@ func (l *Limiter) failed(err error) {
 }
 
 // allowScript is decide, for Redis. Each key has two arguments: the time in which one of the quota comes
-// back, and all of it. The clock is that of Redis, one for all processes; times are whole
+// back, and all of it; behind them is the number of questions. The clock is that of Redis, one for all processes; times are whole
 // microseconds, which a Lua number holds exactly until the year 2255. What another clock has
-// written counts for at most a window. It returns 1 or 0 and the leads after the decision.
+// written counts for at most a window. It returns how many were allowed and the leads after the decision.
 var allowScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
-local leads, allowed = {}, 1
+local leads, allowed = {}, tonumber(ARGV[#ARGV])
 
 for i, key in ipairs(KEYS) do
   local every, span = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
   local lead = (tonumber(redis.call("GET", key)) or now) - now
   leads[i] = math.min(math.max(lead, 0), span)
-  if leads[i] + every > span then allowed = 0 end
+  allowed = math.min(allowed, math.floor((span - leads[i]) / every))
 end
 
-if allowed == 1 then
+if allowed > 0 then
   for i, key in ipairs(KEYS) do
-    leads[i] = leads[i] + tonumber(ARGV[2 * i - 1])
+    leads[i] = leads[i] + allowed * tonumber(ARGV[2 * i - 1])
     redis.call("SET", key, string.format("%.0f", now + leads[i]), "PX", math.ceil(leads[i] / 1000))
   end
 end
@@ -163,29 +171,29 @@ end
 
 return {1, unpack(leads)}`)
 
-func (l *Limiter) run(ctx context.Context, script *redis.Script, keys []string, limits []Limit) (allowed bool, leads []time.Duration, err error) {
+func (l *Limiter) run(ctx context.Context, script *redis.Script, keys []string, limits []Limit, n int) (allowed int, leads []time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
 
-	args := make([]any, 0, 2*len(limits))
+	args := make([]any, 0, 2*len(limits)+1)
 	for _, limit := range limits {
 		args = append(args, limit.every().Microseconds(), limit.span().Microseconds())
 	}
 
-	reply, err := script.Run(ctx, l.redis, keys, args...).Int64Slice()
+	reply, err := script.Run(ctx, l.redis, keys, append(args, n)...).Int64Slice()
 	if err != nil {
-		return false, nil, fmt.Errorf("ask redis for rate limits: %w", err)
+		return 0, nil, fmt.Errorf("ask redis for rate limits: %w", err)
 	}
 
 	if len(reply) != len(limits)+1 {
-		return false, nil, fmt.Errorf("ask redis for rate limits: %d numbers for %d limits", len(reply), len(limits))
+		return 0, nil, fmt.Errorf("ask redis for rate limits: %d numbers for %d limits", len(reply), len(limits))
 	}
 
 	for _, lead := range reply[1:] {
 		leads = append(leads, time.Duration(lead)*time.Microsecond)
 	}
 
-	return reply[0] == 1, leads, nil
+	return int(reply[0]), leads, nil
 }
 
 func keysOf(subject string, limits []Limit) []string {

@@ -23,7 +23,7 @@ func newLocal(size int) *local {
 }
 
 // allow is what the script does.
-func (c *local) allow(now time.Time, keys []string, limits []Limit) (allowed bool, leads []time.Duration) {
+func (c *local) allow(now time.Time, keys []string, limits []Limit, n int) (allowed int, leads []time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
@@ -35,8 +35,8 @@ func (c *local) allow(now time.Time, keys []string, limits []Limit) (allowed boo
 		}
 	}
 
-	allowed, leads = decide(limits, leads)
-	if allowed {
+	allowed, leads = decide(limits, leads, n)
+	if allowed > 0 {
 		c.set(now, keys, leads)
 	}
 

@@ -39,10 +39,11 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.checks, m.refused}
 }
 
-func (m *Metrics) checked(by string, d Decision) {
+// checked counts one decision, and how many questions it refused.
+func (m *Metrics) checked(by string, d Decision, refused int) {
 	m.checks.WithLabelValues(by).Inc()
 
 	for _, s := range d.Violated() {
-		m.refused.WithLabelValues(s.Policy).Inc()
+		m.refused.WithLabelValues(s.Policy).Add(float64(refused))
 	}
 }

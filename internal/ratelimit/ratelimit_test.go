@@ -209,3 +209,30 @@ func TestReturn(t *testing.T) {
 		require.Equal(t, 3, p.allowed(t.Context(), 9, "ada", many), name)
 	}
 }
+
+// Many at once are as many as one after the other, by Redis and by this process alone.
+func TestAllowMany(t *testing.T) {
+	t.Parallel()
+
+	for name, url := range map[string]string{"Redis": devtest.Redis(t), "Process": "redis://127.0.0.1:1"} {
+		p := newProcess(t, url)
+		few, many := hourly("submissions", 5), hourly("requests", 20)
+
+		n, d := p.AllowMany(t.Context(), "ada", 3, few, many)
+		require.Equal(t, 3, n, name)
+		require.True(t, d.Allowed, name)
+		require.Equal(t, []int{2, 17}, []int{d.Standings[0].Remaining, d.Standings[1].Remaining}, name)
+
+		n, d = p.AllowMany(t.Context(), "ada", 100, few, many)
+		require.Equal(t, 2, n, name)
+		require.False(t, d.Allowed, name)
+		require.Equal(t, "submissions", d.Violated()[0].Policy, name)
+		require.InDelta(t, time.Hour, d.RetryAfter(), float64(time.Minute), name)
+		require.Equal(t, 15, d.Standings[1].Remaining, "%s: what is refused uses up none", name)
+		require.InDelta(t, 98, testutil.ToFloat64(p.metrics.Refused().WithLabelValues("submissions")), 0, name)
+
+		n, _ = p.AllowMany(t.Context(), "ada", 7, few)
+		require.Zero(t, n, name)
+		require.Equal(t, 15, p.allowed(t.Context(), 20, "ada", many), name)
+	}
+}
