@@ -29,7 +29,8 @@ type order struct {
 	prices       catalogue.Prices
 	referenceKey string // in the bucket; empty: none
 	deadline     time.Duration
-	newUser      bool // the user has no row yet: it is made, too
+	newUser      bool      // the user has no row yet: it is made, too
+	after        time.Time // of the one before it in its batch: it is created later; zero: none
 
 	// Of the user, read under their locks.
 	turn  standing
@@ -41,24 +42,16 @@ type order struct {
 // record. Nothing outside Postgres is called. Errors: [catalogue.ErrInvalid], [ErrPlanForbids], [ErrQueueFull],
 // [credits.ErrInsufficient], [credits.ErrInDebt], those of [idempotency.Begin].
 func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) {
-	o := order{Submission: sub, id: uuid.New()}
-
-	var err error
-	if o.deadline, err = s.deadline(sub); err != nil {
+	o, err := s.newOrder(sub)
+	if err != nil {
 		return Accepted{}, err
-	}
-
-	if sub.Reference == nil { // the usual one is judged before anything is asked of the database
-		if o.model, o.parameters, err = s.Catalogue.Resolve(sub.Request); err != nil {
-			return Accepted{}, err
-		}
 	}
 
 	var out Accepted
 
-	if err = s.accept(ctx, &o, &out); errors.Is(err, errNoUser) {
+	if err = s.accept(ctx, o, &out); errors.Is(err, errNoUser) {
 		o.newUser = true
-		err = s.accept(ctx, &o, &out)
+		err = s.accept(ctx, o, &out)
 	}
 
 	switch {
@@ -68,11 +61,30 @@ func (s *Service) Submit(ctx context.Context, sub Submission) (Accepted, error) 
 		return Accepted{}, err
 	}
 
-	if err := s.placeNew(ctx, o.model.Provider, &out.Generation, o.turn); err != nil {
+	if err := s.placeNew(ctx, o.model.Provider, newPlace{&out.Generation, o.turn}); err != nil {
 		s.Log.Warn("a generation was accepted without a place", generationID(o.id), slog.Any("error", err))
 	}
 
 	return out, nil
+}
+
+// newOrder judges what of a submission can be judged before anything is asked of the database: all of the usual one, which
+// has no reference.
+func (s *Service) newOrder(sub Submission) (*order, error) {
+	o := &order{Submission: sub, id: uuid.New()}
+
+	var err error
+	if o.deadline, err = s.deadline(sub); err != nil {
+		return nil, err
+	}
+
+	if sub.Reference == nil {
+		if o.model, o.parameters, err = s.Catalogue.Resolve(sub.Request); err != nil {
+			return nil, err
+		}
+	}
+
+	return o, nil
 }
 
 // replayed answers with what an earlier request was answered with, as it is now.
@@ -99,14 +111,17 @@ func (s *Service) accept(ctx context.Context, o *order, out *Accepted) error {
 			return err
 		}
 
-		if o.IdempotencyKey == "" {
-			return nil
-		}
-
-		record := idempotency.Record{ResourceID: o.id, Status: 202}
-
-		return idempotency.Finish(ctx, tx, o.UserID, o.IdempotencyKey, o.Fingerprint, record)
+		return finishOrder(ctx, tx, o)
 	})
+}
+
+// finishOrder records what the key of an order stands for, if it has one.
+func finishOrder(ctx context.Context, tx *postgres.Tx, o *order) error {
+	if o.IdempotencyKey == "" {
+		return nil
+	}
+
+	return idempotency.Finish(ctx, tx, o.UserID, o.IdempotencyKey, o.Fingerprint, idempotency.Record{ResourceID: o.id, Status: 202})
 }
 
 // writeOrder judges an order by what was read, writes the rows of a new generation and sets aside what it may cost.
@@ -125,6 +140,10 @@ func (s *Service) writeOrder(ctx context.Context, tx *postgres.Tx, o *order, out
 	}
 
 	now, images := s.Now(), int64(o.parameters.NumImages)
+	if !now.After(o.after) {
+		now = o.after.Add(time.Microsecond) // as precise as its column: their order is that of their times
+	}
+
 	cost := Cost{Cost: credits.Cost{Held: o.prices.Most() * images}, Quoted: o.prices[o.model.ID] * images}
 
 	out.Balance, err = s.Credits.HoldLocked(ctx, tx, o.funds, credits.Hold{

@@ -128,8 +128,15 @@ type standing struct {
 	waiting int    // of the user's generations, how many wait before it
 }
 
-// placeNew fills in where a generation waits that was accepted a moment ago.
-func (s *Service) placeNew(ctx context.Context, provider string, g *Generation, turn standing) error {
+// newPlace is a generation that was accepted a moment ago, and how its user stood then.
+type newPlace struct {
+	*Generation
+
+	turn standing
+}
+
+// placeNew fills in where generations of one user wait that were accepted a moment ago.
+func (s *Service) placeNew(ctx context.Context, provider string, accepted ...newPlace) error {
 	typical, err := s.took.Typical(ctx)
 	if err != nil {
 		return err
@@ -141,10 +148,17 @@ func (s *Service) placeNew(ctx context.Context, provider string, g *Generation, 
 	case err != nil:
 		return err
 	case len(l.shut) > 0: // not all that wait are in the line
-		return s.place(ctx, provider, g.UserID, []uuid.UUID{g.ID}, map[uuid.UUID]*Generation{g.ID: g}, typical)
+		ids, at := make([]uuid.UUID, len(accepted)), make(map[uuid.UUID]*Generation, len(accepted))
+		for i, a := range accepted {
+			ids[i], at[a.ID] = a.ID, a.Generation
+		}
+
+		return s.place(ctx, provider, accepted[0].UserID, ids, at, typical)
 	}
 
-	s.foresee(g, l, turn, typical)
+	for _, a := range accepted {
+		s.foresee(a.Generation, l, a.turn, typical)
+	}
 
 	return nil
 }

@@ -35,6 +35,23 @@ func (s *Service) Get(ctx context.Context, userID, id uuid.UUID) (Generation, er
 	return gs[0], nil
 }
 
+// getMany returns those of the user's generations that there are, by their ids.
+func (s *Service) getMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]Generation, error) {
+	tasks, err := s.db.TaskMany(ctx, s.Pool, db.TaskManyParams{UserID: userID, Ids: ids})
+	if err != nil {
+		return nil, fmt.Errorf("read generations of user %s: %w", userID, err)
+	}
+
+	all, err := s.assemble(ctx, tasks)
+	found := make(map[uuid.UUID]Generation, len(all))
+
+	for _, g := range all {
+		found[g.ID] = g
+	}
+
+	return found, err
+}
+
 // visible returns the row of one generation of the user's. Errors: [ErrNotFound], [ErrDeleted].
 func (s *Service) visible(ctx context.Context, userID, id uuid.UUID) (db.AiTask, error) {
 	row, err := s.db.TaskGet(ctx, s.Pool, db.TaskGetParams{ID: id, UserID: userID})
