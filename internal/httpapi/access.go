@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"path"
@@ -16,13 +17,14 @@ type access struct {
 	public      bool       // the route checks its caller, and keeps to the time, itself
 	scope       auth.Scope // what an API key needs
 	sessionOnly bool       // no API key may, whatever its scopes
-	submits     bool       // it submits generations, which has a limit of its own
+	submits     bool       // it submits a generation, which has a limit of its own
+	maxBody     int64      // bytes of its body; zero: as many as most routes take
 }
 
 // guard puts the checks in front of a route: who, from where, how often, whether they may, and the
 // contract.
 func (s *server) guard(rt route) http.Handler {
-	op := s.contract.operation(rt.pattern)
+	op := s.contract.operation(rt.pattern, cmp.Or(rt.access.maxBody, maxBody))
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchangeOf(r.Context())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"mime"
@@ -21,6 +22,7 @@ import (
 
 const (
 	maxBody     = 64 << 10  // bytes of JSON
+	maxBatch    = 256 << 10 // likewise, of a batch: a hundred requests of the usual length
 	maxCallback = 128 << 10 // bytes; nobody has proved anything when it is read, and it repeats a prompt
 	drainMost   = 8 << 20   // bytes of a body that was refused
 	maxDepth    = 16        // levels of objects and arrays; our own bodies have three
@@ -30,14 +32,16 @@ const (
 
 // readBody reads all of a body of at most limit bytes.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
+	tooLarge := errBodyTooLarge.WithMore(fmt.Sprintf("Send %d KiB at most.", limit>>10))
+
 	if r.ContentLength > limit {
-		return nil, errBodyTooLarge
+		return nil, tooLarge
 	}
 
 	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, errBodyTooLarge
+			return nil, tooLarge
 		}
 
 		return nil, errBodyRead.WithCause(err)
@@ -46,10 +50,10 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	return raw, nil
 }
 
-// readJSON reads a JSON body strictly: one document of I-JSON (RFC 7493: valid UTF-8, no half of a
-// character, no name twice in an object), no NUL in a string (Postgres cannot keep it), not too deep.
+// readJSON reads a JSON body of at most limit bytes strictly: one document of I-JSON (RFC 7493: valid UTF-8, no half of a
+// character, no name twice in an object), not too deep.
 // Numbers come as they were written, so that nothing of them is lost before they are judged.
-func readJSON(r *http.Request) (any, error) {
+func readJSON(r *http.Request, limit int64) (any, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return nil, errContentType
@@ -59,7 +63,7 @@ func readJSON(r *http.Request) (any, error) {
 		return nil, errContentType
 	}
 
-	raw, err := readBody(r, maxBody)
+	raw, err := readBody(r, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -98,13 +102,18 @@ func parseJSON(raw []byte) (any, error) {
 		})
 	}
 
+	return v, nil
+}
+
+// refuseNUL refuses what Postgres cannot keep.
+func refuseNUL(v any) error {
 	if at, found := findNUL(v, nil); found {
-		return nil, errInvalid.WithFields(fault.Field{
+		return errInvalid.WithFields(fault.Field{
 			Pointer: safePointer(at), Keyword: "pattern", Detail: "The text holds the character U+0000. Remove it.",
 		})
 	}
 
-	return v, nil
+	return nil
 }
 
 // measure counts levels, and the members of the longest object or array, in one pass, before anything is
@@ -188,6 +197,12 @@ func holdsWildNumber(v any) bool {
 func dropNulls(s *jsonschema.Schema, v any) {
 	for s.Ref != nil {
 		s = s.Ref
+	}
+
+	if list, ok := v.([]any); ok && s.Items2020 != nil {
+		for _, item := range list {
+			dropNulls(s.Items2020, item)
+		}
 	}
 
 	fields, _ := v.(map[string]any)

@@ -89,6 +89,8 @@ func (c *contract) schema(tokens ...string) *jsonschema.Schema {
 type operation struct {
 	contract *contract
 	body     *jsonschema.Schema // nil: takes none
+	item     *jsonschema.Schema // of the body's items, which are judged one by one; nil: the body is judged as a whole
+	maxBody  int64              // bytes
 	bodiless bool               // may come without its body, which then is {}
 	params   map[string]param   // of the query
 }
@@ -101,8 +103,8 @@ type param struct {
 	object   bool   // comes as name[key]=value
 }
 
-// operation returns the part of the contract for a route, or nil when it is not in the contract.
-func (c *contract) operation(pattern string) *operation {
+// operation returns the part of the contract for a route, or nil when it is not in the contract. Its body has at most so many bytes.
+func (c *contract) operation(pattern string, limit int64) *operation {
 	method, path, _ := strings.Cut(pattern, " ")
 
 	item := c.doc.Paths.Value(path)
@@ -112,11 +114,12 @@ func (c *contract) operation(pattern string) *operation {
 
 	spec := item.GetOperation(method)
 	at := []string{"paths", path, strings.ToLower(method)}
-	op := &operation{contract: c, params: map[string]param{}}
+	op := &operation{contract: c, maxBody: limit, params: map[string]param{}}
 
 	if spec.RequestBody != nil {
 		op.body = c.schema(append(at, "requestBody", "content", "application/json", "schema")...)
 		op.bodiless = !spec.RequestBody.Value.Required
+		op.item = itemSchema(op.body, spec.RequestBody.Value.Content.Get("application/json").Schema.Value)
 	}
 
 	for i, p := range spec.Parameters {
@@ -155,26 +158,32 @@ func (op *operation) check(r *http.Request) error {
 
 	if op.body == nil {
 		// What nobody reads is taken in too: a wait begins when the body has come.
-		_, err := readBody(r, maxBody)
+		_, err := readBody(r, op.maxBody)
 
 		return err
 	}
 
 	if op.bodiless {
-		if err := fillBody(r); err != nil {
+		if err := fillBody(r, op.maxBody); err != nil {
 			return err
 		}
 	}
 
-	v, err := readJSON(r)
+	v, err := readJSON(r, op.maxBody)
 	if err != nil {
 		return err
 	}
 
 	dropNulls(op.body, v)
 
-	if err := op.body.Validate(v); err != nil {
-		return op.contract.refusal(err)
+	if op.item == nil {
+		err = op.judge(op.body, v)
+	} else {
+		exchangeOf(r.Context()).refused, err = op.judgeItems(v)
+	}
+
+	if err != nil {
+		return err
 	}
 
 	canonical, err := json.Marshal(plainNumbers(v))
@@ -187,9 +196,22 @@ func (op *operation) check(r *http.Request) error {
 	return nil
 }
 
+// judge refuses what a schema does not allow.
+func (op *operation) judge(schema *jsonschema.Schema, v any) error {
+	if err := refuseNUL(v); err != nil {
+		return err
+	}
+
+	if err := schema.Validate(v); err != nil {
+		return op.contract.refusal(err)
+	}
+
+	return nil
+}
+
 // fillBody gives a request that has no body an empty object.
-func fillBody(r *http.Request) error {
-	raw, err := readBody(r, maxBody)
+func fillBody(r *http.Request, limit int64) error {
+	raw, err := readBody(r, limit)
 	if err != nil {
 		return err
 	}

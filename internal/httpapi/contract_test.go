@@ -149,7 +149,7 @@ func TestContract_ClosesEveryRequestObject(t *testing.T) {
 		}
 	}
 
-	require.Equal(t, 7, bodies)
+	require.Equal(t, 8, bodies)
 }
 
 // Everything documented is served, and what is served and not documented is named here.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"imagerun/internal/ratelimit"
 )
 
 // exchange is what the layers of one request tell each other.
@@ -25,6 +27,9 @@ type exchange struct {
 	caller     context.Context                 //nolint:containedctx // ends when the caller leaves, and for no reason of ours
 	connection *http.ResponseController        // whose deadlines a wait extends
 	authorize  func(ctx context.Context) error // judges the caller once more; nil on a public route
+
+	standings []ratelimit.Standing // of the limits that the request was counted against
+	refused   map[int]error        // items of its body that the contract does not allow, by their index
 }
 
 // statusGone stands in logs and metrics for a caller who left before the answer, as in nginx: it
@@ -81,7 +86,7 @@ func (s *server) edge(next http.Handler) http.Handler {
 		}()
 
 		body := timeBody(w, r)
-		r.Body = http.MaxBytesReader(rec, body, maxCallback) // the longest of any route
+		r.Body = http.MaxBytesReader(rec, body, maxBatch) // the longest of any route
 		next.ServeHTTP(rec, r)
 		drain(r, body)
 	})

@@ -26,6 +26,8 @@ type fakes struct {
 	t *testing.T
 
 	submit func(s generation.Submission) (generation.Generation, *idempotency.Record, error)
+	many   func(userID uuid.UUID, subs []generation.Submission) []generation.Outcome
+	known  map[string]bool // keys of requests that were accepted before
 	get    func(userID, id uuid.UUID) (generation.Generation, error)
 	list   func(userID uuid.UUID, f generation.Filter) (generation.Page, error)
 	cancel func(userID, id uuid.UUID) (generation.Generation, error)
@@ -90,6 +92,21 @@ func (f *fakes) Submit(_ context.Context, s generation.Submission) (generation.A
 	f.note("Submit", f.submit != nil)
 
 	return accept(f.submit(s))
+}
+
+func (f *fakes) SubmitMany(_ context.Context, userID uuid.UUID, subs []generation.Submission) []generation.Outcome {
+	f.note("SubmitMany", f.many != nil)
+
+	return f.many(userID, subs)
+}
+
+func (f *fakes) Repeats(_ context.Context, _ uuid.UUID, subs []generation.Submission) ([]bool, error) {
+	repeats := make([]bool, len(subs))
+	for i, s := range subs {
+		repeats[i] = f.known[s.IdempotencyKey]
+	}
+
+	return repeats, nil
 }
 
 func accept(g generation.Generation, replay *idempotency.Record, err error) (generation.Accepted, error) {

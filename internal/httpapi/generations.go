@@ -27,6 +27,10 @@ type Generations interface {
 	// Submit accepts a request. With an idempotency key that was used before for the same
 	// request, it returns that generation and its record instead.
 	Submit(ctx context.Context, s generation.Submission) (generation.Accepted, error)
+	// SubmitMany is Submit for each, in their order; each has a key. One that is refused stops no other.
+	SubmitMany(ctx context.Context, userID uuid.UUID, subs []generation.Submission) []generation.Outcome
+	// Repeats reports which of them repeat one that was accepted before.
+	Repeats(ctx context.Context, userID uuid.UUID, subs []generation.Submission) ([]bool, error)
 	// Get returns one, with fresh links.
 	Get(ctx context.Context, userID, id uuid.UUID) (generation.Generation, error)
 	// List returns one page.
@@ -59,6 +63,9 @@ type Generations interface {
 	Models() []catalogue.Model
 }
 
+// submitRoute is where a fingerprint says that a request for images was sent, also when it came in a batch.
+const submitRoute = "POST /v1/generations"
+
 // SubmitGeneration implements the contract's operation.
 func (s *server) SubmitGeneration(ctx context.Context, r SubmitGenerationRequestObject) (SubmitGenerationResponseObject, error) {
 	p, err := auth.From(ctx)
@@ -68,7 +75,7 @@ func (s *server) SubmitGeneration(ctx context.Context, r SubmitGenerationRequest
 
 	sub, err := submission(p.UserID, *r.Body)
 	if err == nil {
-		err = once(&sub, r.Params.IdempotencyKey, "POST /v1/generations", r.Body)
+		err = once(&sub, r.Params.IdempotencyKey, submitRoute, r.Body)
 	}
 
 	if err != nil {

@@ -39,6 +39,11 @@ const (
 	N916 AspectRatio = "9:16"
 )
 
+// Defines values for BatchResultListObject.
+const (
+	BatchResultListObjectList BatchResultListObject = "list"
+)
+
 // Defines values for CancelRequestWaiting.
 const (
 	True CancelRequestWaiting = true
@@ -426,6 +431,49 @@ type AuthError struct {
 	// Message What happened.
 	Message string `json:"message"`
 }
+
+// BatchItem defines model for BatchItem.
+type BatchItem struct {
+	// IdempotencyKey Your name for this request, as in the header Idempotency-Key, but never quoted: 1 to 255 visible ASCII characters; a fresh UUID
+	// is best.
+	IdempotencyKey string            `json:"idempotency_key"`
+	Request        GenerationRequest `json:"request"`
+}
+
+// BatchRequest defines model for BatchRequest.
+type BatchRequest struct {
+	Items []BatchItem `json:"items"`
+}
+
+// BatchResult Either `generation` or `problem`.
+type BatchResult struct {
+	// Generation What was accepted, as it is now; null with a problem.
+	Generation *Generation `json:"generation"`
+
+	// Index Of its request in the batch, from 0.
+	Index int `json:"index"`
+
+	// Problem Why it was refused; null otherwise.
+	Problem *Problem `json:"problem"`
+
+	// Replayed Whether it was accepted before, by a request with the same key.
+	Replayed bool `json:"replayed"`
+
+	// Status The HTTP status that it would have been answered with alone; 202 when it is accepted.
+	Status int `json:"status"`
+}
+
+// BatchResultList defines model for BatchResultList.
+type BatchResultList struct {
+	Data   []BatchResult         `json:"data"`
+	Object BatchResultListObject `json:"object"`
+
+	// Refused How many of them have a problem.
+	Refused int `json:"refused"`
+}
+
+// BatchResultListObject defines model for BatchResultList.Object.
+type BatchResultListObject string
 
 // CancelRequest Either `ids` or `waiting`.
 type CancelRequest struct {
@@ -1197,6 +1245,9 @@ type Problem struct {
 	// RequiredScope With insufficient_scope, the scope that the API key lacks.
 	RequiredScope *Scope `json:"required_scope,omitempty"`
 
+	// RetryAfter Seconds to wait, as in the header `Retry-After`; absent when nothing is known of that.
+	RetryAfter *int `json:"retry_after,omitempty"`
+
 	// Retryable Whether the very same request may work later.
 	Retryable bool   `json:"retryable"`
 	Status    int    `json:"status"`
@@ -1705,6 +1756,9 @@ type EstimateGenerationJSONRequestBody = GenerationRequest
 // SubmitGenerationJSONRequestBody defines body for SubmitGeneration for application/json ContentType.
 type SubmitGenerationJSONRequestBody = GenerationRequest
 
+// SubmitGenerationsJSONRequestBody defines body for SubmitGenerations for application/json ContentType.
+type SubmitGenerationsJSONRequestBody = BatchRequest
+
 // CancelGenerationsJSONRequestBody defines body for CancelGenerations for application/json ContentType.
 type CancelGenerationsJSONRequestBody = CancelRequest
 
@@ -1743,6 +1797,9 @@ type ServerInterface interface {
 	// SubmitGeneration Submit a prompt
 	// (POST /v1/generations)
 	SubmitGeneration(w http.ResponseWriter, r *http.Request, params SubmitGenerationParams)
+	// SubmitGenerations Submit many prompts
+	// (POST /v1/generations/batch)
+	SubmitGenerations(w http.ResponseWriter, r *http.Request)
 	// CancelGenerations Cancel many generations
 	// (POST /v1/generations/cancel)
 	CancelGenerations(w http.ResponseWriter, r *http.Request)
@@ -2152,6 +2209,20 @@ func (siw *ServerInterfaceWrapper) SubmitGeneration(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SubmitGeneration(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SubmitGenerations operation middleware
+func (siw *ServerInterfaceWrapper) SubmitGenerations(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SubmitGenerations(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2802,6 +2873,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/{id}/remix", wrapper.RemixGeneration)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/generations/{id}/favourite", wrapper.RemoveFavourite)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/generations/{id}/favourite", wrapper.AddFavourite)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/batch", wrapper.SubmitGenerations)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/delete", wrapper.DeleteGenerations)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/generations/cancel", wrapper.CancelGenerations)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/estimates", wrapper.EstimateGeneration)
@@ -3576,6 +3648,86 @@ type SubmitGenerationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SubmitGenerationdefaultApplicationProblemPlusJSONResponse) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitGenerationsRequestObject struct {
+	Body *SubmitGenerationsJSONRequestBody
+}
+
+type SubmitGenerationsResponseObject interface {
+	VisitSubmitGenerationsResponse(w http.ResponseWriter) error
+}
+
+type SubmitGenerations200JSONResponse BatchResultList
+
+func (response SubmitGenerations200JSONResponse) VisitSubmitGenerationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitGenerations429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitGenerations429ApplicationProblemPlusJSONResponse) VisitSubmitGenerationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitGenerationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response SubmitGenerationsdefaultApplicationProblemPlusJSONResponse) VisitSubmitGenerationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
@@ -5104,6 +5256,9 @@ type StrictServerInterface interface {
 	// SubmitGeneration Submit a prompt
 	// (POST /v1/generations)
 	SubmitGeneration(ctx context.Context, request SubmitGenerationRequestObject) (SubmitGenerationResponseObject, error)
+	// SubmitGenerations Submit many prompts
+	// (POST /v1/generations/batch)
+	SubmitGenerations(ctx context.Context, request SubmitGenerationsRequestObject) (SubmitGenerationsResponseObject, error)
 	// CancelGenerations Cancel many generations
 	// (POST /v1/generations/cancel)
 	CancelGenerations(ctx context.Context, request CancelGenerationsRequestObject) (CancelGenerationsResponseObject, error)
@@ -5407,6 +5562,37 @@ func (sh *strictHandler) SubmitGeneration(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SubmitGenerationResponseObject); ok {
 		if err := validResponse.VisitSubmitGenerationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SubmitGenerations operation middleware
+func (sh *strictHandler) SubmitGenerations(w http.ResponseWriter, r *http.Request) {
+	var request SubmitGenerationsRequestObject
+
+	var body SubmitGenerationsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SubmitGenerations(ctx, request.(SubmitGenerationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SubmitGenerations")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SubmitGenerationsResponseObject); ok {
+		if err := validResponse.VisitSubmitGenerationsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -26,7 +26,7 @@ var (
 	errDepth        = fault.New(fault.Malformed, "json_too_deep", "The body is nested too deeply. Requests are flat: at most 16 levels are read.")
 	errMembers      = fault.New(fault.Malformed, "json_too_wide", "An object or a list in the body has more than 128 members. Send fewer.")
 	errBodyRead     = fault.New(fault.Malformed, "body_incomplete", "The body ended early or came too slowly. Send the request again.")
-	errBodyTooLarge = fault.New(fault.TooLarge, "body_too_large", "The body is larger than 64 KiB. Send less.")
+	errBodyTooLarge = fault.New(fault.TooLarge, "body_too_large", "The body is too large.")
 	errContentType  = fault.New(fault.UnsupportedType, "unsupported_media_type", "Send the body as application/json, uncompressed.")
 	errInvalid      = fault.New(fault.Invalid, "validation_failed", "The request is not valid. See errors for what to change; nothing was started.")
 	errHeader       = fault.New(fault.Malformed, "malformed_header", "A header is not of the form that it must have. See errors.")
@@ -117,6 +117,10 @@ func problem(cause error, requestID string) Problem {
 		Retryable: retryable(e),
 	}
 
+	if after := retryAfter(e, status); after > 0 {
+		p.RetryAfter = &after
+	}
+
 	if short, ok := errors.AsType[*credits.ShortfallError](cause); ok {
 		p.Required, p.Available = &short.Required, &short.Available
 	}
@@ -145,6 +149,16 @@ func problem(cause error, requestID string) Problem {
 	}
 
 	return p
+}
+
+// retryAfter is how many seconds to wait before the request is worth another try; zero: nothing is known of that.
+func retryAfter(e *fault.Error, status int) int {
+	after := e.RetryAfter
+	if after == 0 && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
+		after = 5 * time.Second
+	}
+
+	return int(math.Ceil(after.Seconds()))
 }
 
 // Where a field is, when it is not in the body.
@@ -190,13 +204,8 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 		h.Set("WWW-Authenticate", `Bearer realm="imagerun", error="insufficient_scope", scope="`+string(*p.RequiredScope)+`"`)
 	}
 
-	after := e.RetryAfter
-	if after == 0 && (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable) {
-		after = 5 * time.Second
-	}
-
-	if after > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	if p.RetryAfter != nil {
+		h.Set("Retry-After", strconv.Itoa(*p.RetryAfter))
 	}
 
 	w.WriteHeader(p.Status)

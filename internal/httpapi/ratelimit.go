@@ -27,6 +27,8 @@ type RateLimits interface {
 	// Allow judges one request of a subject, an opaque id, against all limits together. It always
 	// answers, and soon.
 	Allow(ctx context.Context, subject string, limits ...ratelimit.Limit) ratelimit.Decision
+	// AllowMany judges n requests at once, and returns how many of them it allowed.
+	AllowMany(ctx context.Context, subject string, n int, limits ...ratelimit.Limit) (int, ratelimit.Decision)
 }
 
 // The names of the limits, as callers, metrics and docs/operations.md have them.
@@ -57,12 +59,31 @@ func (s *server) limit(w http.ResponseWriter, r *http.Request, p *auth.Principal
 	}
 
 	d := s.RateLimits.Allow(r.Context(), p.UserID.String(), limitsOf(plan.Rate, p, a.submits)...)
-	announce(w.Header(), d)
+	exchangeOf(r.Context()).standings = d.Standings
+	announce(w.Header(), d.Standings)
 
 	if d.Allowed {
 		return nil
 	}
 
+	return exceeded(d)
+}
+
+// limitSubmissions counts so many submissions that came in one request, and returns how many of them are allowed, how that
+// limit stands, and why the others are refused.
+func (s *server) limitSubmissions(ctx context.Context, userID uuid.UUID, n int) (allowed int, standings []ratelimit.Standing, refusal error, err error) {
+	plan, err := s.Plans.PlanOf(ctx, userID)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+
+	allowed, d := s.RateLimits.AllowMany(ctx, userID.String(), n, portion(plan.Rate.Submissions))
+
+	return allowed, d.Standings, exceeded(d), nil
+}
+
+// exceeded is the refusal of a request that is over some limits.
+func exceeded(d ratelimit.Decision) error {
 	over := &exceededError{}
 	for _, v := range d.Violated() {
 		over.policies = append(over.policies, v.Policy)
@@ -104,14 +125,14 @@ func portion(inMinute int) ratelimit.Limit {
 
 // announce writes both fields as lists of strings with parameters (RFC 9651 §3.1); the names need no
 // escapes. Seconds are rounded up: what is promised is there by then.
-func announce(h http.Header, d ratelimit.Decision) {
-	policies, standings := make([]string, len(d.Standings)), make([]string, len(d.Standings))
+func announce(h http.Header, standings []ratelimit.Standing) {
+	policies, left := make([]string, len(standings)), make([]string, len(standings))
 
-	for i, s := range d.Standings {
+	for i, s := range standings {
 		policies[i] = fmt.Sprintf(`"%s";q=%d;w=%d`, s.Policy, s.Quota, int(s.Window.Seconds()))
-		standings[i] = fmt.Sprintf(`"%s";r=%d;t=%d`, s.Policy, s.Remaining, int(math.Ceil(s.Next.Seconds())))
+		left[i] = fmt.Sprintf(`"%s";r=%d;t=%d`, s.Policy, s.Remaining, int(math.Ceil(s.Next.Seconds())))
 	}
 
 	h.Set("RateLimit-Policy", strings.Join(policies, ", "))
-	h.Set("RateLimit", strings.Join(standings, ", "))
+	h.Set("RateLimit", strings.Join(left, ", "))
 }

@@ -71,6 +71,20 @@ func (l *limits) Allow(_ context.Context, subject string, asked ...ratelimit.Lim
 	return d
 }
 
+func (l *limits) AllowMany(ctx context.Context, subject string, n int, asked ...ratelimit.Limit) (allowed int, d ratelimit.Decision) {
+	for range n {
+		if d = l.Allow(ctx, subject, asked...); d.Allowed && d.Standings[0].Remaining < 0 {
+			d.Allowed, d.Standings[0].Remaining = false, 0
+		}
+
+		if d.Allowed {
+			allowed++
+		}
+	}
+
+	return allowed, d
+}
+
 func requireLimits(t *testing.T, w *httptest.ResponseRecorder, policy, left string) {
 	t.Helper()
 

@@ -49,9 +49,9 @@ func (c *contract) fields(err error, location string) []fault.Field {
 		fields = append(fields, fault.Field{Pointer: where, Keyword: keyword, Detail: detail})
 	}
 
-	var walk func(e *jsonschema.ValidationError)
+	var walk func(e *jsonschema.ValidationError, base []string)
 
-	walk = func(e *jsonschema.ValidationError) {
+	walk = func(e *jsonschema.ValidationError, base []string) {
 		at := e.InstanceLocation
 
 		switch k := e.ErrorKind.(type) {
@@ -73,7 +73,7 @@ func (c *contract) fields(err error, location string) []fault.Field {
 				rule = rule.Causes[0]
 			}
 
-			add(namedBySchema(e.SchemaURL), "propertyNames", c.remedy(rule, sentence(rule.ErrorKind)))
+			add(append(slices.Clip(base), namedBySchema(e.SchemaURL)...), "propertyNames", c.remedy(rule, sentence(rule.ErrorKind)))
 		default:
 			if len(e.Causes) == 0 {
 				keyword := "schema"
@@ -84,13 +84,17 @@ func (c *contract) fields(err error, location string) []fault.Field {
 				add(at, keyword, c.remedy(e, sentence(e.ErrorKind)))
 			}
 
+			if _, ok := k.(*kind.Reference); ok {
+				base = at
+			}
+
 			for _, cause := range e.Causes {
-				walk(cause)
+				walk(cause, base)
 			}
 		}
 	}
 
-	walk(failed)
+	walk(failed, nil)
 
 	return fields
 }
@@ -130,8 +134,8 @@ func sentence(k jsonschema.ErrorKind) string {
 	}
 }
 
-// namedBySchema returns the fields that lead to an inline schema. Of an object with a wrong name the place itself is no use:
-// jsonschema v6.0.3 keeps it in a slice that it goes on writing to.
+// namedBySchema returns the fields that lead to an inline schema, from where its document was last referred to. Of an object with a
+// wrong name the place itself is no use: jsonschema v6.0.3 keeps it in a slice that it goes on writing to.
 func namedBySchema(url string) []string {
 	var at []string
 

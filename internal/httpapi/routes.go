@@ -68,6 +68,7 @@ func (s *server) routes() []route {
 		write = access{scope: auth.ScopeGenerationsWrite}
 		money = access{scope: auth.ScopeCreditsRead}
 		order = access{scope: auth.ScopeGenerationsWrite, submits: true}
+		batch = access{scope: auth.ScopeGenerationsWrite, maxBody: maxBatch} // counts what it submits itself
 		keys  = access{scope: auth.ScopeAPIKeys, sessionOnly: true}
 		open  = access{public: true} // checks its caller itself, or needs no check
 	)
@@ -82,6 +83,7 @@ func (s *server) routes() []route {
 		{"PUT /v1/generations/{id}/favourite", write, api.AddFavourite},
 		{"DELETE /v1/generations/{id}/favourite", write, api.RemoveFavourite},
 		{"GET /v1/generations/{id}/events", read, s.streamGeneration},
+		{"POST /v1/generations/batch", batch, api.SubmitGenerations},
 		{"POST /v1/generations/delete", write, api.DeleteGenerations},
 		{"POST /v1/generations/cancel", write, api.CancelGenerations},
 		{"GET /v1/generations/download", read, s.downloadGenerations},

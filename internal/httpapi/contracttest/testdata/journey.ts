@@ -55,6 +55,9 @@ async function use() {
   const first = want(202, await api.POST("/v1/generations", { body: example("submitGeneration_smallest") }));
   want(202, await api.POST("/v1/generations", { body: example("submitGeneration_detailed") }));
 
+  const batch = want(200, await api.POST("/v1/generations/batch", { body: example("submitGenerations") }));
+  if (batch.refused !== 0 || batch.data[1]?.generation?.status === undefined) throw new Error(`${batch.refused} of the batch were refused`);
+
   const path = { id: first.id };
   want(202, await api.POST("/v1/generations/{id}/remix", { params: { path } }));
   want(202, await api.POST("/v1/generations/{id}/remix", { params: { path }, body: example("remixGeneration_again") }));
