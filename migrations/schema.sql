@@ -411,6 +411,7 @@ CREATE TABLE public.ai_task (
     remix_of uuid,
     prices jsonb DEFAULT '{}'::jsonb NOT NULL,
     cancel_requested boolean DEFAULT false NOT NULL,
+    background boolean DEFAULT false NOT NULL,
     delay_reason text,
     delay_since timestamp with time zone,
     delay_next timestamp with time zone,
@@ -456,6 +457,8 @@ COMMENT ON COLUMN public.ai_task.remix_of IS 'The generation that this one took 
 COMMENT ON COLUMN public.ai_task.prices IS 'erase: holds no personal value; row with the generation. What an image of it costs, in credits, by the model that makes it; empty: it was accepted when generations were free.';
 
 COMMENT ON COLUMN public.ai_task.cancel_requested IS 'Its user canceled or deleted it when its provider may have begun. It stays true when the task has ended.';
+
+COMMENT ON COLUMN public.ai_task.background IS 'erase: row with the task. It gets a turn of its user''s only when nothing else of theirs waits.';
 
 COMMENT ON COLUMN public.ai_task.delay_reason IS 'erase: a code from our closed list; row with the task';
 
@@ -1204,7 +1207,7 @@ CREATE INDEX ai_task_slot_idx ON public.ai_task USING btree (provider, user_id) 
 
 CREATE INDEX ai_task_timed_idx ON public.ai_task USING btree (model, finished_at DESC) WHERE ((admitted_at IS NOT NULL) AND (finished_at IS NOT NULL) AND (failure_code IS NULL));
 
-CREATE INDEX ai_task_unadmitted_idx ON public.ai_task USING btree (provider, user_id, created_at, id) INCLUDE (model) WHERE ((admitted_at IS NULL) AND (finished_at IS NULL));
+CREATE INDEX ai_task_turn_idx ON public.ai_task USING btree (provider, user_id, background, created_at, id) INCLUDE (model) WHERE ((admitted_at IS NULL) AND (finished_at IS NULL));
 
 CREATE INDEX api_key_user_idx ON public.api_key USING btree (user_id, created_at DESC);
 

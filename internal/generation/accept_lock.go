@@ -86,7 +86,7 @@ func queueUser(batch *pgx.Batch, o *order) {
 	}
 
 	user.QueueLock(batch, o.UserID, &turn.ref)
-	batch.Queue(db.TaskCountWaiting, o.UserID, o.model.Provider).QueryRow(func(row pgx.Row) error { return scan(row, &turn.waiting) })
+	batch.Queue(db.TaskCountWaiting, o.UserID, o.model.Provider).QueryRow(func(row pgx.Row) error { return scan(row, &turn.waiting, &turn.normal) })
 	batch.Queue(db.AdmissionHeld, o.model.Provider, o.UserID).QueryRow(func(row pgx.Row) error {
 		return scan(row, &turn.Plan, &turn.Pass, &turn.Provider, &turn.Own)
 	})

@@ -28,7 +28,7 @@ func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, userRef string
 		ID: t.ID, UserID: t.UserID, Provider: t.Provider, Model: t.Model, CatalogueHash: t.CatalogueHash, Prompt: t.Prompt,
 		NegativePrompt: t.NegativePrompt, Parameters: t.Parameters, Metadata: t.Metadata, SupportCode: t.SupportCode,
 		CreatedAt: t.CreatedAt, DeadlineAt: t.DeadlineAt, ReferenceUploadID: t.ReferenceUploadID, ReferenceKey: t.ReferenceKey,
-		RemixOf: t.RemixOf, Prices: t.Prices,
+		RemixOf: t.RemixOf, Prices: t.Prices, Background: t.Background,
 	})
 	if err != nil {
 		return g, fmt.Errorf("insert generation: %w", err)
@@ -63,6 +63,7 @@ func (s *Service) row(o order, now time.Time) (t db.AiTask, err error) {
 		ID: o.id, UserID: o.UserID, Provider: o.model.Provider, Status: string(StatusQueued), StatusSequence: 1,
 		Model: o.model.ID, CatalogueHash: s.Catalogue.Hash, Prompt: o.Prompt, Metadata: o.Metadata, SupportCode: support.Code(o.id),
 		CreatedAt: now, DeadlineAt: now.Add(o.deadline), ReferenceKey: textOrNil(o.referenceKey), RemixOf: o.RemixOf,
+		Background: o.Background,
 	}
 
 	if t.Parameters, err = json.Marshal(o.parameters); err != nil {

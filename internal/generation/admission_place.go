@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -114,7 +115,7 @@ func (s *Service) place(ctx context.Context, provider string, user uuid.UUID, id
 	}
 
 	for _, r := range rows { // who was admitted in the meantime has none
-		s.foresee(at[r.ID], l, standing{AdmissionHeldRow: held, waiting: int(r.Own)}, typical)
+		s.foresee(at[r.ID], l, standing{AdmissionHeldRow: held}, int(r.Own), typical)
 	}
 
 	return nil
@@ -125,7 +126,28 @@ type standing struct {
 	db.AdmissionHeldRow
 
 	ref     string // the user's
-	waiting int    // of the user's generations, how many wait before it
+	waiting int    // of the user's generations, how many wait
+	normal  int    // of those, how many not in the background
+}
+
+// before is how many of the user's wait before one that comes now.
+func (t standing) before(background bool) int {
+	if background {
+		return t.waiting
+	}
+
+	return t.normal
+}
+
+// accepted is how the user stands when one more waits.
+func (t standing) accepted(background bool) standing {
+	t.waiting++
+
+	if !background {
+		t.normal++
+	}
+
+	return t
 }
 
 // newPlace is a generation that was accepted a moment ago, and how its user stood then.
@@ -135,7 +157,7 @@ type newPlace struct {
 	turn standing
 }
 
-// placeNew fills in where generations of one user wait that were accepted a moment ago.
+// placeNew fills in where generations of one user wait that were accepted a moment ago, in this order.
 func (s *Service) placeNew(ctx context.Context, provider string, accepted ...newPlace) error {
 	typical, err := s.took.Typical(ctx)
 	if err != nil {
@@ -147,7 +169,7 @@ func (s *Service) placeNew(ctx context.Context, provider string, accepted ...new
 	switch {
 	case err != nil:
 		return err
-	case len(l.shut) > 0: // not all that wait are in the line
+	case len(l.shut) > 0 || overtaken(accepted): // not all that wait are in the line, or not behind those before them
 		ids, at := make([]uuid.UUID, len(accepted)), make(map[uuid.UUID]*Generation, len(accepted))
 		for i, a := range accepted {
 			ids[i], at[a.ID] = a.ID, a.Generation
@@ -157,23 +179,30 @@ func (s *Service) placeNew(ctx context.Context, provider string, accepted ...new
 	}
 
 	for _, a := range accepted {
-		s.foresee(a.Generation, l, a.turn, typical)
+		s.foresee(a.Generation, l, a.turn, a.turn.before(a.Background), typical)
 	}
 
 	return nil
 }
 
-// foresee fills in the place of a generation, and when it should begin and end.
-func (s *Service) foresee(g *Generation, l line, turn standing, typical estimate.Typical) {
+// overtaken reports whether one of them came after one in the background, and stands before it.
+func overtaken(accepted []newPlace) bool {
+	i := slices.IndexFunc(accepted, func(a newPlace) bool { return a.Background })
+
+	return i >= 0 && slices.ContainsFunc(accepted[i:], func(a newPlace) bool { return !a.Background })
+}
+
+// foresee fills in the place of a generation before which so many of its user wait, and when it should begin and end.
+func (s *Service) foresee(g *Generation, l line, turn standing, own int, typical estimate.Typical) {
 	plan := s.Plans.Of(turn.Plan)
 	me := turns.User{ID: g.UserID, Pass: l.pass(g.UserID, turn.Pass), Weight: plan.Weight}
-	ahead := turn.waiting + l.Ahead(me, turn.waiting)
+	ahead := own + l.Ahead(me, own)
 	g.QueuePosition = &ahead
 
 	if took, known := typical.Of(kindOf(g.Model, g.Parameters)); known {
 		waits := estimate.Line{
 			Ahead: ahead, Busy: int(turn.Provider), Slots: s.Options.Slots,
-			OwnAhead: turn.waiting, OwnBusy: int(turn.Own), OwnSlots: plan.Slots,
+			OwnAhead: own, OwnBusy: int(turn.Own), OwnSlots: plan.Slots,
 		}
 		start := waits.Start(s.Now(), took)
 		g.EstimatedStartAt, g.EstimatedFinishAt = &start, new(start.Add(took))

@@ -71,7 +71,7 @@ func generationWith(t db.AiTask, p catalogue.Parameters) Generation {
 		FailureCode: FailureCode(orEmpty(t.FailureCode)), SupportCode: t.SupportCode,
 		CreatedAt: t.CreatedAt, DeadlineAt: t.DeadlineAt, AdmittedAt: t.AdmittedAt, FinishedAt: t.FinishedAt,
 		Favourite: t.FavouriteAt != nil, RemixOf: t.RemixOf, ReferenceID: t.ReferenceUploadID, ServedModel: orEmpty(t.ServedModel),
-		CancelRequested: t.CancelRequested, Delay: delayOf(t),
+		CancelRequested: t.CancelRequested, Delay: delayOf(t), Background: t.Background,
 	}
 	g.provided(t)
 

@@ -87,8 +87,9 @@ type Generation struct {
 	// CancelRequested: its user or an operator canceled it when its provider may have begun. What that does then decides how it ends.
 	CancelRequested bool
 
-	Favourite bool
-	RemixOf   *uuid.UUID // the generation that it took its request from; it may be gone
+	Background bool // it waits behind all that its user has waiting
+	Favourite  bool
+	RemixOf    *uuid.UUID // the generation that it took its request from; it may be gone
 
 	Delay *Delay // what it waits for that is not its turn; nil: nothing
 
@@ -201,6 +202,7 @@ type Submission struct {
 
 	UserID          uuid.UUID
 	DeadlineSeconds *int       // nil: the usual one
+	Background      bool       // it gets a turn when nothing else of the user's waits
 	RemixOf         *uuid.UUID // set by [Service.Remix]
 	Quote           string     // of an [Estimate] of the same request; empty: today's prices
 

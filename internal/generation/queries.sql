@@ -1,15 +1,15 @@
 -- name: TaskCountWaiting :one
 -- What waits is what was neither admitted nor ended. To say it by the status would take an index that each change of a status has to
--- change, too.
-select count(*) from ai_task
+-- change, too. What is in the background waits behind the rest.
+select count(*)::integer as waiting, count(*) filter (where not background)::integer as normal from ai_task
 where user_id = $1 and provider = $2 and admitted_at is null and finished_at is null;
 
 -- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
-    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of, prices)
+    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of, prices, background)
 values (@id, @user_id, @provider, @model, @catalogue_hash, @prompt, sqlc.narg(negative_prompt), @parameters, @metadata,
     @support_code, @created_at, @deadline_at, sqlc.narg(reference_upload_id), sqlc.narg(reference_key),
-    sqlc.narg(remix_of), @prices);
+    sqlc.narg(remix_of), @prices, @background);
 
 -- name: EventInsert :execrows
 -- The number among all events of the user comes from a counter and not from a sequence: its row is
@@ -152,7 +152,8 @@ from (
 where not exists (select from admission_turn a where a.provider = sqlc.arg(provider) and a.user_id = w.user_id);
 
 -- name: AdmissionNext :many
--- Who is next, with as many of their oldest waiting tasks as their plan has free slots for. Slots are
+-- Who is next, with as many of their waiting tasks as their plan has free slots for: the oldest, and those in the background
+-- only when the user has no others. Slots are
 -- counted from rows, so a crash leaks none. Who is on a plan that is no more has the default one. What
 -- only models that are shut may serve takes nobody's slot.
 with plan as (
@@ -177,12 +178,12 @@ with plan as (
 )
 select n.user_id, n.pass, n.plan, l.ids
 from next n cross join lateral (
-    select array_agg(h.id order by h.created_at, h.id)::uuid[] as ids from (
-        select t.id, t.created_at from ai_task t
+    select array_agg(h.id order by h.background, h.created_at, h.id)::uuid[] as ids from (
+        select t.id, t.background, t.created_at from ai_task t
         where t.provider = sqlc.arg(provider) and t.user_id = n.user_id and t.admitted_at is null and t.finished_at is null
             and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
                 select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all (sqlc.arg(shut)::text[])))
-        order by t.created_at, t.id limit least(n.free, sqlc.arg(most)::integer)
+        order by t.background, t.created_at, t.id limit least(n.free, sqlc.arg(most)::integer)
     ) h
 ) l
 order by n.pass, n.user_id;
@@ -225,7 +226,7 @@ order by w.since, w.user_id;
 -- name: AdmissionOwn :many
 -- How many of the user wait before each of these; none of those that only models that are shut may serve.
 select id, own::integer as own from (
-    select t.id, row_number() over (order by t.created_at, t.id) - 1 as own from ai_task t
+    select t.id, row_number() over (order by t.background, t.created_at, t.id) - 1 as own from ai_task t
     where t.provider = sqlc.arg(provider) and t.user_id = sqlc.arg(user_id) and t.admitted_at is null and t.finished_at is null
         and (t.model <> all (sqlc.arg(shut)::text[]) or exists (
             select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all (sqlc.arg(shut)::text[])))

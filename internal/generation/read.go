@@ -18,7 +18,7 @@ import (
 const taskColumns = `id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt,
     parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at,
     reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices,
-    cancel_requested, delay_reason, delay_since, delay_next, operator_cancel`
+    cancel_requested, delay_reason, delay_since, delay_next, operator_cancel, background`
 
 // Get returns one generation of the user's. Errors: [ErrNotFound], [ErrDeleted].
 func (s *Service) Get(ctx context.Context, userID, id uuid.UUID) (Generation, error) {

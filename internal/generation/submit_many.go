@@ -72,6 +72,7 @@ func (s *Service) SubmitMany(ctx context.Context, userID uuid.UUID, subs []Submi
 		b.acceptSome(ctx, some)
 	}
 
+	b.placeAccepted(ctx)
 	b.answerRepeats(ctx)
 
 	for i, sub := range subs {
@@ -101,7 +102,8 @@ type batch struct {
 
 	userID   uuid.UUID
 	outcomes []Outcome
-	latest   time.Time // when the last of them was created; zero: none was yet
+	accepted []*batchItem // just now, in their order
+	latest   time.Time    // when the last of them was created; zero: none was yet
 }
 
 // batchItem is one of them that is to be accepted.
@@ -111,7 +113,7 @@ type batchItem struct {
 	out *Outcome
 }
 
-// acceptSome accepts some in one transaction, and places them.
+// acceptSome accepts some in one transaction.
 func (b *batch) acceptSome(ctx context.Context, items []*batchItem) {
 	err := b.acceptTogether(ctx, items, false)
 	if errors.Is(err, errNoUser) {
@@ -119,9 +121,7 @@ func (b *batch) acceptSome(ctx context.Context, items []*batchItem) {
 	}
 
 	switch {
-	case errors.Is(err, errNoneAccepted):
-	case err == nil:
-		b.placeAccepted(ctx, items)
+	case err == nil || errors.Is(err, errNoneAccepted):
 	case postgres.Outage(err) || postgres.TimedOut(err) || ctx.Err() != nil:
 		for _, it := range items {
 			*it.out = Outcome{Err: err}
@@ -237,11 +237,16 @@ func (b *batch) lockUser(ctx context.Context, tx pgx.Tx, items []*batchItem, new
 
 // writeOrders judges and writes them.
 func (b *batch) writeOrders(ctx context.Context, tx *postgres.Tx, items []*batchItem) error {
-	accepted, latest := map[string]int{}, b.latest // by provider
+	var accepted []*batchItem
+
+	turns, latest := map[string]standing{}, b.latest // by provider
 
 	for _, it := range items {
 		provider := it.model.Provider
-		it.turn.waiting += accepted[provider]
+		if turn, ok := turns[provider]; ok {
+			it.turn = turn
+		}
+
 		it.after = latest
 
 		err := b.writeOrder(ctx, tx, it.order, &it.out.Accepted)
@@ -259,16 +264,15 @@ func (b *batch) writeOrders(ctx context.Context, tx *postgres.Tx, items []*batch
 			return err
 		}
 
-		accepted[provider]++
-
-		latest = it.out.CreatedAt
+		accepted = append(accepted, it)
+		turns[provider], latest = it.turn.accepted(it.Background), it.out.CreatedAt
 	}
 
 	if len(accepted) == 0 {
 		return errNoneAccepted
 	}
 
-	tx.AfterCommit(func() { b.latest = latest })
+	tx.AfterCommit(func() { b.accepted, b.latest = append(b.accepted, accepted...), latest })
 
 	return nil
 }
@@ -284,13 +288,11 @@ func isRefusal(err error) bool {
 }
 
 // placeAccepted fills in where those wait that were accepted just now.
-func (b *batch) placeAccepted(ctx context.Context, items []*batchItem) {
+func (b *batch) placeAccepted(ctx context.Context) {
 	places := map[string][]newPlace{} // by provider
 
-	for _, it := range items {
-		if it.out.Err == nil && it.out.Replay == nil {
-			places[it.model.Provider] = append(places[it.model.Provider], newPlace{&it.out.Generation, it.turn})
-		}
+	for _, it := range b.accepted {
+		places[it.model.Provider] = append(places[it.model.Provider], newPlace{&it.out.Generation, it.turn})
 	}
 
 	for provider, accepted := range places {

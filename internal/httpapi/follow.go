@@ -37,6 +37,7 @@ func readRemix(r *RemixRequest) remixBody {
 			FallbackModels:  r.FallbackModels,
 			Quote:           r.Quote,
 			DeadlineSeconds: r.DeadlineSeconds,
+			Lane:            r.Lane,
 			Metadata:        r.Metadata,
 		},
 		KeepSeed: r.KeepSeed,

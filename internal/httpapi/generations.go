@@ -150,6 +150,7 @@ func submission(userID uuid.UUID, b GenerationRequest) (generation.Submission, e
 	s := generation.Submission{
 		UserID:          userID,
 		DeadlineSeconds: b.DeadlineSeconds,
+		Background:      b.Lane != nil && *b.Lane == Background,
 		Request: catalogue.Request{
 			Model:        b.Model,
 			Prompt:       redact.NewPersonal(b.Prompt),

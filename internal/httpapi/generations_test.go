@@ -69,7 +69,7 @@ func TestSubmit(t *testing.T) {
 
 		// 4.0 is an integer to JSON Schema.
 		w := b.do("POST", "/v1/generations", `{"model":"m","prompt":"p","negative_prompt":"n","width":1024,"height":512,"quality":"high",
-			"num_images":4.0,"seed":9007199254740991,"output_format":"webp","deadline_seconds":60,"metadata":{"b":"2","a":"1"}}`)
+			"num_images":4.0,"seed":9007199254740991,"output_format":"webp","deadline_seconds":60,"lane":"background","metadata":{"b":"2","a":"1"}}`)
 		require.Equal(t, http.StatusAccepted, w.Code, w.Body.String())
 
 		require.Equal(t, "n", got.NegativePrompt.Reveal())
@@ -78,6 +78,7 @@ func TestSubmit(t *testing.T) {
 		require.Equal(t, []string{"high", "webp"}, []string{*got.Quality, *got.OutputFormat})
 		require.JSONEq(t, `{"a":"1","b":"2"}`, string(got.Metadata))
 		require.Nil(t, got.AspectRatio)
+		require.True(t, got.Background)
 	})
 
 	t.Run("FingerprintIsTheMeaning", func(t *testing.T) {

@@ -213,6 +213,12 @@ const (
 	ImageStatusStored  ImageStatus = "stored"
 )
 
+// Defines values for Lane.
+const (
+	Background Lane = "background"
+	Normal     Lane = "normal"
+)
+
 // Defines values for MeObject.
 const (
 	MeObjectMe MeObject = "me"
@@ -840,7 +846,12 @@ type Generation struct {
 	ID GenerationID `json:"id"`
 
 	// Images One for each image asked for, in order, from the beginning.
-	Images   []Image           `json:"images"`
+	Images []Image `json:"images"`
+
+	// Lane `background`: it gets a turn of yours only when nothing else of yours waits for one, and so is in the way of nothing that you submit
+	// later; what others get stays the same. While you keep others waiting it goes on waiting: `deadline_seconds` runs as ever and ends it. `normal` when
+	// absent, of a remix too.
+	Lane     Lane              `json:"lane"`
 	Metadata map[string]string `json:"metadata"`
 
 	// Model The model that was asked for.
@@ -957,6 +968,11 @@ type GenerationRequest struct {
 	// Height Pixels. With `width`, instead of `aspect_ratio`.
 	Height *Side `json:"height,omitempty"`
 
+	// Lane `background`: it gets a turn of yours only when nothing else of yours waits for one, and so is in the way of nothing that you submit
+	// later; what others get stays the same. While you keep others waiting it goes on waiting: `deadline_seconds` runs as ever and ends it. `normal` when
+	// absent, of a remix too.
+	Lane *Lane `json:"lane,omitempty"`
+
 	// Metadata Your own labels, returned as they are. Up to 16, named with letters, digits, dots, dashes and underscores, each
 	// up to 512 bytes.
 	Metadata map[string]string `json:"metadata,omitempty"`
@@ -982,7 +998,7 @@ type GenerationRequest struct {
 	Quality *QualityID `json:"quality,omitempty"`
 
 	// Quote The `quote` of an estimate of yours, whose prices hold for ten minutes: for the same model, fallback models, size, quality, number
-	// of images and strength of a reference. Prompts, seed, output format, labels and deadline may differ.
+	// of images and strength of a reference. Prompts, seed, output format, labels, deadline and lane may differ.
 	Quote *Quote `json:"quote,omitempty"`
 
 	// Reference A picture of yours to start from; only for models that do.
@@ -1049,6 +1065,11 @@ type ImageFailure struct {
 
 // LabelName defines model for LabelName.
 type LabelName = string
+
+// Lane `background`: it gets a turn of yours only when nothing else of yours waits for one, and so is in the way of nothing that you submit
+// later; what others get stays the same. While you keep others waiting it goes on waiting: `deadline_seconds` runs as ever and ends it. `normal` when
+// absent, of a remix too.
+type Lane string
 
 // Me defines model for Me.
 type Me struct {
@@ -1310,12 +1331,13 @@ type QueueState struct {
 	// EstimatedStartAt When it should get its turn, from measured times; null when too little was measured.
 	EstimatedStartAt *time.Time `json:"estimated_start_at"`
 
-	// Position Generations that get their turn before this one. Once `status` is `running`, requests that the model serves before it.
+	// Position Generations that get their turn before this one; in the lane `background`, more as you submit others. Once `status` is
+	// `running`, requests that the model serves before it.
 	Position int `json:"position"`
 }
 
 // Quote The `quote` of an estimate of yours, whose prices hold for ten minutes: for the same model, fallback models, size, quality, number
-// of images and strength of a reference. Prompts, seed, output format, labels and deadline may differ.
+// of images and strength of a reference. Prompts, seed, output format, labels, deadline and lane may differ.
 type Quote = string
 
 // Reference A picture of yours to start from; only for models that do.
@@ -1357,6 +1379,11 @@ type RemixRequest struct {
 	// KeepSeed Take over the seed as well; not when absent. A `seed` that is given goes before it.
 	KeepSeed *bool `json:"keep_seed,omitempty"`
 
+	// Lane `background`: it gets a turn of yours only when nothing else of yours waits for one, and so is in the way of nothing that you submit
+	// later; what others get stays the same. While you keep others waiting it goes on waiting: `deadline_seconds` runs as ever and ends it. `normal` when
+	// absent, of a remix too.
+	Lane *Lane `json:"lane,omitempty"`
+
 	// Metadata Your own labels, returned as they are. Up to 16, named with letters, digits, dots, dashes and underscores, each
 	// up to 512 bytes.
 	Metadata map[string]string `json:"metadata,omitempty"`
@@ -1382,7 +1409,7 @@ type RemixRequest struct {
 	Quality *QualityID `json:"quality,omitempty"`
 
 	// Quote The `quote` of an estimate of yours, whose prices hold for ten minutes: for the same model, fallback models, size, quality, number
-	// of images and strength of a reference. Prompts, seed, output format, labels and deadline may differ.
+	// of images and strength of a reference. Prompts, seed, output format, labels, deadline and lane may differ.
 	Quote *Quote `json:"quote,omitempty"`
 
 	// Reference A picture of yours to start from; only for models that do.

@@ -24,6 +24,7 @@ func renderGeneration(g generation.Generation) Generation {
 		Model:          g.Model,
 		Prompt:         g.Prompt.Reveal(),
 		Metadata:       map[string]string{},
+		Lane:           Normal,
 		Parameters: Parameters{
 			Width:        g.Parameters.Width,
 			Height:       g.Parameters.Height,
@@ -49,6 +50,10 @@ func renderGeneration(g generation.Generation) Generation {
 
 	if g.Parameters.AspectRatio != "" {
 		out.Parameters.AspectRatio = new(AspectRatio(g.Parameters.AspectRatio))
+	}
+
+	if g.Background {
+		out.Lane = Background
 	}
 
 	if g.ServedModel != "" {

@@ -86,6 +86,8 @@ type AiTask struct {
 	Prices []byte
 	// Its user canceled or deleted it when its provider may have begun. It stays true when the task has ended.
 	CancelRequested bool
+	// erase: row with the task. It gets a turn of its user's only when nothing else of theirs waits.
+	Background bool
 	// erase: a code from our closed list; row with the task
 	DelayReason *string
 	// When it began to wait for that.

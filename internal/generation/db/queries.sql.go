@@ -200,12 +200,12 @@ with plan as (
 )
 select n.user_id, n.pass, n.plan, l.ids
 from next n cross join lateral (
-    select array_agg(h.id order by h.created_at, h.id)::uuid[] as ids from (
-        select t.id, t.created_at from ai_task t
+    select array_agg(h.id order by h.background, h.created_at, h.id)::uuid[] as ids from (
+        select t.id, t.background, t.created_at from ai_task t
         where t.provider = $1 and t.user_id = n.user_id and t.admitted_at is null and t.finished_at is null
             and (t.model <> all ($2::text[]) or exists (
                 select from jsonb_array_elements_text(t.parameters->'fallback_models') f where f <> all ($2::text[])))
-        order by t.created_at, t.id limit least(n.free, $3::integer)
+        order by t.background, t.created_at, t.id limit least(n.free, $3::integer)
     ) h
 ) l
 order by n.pass, n.user_id
@@ -227,7 +227,8 @@ type AdmissionNextRow struct {
 	Ids    []uuid.UUID
 }
 
-// Who is next, with as many of their oldest waiting tasks as their plan has free slots for. Slots are
+// Who is next, with as many of their waiting tasks as their plan has free slots for: the oldest, and those in the background
+// only when the user has no others. Slots are
 // counted from rows, so a crash leaks none. Who is on a plan that is no more has the default one. What
 // only models that are shut may serve takes nobody's slot.
 func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextParams) ([]AdmissionNextRow, error) {
@@ -264,7 +265,7 @@ func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextP
 
 const AdmissionOwn = `-- name: AdmissionOwn :many
 select id, own::integer as own from (
-    select t.id, row_number() over (order by t.created_at, t.id) - 1 as own from ai_task t
+    select t.id, row_number() over (order by t.background, t.created_at, t.id) - 1 as own from ai_task t
     where t.provider = $1 and t.user_id = $2 and t.admitted_at is null and t.finished_at is null
         and (t.model <> all ($3::text[]) or exists (
             select from ai_task s, jsonb_array_elements_text(s.parameters->'fallback_models') f where s.id = t.id and f <> all ($3::text[])))
@@ -1230,7 +1231,7 @@ func (q *Queries) RequestsKnown(ctx context.Context, db DBTX, requestIds []strin
 }
 
 const TaskCountWaiting = `-- name: TaskCountWaiting :one
-select count(*) from ai_task
+select count(*)::integer as waiting, count(*) filter (where not background)::integer as normal from ai_task
 where user_id = $1 and provider = $2 and admitted_at is null and finished_at is null
 `
 
@@ -1239,13 +1240,18 @@ type TaskCountWaitingParams struct {
 	Provider string
 }
 
+type TaskCountWaitingRow struct {
+	Waiting int32
+	Normal  int32
+}
+
 // What waits is what was neither admitted nor ended. To say it by the status would take an index that each change of a status has to
-// change, too.
-func (q *Queries) TaskCountWaiting(ctx context.Context, db DBTX, arg TaskCountWaitingParams) (int64, error) {
+// change, too. What is in the background waits behind the rest.
+func (q *Queries) TaskCountWaiting(ctx context.Context, db DBTX, arg TaskCountWaitingParams) (TaskCountWaitingRow, error) {
 	row := db.QueryRow(ctx, TaskCountWaiting, arg.UserID, arg.Provider)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var i TaskCountWaitingRow
+	err := row.Scan(&i.Waiting, &i.Normal)
+	return i, err
 }
 
 const TaskDelayNext = `-- name: TaskDelayNext :exec
@@ -1273,7 +1279,7 @@ func (q *Queries) TaskDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
 }
 
 const TaskDueLock = `-- name: TaskDueLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.background, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.deadline_at between $1 and $2 and t.finished_at is null and t.id <> all($3::uuid[])
 order by t.deadline_at limit 1 for update of t skip locked
 `
@@ -1322,6 +1328,7 @@ func (q *Queries) TaskDueLock(ctx context.Context, db DBTX, arg TaskDueLockParam
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.Background,
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
@@ -1357,7 +1364,7 @@ func (q *Queries) TaskFavourite(ctx context.Context, db DBTX, arg TaskFavouriteP
 }
 
 const TaskGet = `-- name: TaskGet :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.background, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 and t.user_id = $2
 `
 
@@ -1403,6 +1410,7 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.Background,
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
@@ -1415,10 +1423,10 @@ func (q *Queries) TaskGet(ctx context.Context, db DBTX, arg TaskGetParams) (Task
 
 const TaskInsert = `-- name: TaskInsert :exec
 insert into ai_task (id, user_id, provider, model, catalogue_hash, prompt, negative_prompt, parameters, metadata,
-    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of, prices)
+    support_code, created_at, deadline_at, reference_upload_id, reference_key, remix_of, prices, background)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11, $12, $13, $14,
-    $15, $16)
+    $15, $16, $17)
 `
 
 type TaskInsertParams struct {
@@ -1438,6 +1446,7 @@ type TaskInsertParams struct {
 	ReferenceKey      *string
 	RemixOf           *uuid.UUID
 	Prices            []byte
+	Background        bool
 }
 
 func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams) error {
@@ -1458,6 +1467,7 @@ func (q *Queries) TaskInsert(ctx context.Context, db DBTX, arg TaskInsertParams)
 		arg.ReferenceKey,
 		arg.RemixOf,
 		arg.Prices,
+		arg.Background,
 	)
 	return err
 }
@@ -1493,7 +1503,7 @@ func (q *Queries) TaskLeft(ctx context.Context, db DBTX, arg TaskLeftParams) ([]
 }
 
 const TaskLive = `-- name: TaskLive :many
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.background, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
 where t.user_id = $1 and t.finished_at is null and t.deleted_at is null
 order by t.created_at desc, t.id desc limit $2
 `
@@ -1546,6 +1556,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 			&i.AiTask.RemixOf,
 			&i.AiTask.Prices,
 			&i.AiTask.CancelRequested,
+			&i.AiTask.Background,
 			&i.AiTask.DelayReason,
 			&i.AiTask.DelaySince,
 			&i.AiTask.DelayNext,
@@ -1563,7 +1574,7 @@ func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]
 }
 
 const TaskLock = `-- name: TaskLock :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.background, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t
 `
 
@@ -1605,6 +1616,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.Background,
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
@@ -1616,7 +1628,7 @@ func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLock
 }
 
 const TaskLockFree = `-- name: TaskLockFree :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.background, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1 for update of t skip locked
 `
 
@@ -1657,6 +1669,7 @@ func (q *Queries) TaskLockFree(ctx context.Context, db DBTX, id uuid.UUID) (Task
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.Background,
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
@@ -1667,7 +1680,7 @@ func (q *Queries) TaskLockFree(ctx context.Context, db DBTX, id uuid.UUID) (Task
 }
 
 const TaskMany = `-- name: TaskMany :many
-select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices, cancel_requested, delay_reason, delay_since, delay_next, operator_cancel from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
+select id, user_id, provider, status, status_sequence, model, catalogue_hash, prompt, negative_prompt, parameters, metadata, failure_code, support_code, created_at, deadline_at, admitted_at, finished_at, deleted_at, reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices, cancel_requested, background, delay_reason, delay_since, delay_next, operator_cancel from ai_task where id = any($1::uuid[]) and user_id = $2 and deleted_at is null
 `
 
 type TaskManyParams struct {
@@ -1712,6 +1725,7 @@ func (q *Queries) TaskMany(ctx context.Context, db DBTX, arg TaskManyParams) ([]
 			&i.RemixOf,
 			&i.Prices,
 			&i.CancelRequested,
+			&i.Background,
 			&i.DelayReason,
 			&i.DelaySince,
 			&i.DelayNext,
@@ -1742,7 +1756,7 @@ func (q *Queries) TaskMarkDeleted(ctx context.Context, db DBTX, arg TaskMarkDele
 }
 
 const TaskPeek = `-- name: TaskPeek :one
-select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
+select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.background, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = $1
 `
 
@@ -1784,6 +1798,7 @@ func (q *Queries) TaskPeek(ctx context.Context, db DBTX, id uuid.UUID) (TaskPeek
 		&i.AiTask.RemixOf,
 		&i.AiTask.Prices,
 		&i.AiTask.CancelRequested,
+		&i.AiTask.Background,
 		&i.AiTask.DelayReason,
 		&i.AiTask.DelaySince,
 		&i.AiTask.DelayNext,
