@@ -15,8 +15,10 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
 	"imagerun/internal/support"
+	"imagerun/internal/user"
 	"imagerun/queue"
 	"imagerun/queue/durable"
 )
@@ -212,13 +214,13 @@ func cancelService(pool *pgxpool.Pool, ledger *credits.Ledger) (*generation.Serv
 		return nil, err
 	}
 
-	plans, err := catalogue.LoadPlans(nil)
+	plans, err := plan.Load(nil)
 	if err != nil {
 		return nil, err
 	}
 
 	return generation.New(generation.Deps{
-		Pool: pool, Queue: durable.New(pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Credits: ledger,
+		Pool: pool, Queue: durable.New(pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, clock.System), Credits: ledger,
 		Hints: noHints{}, Log: slog.New(slog.DiscardHandler), Now: clock.System,
 	}), nil
 }

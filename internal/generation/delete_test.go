@@ -105,7 +105,7 @@ func TestDelete_WhileItRuns(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, page.Generations)
 
-			seen, err := b.Overview(t.Context(), b.user)
+			seen, err := b.Overview(t.Context(), b.user, nil)
 			require.NoError(t, err)
 			require.Empty(t, seen.Generations)
 
@@ -127,7 +127,7 @@ func TestDelete_WhileItRuns(t *testing.T) {
 			require.Empty(t, b.jobs.Pending())
 			b.check(t)
 
-			changes, err := b.Changes(t.Context(), b.user, seen.Number)
+			changes, err := b.Changes(t.Context(), b.user, seen.Number, nil)
 			require.NoError(t, err)
 			require.Empty(t, changes, "its owner hears no more of it")
 		})

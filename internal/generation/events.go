@@ -2,6 +2,7 @@ package generation
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,16 +61,21 @@ func (s *Service) Audience(ctx context.Context, userID uuid.UUID) (uuid.UUID, er
 	return id, wrap(err, "read name of user "+userID.String())
 }
 
-// Overview returns what the user has under way. Changes after its number are all that is missing
-// from it.
-func (s *Service) Overview(ctx context.Context, userID uuid.UUID) (Overview, error) {
+// Overview returns what the user has under way, of generations that have all of these labels. Changes after its number are all
+// that is missing from it.
+func (s *Service) Overview(ctx context.Context, userID uuid.UUID, labels map[string]string) (Overview, error) {
+	text, err := encodeLabels(labels)
+	if err != nil {
+		return Overview{}, err
+	}
+
 	// First, so that what is accepted between the two looks is a change that follows.
 	state, err := s.db.UserEventState(ctx, s.Pool, userID)
 	if err != nil && !notFound(err) {
 		return Overview{}, fmt.Errorf("read last event of user %s: %w", userID, err)
 	}
 
-	rows, err := s.db.TaskLive(ctx, s.Pool, db.TaskLiveParams{UserID: userID, Most: liveMost + 1})
+	rows, err := s.db.TaskLive(ctx, s.Pool, db.TaskLiveParams{UserID: userID, Labels: text, Most: liveMost + 1})
 	if err != nil {
 		return Overview{}, fmt.Errorf("list what user %s has under way: %w", userID, err)
 	}
@@ -99,8 +105,9 @@ func (s *Service) Resumable(ctx context.Context, userID uuid.UUID, after int64) 
 }
 
 // Changes returns what happened to all of the user's generations after an event, oldest first.
-// There may be more than it returns. What was deleted is one change, whatever it was before.
-func (s *Service) Changes(ctx context.Context, userID uuid.UUID, after int64) ([]Change, error) {
+// There may be more than it returns. What was deleted is one change, whatever it was before. With labels, changes of generations that
+// have not all of them are there as [Change.Other]; what was deleted has no labels any more, and is never other.
+func (s *Service) Changes(ctx context.Context, userID uuid.UUID, after int64, labels map[string]string) ([]Change, error) {
 	rows, err := s.db.UserEventList(ctx, s.Pool, db.UserEventListParams{UserID: userID, After: after, Most: changeMost})
 	if err != nil {
 		return nil, fmt.Errorf("list events of user %s: %w", userID, err)
@@ -125,6 +132,11 @@ func (s *Service) Changes(ctx context.Context, userID uuid.UUID, after int64) ([
 		return nil, fmt.Errorf("read generations of user %s: %w", userID, err)
 	}
 
+	if len(labels) > 0 {
+		tasks = slices.DeleteFunc(tasks, func(t db.AiTask) bool { return !hasLabels(t, labels) })
+		markOthers(changes, tasks)
+	}
+
 	generations, err := s.assemble(ctx, tasks)
 	if err != nil {
 		return nil, err
@@ -138,4 +150,45 @@ func (s *Service) Changes(ctx context.Context, userID uuid.UUID, after int64) ([
 	}
 
 	return changes, nil
+}
+
+// markOthers leaves nothing but its number of each change that is of none of these tasks.
+func markOthers(changes []Change, tasks []db.AiTask) {
+	asked := make(map[uuid.UUID]bool, len(tasks))
+	for _, t := range tasks {
+		asked[t.ID] = true
+	}
+
+	for i, c := range changes {
+		if !c.Deleted && !asked[c.GenerationID] {
+			changes[i] = Change{Number: c.Number, Other: true}
+		}
+	}
+}
+
+// hasLabels reports whether a task has all of these labels. Labels never change.
+func hasLabels(t db.AiTask, labels map[string]string) bool {
+	var own map[string]any
+	if err := json.Unmarshal(t.Metadata, &own); err != nil {
+		return false
+	}
+
+	for name, value := range labels {
+		if own[name] != value {
+			return false
+		}
+	}
+
+	return true
+}
+
+// encodeLabels writes labels as Postgres compares them; none are those that everything has.
+func encodeLabels(labels map[string]string) (json.RawMessage, error) {
+	if len(labels) == 0 {
+		return json.RawMessage(`{}`), nil
+	}
+
+	text, err := json.Marshal(labels)
+
+	return text, wrap(err, "encode labels")
 }

@@ -2,7 +2,9 @@ package generation_test
 
 import (
 	"context"
+	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +26,7 @@ type device struct {
 // connect begins or goes on as the stream does, and looks a few times.
 func (d *device) connect(ctx context.Context, b *bundle, looks int) error {
 	if !d.began {
-		o, err := b.Overview(ctx, b.user)
+		o, err := b.Overview(ctx, b.user, nil)
 		if err != nil {
 			return err
 		}
@@ -40,7 +42,7 @@ func (d *device) connect(ctx context.Context, b *bundle, looks int) error {
 	}
 
 	for range looks {
-		changes, err := b.Changes(ctx, b.user, d.seen)
+		changes, err := b.Changes(ctx, b.user, d.seen, nil)
 		if err != nil {
 			return err
 		}
@@ -227,11 +229,11 @@ func TestChanges_OfAnotherUser(t *testing.T) {
 	b := setup(t)
 	b.submit(t)
 
-	changes, err := b.Changes(t.Context(), uuid.New(), 0)
+	changes, err := b.Changes(t.Context(), uuid.New(), 0, nil)
 	require.NoError(t, err)
 	require.Empty(t, changes)
 
-	o, err := b.Overview(t.Context(), uuid.New())
+	o, err := b.Overview(t.Context(), uuid.New(), nil)
 	require.NoError(t, err)
 	require.Equal(t, generation.Overview{Generations: []generation.Generation{}}, o)
 
@@ -248,7 +250,7 @@ func TestChanges_PagesAndNewest(t *testing.T) {
 	b.provider.finish(t, 0)
 	b.pass(t, 31*time.Second)
 
-	changes, err := b.Changes(t.Context(), b.user, 0)
+	changes, err := b.Changes(t.Context(), b.user, 0, nil)
 	require.NoError(t, err)
 
 	for i, c := range changes {
@@ -262,7 +264,7 @@ func TestChanges_PagesAndNewest(t *testing.T) {
 	// Of what was deleted, nothing but that.
 	require.NoError(t, b.Delete(t.Context(), b.user, g.ID))
 
-	changes, err = b.Changes(t.Context(), b.user, 0)
+	changes, err = b.Changes(t.Context(), b.user, 0, nil)
 	require.NoError(t, err)
 	require.Len(t, changes, 1)
 	require.True(t, changes[0].Deleted)
@@ -343,4 +345,62 @@ func TestLocks_NobodyWaitsInACircle(t *testing.T) {
 	require.NoError(t, b.pool.QueryRow(t.Context(), `select sum(event_sequence), sum(event_floor) from generation_user`).Scan(&last, &floor))
 	require.EqualValues(t, 6*25*3, last, "accepted, canceled, deleted")
 	require.Equal(t, last, floor, "each user's last event was a deletion, and is forgotten")
+}
+
+// Labels narrow what is watched, and leave the numbers as they are: who breaks off anywhere goes on from there.
+func TestChanges_ByLabels(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	label := func(metadata string) uuid.UUID {
+		return b.submit(t, func(s *generation.Submission) { s.Metadata = json.RawMessage(metadata) }).ID
+	}
+
+	both, one := label(`{"project":"calendar","page":"1"}`), label(`{"project":"calendar"}`)
+	other, gone := label(`{"project":"cal"}`), label(`{"project":"cal"}`)
+	plain := b.submit(t).ID
+	b.admit(t)
+	require.NoError(t, b.Delete(t.Context(), b.user, gone))
+	b.pass(t, time.Minute) // it is erased
+
+	all, err := b.Changes(t.Context(), b.user, 0, nil)
+	require.NoError(t, err)
+
+	for _, c := range []struct {
+		labels map[string]string
+		want   []uuid.UUID
+	}{
+		{nil, []uuid.UUID{both, one, other, plain}},
+		{map[string]string{"project": "calendar"}, []uuid.UUID{both, one}},
+		{map[string]string{"project": "calendar", "page": "1"}, []uuid.UUID{both}},
+		{map[string]string{"project": "'; --"}, nil},
+	} {
+		o, err := b.Overview(t.Context(), b.user, c.labels)
+		require.NoError(t, err)
+		require.Equal(t, all[len(all)-1].Number, o.Number)
+
+		var live []uuid.UUID
+		for _, g := range slices.Backward(o.Generations) {
+			live = append(live, g.ID)
+		}
+
+		require.Equal(t, c.want, live, "%v", c.labels)
+
+		for from := range all { // a reader who comes back after any of them
+			some, err := b.Changes(t.Context(), b.user, all[from].Number, c.labels)
+			require.NoError(t, err)
+			require.Len(t, some, len(all)-from-1)
+
+			for i, got := range some {
+				want := all[from+1+i]
+				if !want.Deleted && !slices.Contains(c.want, want.GenerationID) {
+					want = generation.Change{Number: want.Number, Other: true}
+				}
+
+				require.Equal(t, want.Number, got.Number)
+				require.Equal(t, []any{want.GenerationID, want.Deleted, want.Other, want.Event, want.Generation != nil},
+					[]any{got.GenerationID, got.Deleted, got.Other, got.Event, got.Generation != nil}, "%v", c.labels)
+			}
+		}
+	}
 }

@@ -184,6 +184,7 @@ type Change struct {
 	Number       int64 // rises by each event of the user's
 	GenerationID uuid.UUID
 	Deleted      bool // then nothing but At is known of it
+	Other        bool // it is of a generation that was not asked for: nothing but Number is said of it
 	Event
 
 	Generation *Generation // as it is now, beside the newest of its changes; else nil

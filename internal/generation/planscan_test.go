@@ -261,9 +261,9 @@ func paths(t *testing.T, b *bundle) []path {
 		{"what happened", func() {
 			_, err := b.Events(t.Context(), b.user, g.ID, 0)
 			require.NoError(t, err)
-			_, err = b.Changes(t.Context(), b.user, 20)
+			_, err = b.Changes(t.Context(), b.user, 20, nil)
 			require.NoError(t, err)
-			_, err = b.Overview(t.Context(), b.user)
+			_, err = b.Overview(t.Context(), b.user, nil)
 			require.NoError(t, err)
 		}},
 		{"the next pages", func() {

@@ -42,9 +42,9 @@ select o.* from (
 ) o order by o.user_sequence limit @most;
 
 -- name: TaskLive :many
--- What of a user has not ended, newest first, and the number of the last event as of the same instant.
+-- What of a user, with all of these labels, has not ended, newest first, and the number of the last event as of the same instant.
 select sqlc.embed(t), u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
-where t.user_id = @user_id and t.finished_at is null and t.deleted_at is null
+where t.user_id = @user_id and t.finished_at is null and t.deleted_at is null and t.metadata @> @labels::jsonb
 order by t.created_at desc, t.id desc limit @most;
 
 -- name: TaskWaiting :many

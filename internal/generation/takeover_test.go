@@ -55,7 +55,7 @@ func TestTakeover_WithoutTheLastCommits(t *testing.T) {
 	require.NoError(t, err)
 
 	lost := b.get(t, g.ID)
-	seen, err := b.Overview(t.Context(), b.user)
+	seen, err := b.Overview(t.Context(), b.user, nil)
 	require.NoError(t, err)
 
 	pg.Stop()

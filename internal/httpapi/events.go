@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"imagerun/internal/auth"
 	"imagerun/internal/generation"
 	"imagerun/internal/support"
 )
@@ -20,13 +19,13 @@ type Events interface {
 	Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]generation.Event, error)
 	// Audience returns what to subscribe to for hints of all of the user's generations.
 	Audience(ctx context.Context, userID uuid.UUID) (uuid.UUID, error)
-	// Overview returns what the user has under way.
-	Overview(ctx context.Context, userID uuid.UUID) (generation.Overview, error)
+	// Overview returns what the user has under way, of generations with all of these labels.
+	Overview(ctx context.Context, userID uuid.UUID, labels map[string]string) (generation.Overview, error)
 	// Resumable reports whether Changes has everything after an event.
 	Resumable(ctx context.Context, userID uuid.UUID, after int64) (bool, error)
 	// Changes returns what happened to all of the user's generations after an event, in order;
-	// when it returns something, there may be more.
-	Changes(ctx context.Context, userID uuid.UUID, after int64) ([]generation.Change, error)
+	// when it returns something, there may be more. Those of generations without these labels say that they are others.
+	Changes(ctx context.Context, userID uuid.UUID, after int64, labels map[string]string) ([]generation.Change, error)
 	// Watch says that the user is looking at these generations; without any, at all of theirs.
 	Watch(ctx context.Context, userID uuid.UUID, ids ...uuid.UUID) error
 }
@@ -115,108 +114,6 @@ func (f *generationFeed) next(ctx context.Context) ([]message, bool, error) {
 	}
 
 	return messages, false, nil
-}
-
-// streamEvents is GET /v1/events.
-func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
-	ctx := r.Context()
-
-	p, err := auth.From(ctx)
-	if err != nil {
-		s.fail(w, r, err)
-
-		return
-	}
-
-	audience, err := s.Generations.Audience(ctx, p.UserID)
-	if err != nil {
-		s.fail(w, r, err)
-
-		return
-	}
-
-	hint, stop := s.Changes.Subscribe(audience)
-	defer stop()
-
-	seen, resumed := lastEvent(r, "")
-	if resumed {
-		resumed, err = s.Generations.Resumable(ctx, p.UserID, seen)
-	}
-
-	f := &userFeed{server: s, userID: p.UserID, seen: seen}
-
-	if err == nil && !resumed {
-		err = f.begin(ctx)
-	}
-
-	if err != nil {
-		s.fail(w, r, err)
-
-		return
-	}
-
-	s.stream(w, r, p.UserID, hint, f)
-}
-
-// userFeed is what happens to all generations of a user.
-type userFeed struct {
-	*server
-
-	userID   uuid.UUID
-	seen     int64    // number of the last event that was returned
-	snapshot *message // to be returned first
-}
-
-// begin makes a snapshot that the changes follow on.
-func (f *userFeed) begin(ctx context.Context) error {
-	o, err := f.Generations.Overview(ctx, f.userID)
-	if err != nil {
-		return err
-	}
-
-	out := EventSnapshot{Object: EventSnapshotObjectEventSnapshot, HasMore: o.HasMore, Generations: make([]Generation, len(o.Generations))}
-	for i, g := range o.Generations {
-		out.Generations[i] = renderGeneration(g)
-	}
-
-	f.seen = o.Number
-	f.snapshot = &message{strconv.FormatInt(o.Number, 10), "snapshot", out, false}
-
-	return nil
-}
-
-func (f *userFeed) watched(ctx context.Context) error { return f.Generations.Watch(ctx, f.userID) }
-
-func (f *userFeed) next(ctx context.Context) ([]message, bool, error) {
-	if first := f.snapshot; first != nil {
-		f.snapshot = nil
-
-		return []message{*first}, true, nil
-	}
-
-	changes, err := f.Generations.Changes(ctx, f.userID, f.seen)
-	if err != nil || len(changes) == 0 {
-		return nil, false, err
-	}
-
-	messages := make([]message, len(changes))
-
-	for i, c := range changes {
-		m := message{id: strconv.FormatInt(c.Number, 10), name: "change"}
-
-		if c.Deleted {
-			m.name = "deleted"
-			m.data = GenerationDeletion{
-				Object: GenerationDeletionObjectGenerationDeletion, GenerationID: support.FormatID(support.PrefixGeneration, c.GenerationID), At: clampTime(c.At),
-			}
-		} else {
-			m.data = renderEvent(c.GenerationID, c.Event, c.Generation)
-		}
-
-		messages[i], f.seen = m, c.Number
-	}
-
-	return messages, true, nil
 }
 
 func renderEvent(id uuid.UUID, e generation.Event, now *generation.Generation) GenerationEvent {

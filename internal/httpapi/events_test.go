@@ -18,7 +18,12 @@ import (
 
 // watchAll runs the stream of all events to its end.
 func watchAll(ctx context.Context, b *bundle, headers ...string) (*stamped, *httptest.ResponseRecorder) {
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/events", http.NoBody)
+	return watchSome(ctx, b, "", headers...)
+}
+
+// watchSome does so with a query.
+func watchSome(ctx context.Context, b *bundle, query string, headers ...string) (*stamped, *httptest.ResponseRecorder) {
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/events"+query, http.NoBody)
 	r.Header.Set("Authorization", "Bearer alice")
 
 	for i := 0; i < len(headers); i += 2 {
@@ -153,4 +158,51 @@ func TestEvents_Refusals(t *testing.T) {
 
 	b.resumable = func(uuid.UUID, int64) (bool, error) { return false, errUnavailable }
 	requireCode(t, b.do("GET", "/v1/events", "", "Last-Event-ID", "1"), http.StatusServiceUnavailable, "auth_unavailable")
+}
+
+// Of others than those with the labels nothing is sent but how far they are, so that who comes back goes on from there.
+func TestEvents_ByLabels(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		id, at := sample(generation.StatusRunning, 3).ID, time.Now()
+		other := func(n int64) generation.Change {
+			return generation.Change{Number: n, Other: true, Event: generation.Event{At: at}}
+		}
+		own := func(n int64) generation.Change {
+			return generation.Change{Number: n, GenerationID: id, Event: generation.Event{Sequence: n, Status: generation.StatusRunning, At: at}}
+		}
+		journal(b, other(2), own(3), own(4), other(5), other(6), other(7), generation.Change{Number: 8, GenerationID: id, Deleted: true, Event: generation.Event{At: at}})
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+
+		const query = "?metadata[project]=calendar&metadata[page]=1"
+
+		s, _ := watchSome(ctx, b, query) // which looks at two at a time
+		require.Equal(t, []string{
+			"0s retry: 3000",
+			"0s id: 1 event: snapshot",
+			"0s id: 3 event: change",
+			"0s id: 4 event: change",
+			"0s id: 5",
+			"0s id: 7",
+			"0s id: 8 event: deleted",
+		}, s.lines)
+
+		for _, labels := range b.labels {
+			require.Equal(t, map[string]string{"project": "calendar", "page": "1"}, labels)
+		}
+
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+
+		s, _ = watchSome(ctx, b, query, "Last-Event-ID", "4")
+		require.Equal(t, []string{"0s retry: 3000", "0s id: 6", "0s id: 8 event: deleted"}, s.lines)
+	})
+
+	b := setup(t)
+	requireCode(t, b.do("GET", "/v1/events?metadata[x%20y]=1", ""), 422, "validation_failed")
+	requireCode(t, b.do("GET", "/v1/events?project=calendar", ""), 422, "validation_failed")
 }

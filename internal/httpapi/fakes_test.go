@@ -66,6 +66,7 @@ type fakes struct {
 	hints chan struct{}
 
 	mu      sync.Mutex
+	labels  []map[string]string       // of streams; guarded by mu
 	called  []string                  // guarded by mu
 	watched map[time.Time][]uuid.UUID // guarded by mu
 }
@@ -79,6 +80,13 @@ func (f *fakes) note(name string, set bool) {
 	if !set {
 		f.t.Errorf("%s was called", name)
 	}
+}
+
+func (f *fakes) noteLabels(labels map[string]string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	f.labels = append(f.labels, labels)
 }
 
 func (f *fakes) calls() []string {
@@ -216,8 +224,9 @@ func (f *fakes) OpenPicture(_ context.Context, p generation.Picture) (io.ReadClo
 
 func (f *fakes) Audience(_ context.Context, userID uuid.UUID) (uuid.UUID, error) { return userID, nil }
 
-func (f *fakes) Overview(_ context.Context, userID uuid.UUID) (generation.Overview, error) {
+func (f *fakes) Overview(_ context.Context, userID uuid.UUID, labels map[string]string) (generation.Overview, error) {
 	f.note("Overview", f.overview != nil)
+	f.noteLabels(labels)
 
 	return f.overview(userID)
 }
@@ -228,8 +237,9 @@ func (f *fakes) Resumable(_ context.Context, userID uuid.UUID, after int64) (boo
 	return f.resumable(userID, after)
 }
 
-func (f *fakes) Changes(_ context.Context, userID uuid.UUID, after int64) ([]generation.Change, error) {
+func (f *fakes) Changes(_ context.Context, userID uuid.UUID, after int64, labels map[string]string) ([]generation.Change, error) {
 	f.note("Changes", f.changes != nil)
+	f.noteLabels(labels)
 
 	return f.changes(userID, after)
 }

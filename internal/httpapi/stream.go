@@ -22,7 +22,7 @@ const (
 
 // message is one event of a stream, in the format of the HTML standard (Server-sent events, §9.2).
 type message struct {
-	id, name string
+	id, name string // without a name it sets the id that a client comes back with, and nothing happens there
 	data     any
 	last     bool // the stream ends with it
 }
@@ -186,6 +186,10 @@ func (st *stream) watch(ctx context.Context) {
 }
 
 func (st *stream) event(m message) bool {
+	if m.name == "" {
+		return st.send(fmt.Sprintf("id: %s\n\n", m.id))
+	}
+
 	return st.send(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", m.id, m.name, mustEncode(m.data)))
 }
 

@@ -1504,12 +1504,13 @@ func (q *Queries) TaskLeft(ctx context.Context, db DBTX, arg TaskLeftParams) ([]
 
 const TaskLive = `-- name: TaskLive :many
 select t.id, t.user_id, t.provider, t.status, t.status_sequence, t.model, t.catalogue_hash, t.prompt, t.negative_prompt, t.parameters, t.metadata, t.failure_code, t.support_code, t.created_at, t.deadline_at, t.admitted_at, t.finished_at, t.deleted_at, t.reference_upload_id, t.reference_key, t.served_model, t.progress, t.provider_position, t.favourite_at, t.remix_of, t.prices, t.cancel_requested, t.background, t.delay_reason, t.delay_since, t.delay_next, t.operator_cancel, u.event_sequence from ai_task t join generation_user u on u.user_id = t.user_id
-where t.user_id = $1 and t.finished_at is null and t.deleted_at is null
-order by t.created_at desc, t.id desc limit $2
+where t.user_id = $1 and t.finished_at is null and t.deleted_at is null and t.metadata @> $2::jsonb
+order by t.created_at desc, t.id desc limit $3
 `
 
 type TaskLiveParams struct {
 	UserID uuid.UUID
+	Labels []byte
 	Most   int32
 }
 
@@ -1518,9 +1519,9 @@ type TaskLiveRow struct {
 	EventSequence int64
 }
 
-// What of a user has not ended, newest first, and the number of the last event as of the same instant.
+// What of a user, with all of these labels, has not ended, newest first, and the number of the last event as of the same instant.
 func (q *Queries) TaskLive(ctx context.Context, db DBTX, arg TaskLiveParams) ([]TaskLiveRow, error) {
-	rows, err := db.Query(ctx, TaskLive, arg.UserID, arg.Most)
+	rows, err := db.Query(ctx, TaskLive, arg.UserID, arg.Labels, arg.Most)
 	if err != nil {
 		return nil, err
 	}
