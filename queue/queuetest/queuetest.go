@@ -80,13 +80,16 @@ func (j *Jobs) RunNextEarly(ctx context.Context) (ran bool) {
 }
 
 // RunAll works due jobs, and those that they stage, until none is due; it returns how many it
-// worked. Jobs that keep each other busy for ever fail the test.
+// worked. Jobs that keep each other busy for ever fail the test: some more than ten for each that is due at the beginning.
 func (j *Jobs) RunAll(ctx context.Context) (ran int) {
 	j.t.Helper()
 
+	var due int
+	require.NoError(j.t, j.pool.QueryRow(ctx, `select count(*) from job where state in ('staged', 'pushed', 'retrying') and run_at <= clock_timestamp()`).Scan(&due))
+
 	for j.RunNext(ctx) {
 		ran++
-		require.Less(j.t, ran, many, "jobs do not come to an end")
+		require.Less(j.t, ran, many+10*due, "jobs do not come to an end")
 	}
 
 	return ran
