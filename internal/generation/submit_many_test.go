@@ -17,6 +17,7 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/plan"
 	"imagerun/internal/redact"
 )
 
@@ -181,7 +182,7 @@ func TestSubmitMany_QueueFull(t *testing.T) {
 	b := setup(t)
 	b.submit(t)
 
-	depth, accepted := b.Plans.Of(catalogue.DefaultPlan).QueueDepth, 0
+	depth, accepted := b.Plans.Of(plan.Default).QueueDepth, 0
 
 	for i, o := range b.SubmitMany(t.Context(), b.user, many(b, 100, func(_ int, s *generation.Submission) { s.Model, s.NumImages = "z-image-turbo", new(1) })) {
 		if o.Err == nil {

@@ -14,9 +14,9 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
-	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/plan"
 )
 
 const batchPath = "/v1/generations/batch"
@@ -210,7 +210,7 @@ func TestBatch(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
-		b.limits.rates = map[uuid.UUID]catalogue.Rate{alice: {Requests: 300, Submissions: 3000}}
+		b.limits.rates = map[uuid.UUID]plan.Rate{alice: {Requests: 300, Submissions: 3000}}
 		takeAll(b)
 
 		requests := make([]string, 32)
