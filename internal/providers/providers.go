@@ -69,6 +69,7 @@ type Result struct {
 	// answered.
 	Seed   *int64
 	Prompt redact.Personal
+	Units  string // what it will bill, as a decimal number; empty: it did not say
 }
 
 // Found is a request that the provider knows, from [Provider.Find].
@@ -138,6 +139,7 @@ type Error struct {
 	Class  Class
 	Code   string // from the closed list of failure codes, such as "output_blocked"
 	Status int    // HTTP status; 0: there was no answer
+	Units  string // of a result that was refused: as in [Result]
 	Cause  error  // for the log; already free of personal values
 }
 

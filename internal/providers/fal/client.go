@@ -19,8 +19,10 @@ import (
 
 // Options set the client up. Only Key is needed to speak to fal itself.
 type Options struct {
-	// Key is the whole of fal's key, "<id>:<secret>", with the ADMIN scope if Erase is used.
+	// Key is the whole of fal's key, "<id>:<secret>".
 	Key redact.Secret
+	// AdminKey is a key with the ADMIN scope, which Erase and BillingEvents need. Zero: Key.
+	AdminKey redact.Secret
 	// QueueURL is the queue host. Empty: "https://queue.fal.run".
 	QueueURL string
 	// APIURL is the platform API with its version. Empty: "https://api.fal.ai/v1".
@@ -66,6 +68,10 @@ func New(o Options) *Client {
 			*d = otherwise
 		}
 	}
+	if o.AdminKey.IsZero() {
+		o.AdminKey = o.Key
+	}
+
 	wait(&o.Timeout, 15*time.Second)
 	wait(&o.DownloadTimeout, 2*time.Minute)
 	wait(&o.IdleTimeout, 15*time.Second)
@@ -116,7 +122,7 @@ type reply struct {
 
 func (re reply) ok() bool { return re.status >= 200 && re.status < 300 }
 
-// call makes one request with the key. Target is below one of the configured URLs. When there
+// call makes one request with the key, unless header has another. Target is below one of the configured URLs. When there
 // is no complete answer, sent tells whether the request may have reached the other side.
 func (c *Client) call(ctx context.Context, method, target string, header http.Header, body []byte) (re reply, sent bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
@@ -139,7 +145,10 @@ func (c *Client) call(ctx context.Context, method, target string, header http.He
 	}
 
 	// No Idempotency-Key: net/http would take it as leave to repeat a POST on a lost connection.
-	req.Header.Set("Authorization", "Key "+c.o.Key.Reveal())
+	if req.Header.Get("Authorization") == "" {
+		req.Header.Set("Authorization", authorization(c.o.Key))
+	}
+
 	req.Header.Set("Accept", "application/json")
 
 	if len(body) > 0 {
@@ -167,13 +176,24 @@ func (c *Client) call(ctx context.Context, method, target string, header http.He
 
 // read makes a call that changes nothing, or that may be repeated: no answer means try again.
 func (c *Client) read(ctx context.Context, method, target string) (reply, error) {
-	re, _, err := c.call(ctx, method, target, nil, nil)
+	return c.readWith(ctx, c.o.Key, method, target)
+}
+
+// readAsAdmin is read of what needs the ADMIN scope.
+func (c *Client) readAsAdmin(ctx context.Context, method, target string) (reply, error) {
+	return c.readWith(ctx, c.o.AdminKey, method, target)
+}
+
+func (c *Client) readWith(ctx context.Context, key redact.Secret, method, target string) (reply, error) {
+	re, _, err := c.call(ctx, method, target, http.Header{"Authorization": {authorization(key)}}, nil)
 	if err != nil {
 		return reply{}, fail(providers.Transient, codeProvider, re.status, err)
 	}
 
 	return re, nil
 }
+
+func authorization(key redact.Secret) string { return "Key " + key.Reveal() }
 
 // target is the URL to follow for a request: the stored one if it lies below the queue URL, or
 // else one built by fal's rule, owner/app/requests/id, with the namespace of workflows and

@@ -103,7 +103,7 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 // Erase deletes what fal keeps of a request: its input, its result and the result's files. It
 // may be repeated; a file that could not be deleted is an error.
 func (c *Client) Erase(ctx context.Context, requestID string) error {
-	re, err := c.read(ctx, http.MethodDelete, c.o.APIURL+"/models/requests/"+url.PathEscape(requestID)+"/payloads")
+	re, err := c.readAsAdmin(ctx, http.MethodDelete, c.o.APIURL+"/models/requests/"+url.PathEscape(requestID)+"/payloads")
 
 	switch {
 	case err != nil:

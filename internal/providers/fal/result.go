@@ -3,6 +3,7 @@ package fal
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -92,7 +93,7 @@ func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Resul
 	case re.status == http.StatusAccepted:
 		return providers.Result{}, fail(providers.NotReady, "", re.status, nil)
 	case !re.ok():
-		return providers.Result{}, resultRefusal(re)
+		return providers.Result{}, withUnits(resultRefusal(re), re.units())
 	}
 
 	// A model that made nothing says so in images; an answer without that word is no model's.
@@ -105,7 +106,28 @@ func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Resul
 		return providers.Result{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
 	}
 
-	return out.result(re.status)
+	result, err := out.result(re.status)
+	result.Units = re.units()
+
+	return result, withUnits(err, re.units())
+}
+
+// units are the billable units that a result's header tells; empty: none, or no number.
+func (re reply) units() string {
+	if units := re.header.Get("X-Fal-Billable-Units"); providers.IsUnits(units) {
+		return units
+	}
+
+	return ""
+}
+
+// withUnits adds to a refusal what is charged for it all the same.
+func withUnits(err error, units string) error {
+	if e, ok := errors.AsType[*providers.Error](err); ok {
+		e.Units = units
+	}
+
+	return err
 }
 
 // resultRefusal sorts an answer of the result URL that is not 2xx. The model's own 5xx is the
