@@ -908,6 +908,72 @@ COMMENT ON COLUMN public.provider_attempt_tombstone.endpoint IS 'erase: the name
 
 COMMENT ON COLUMN public.provider_attempt_tombstone.request_id IS 'erase: row when the payload at the provider is deleted, or at forget_at';
 
+CREATE TABLE public.provider_bill (
+    provider text NOT NULL,
+    listed_until timestamp with time zone NOT NULL,
+    compared_at timestamp with time zone,
+    report jsonb
+);
+
+COMMENT ON TABLE public.provider_bill IS 'How far what a provider billed has been compared with its attempts.';
+
+COMMENT ON COLUMN public.provider_bill.provider IS 'erase: the name of a provider; never';
+
+COMMENT ON COLUMN public.provider_bill.listed_until IS 'What was billed before this has been looked through for requests that we do not know.';
+
+COMMENT ON COLUMN public.provider_bill.compared_at IS 'When the last comparison ended. Null: none has.';
+
+COMMENT ON COLUMN public.provider_bill.report IS 'erase: counts and sums alone, of no person; until the next comparison';
+
+CREATE TABLE public.provider_cost (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    attempt_id uuid,
+    request_id text,
+    model text,
+    endpoint text NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    delivered boolean DEFAULT false NOT NULL,
+    images smallint DEFAULT 0 NOT NULL,
+    credits bigint DEFAULT 0 NOT NULL,
+    units_told numeric,
+    units_billed numeric,
+    cost_nano_usd bigint,
+    checked_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    CONSTRAINT provider_cost_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT provider_cost_images_check CHECK ((images >= 0)),
+    CONSTRAINT provider_cost_units_billed_check CHECK ((units_billed >= (0)::numeric)),
+    CONSTRAINT provider_cost_units_told_check CHECK ((units_told >= (0)::numeric))
+);
+
+COMMENT ON TABLE public.provider_cost IS 'What one request at the provider cost us. It names nobody.';
+
+COMMENT ON COLUMN public.provider_cost.attempt_id IS 'Null: its generation is erased, or the provider billed a request that we do not know.';
+
+COMMENT ON COLUMN public.provider_cost.request_id IS 'erase: null when the generation is erased; that of a request which we do not know, row after 90 days';
+
+COMMENT ON COLUMN public.provider_cost.model IS 'erase: the name of a model; row with the task, or 90 days after the attempt of an erased one. Null: not known.';
+
+COMMENT ON COLUMN public.provider_cost.endpoint IS 'erase: the name of a model at the provider; with the row';
+
+COMMENT ON COLUMN public.provider_cost.ended_at IS 'When the attempt ended; of an erased generation the hour alone.';
+
+COMMENT ON COLUMN public.provider_cost.delivered IS 'Whether the attempt ended with a result, be it one that was blocked.';
+
+COMMENT ON COLUMN public.provider_cost.images IS 'How many images of it were stored.';
+
+COMMENT ON COLUMN public.provider_cost.credits IS 'What was captured for these.';
+
+COMMENT ON COLUMN public.provider_cost.units_told IS 'erase: with the row. The billable units that the provider told with the result. Null: it told none.';
+
+COMMENT ON COLUMN public.provider_cost.units_billed IS 'erase: with the row. The units that it billed. Null: no bill was found.';
+
+COMMENT ON COLUMN public.provider_cost.cost_nano_usd IS 'What it billed, in billionths of a US dollar, after discounts.';
+
+COMMENT ON COLUMN public.provider_cost.checked_at IS 'When its bill was last looked for. Null: never.';
+
+COMMENT ON COLUMN public.provider_cost.closed_at IS 'When its bill was found, or given up. Null: it is looked for each night.';
+
 CREATE TABLE public.queue_pause (
     queue text NOT NULL,
     operator text NOT NULL,
@@ -1162,6 +1228,18 @@ ALTER TABLE ONLY public.provider_attempt
 ALTER TABLE ONLY public.provider_attempt_tombstone
     ADD CONSTRAINT provider_attempt_tombstone_pkey PRIMARY KEY (attempt_id);
 
+ALTER TABLE ONLY public.provider_bill
+    ADD CONSTRAINT provider_bill_pkey PRIMARY KEY (provider);
+
+ALTER TABLE ONLY public.provider_cost
+    ADD CONSTRAINT provider_cost_attempt_id_key UNIQUE (attempt_id);
+
+ALTER TABLE ONLY public.provider_cost
+    ADD CONSTRAINT provider_cost_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provider_cost
+    ADD CONSTRAINT provider_cost_request_id_key UNIQUE (request_id);
+
 ALTER TABLE ONLY public.queue_pause
     ADD CONSTRAINT queue_pause_pkey PRIMARY KEY (queue);
 
@@ -1253,6 +1331,10 @@ CREATE INDEX provider_attempt_lost_idx ON public.provider_attempt USING btree (e
 
 CREATE INDEX provider_attempt_owed_idx ON public.provider_attempt USING btree (id) WHERE ((finished_at IS NULL) OR ((request_id IS NOT NULL) AND (erased_at IS NULL)));
 
+CREATE INDEX provider_cost_closed_idx ON public.provider_cost USING btree (closed_at, ended_at);
+
+CREATE INDEX provider_cost_orphan_idx ON public.provider_cost USING btree (ended_at) WHERE (attempt_id IS NULL);
+
 CREATE INDEX upload_deleted_idx ON public.upload USING btree (id) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX upload_expired_idx ON public.upload USING btree (expires_at) WHERE (raw_deleted_at IS NULL);
@@ -1323,6 +1405,9 @@ ALTER TABLE ONLY public.ledger_txn
 
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.ai_task(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provider_cost
+    ADD CONSTRAINT provider_cost_attempt_id_fkey FOREIGN KEY (attempt_id) REFERENCES public.provider_attempt(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.upload
     ADD CONSTRAINT upload_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.generation_user(user_id);
@@ -1529,6 +1614,15 @@ GRANT SELECT ON TABLE public.provider_attempt TO imagerun_operator;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_app;
 GRANT SELECT,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt_tombstone TO imagerun_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_bill TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_bill TO imagerun_worker;
+GRANT SELECT ON TABLE public.provider_bill TO imagerun_scheduler;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_cost TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_cost TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_cost TO imagerun_worker;
+GRANT SELECT ON TABLE public.provider_cost TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.queue_pause TO imagerun_app;
 GRANT SELECT ON TABLE public.queue_pause TO imagerun_worker;

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -127,6 +128,33 @@ func inspectGeneration(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) (s
 	return s, err
 }
 
+// printCosts shows what each attempt cost us; "-": the provider has not told, or has not billed.
+func printCosts(w io.Writer, attempts []generation.InspectedAttempt) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line(t, "\nATTEMPT\tUNITS TOLD\tUNITS BILLED\tCOST")
+
+	for _, a := range attempts {
+		line(t, "%d\t%s\t%s\t%s", a.Number, orDash(orNone(a.UnitsTold)), orDash(orNone(a.UnitsBilled)), formatCost(a.CostNanoUSD))
+	}
+
+	return t.Flush()
+}
+
+// formatCost writes billionths of a dollar as dollars, exactly.
+func formatCost(nanoUSD *int64) string {
+	if nanoUSD == nil {
+		return "-"
+	}
+
+	text := new(big.Rat).SetFrac64(*nanoUSD, 1e9).FloatString(9)
+
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " USD"
+}
+
 // step is a line of what happened.
 type step struct {
 	at   time.Time
@@ -155,6 +183,10 @@ func printInspected(w io.Writer, s inspected) error {
 
 	for _, e := range buildTimeline(s) {
 		line(w, "  %s  %s", stamp(&e.at), e.text)
+	}
+
+	if err := printCosts(w, s.Attempts); err != nil {
+		return err
 	}
 
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

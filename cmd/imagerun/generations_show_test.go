@@ -30,6 +30,9 @@ func TestShow(t *testing.T) {
 	image := uuid.New()
 	b.exec(b.pool, `insert into ai_image (id, task_id, index, key, thumbnail_key) values ($1, $2, 3, 'k', 't')`, image, id)
 
+	b.exec(b.pool, `insert into provider_cost (attempt_id, request_id, model, endpoint, ended_at, units_told, units_billed, cost_nano_usd)
+		values ($1, '764cabcf-b745-4b3e-ae38-1200304cf45b', 'flux-dev', 'fal-ai/flux/dev', now(), 0.786432, 1.50, 39321601)`, attempt)
+
 	environ := []string{"IMAGERUN_POSTGRES_URL=" + b.url}
 	say := func(exit int, args ...string) string {
 		t.Helper()
@@ -50,10 +53,16 @@ func TestShow(t *testing.T) {
 		require.Regexp(t, `generation\.collect .* dead`, out)
 		require.Regexp(t, `\n2 jobs\n`, out)
 		require.Regexp(t, `-2 .* image 1`, out)
+		require.Regexp(t, `(?m)^ATTEMPT +UNITS TOLD +UNITS BILLED +COST\n1 +0\.786432 +1\.5 +0\.039321601 USD$`, out)
 		require.NotContains(t, out, "a red fox", "what its owner wrote")
 
 		require.Contains(t, say(0, "jobs", "list", "--about", name), "2 jobs\n", name)
 	}
+
+	require.Contains(t, say(0, "generations", "show", code, "--json"), `"units_billed": "1.5"`)
+
+	b.exec(b.pool, `update provider_cost set units_billed = null, cost_nano_usd = null`)
+	require.Regexp(t, `\n1 +0\.786432 +- +-\n`, say(0, "generations", "show", code))
 
 	out := say(1, "generations", "show", support.Code(uploadID))
 	require.Contains(t, out, "there is no generation "+support.Code(uploadID))

@@ -67,6 +67,12 @@ var promises = []struct{ table, words, kind, two, over string }{
 		`endpoint = 'of 1'`,
 	},
 	{
+		"provider_cost", "90 days", "retention.purge_tombstones",
+		`insert into provider_cost (request_id, endpoint, ended_at)
+			select 'of ' || days, '', now() - days * interval '1 day' from unnest('{89, 91}'::integer[]) days`,
+		`request_id = 'of 91'`,
+	},
+	{
 		"credit_audit", "for a year", "credits.audit",
 		`insert into credit_audit (at, breaches) select now() - days * interval '1 day', days from unnest('{364, 367}'::integer[]) days`,
 		`breaches = 367`,

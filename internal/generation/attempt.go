@@ -150,10 +150,22 @@ func (s *Service) abandon(ctx context.Context, a db.ProviderAttempt, cause error
 	return closed, wrap(err, "abandon attempt "+a.ID.String())
 }
 
-func (s *Service) endAttempt(ctx context.Context, tx db.DBTX, id uuid.UUID, state string, cause error) error {
+// endAttempt ends an attempt, and writes down what is known of its cost: units are what the provider said that it will bill;
+// empty: it did not say.
+func (s *Service) endAttempt(ctx context.Context, tx pgx.Tx, id uuid.UUID, state, units string, cause error) error {
 	now := s.Now()
 
 	err := s.db.AttemptEnd(ctx, tx, db.AttemptEndParams{ID: id, State: state, ErrorCode: textOrNil(codeOf(cause)), At: &now})
+	if err != nil {
+		return fmt.Errorf("end attempt %s: %w", id, err)
+	}
 
-	return wrap(err, "end attempt "+id.String())
+	return s.recordCost(ctx, tx, units, id)
+}
+
+// recordCost writes down attempts that have ended, if there is a request of them, as ones whose bill is to be found.
+func (s *Service) recordCost(ctx context.Context, tx pgx.Tx, units string, attempts ...uuid.UUID) error {
+	err := s.db.CostRecord(ctx, postgres.Later(tx), db.CostRecordParams{AttemptIds: attempts, Units: textOrNil(units)})
+
+	return wrap(err, "record cost of attempts")
 }

@@ -211,7 +211,7 @@ func (h canceler) close(ctx context.Context, job *queue.Job[queue.CancelAttempt]
 			return moot(err)
 		}
 
-		if err := h.endAttempt(ctx, tx, a.ID, "abandoned", nil); err != nil {
+		if err := h.endAttempt(ctx, tx, a.ID, "abandoned", "", nil); err != nil {
 			return err
 		}
 

@@ -150,7 +150,7 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 		late := code == FailureTimeout && !h.Now().Before(t.DeadlineAt.Add(-deadlineMargin))
 		counts = ofModel && a.Model != nil && !t.status().Terminal() && !t.CancelRequested && !late
 
-		if err := h.endAttempt(ctx, tx, a.ID, "done", cause); err != nil {
+		if err := h.endAttempt(ctx, tx, a.ID, "done", unitsOf(cause), cause); err != nil {
 			return err
 		}
 

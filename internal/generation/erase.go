@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
@@ -106,6 +107,10 @@ func (h eraser) deleteRows(ctx context.Context, job *queue.Job[queue.EraseGenera
 			return fmt.Errorf("remember attempts of %s: %w", id, err)
 		}
 
+		if err := h.db.CostForget(ctx, tx, id); err != nil {
+			return fmt.Errorf("forget what cost belongs to %s: %w", id, err)
+		}
+
 		if err := h.db.TaskDelete(ctx, tx, id); err != nil {
 			return fmt.Errorf("delete generation %s: %w", id, err)
 		}
@@ -133,7 +138,8 @@ func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneratio
 			continue
 		}
 
-		if err := h.letGo(ctx, h.Pool, a.TaskID, id); err != nil {
+		err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error { return h.letGo(ctx, tx, a.TaskID, id) })
+		if err != nil {
 			return err
 		}
 	}
@@ -170,10 +176,10 @@ func owedSince(t db.AiTask) time.Time {
 }
 
 // letGo ends an attempt that was never called off, because nothing can come of it any more.
-func (s *Service) letGo(ctx context.Context, q db.DBTX, task, attempt uuid.UUID) error {
+func (s *Service) letGo(ctx context.Context, tx pgx.Tx, task, attempt uuid.UUID) error {
 	s.Log.Warn("attempt was never called off", generationID(task), slog.Any("attempt_id", attempt))
 
-	return s.endAttempt(ctx, q, attempt, "abandoned", &providers.Error{Class: providers.Unknown, Code: "cancel_lost"})
+	return s.endAttempt(ctx, tx, attempt, "abandoned", "", &providers.Error{Class: providers.Unknown, Code: "cancel_lost"})
 }
 
 // forgottenAt is when the provider has nothing of an attempt any more, whatever became of it: what
@@ -188,13 +194,20 @@ func (s *Service) copyLifetime() time.Duration {
 	return s.Options.MaxDeadline + s.Options.OutputLifetime + longestRun
 }
 
-// tombstonePurger forgets old tombstones.
+// costLifetime is how long it is kept what a request cost that nothing leads to.
+const costLifetime = 90 * 24 * time.Hour
+
+// tombstonePurger forgets old tombstones, and what generations cost that were erased long ago.
 type tombstonePurger struct{ *Service }
 
 // Handle implements [queue.Handler].
 func (h tombstonePurger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeTombstones]) error {
 	if err := h.db.AttemptTombstonePurge(ctx, h.Pool, h.Now()); err != nil {
 		return fmt.Errorf("purge tombstones of attempts: %w", err)
+	}
+
+	if err := h.db.CostPurge(ctx, h.Pool, h.Now().Add(-costLifetime)); err != nil {
+		return fmt.Errorf("purge costs of what is erased: %w", err)
 	}
 
 	return h.ForgetDeletions(ctx, h.Now().Add(-TombstoneLifetime))

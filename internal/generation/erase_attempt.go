@@ -56,7 +56,7 @@ func (h attemptEraser) eraseRemembered(ctx context.Context, id uuid.UUID) error 
 		return err
 	}
 
-	return wrap(h.db.AttemptTombstoneDelete(ctx, h.Pool, id), "delete tombstone of attempt "+id.String())
+	return wrap(h.db.AttemptTombstoneDelete(ctx, h.Pool, db.AttemptTombstoneDeleteParams{ID: id, Now: h.Now()}), "delete tombstone of attempt "+id.String())
 }
 
 // eraseAttempt deletes what the provider keeps of an attempt whose request is known.

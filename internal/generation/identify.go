@@ -53,6 +53,10 @@ func (s *Service) lockIdentified(ctx context.Context, tx pgx.Tx, id uuid.UUID, r
 		if err != nil || n == 0 { // another attempt was found to be this request, and sees to it
 			return t, a, err == nil, wrap(err, "identify late attempt "+id.String())
 		}
+
+		if err := s.recordCost(ctx, tx, "", id); err != nil {
+			return nil, a, false, err
+		}
 	}
 
 	return t, a, true, s.stage(ctx, tx, queue.EraseAttempt{AttemptID: id}, id, 0)

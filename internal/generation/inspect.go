@@ -56,6 +56,10 @@ type InspectedAttempt struct {
 	CallbackAt *time.Time `json:"callback_at"`
 	FinishedAt *time.Time `json:"finished_at"`
 	ErasedAt   *time.Time `json:"erased_at"` // when the provider's copy was deleted
+
+	UnitsTold   *string `json:"units_told"`    // a decimal; nil: the provider told none with the result
+	UnitsBilled *string `json:"units_billed"`  // a decimal; nil: no bill was found
+	CostNanoUSD *int64  `json:"cost_nano_usd"` // what it billed; nil: no bill was found
 }
 
 // InspectedImage is an image, and where its objects are.
@@ -108,6 +112,7 @@ func Inspect(ctx context.Context, tx db.DBTX, id uuid.UUID) (Inspection, error) 
 		i.Attempts = append(i.Attempts, InspectedAttempt{
 			ID: a.ID, Number: a.N, State: a.State, Model: a.Model, Endpoint: a.Endpoint, RequestID: a.RequestID, ErrorCode: a.ErrorCode,
 			CreatedAt: a.CreatedAt, SentAt: a.SentAt, CallbackAt: a.CallbackAt, FinishedAt: a.FinishedAt, ErasedAt: a.ErasedAt,
+			UnitsTold: textOrNil(a.UnitsTold), UnitsBilled: textOrNil(a.UnitsBilled), CostNanoUSD: a.CostNanoUsd,
 		})
 	}
 

@@ -343,7 +343,12 @@ update provider_attempt_tombstone set request_id = @request_id
 where attempt_id = @id and coalesce(request_id, @request_id) = @request_id;
 
 -- name: AttemptTombstoneDelete :exec
-delete from provider_attempt_tombstone where attempt_id = $1;
+-- What it cost stays, without the request.
+with gone as (
+    delete from provider_attempt_tombstone o where o.attempt_id = @id returning o.endpoint, o.request_id
+)
+insert into provider_cost (endpoint, ended_at)
+select g.endpoint, date_trunc('hour', sqlc.arg(now)::timestamptz, 'UTC') from gone g where g.request_id is not null;
 
 -- name: AttemptTombstonePurge :exec
 delete from provider_attempt_tombstone where forget_at <= @now;

@@ -56,6 +56,15 @@ func codeOf(err error) string {
 	return string(FailureProviderError)
 }
 
+// unitsOf is what a provider charges for a result that it refused; empty: it did not say.
+func unitsOf(err error) string {
+	if e, ok := errors.AsType[*providers.Error](err); ok {
+		return e.Units
+	}
+
+	return ""
+}
+
 func textOrNil(s string) *string {
 	if s == "" {
 		return nil

@@ -36,7 +36,7 @@ func (h collector) endStopped(ctx context.Context, job *queue.Job[queue.CollectG
 			return moot(err)
 		}
 
-		if err := h.endAttempt(ctx, tx, a.ID, "abandoned", nil); err != nil {
+		if err := h.endAttempt(ctx, tx, a.ID, "abandoned", "", nil); err != nil {
 			return err
 		}
 

@@ -84,7 +84,7 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 		}
 	}
 
-	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error { return h.settle(ctx, tx, job, a, verdicts) })
+	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error { return h.settle(ctx, tx, job, a, result.Units, verdicts) })
 	if err == nil && a.Model != nil {
 		h.models.worked(ctx, *a.Model)
 	}
@@ -201,7 +201,9 @@ func sourceOf(t *task) picture.SourceType {
 }
 
 // settle ends the generation by what became of its images.
-func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, verdicts map[uuid.UUID]imageVerdict) error {
+func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, units string,
+	verdicts map[uuid.UUID]imageVerdict,
+) error {
 	t, err := h.lock(ctx, tx, a.TaskID)
 	if err != nil {
 		return err
@@ -223,7 +225,7 @@ func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[q
 		return err
 	}
 
-	if err := h.endAttempt(ctx, tx, a.ID, "done", nil); err != nil {
+	if err := h.endAttempt(ctx, tx, a.ID, "done", units, nil); err != nil {
 		return err
 	}
 

@@ -166,7 +166,7 @@ func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGenera
 				return err2
 			}
 
-			if err2 := h.endAttempt(ctx, tx, a.ID, "done", err); err2 != nil {
+			if err2 := h.endAttempt(ctx, tx, a.ID, "done", "", err); err2 != nil {
 				return err2
 			}
 

@@ -13,23 +13,28 @@ import (
 )
 
 const InspectAttempts = `-- name: InspectAttempts :many
-select id, n, state, model, endpoint, request_id, error_code, created_at, sent_at, callback_at, finished_at, erased_at
-from provider_attempt where task_id = $1 order by n
+select a.id, a.n, a.state, a.model, a.endpoint, a.request_id, a.error_code, a.created_at, a.sent_at, a.callback_at, a.finished_at,
+       a.erased_at, coalesce(trim_scale(c.units_told)::text, '')::text as units_told,
+       coalesce(trim_scale(c.units_billed)::text, '')::text as units_billed, c.cost_nano_usd
+from provider_attempt a left join provider_cost c on c.attempt_id = a.id where a.task_id = $1 order by a.n
 `
 
 type InspectAttemptsRow struct {
-	ID         uuid.UUID
-	N          int16
-	State      string
-	Model      *string
-	Endpoint   string
-	RequestID  *string
-	ErrorCode  *string
-	CreatedAt  time.Time
-	SentAt     *time.Time
-	CallbackAt *time.Time
-	FinishedAt *time.Time
-	ErasedAt   *time.Time
+	ID          uuid.UUID
+	N           int16
+	State       string
+	Model       *string
+	Endpoint    string
+	RequestID   *string
+	ErrorCode   *string
+	CreatedAt   time.Time
+	SentAt      *time.Time
+	CallbackAt  *time.Time
+	FinishedAt  *time.Time
+	ErasedAt    *time.Time
+	UnitsTold   string
+	UnitsBilled string
+	CostNanoUsd *int64
 }
 
 func (q *Queries) InspectAttempts(ctx context.Context, db DBTX, taskID uuid.UUID) ([]InspectAttemptsRow, error) {
@@ -54,6 +59,9 @@ func (q *Queries) InspectAttempts(ctx context.Context, db DBTX, taskID uuid.UUID
 			&i.CallbackAt,
 			&i.FinishedAt,
 			&i.ErasedAt,
+			&i.UnitsTold,
+			&i.UnitsBilled,
+			&i.CostNanoUsd,
 		); err != nil {
 			return nil, err
 		}

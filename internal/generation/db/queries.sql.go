@@ -701,11 +701,21 @@ func (q *Queries) AttemptSubmitted(ctx context.Context, db DBTX, arg AttemptSubm
 }
 
 const AttemptTombstoneDelete = `-- name: AttemptTombstoneDelete :exec
-delete from provider_attempt_tombstone where attempt_id = $1
+with gone as (
+    delete from provider_attempt_tombstone o where o.attempt_id = $2 returning o.endpoint, o.request_id
+)
+insert into provider_cost (endpoint, ended_at)
+select g.endpoint, date_trunc('hour', $1::timestamptz, 'UTC') from gone g where g.request_id is not null
 `
 
-func (q *Queries) AttemptTombstoneDelete(ctx context.Context, db DBTX, attemptID uuid.UUID) error {
-	_, err := db.Exec(ctx, AttemptTombstoneDelete, attemptID)
+type AttemptTombstoneDeleteParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+// What it cost stays, without the request.
+func (q *Queries) AttemptTombstoneDelete(ctx context.Context, db DBTX, arg AttemptTombstoneDeleteParams) error {
+	_, err := db.Exec(ctx, AttemptTombstoneDelete, arg.Now, arg.ID)
 	return err
 }
 
