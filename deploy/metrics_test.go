@@ -46,7 +46,8 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 	collectors := append(q.Collectors(), q.TableCollector(),
 		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)),
 		sweep.Collector(pool, slog.New(slog.DiscardHandler)),
-		credits.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System))
+		credits.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System),
+		generation.BillCollector(pool, slog.New(slog.DiscardHandler), 0))
 	collectors = append(collectors, credits.New(credits.Options{Now: clock.System}).Collectors()...)
 	collectors = append(collectors, ratelimit.NewMetrics().Collectors()...)
 	collectors = append(collectors, httpapi.NewMetrics().Collectors()...)

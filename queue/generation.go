@@ -48,3 +48,9 @@ type PurgeGenerations struct{}
 
 // Kind implements [Args].
 func (PurgeGenerations) Kind() string { return "generation.purge" }
+
+// CompareBills compares what the provider billed with the attempts that it billed. A schedule stages it.
+type CompareBills struct{}
+
+// Kind implements [Args].
+func (CompareBills) Kind() string { return "generation.compare_bills" }

@@ -61,6 +61,15 @@ func All() Kinds {
 			Snooze:   time.Minute,
 		},
 		Policy{
+			Args:     CompareBills{},
+			Queue:    "vendor",
+			Attempts: 20,
+			Timeout:  5 * time.Minute,
+			Backoff:  Backoff{First: 10 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{},
+			Snooze:   time.Minute,
+		},
+		Policy{
 			Args:     InspectUpload{},
 			Queue:    "generation",
 			Attempts: 10,

@@ -62,6 +62,13 @@ func Schedules() []Schedule {
 			Overlap: Skip,
 		},
 		{
+			Name:    "generation.bills",
+			Spec:    "11 5 * * *",
+			Args:    func(time.Time) Args { return CompareBills{} },
+			CatchUp: 20 * time.Hour,
+			Overlap: Skip,
+		},
+		{
 			Name:    "retention.objects",
 			Spec:    "23 4 * * *",
 			Args:    func(time.Time) Args { return SweepObjects{} },

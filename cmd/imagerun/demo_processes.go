@@ -166,6 +166,7 @@ func (d *demo) environment(apiAddr, authAddr string) []string {
 		"IMAGERUN_AUTH_SECRET=" + d.secrets.Auth,
 		"IMAGERUN_AUTH_COOKIE_NAME=" + cookiePrefix + ".session_token",
 		"IMAGERUN_FAL_KEY=" + d.secrets.FalKey,
+		"IMAGERUN_FAL_ADMIN_KEY=" + d.secrets.FalKey,
 		"IMAGERUN_FAL_QUEUE_URL=" + fal + "/queue",
 		"IMAGERUN_FAL_REST_URL=" + fal + "/rest",
 		"IMAGERUN_FAL_API_URL=" + fal + "/v1",

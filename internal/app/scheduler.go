@@ -7,6 +7,7 @@ import (
 
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
+	"imagerun/internal/generation"
 	"imagerun/internal/storage/sweep"
 	"imagerun/queue"
 	"imagerun/queue/asynqueue"
@@ -44,7 +45,8 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 	}
 
 	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log), b.queue.TableCollector(),
-		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, b.clock.Now))
+		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, b.clock.Now),
+		generation.BillCollector(b.pool, log, cfg.Credits.Value()))
 
 	ctx, breaks := context.WithCancelCause(ctx)
 	defer breaks(nil)

@@ -67,9 +67,13 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		d.Bucket = bucket
 		d.Pictures = pictures
 		d.References = references{uploads}
-		d.Provider = fal.New(fal.Options{
-			Key: f.Key, QueueURL: f.QueueURL, APIURL: f.APIURL, MediaHosts: f.MediaHosts, AllowPrivateMedia: f.AllowPrivateMedia,
+
+		client := fal.New(fal.Options{
+			Key: f.Key, AdminKey: f.AdminKey, QueueURL: f.QueueURL, APIURL: f.APIURL, MediaHosts: f.MediaHosts, AllowPrivateMedia: f.AllowPrivateMedia,
 		})
+		if d.Provider = client; !f.AdminKey.IsZero() {
+			d.Biller = client
+		}
 	})
 	if err != nil {
 		return err

@@ -197,7 +197,7 @@ func (p *Product) environment(addr string, over map[string]string) []string {
 		"http.addr": addr, "http.public_url": p.URL,
 		"ops.addr": "127.0.0.1:0", "ops.user": operator, "ops.password": Password,
 		"auth.url": p.auth.URL, "auth.secret": p.auth.Secret.Reveal(), "auth.cookie_name": p.auth.CookieName,
-		"fal.key": falKey, "fal.queue_url": p.FalURL + "/queue", "fal.rest_url": p.FalURL + "/rest", "fal.api_url": p.FalURL + "/v1",
+		"fal.key": falKey, "fal.admin_key": falKey, "fal.queue_url": p.FalURL + "/queue", "fal.rest_url": p.FalURL + "/rest", "fal.api_url": p.FalURL + "/v1",
 		"fal.media_hosts": "127.0.0.1", "fal.allow_private_media": "true",
 		"fal.webhook_url": p.URL, "fal.webhook_user_id": falUser, "fal.slots": "2000",
 		"storage.endpoint": p.S3.URL, "storage.region": p.S3.Region, "storage.access_key": p.S3.AccessKey,

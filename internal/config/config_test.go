@@ -220,6 +220,9 @@ func TestLoad_Refusals(t *testing.T) {
 		"webhook without user":       {env: []string{"IMAGERUN_FAL_WEBHOOK_URL=https://a.example"}, want: []string{"fal.webhook_user_id", "is needed with fal.webhook_url"}},
 		"window beyond seven days":   {env: []string{"IMAGERUN_STORAGE_LINK_WINDOW=85h"}, want: []string{"storage.link_window", "84h"}},
 		"deadline beyond longest":    {env: []string{"IMAGERUN_GENERATION_DEADLINE=2h"}, want: []string{"generation.deadline", "max_deadline"}},
+		"credit worth nothing":       {env: []string{"IMAGERUN_CREDITS_VALUE_USD=0"}, want: []string{"credits.value_usd", "above zero"}},
+		"credit worth a word":        {env: []string{"IMAGERUN_CREDITS_VALUE_USD=a cent"}, want: []string{"credits.value_usd", "above zero"}},
+		"credit worth infinity":      {env: []string{"IMAGERUN_CREDITS_VALUE_USD=inf"}, want: []string{"credits.value_usd", "above zero"}},
 		"hard stop before soft":      {env: []string{"IMAGERUN_WORKER_HARD_STOP=10s"}, want: []string{"worker.hard_stop", "soft_stop"}},
 		"path as media host in dev":  {env: []string{development, "IMAGERUN_FAL_MEDIA_HOSTS=127.0.0.1/x"}, want: []string{"fal.media_hosts", "without scheme"}},
 	}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"math"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"imagerun/internal/redact"
@@ -82,6 +84,7 @@ type Auth struct {
 // Fal is section fal.
 type Fal struct {
 	Key               redact.Secret `key:"key" doc:"The API key from fal's dashboard, id:secret."`
+	AdminKey          redact.Secret `key:"admin_key" doc:"Another key of the same account, with fal's ADMIN scope: it deletes payloads, and each night a worker reads with it what fal billed, to compare that with what was made. Empty: fal.key deletes, and must have that scope, and nothing is compared."`
 	QueueURL          string        `key:"queue_url" default:"https://queue.fal.run" doc:"The queue API."`
 	RestURL           string        `key:"rest_url" default:"https://rest.fal.ai" doc:"The API that publishes the keys webhooks are signed with."`
 	APIURL            string        `key:"api_url" default:"https://api.fal.ai/v1" doc:"The platform API: finds requests and deletes their payloads."`
@@ -120,7 +123,18 @@ type Generation struct {
 type Credits struct {
 	Welcome     int             `key:"welcome" default:"20" doc:"How many credits a verified mailbox gets, once for ever. Needs welcome_keys."`
 	WelcomeLife time.Duration   `key:"welcome_life" default:"720h" doc:"How long welcome credits last."`
+	ValueUSD    string          `key:"value_usd" doc:"What a captured credit earns, in US dollars, such as \"0.012\": what is paid for one on average, after taxes and fees, with those that are given away. The scheduler sets it against what fal charged, by model. Empty: it is not known, and cost alone is exported."`
 	WelcomeKeys []redact.Secret `key:"welcome_keys" doc:"Secrets of at least 32 characters, by which an address that had welcome credits is known again even when its account is gone; keep them for ever and outside of the database. The first is used; earlier ones still count. Empty: there are no welcome credits."`
+}
+
+// Value is what a captured credit earns in US dollars. Zero: it is not known.
+func (c Credits) Value() float64 {
+	v, err := strconv.ParseFloat(c.ValueUSD, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+
+	return v
 }
 
 // Upload is section upload.

@@ -103,6 +103,10 @@ func (c Config) validate(process Process) faults {
 		longEnough(p, "credits.welcome_keys", key, secretLength)
 	}
 
+	if c.Credits.ValueUSD != "" && c.Credits.Value() <= 0 {
+		p.add("credits.value_usd", "must be a number above zero in quotes, such as \"0.012\"")
+	}
+
 	c.validateRisks(p)
 	c.validateHTTP(p)
 	c.validateAddresses(p)

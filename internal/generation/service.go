@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +32,7 @@ type Deps struct {
 	Pool       *pgxpool.Pool
 	Queue      *durable.Queue
 	Provider   providers.Provider // nil in a process that runs no jobs
+	Biller     providers.Biller   // nil: what the provider bills is not compared
 	Bucket     storage.Bucket
 	References References
 	Watches    Watches
@@ -76,6 +78,8 @@ type Service struct {
 	metrics *Metrics
 	took    *estimate.Estimator
 	lines   map[string]*recent.Value[line] // by provider
+
+	sayNoBiller sync.Once
 }
 
 // New returns a service. It dials nothing and starts nothing.

@@ -45,6 +45,7 @@ func (s *Service) Register(r *queue.Registry) {
 	queue.Register(r, eraser{s})
 	queue.Register(r, purger{s})
 	queue.Register(r, tombstonePurger{s})
+	queue.Register(r, billComparer{s})
 }
 
 // submitter hands an admitted generation to its provider.
