@@ -138,6 +138,11 @@ func TestLate_NoticeMeetsErasure(t *testing.T) {
 			require.True(t, erased(t, b))
 			require.True(t, b.provider.erased["request-a"])
 			require.Zero(t, remembered(t, b))
+
+			var costs, named int
+
+			require.NoError(t, b.pool.QueryRow(t.Context(), `select count(*), count(request_id) + count(attempt_id) from provider_cost`).Scan(&costs, &named))
+			require.Equal(t, [2]int{1, 0}, [2]int{costs, named}, "what it cost stays, and nothing that leads to it")
 			require.Empty(t, b.jobs.Pending())
 			require.Empty(t, b.bucket.keys())
 		})
