@@ -1,7 +1,6 @@
 package queue
 
-// PurgeAuth deletes what is over of the auth service: accounts that nobody verified, expired sessions and links. A
-// schedule stages it.
+// PurgeAuth is what schedules of the release before stage for what is over of the auth service: [PurgeHourly] now.
 type PurgeAuth struct{}
 
 // Kind implements [Args].

@@ -47,13 +47,13 @@ func ExampleJob_LastAttempt() {
 // A schedule makes a job of each tick. Several schedulers may run it: each tick is one job.
 func ExampleSchedule() {
 	s := queue.Schedule{
-		Name:    "retention.tombstones",
+		Name:    "retention.hourly",
 		Spec:    "17 * * * *", // in UTC
-		Args:    func(time.Time) queue.Args { return queue.PurgeTombstones{} },
+		Args:    func(time.Time) queue.Args { return queue.PurgeHourly{} },
 		CatchUp: 24 * time.Hour, // a tick that nobody was there for is still staged
 		Overlap: queue.Skip,     // but not while the last one's job lives
 	}
 
 	fmt.Println(s.Args(time.Now()).Kind())
-	// Output: retention.purge_tombstones
+	// Output: retention.purge_hourly
 }

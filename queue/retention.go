@@ -1,19 +1,37 @@
 package queue
 
-// PurgeIdempotency forgets idempotency records whose time is over. A schedule stages it.
+// PurgeOften deletes, of the classes of data that are purged every ten minutes, what is over. A schedule stages it, as it does
+// the two below.
+type PurgeOften struct{}
+
+// Kind implements [Args].
+func (PurgeOften) Kind() string { return "retention.purge_often" }
+
+// PurgeHourly does so for the classes that are purged each hour.
+type PurgeHourly struct{}
+
+// Kind implements [Args].
+func (PurgeHourly) Kind() string { return "retention.purge_hourly" }
+
+// PurgeDaily does so for the classes that are purged each night.
+type PurgeDaily struct{}
+
+// Kind implements [Args].
+func (PurgeDaily) Kind() string { return "retention.purge_daily" }
+
+// PurgeIdempotency is what schedules of the release before stage for idempotency records: [PurgeOften] now.
 type PurgeIdempotency struct{}
 
 // Kind implements [Args].
 func (PurgeIdempotency) Kind() string { return "retention.purge_idempotency" }
 
-// PurgeTombstones forgets that generations were ever there, long after they were deleted. A
-// schedule stages it.
+// PurgeTombstones is what schedules of the release before stage for what outlives generations: [PurgeHourly] now.
 type PurgeTombstones struct{}
 
 // Kind implements [Args].
 func (PurgeTombstones) Kind() string { return "retention.purge_tombstones" }
 
-// PurgeJobAudit deletes the record of what operators did to jobs, a year after. A schedule stages it.
+// PurgeJobAudit is what schedules of the release before stage for the record of what operators did: [PurgeDaily] now.
 type PurgeJobAudit struct{}
 
 // Kind implements [Args].

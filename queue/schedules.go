@@ -6,10 +6,24 @@ import "time"
 func Schedules() []Schedule {
 	return []Schedule{
 		{
-			Name:    "retention.idempotency",
+			Name:    "retention.often",
 			Spec:    "@every 10m",
-			Args:    func(time.Time) Args { return PurgeIdempotency{} },
+			Args:    func(time.Time) Args { return PurgeOften{} },
 			CatchUp: time.Hour,
+			Overlap: Skip,
+		},
+		{
+			Name:    "retention.hourly",
+			Spec:    "17 * * * *",
+			Args:    func(time.Time) Args { return PurgeHourly{} },
+			CatchUp: 24 * time.Hour,
+			Overlap: Skip,
+		},
+		{
+			Name:    "retention.daily",
+			Spec:    "41 3 * * *",
+			Args:    func(time.Time) Args { return PurgeDaily{} },
+			CatchUp: 48 * time.Hour,
 			Overlap: Skip,
 		},
 		{
@@ -24,27 +38,6 @@ func Schedules() []Schedule {
 			Spec:    "@every 10m",
 			Args:    func(time.Time) Args { return PurgeUploads{} },
 			CatchUp: time.Hour,
-			Overlap: Skip,
-		},
-		{
-			Name:    "retention.tombstones",
-			Spec:    "17 * * * *",
-			Args:    func(time.Time) Args { return PurgeTombstones{} },
-			CatchUp: 24 * time.Hour,
-			Overlap: Skip,
-		},
-		{
-			Name:    "retention.job_audit",
-			Spec:    "41 3 * * *",
-			Args:    func(time.Time) Args { return PurgeJobAudit{} },
-			CatchUp: 48 * time.Hour,
-			Overlap: Skip,
-		},
-		{
-			Name:    "auth.retention",
-			Spec:    "29 * * * *",
-			Args:    func(time.Time) Args { return PurgeAuth{} },
-			CatchUp: 24 * time.Hour,
 			Overlap: Skip,
 		},
 		{

@@ -141,9 +141,9 @@ func TestJobs_Schedules(t *testing.T) {
 
 	out, err := run("schedules")
 	require.NoError(t, err)
-	require.Regexp(t, `retention\.idempotency +@every 10m +retention\.purge_idempotency +- +20`, out)
+	require.Regexp(t, `retention\.often +@every 10m +retention\.purge_often +- +20`, out)
 
-	_, err = pool.Exec(t.Context(), `insert into schedule (name, last_tick) values ('retention.tombstones', now() - interval '3 hours')`)
+	_, err = pool.Exec(t.Context(), `insert into schedule (name, last_tick) values ('retention.hourly', now() - interval '3 hours')`)
 	require.NoError(t, err)
 
 	out, err = run("schedules")

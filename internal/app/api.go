@@ -68,6 +68,8 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		return err
 	}
 
+	b.registry.MustRegister(collectors(b.domains(service, uploads, bucket))...)
+
 	changes := hints.NewSubscriber(b.redis)
 	keys := apikey.New(b.pool, apikey.Options{Now: b.clock.Now, Log: log})
 	closing := make(chan struct{})

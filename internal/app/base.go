@@ -95,7 +95,6 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	b.health.Add("clock", b.clockReady)
 	b.registry.MustRegister(b.clock.Collectors()...)
 	b.registry.MustRegister(b.queue.Collectors()...)
-	b.registry.MustRegister(b.credits.Collectors()...)
 
 	limits := ratelimit.NewMetrics()
 	b.registry.MustRegister(limits.Collectors()...)
@@ -194,10 +193,7 @@ func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, er
 		edit(&deps)
 	}
 
-	s := generation.New(deps)
-	b.registry.MustRegister(s.Collectors()...)
-
-	return s, nil
+	return generation.New(deps), nil
 }
 
 // bucket builds the store of images and has its health watched by add.

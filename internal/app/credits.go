@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -11,7 +10,6 @@ import (
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
 	"imagerun/internal/postgres"
-	"imagerun/queue"
 )
 
 // ledger builds the ledger as it is configured.
@@ -22,36 +20,6 @@ func ledger(c config.Credits, now clock.Now) *credits.Ledger {
 	}
 
 	return credits.New(o)
-}
-
-// expireMost is how many grants are looked for at a time.
-const expireMost = 500
-
-// expireCredits books the expiry of what is due, until nothing is.
-func (b *base) expireCredits(ctx context.Context, _ *queue.Job[queue.ExpireCredits]) error {
-	for {
-		n, err := b.credits.Expire(ctx, b.pool, expireMost)
-		if err != nil || n == 0 {
-			return err
-		}
-
-		b.log.InfoContext(ctx, "credits expired", slog.Int("subjects", n))
-	}
-}
-
-// auditCredits looks for what must never be, and notes what it found for the alarms.
-func (b *base) auditCredits(ctx context.Context, _ *queue.Job[queue.AuditCredits]) error {
-	broken, err := credits.AuditAll(ctx, b.pool, b.clock.Now, func(credits.Checked) {})
-	if err != nil {
-		return err
-	}
-
-	for _, v := range broken {
-		b.log.ErrorContext(ctx, "an invariant of the ledger does not hold",
-			slog.String("invariant", v.Invariant), slog.Any("subject", v.Subject), slog.String("what", v.What))
-	}
-
-	return credits.RecordAudit(ctx, b.pool, b.clock.Now(), broken)
 }
 
 // accounts shows the ledger to the edge.

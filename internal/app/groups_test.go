@@ -9,6 +9,8 @@ import (
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
 	"imagerun/internal/providers"
+	"imagerun/internal/retention"
+	"imagerun/internal/upload"
 	"imagerun/queue"
 )
 
@@ -53,7 +55,12 @@ func TestWorker_HelpExplainsTheGroups(t *testing.T) {
 func TestPolicies_AreForTheHandlersThereAre(t *testing.T) {
 	t.Parallel()
 
-	_, err := new(base).handlers(new(generation.Service), nil, nil)
+	domains := new(base).domains(new(generation.Service), new(upload.Service), nil)
+
+	purger, err := retention.NewPurger(retention.Options{}, classes(domains)...)
+	require.NoError(t, err)
+
+	_, err = handlers(domains, purger)
 	require.NoError(t, err)
 
 	known := map[string]bool{}

@@ -44,6 +44,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 		return err
 	}
 
+	b.registry.MustRegister(collectors(b.domains(service, nil, nil))...)
 	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log), b.queue.TableCollector(),
 		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, b.clock.Now),
 		generation.BillCollector(b.pool, log, cfg.Credits.Value()))

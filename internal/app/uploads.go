@@ -15,15 +15,13 @@ import (
 // uploads builds the domain; a process that runs no jobs has no pictures.
 func (b *base) uploads(bucket storage.Bucket, pictures *picture.Opener) *upload.Service {
 	u := b.cfg.Upload
-	s := upload.New(upload.Deps{
+
+	return upload.New(upload.Deps{
 		Pool: b.pool, Queue: b.queue, Bucket: bucket, Pictures: pictures, Users: b.users, Hints: b.hints, Log: b.log, Now: b.clock.Now,
 		Options: upload.Options{
 			MaxBytes: int64(u.MaxBytes), MaxOpen: u.MaxOpen, LinkLife: u.LinkLife, KeepUnused: u.KeepUnused,
 		},
 	})
-	b.registry.MustRegister(s.Collectors()...)
-
-	return s
 }
 
 // references shows uploads to generations.

@@ -3,20 +3,17 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
-	"imagerun/internal/auth/betterauth"
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
-	"imagerun/internal/idempotency"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/internal/providers/fal"
+	"imagerun/internal/retention"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/upload"
-	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
 )
@@ -79,10 +76,20 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	registry, err := b.handlers(service, uploads, bucket)
+	domains := b.domains(service, uploads, bucket)
+
+	purger, err := retention.NewPurger(retention.Options{Log: log}, classes(domains)...)
 	if err != nil {
 		return err
 	}
+
+	registry, err := handlers(domains, purger)
+	if err != nil {
+		return err
+	}
+
+	b.registry.MustRegister(collectors(domains)...)
+	b.registry.MustRegister(purger.Collectors()...)
 
 	groups, err := groupsOf(cfg.Worker.Queues)
 	if err != nil {
@@ -126,61 +133,6 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	}
 
 	return stopped(ctx, context.Cause(ctx))
-}
-
-// handlers registers the handler of every kind in the table.
-func (b *base) handlers(service *generation.Service, uploads *upload.Service, bucket sweep.Bucket) (*queue.Registry, error) {
-	registry := queue.NewRegistry(queue.All())
-	service.Register(registry)
-	uploads.Register(registry)
-	queue.Register(registry, queue.HandlerFunc[queue.PurgeIdempotency](b.purgeKeys))
-	queue.Register(registry, queue.HandlerFunc[queue.PurgeJobAudit](b.purgeAudit))
-	queue.Register(registry, queue.HandlerFunc[queue.PurgeAuth](b.purgeAuth))
-	queue.Register(registry, queue.HandlerFunc[queue.ExpireCredits](b.expireCredits))
-	queue.Register(registry, queue.HandlerFunc[queue.AuditCredits](b.auditCredits))
-	queue.Register(registry, sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket, b.clock.Now), Pool: b.pool, Log: b.log}))
-
-	for _, p := range queue.All().Policies() {
-		if _, ok := registry.Worker(p.Args.Kind()); !ok {
-			return nil, fmt.Errorf("kind %s has no handler", p.Args.Kind())
-		}
-	}
-
-	return registry, nil
-}
-
-// purgeKeys forgets old idempotency records, a batch at a time.
-func (b *base) purgeKeys(ctx context.Context, _ *queue.Job[queue.PurgeIdempotency]) error {
-	const batch = 5000
-
-	for {
-		n, err := idempotency.Purge(ctx, b.pool, b.clock.Now(), batch)
-		if err != nil || n < batch {
-			return err
-		}
-	}
-}
-
-// purgeAuth deletes accounts that nobody verified, and sessions and links whose time is over.
-func (b *base) purgeAuth(ctx context.Context, _ *queue.Job[queue.PurgeAuth]) error {
-	const batch = 1000
-
-	for {
-		n, err := betterauth.Purge(ctx, b.pool, batch)
-		if err != nil || n < batch {
-			return err
-		}
-	}
-}
-
-// purgeAudit forgets what operators did to jobs long ago.
-func (b *base) purgeAudit(ctx context.Context, _ *queue.Job[queue.PurgeJobAudit]) error {
-	n, err := b.admin.PurgeAudit(ctx)
-	if n > 0 {
-		b.log.InfoContext(ctx, "job audit purged", slog.Int64("rows", n))
-	}
-
-	return err
 }
 
 // codeOf names a handler's error for the job table, the dashboard and the metrics.

@@ -132,11 +132,22 @@ func poisonCases() map[string]poisoned {
 	cases := generationPoison()
 	maps.Copy(cases, uploadPoison())
 
+	tick := func(kind string) func(t *testing.T, w *poisonWorld) {
+		return func(t *testing.T, w *poisonWorld) { t.Helper(); w.tick(t, kind) }
+	}
+
 	// Of what a clock stages the next tick does the work.
 	for _, s := range queue.Schedules() {
 		kind := s.Args(time.Now()).Kind()
-		tick := func(t *testing.T, w *poisonWorld) { t.Helper(); w.tick(t, kind) }
-		cases[kind] = poisoned{stage: tick, ends: tick}
+		cases[kind] = poisoned{stage: tick(kind), ends: tick(kind)}
+	}
+
+	// And where the clock is that of the release before, a tick of this one's.
+	for former, now := range map[queue.Args]queue.Args{
+		queue.PurgeIdempotency{}: queue.PurgeOften{}, queue.PurgeAuth{}: queue.PurgeHourly{},
+		queue.PurgeTombstones{}: queue.PurgeHourly{}, queue.PurgeJobAudit{}: queue.PurgeDaily{},
+	} {
+		cases[former.Kind()] = poisoned{stage: tick(former.Kind()), ends: tick(now.Kind())}
 	}
 
 	return cases

@@ -31,6 +31,9 @@ func newMetrics() metrics {
 // not counted.
 func (l *Ledger) Collectors() []prometheus.Collector { return []prometheus.Collector{l.metrics.booked} }
 
+// Collectors are those of the ledger.
+func (j *Jobs) Collectors() []prometheus.Collector { return j.ledger.Collectors() }
+
 // count has what is about to be committed counted once it is.
 func (b *book) count() {
 	tx, ok := b.tx.(interface{ AfterCommit(f func()) })

@@ -119,6 +119,12 @@ func TestTableCollector(t *testing.T) {
 	require.InDelta(t, 2, got["imagerun_credit_audit_breaches"], 0)
 	require.InDelta(t, b.time.Now().Add(-time.Hour).Unix(), got["imagerun_credit_audit_timestamp_seconds"], 1)
 
+	forget := credits.NewJobs(b.Ledger, b.pool, slog.New(slog.DiscardHandler)).Retention()[1].Purge
+
+	n, err := forget.Step(b.ctx, forget.Batch)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+
 	var kept int
 	require.NoError(t, b.pool.QueryRow(b.ctx, `select count(*) from credit_audit`).Scan(&kept))
 	require.Equal(t, 1, kept)

@@ -189,10 +189,10 @@ select coalesce(sum(available), 0)::bigint as available, coalesce(sum(held), 0):
 from user_credit;
 
 -- name: AuditRecord :exec
-with old as (
-    delete from credit_audit where at < sqlc.arg(at)::timestamptz - interval '1 year'
-)
 insert into credit_audit (at, breaches) values (@at, @breaches);
+
+-- name: AuditForget :execrows
+delete from credit_audit where at in (select a.at from credit_audit a where a.at < @before order by a.at limit @most);
 
 -- name: AuditEntries :one
 -- How many entries there are; each subject counts its own.

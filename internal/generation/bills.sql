@@ -21,8 +21,10 @@ where provider_cost.attempt_id is null;
 update provider_cost c set attempt_id = null, request_id = null, ended_at = date_trunc('hour', c.ended_at, 'UTC')
 from provider_attempt a where a.task_id = @task_id and c.attempt_id = a.id;
 
--- name: CostPurge :exec
-delete from provider_cost where attempt_id is null and ended_at < @before;
+-- name: CostPurge :execrows
+delete from provider_cost where id in (
+    select c.id from provider_cost c where c.attempt_id is null and c.ended_at < @before limit @most
+);
 
 -- name: CostOpen :many
 -- Requests whose bill is looked for, and was not within this night.

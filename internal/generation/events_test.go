@@ -332,7 +332,11 @@ func TestLocks_NobodyWaitsInACircle(t *testing.T) {
 
 	for range 2 {
 		meanwhile.Go(func() {
-			until(func() error { return b.ForgetDeletions(t.Context(), b.now.Now().Add(time.Hour)) })
+			until(func() error {
+				_, err := b.ForgetDeletions(t.Context(), b.now.Now().Add(time.Hour), 100)
+
+				return err
+			})
 		})
 	}
 

@@ -124,7 +124,7 @@ delete from ai_task where id = @id;
 select exists (select from generation_tombstone where task_id = @id and user_id = @user_id);
 
 -- name: TombstoneUsers :many
-select distinct user_id from generation_tombstone where deleted_at < @before;
+select distinct user_id from generation_tombstone where deleted_at < @before limit @most;
 
 -- name: TombstonePurge :exec
 -- Of one user, whose row is locked: whoever deletes a generation holds it, too.
@@ -350,8 +350,10 @@ with gone as (
 insert into provider_cost (endpoint, ended_at)
 select g.endpoint, date_trunc('hour', sqlc.arg(now)::timestamptz, 'UTC') from gone g where g.request_id is not null;
 
--- name: AttemptTombstonePurge :exec
-delete from provider_attempt_tombstone where forget_at <= @now;
+-- name: AttemptTombstonePurge :execrows
+delete from provider_attempt_tombstone where attempt_id in (
+    select t.attempt_id from provider_attempt_tombstone t where t.forget_at <= @now limit @most
+);
 
 -- name: AttemptTried :one
 -- How many attempts the provider has had, as far as we know: what it refused for our account's

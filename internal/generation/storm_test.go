@@ -185,7 +185,13 @@ func (s *storm) next() (string, func(*testing.T) error) {
 
 			return err
 		}},
-		{2, "forget deletions", func(t *testing.T) error { t.Helper(); return s.ForgetDeletions(t.Context(), time.Now().Add(time.Hour)) }},
+		{2, "forget deletions", func(t *testing.T) error {
+			t.Helper()
+
+			_, err := s.ForgetDeletions(t.Context(), time.Now().Add(time.Hour), 100)
+
+			return err
+		}},
 		{3, "end what is due", func(t *testing.T) error {
 			t.Helper()
 			s.now.Move(20 * time.Second)

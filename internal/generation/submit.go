@@ -15,6 +15,7 @@ import (
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
+	"imagerun/internal/retention"
 	"imagerun/queue"
 )
 
@@ -44,7 +45,7 @@ func (s *Service) Register(r *queue.Registry) {
 	queue.Register(r, attemptEraser{s})
 	queue.Register(r, eraser{s})
 	queue.Register(r, purger{s})
-	queue.Register(r, tombstonePurger{s})
+	queue.Register(r, retention.Former[queue.PurgeTombstones](s.tombstones()...))
 	queue.Register(r, billComparer{s})
 }
 

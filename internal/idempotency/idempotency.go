@@ -116,19 +116,3 @@ func Finish(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, finger
 
 	return nil
 }
-
-// Execer is what Purge needs of a pool.
-type Execer interface {
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}
-
-// Purge deletes records older than [Lifetime], at most batch of them, and returns how many.
-func Purge(ctx context.Context, db Execer, now time.Time, batch int) (int64, error) {
-	tag, err := db.Exec(ctx, `delete from idempotency_record where ctid = any (array(
-		select ctid from idempotency_record where created_at < $1 limit $2))`, now.Add(-Lifetime), batch)
-	if err != nil {
-		return 0, fmt.Errorf("purge idempotency records: %w", err)
-	}
-
-	return tag.RowsAffected(), nil
-}

@@ -193,8 +193,10 @@ func TestPurge(t *testing.T) {
 		}
 	}
 
-	for _, want := range []int64{2, 1, 0} {
-		n, err := idempotency.Purge(t.Context(), b.pool, time.Now(), 2)
+	records := idempotency.NewRecords(b.pool, time.Now)
+
+	for _, want := range []int{2, 1, 0} {
+		n, err := records.Purge(t.Context(), 2)
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}

@@ -22,10 +22,8 @@ var (
 	ErrUnknown = errors.New("unknown")
 )
 
-const (
-	adminBatch = 500  // jobs that one transaction of an operator's order changes
-	auditBatch = 2000 // rows that one transaction purges
-)
+// adminBatch is how many jobs one transaction of an operator's order changes.
+const adminBatch = 500
 
 const (
 	statePushed = "pushed"
@@ -273,18 +271,13 @@ func infoOf(r db.AdminListRow) Info {
 	return i
 }
 
-// PurgeAudit deletes the record of what operators did once it is a year old, in bounded batches, and
-// returns how many rows. The database itself refuses to delete younger ones.
-func (a *Admin) PurgeAudit(ctx context.Context) (purged int64, err error) {
-	for {
-		n, err := a.q.db.AuditPurge(ctx, a.q.pool, auditBatch)
-		purged += n
-
-		switch {
-		case err != nil:
-			return purged, fmt.Errorf("purge audit: %w", err)
-		case n < auditBatch:
-			return purged, nil
-		}
+// PurgeAudit deletes the record of what operators did once it is a year old, the oldest first and at most so many rows, and
+// returns how many. The database itself refuses to delete younger ones.
+func (a *Admin) PurgeAudit(ctx context.Context, most int) (purged int, err error) {
+	n, err := a.q.db.AuditPurge(ctx, a.q.pool, int32(most)) //nolint:gosec // what one transaction can do
+	if err != nil {
+		return 0, fmt.Errorf("purge audit: %w", err)
 	}
+
+	return int(n), nil
 }

@@ -100,6 +100,23 @@ func (q *Queries) AuditEntries(ctx context.Context, db DBTX) (int64, error) {
 	return column_1, err
 }
 
+const AuditForget = `-- name: AuditForget :execrows
+delete from credit_audit where at in (select a.at from credit_audit a where a.at < $1 order by a.at limit $2)
+`
+
+type AuditForgetParams struct {
+	Before time.Time
+	Most   int32
+}
+
+func (q *Queries) AuditForget(ctx context.Context, db DBTX, arg AuditForgetParams) (int64, error) {
+	result, err := db.Exec(ctx, AuditForget, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const AuditLast = `-- name: AuditLast :one
 select at, breaches from credit_audit order by at desc limit 1
 `
@@ -112,9 +129,6 @@ func (q *Queries) AuditLast(ctx context.Context, db DBTX) (CreditAudit, error) {
 }
 
 const AuditRecord = `-- name: AuditRecord :exec
-with old as (
-    delete from credit_audit where at < $1::timestamptz - interval '1 year'
-)
 insert into credit_audit (at, breaches) values ($1, $2)
 `
 

@@ -347,13 +347,23 @@ func (q *Queries) CostOpen(ctx context.Context, db DBTX, arg CostOpenParams) ([]
 	return items, nil
 }
 
-const CostPurge = `-- name: CostPurge :exec
-delete from provider_cost where attempt_id is null and ended_at < $1
+const CostPurge = `-- name: CostPurge :execrows
+delete from provider_cost where id in (
+    select c.id from provider_cost c where c.attempt_id is null and c.ended_at < $1 limit $2
+)
 `
 
-func (q *Queries) CostPurge(ctx context.Context, db DBTX, before time.Time) error {
-	_, err := db.Exec(ctx, CostPurge, before)
-	return err
+type CostPurgeParams struct {
+	Before time.Time
+	Most   int32
+}
+
+func (q *Queries) CostPurge(ctx context.Context, db DBTX, arg CostPurgeParams) (int64, error) {
+	result, err := db.Exec(ctx, CostPurge, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const CostRecord = `-- name: CostRecord :exec

@@ -753,13 +753,23 @@ func (q *Queries) AttemptTombstoneLate(ctx context.Context, db DBTX, arg Attempt
 	return result.RowsAffected(), nil
 }
 
-const AttemptTombstonePurge = `-- name: AttemptTombstonePurge :exec
-delete from provider_attempt_tombstone where forget_at <= $1
+const AttemptTombstonePurge = `-- name: AttemptTombstonePurge :execrows
+delete from provider_attempt_tombstone where attempt_id in (
+    select t.attempt_id from provider_attempt_tombstone t where t.forget_at <= $1 limit $2
+)
 `
 
-func (q *Queries) AttemptTombstonePurge(ctx context.Context, db DBTX, now time.Time) error {
-	_, err := db.Exec(ctx, AttemptTombstonePurge, now)
-	return err
+type AttemptTombstonePurgeParams struct {
+	Now  time.Time
+	Most int32
+}
+
+func (q *Queries) AttemptTombstonePurge(ctx context.Context, db DBTX, arg AttemptTombstonePurgeParams) (int64, error) {
+	result, err := db.Exec(ctx, AttemptTombstonePurge, arg.Now, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const AttemptTried = `-- name: AttemptTried :one
@@ -2002,11 +2012,16 @@ func (q *Queries) TombstonePurge(ctx context.Context, db DBTX, arg TombstonePurg
 }
 
 const TombstoneUsers = `-- name: TombstoneUsers :many
-select distinct user_id from generation_tombstone where deleted_at < $1
+select distinct user_id from generation_tombstone where deleted_at < $1 limit $2
 `
 
-func (q *Queries) TombstoneUsers(ctx context.Context, db DBTX, before time.Time) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, TombstoneUsers, before)
+type TombstoneUsersParams struct {
+	Before time.Time
+	Most   int32
+}
+
+func (q *Queries) TombstoneUsers(ctx context.Context, db DBTX, arg TombstoneUsersParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, TombstoneUsers, arg.Before, arg.Most)
 	if err != nil {
 		return nil, err
 	}

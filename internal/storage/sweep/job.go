@@ -17,9 +17,6 @@ import (
 	"imagerun/queue"
 )
 
-// remembered is how long the report of a sweep is kept.
-const remembered = 90 * 24 * time.Hour
-
 // Deps are what the handler of the nightly sweep works with. All but the last two are required.
 type Deps struct {
 	Sweeper *Sweeper
@@ -51,6 +48,9 @@ func NewHandler(d Deps) *Handler {
 
 	return h
 }
+
+// Register makes h the handler of the nightly sweep.
+func (h *Handler) Register(r *queue.Registry) { queue.Register(r, h) }
 
 // Handle implements [queue.Handler].
 func (h *Handler) Handle(ctx context.Context, job *queue.Job[queue.SweepObjects]) error {
@@ -101,10 +101,6 @@ func (h *Handler) Handle(ctx context.Context, job *queue.Job[queue.SweepObjects]
 	err = h.write(ctx, r, func(tx *postgres.Tx, report []byte) error {
 		err := h.db.SweepFinish(ctx, tx, db.SweepFinishParams{ID: job.ID, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Report: report})
 		if err != nil {
-			return err
-		}
-
-		if err := h.db.SweepForget(ctx, tx, end.Add(-remembered)); err != nil {
 			return err
 		}
 

@@ -196,17 +196,31 @@ imagerun_sweep_seen{side="record"} 4
 	require.Equal(t, int64(9), r.Objects)
 }
 
-// Reports of long ago go with a later sweep.
-func TestNightly_ForgetsOldReports(t *testing.T) {
+// Reports of long ago go, some at a time.
+func TestRetention_ForgetsOldReports(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	old := time.Now().UTC().Add(-100 * 24 * time.Hour)
-	require.NoError(t, sweep.Keep(t.Context(), b.pool, sweep.Report{StartedAt: old, FinishedAt: &old}))
+
+	for range 3 {
+		old := time.Now().UTC().Add(-100 * 24 * time.Hour)
+		require.NoError(t, sweep.Keep(t.Context(), b.pool, sweep.Report{StartedAt: old, FinishedAt: &old}))
+	}
+
 	nightly(t, b, nil).RunAll(t.Context())
 
-	var n int
+	h := sweep.NewHandler(sweep.Deps{Sweeper: b.Sweeper, Pool: b.pool, Log: slog.New(slog.DiscardHandler)})
 
-	require.NoError(t, b.pool.QueryRow(t.Context(), `select count(*) from object_sweep where started_at < now() - interval '90 days'`).Scan(&n))
-	require.Zero(t, n)
+	for _, want := range []int{2, 1, 0} {
+		n, err := h.Retention()[1].Purge.Step(t.Context(), 2)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+
+	var young, old int
+
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select count(*) filter (where started_at >= now() - interval '90 days'),
+		count(*) filter (where started_at < now() - interval '90 days') from object_sweep`).Scan(&young, &old))
+	require.Equal(t, 1, young)
+	require.Zero(t, old)
 }

@@ -32,6 +32,9 @@ func Collector(pool *pgxpool.Pool, log *slog.Logger) prometheus.Collector {
 	return collector{pool, log}
 }
 
+// Collectors are none: what a sweep has found is the same everywhere, and [Collector]'s.
+func (h *Handler) Collectors() []prometheus.Collector { return nil }
+
 // Describe implements prometheus.Collector.
 func (c collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{finishedDesc, seenDesc, foundDesc, leftDesc} {

@@ -12,8 +12,8 @@ update object_sweep set cursor = @cursor::text, report = @report where id = @id;
 insert into object_sweep (id, started_at, finished_at, report) values (@id, @started_at, @finished_at, @report)
 on conflict (id) do update set cursor = null, finished_at = excluded.finished_at, report = excluded.report;
 
--- name: SweepForget :exec
-delete from object_sweep where started_at < @before;
+-- name: SweepForget :execrows
+delete from object_sweep where id in (select s.id from object_sweep s where s.started_at < @before order by s.started_at limit @most);
 
 -- name: SweepLast :one
 select report from object_sweep where finished_at is not null order by finished_at desc limit 1;

@@ -60,13 +60,21 @@ func (q *Queries) SweepFinish(ctx context.Context, db DBTX, arg SweepFinishParam
 	return err
 }
 
-const sweepForget = `-- name: SweepForget :exec
-delete from object_sweep where started_at < $1
+const sweepForget = `-- name: SweepForget :execrows
+delete from object_sweep where id in (select s.id from object_sweep s where s.started_at < $1 order by s.started_at limit $2)
 `
 
-func (q *Queries) SweepForget(ctx context.Context, db DBTX, before time.Time) error {
-	_, err := db.Exec(ctx, sweepForget, before)
-	return err
+type SweepForgetParams struct {
+	Before time.Time
+	Most   int32
+}
+
+func (q *Queries) SweepForget(ctx context.Context, db DBTX, arg SweepForgetParams) (int64, error) {
+	result, err := db.Exec(ctx, sweepForget, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const sweepLast = `-- name: SweepLast :one

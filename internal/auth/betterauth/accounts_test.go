@@ -17,7 +17,7 @@ func TestPurge(t *testing.T) {
 
 	appURL, authURL, ownerURL := devtest.PostgresURLs(t)
 	server := authtest.Start(t, appURL, authURL, authtest.Options{})
-	app, owner := devtest.Pool(t, appURL), devtest.Pool(t, ownerURL)
+	accounts, owner := betterauth.NewAccounts(devtest.Pool(t, appURL)), devtest.Pool(t, ownerURL)
 
 	exec := func(sql string, args ...any) {
 		t.Helper()
@@ -56,7 +56,7 @@ func TestPurge(t *testing.T) {
 		require.Equal(t, http.StatusOK, res.StatusCode, body)
 	}
 
-	n, err := betterauth.Purge(t.Context(), app, 100)
+	n, err := accounts.Purge(t.Context(), 100)
 	require.NoError(t, err)
 	require.Zero(t, n, "nothing is over")
 
@@ -69,7 +69,7 @@ func TestPurge(t *testing.T) {
 
 	// Some at a time, and as often as it takes.
 	for want := range []int{0, 1, 2} {
-		n, err = betterauth.Purge(t.Context(), app, 2)
+		n, err = accounts.Purge(t.Context(), 2)
 		require.NoError(t, err)
 		require.Equal(t, []int{2, 2, 1}[want], n)
 	}

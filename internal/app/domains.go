@@ -1,0 +1,83 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"imagerun/internal/auth/betterauth"
+	"imagerun/internal/credits"
+	"imagerun/internal/generation"
+	"imagerun/internal/idempotency"
+	"imagerun/internal/jobs"
+	"imagerun/internal/retention"
+	"imagerun/internal/storage/sweep"
+	"imagerun/internal/upload"
+	"imagerun/queue"
+)
+
+// domain is what a domain offers to the processes: the handlers of its jobs, its metrics, and what it keeps for how long.
+type domain interface {
+	Register(r *queue.Registry)
+	Collectors() []prometheus.Collector
+	Retention() []retention.Class
+}
+
+// domains lists every domain. A scheduler has no uploads and no bucket, and sweeps none: nil.
+func (b *base) domains(service *generation.Service, uploads *upload.Service, bucket sweep.Bucket) []domain {
+	list := []domain{
+		service,
+		credits.NewJobs(b.credits, b.pool, b.log),
+		idempotency.NewRecords(b.pool, b.clock.Now),
+		betterauth.NewAccounts(b.pool),
+		jobs.NewAudit(b.admin),
+	}
+
+	if uploads != nil {
+		list = append(list, uploads,
+			sweep.NewHandler(sweep.Deps{Sweeper: NewSweeper(b.pool, bucket, b.clock.Now), Pool: b.pool, Log: b.log}))
+	}
+
+	return list
+}
+
+// collectors gathers the metrics of domains.
+func collectors(domains []domain) (all []prometheus.Collector) {
+	for _, d := range domains {
+		all = append(all, d.Collectors()...)
+	}
+
+	return all
+}
+
+// classes gathers what domains keep.
+func classes(domains []domain) (all []retention.Class) {
+	for _, d := range domains {
+		all = append(all, d.Retention()...)
+	}
+
+	return all
+}
+
+// handlers gathers the handlers of domains and of what purges their classes: one for each kind in the table.
+func handlers(domains []domain, purger *retention.Purger) (*queue.Registry, error) {
+	registry := queue.NewRegistry(queue.All())
+	purger.Register(registry)
+
+	for _, d := range domains {
+		d.Register(registry)
+	}
+
+	for _, p := range queue.All().Policies() {
+		if _, ok := registry.Worker(p.Args.Kind()); !ok {
+			return nil, fmt.Errorf("kind %s has no handler", p.Args.Kind())
+		}
+	}
+
+	return registry, nil
+}
+
+// RetentionClasses returns what the product keeps and for how long, for reading: nothing is behind their steps.
+func RetentionClasses() []retention.Class {
+	return classes(new(base).domains(new(generation.Service), new(upload.Service), nil))
+}

@@ -1,0 +1,28 @@
+// Package jobs is what the product does about its jobs themselves.
+package jobs
+
+import (
+	"imagerun/internal/retention"
+	"imagerun/queue"
+	"imagerun/queue/durable"
+)
+
+// Audit is the record of what operators did to jobs.
+type Audit struct{ admin *durable.Admin }
+
+// NewAudit returns the record that admin keeps.
+func NewAudit(admin *durable.Admin) *Audit { return &Audit{admin} }
+
+// Register makes a the handler of what schedulers of the release before stage.
+func (a *Audit) Register(r *queue.Registry) {
+	queue.Register(r, retention.Former[queue.PurgeJobAudit](a.Retention()...))
+}
+
+// Retention is how long the record is kept as evidence.
+func (a *Audit) Retention() []retention.Class {
+	return []retention.Class{{
+		Name:   "job_audit",
+		Tables: []retention.Table{{Name: "job_audit", Columns: []string{"action", "operator", "queue", "reason"}, After: retention.Year}},
+		Purge:  &retention.Purge{Cadence: retention.Daily, Batch: 2000, Step: a.admin.PurgeAudit},
+	}}
+}

@@ -1,0 +1,6 @@
+package jobs
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Collectors are none: durable.Queue counts.
+func (a *Audit) Collectors() []prometheus.Collector { return nil }
