@@ -683,6 +683,41 @@ COMMENT ON COLUMN public.idempotency_record.key IS 'erase: 24 hours after creati
 
 COMMENT ON COLUMN public.idempotency_record.fingerprint IS 'erase: 24 hours after creation, or with the account';
 
+CREATE TABLE public.inbox_event (
+    id uuid NOT NULL,
+    source text NOT NULL,
+    event_id text NOT NULL,
+    event_type text NOT NULL,
+    body bytea,
+    state text DEFAULT 'received'::text NOT NULL,
+    code text,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    body_erased_at timestamp with time zone,
+    CONSTRAINT inbox_event_check CHECK (((body IS NULL) = (body_erased_at IS NOT NULL))),
+    CONSTRAINT inbox_event_check1 CHECK (((state = 'received'::text) = (ended_at IS NULL))),
+    CONSTRAINT inbox_event_check2 CHECK (((state = 'failed'::text) = (code IS NOT NULL))),
+    CONSTRAINT inbox_event_code_check CHECK ((code ~ '^[a-z][a-z0-9_]*$'::text)),
+    CONSTRAINT inbox_event_event_id_check CHECK (((char_length(event_id) >= 1) AND (char_length(event_id) <= 200))),
+    CONSTRAINT inbox_event_event_type_check CHECK (((char_length(event_type) >= 1) AND (char_length(event_type) <= 100))),
+    CONSTRAINT inbox_event_source_check CHECK ((source ~ '^[a-z]+$'::text)),
+    CONSTRAINT inbox_event_state_check CHECK ((state = ANY (ARRAY['received'::text, 'worked'::text, 'ignored'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE public.inbox_event IS 'A webhook that a vendor sent, and what became of it. Ignored: nobody here works events of its type.';
+
+COMMENT ON COLUMN public.inbox_event.source IS 'erase: the name of a vendor; row a year after it came';
+
+COMMENT ON COLUMN public.inbox_event.event_id IS 'erase: the vendor''s id of the event; row a year after it came';
+
+COMMENT ON COLUMN public.inbox_event.event_type IS 'erase: the vendor''s word for what happened; row a year after it came';
+
+COMMENT ON COLUMN public.inbox_event.body IS 'erase: null 30 days after it came. What the vendor sent, byte for byte; it may name a person.';
+
+COMMENT ON COLUMN public.inbox_event.state IS 'erase: a word from a closed list; row a year after it came';
+
+COMMENT ON COLUMN public.inbox_event.code IS 'erase: a code from our closed lists; row a year after it came';
+
 CREATE TABLE public.job (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     kind text NOT NULL,
@@ -1195,6 +1230,12 @@ ALTER TABLE ONLY public.generation_user
 ALTER TABLE ONLY public.idempotency_record
     ADD CONSTRAINT idempotency_record_pkey PRIMARY KEY (user_id, key);
 
+ALTER TABLE ONLY public.inbox_event
+    ADD CONSTRAINT inbox_event_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.inbox_event
+    ADD CONSTRAINT inbox_event_source_event_id_key UNIQUE (source, event_id);
+
 ALTER TABLE ONLY public.job_audit
     ADD CONSTRAINT job_audit_pkey PRIMARY KEY (id);
 
@@ -1304,6 +1345,10 @@ CREATE INDEX credit_hold_open_idx ON public.credit_hold USING btree (auto_refund
 CREATE INDEX credit_hold_subject_idx ON public.credit_hold USING btree (subject);
 
 CREATE INDEX idempotency_record_created_idx ON public.idempotency_record USING btree (created_at);
+
+CREATE INDEX inbox_event_body_idx ON public.inbox_event USING btree (received_at) WHERE (body IS NOT NULL);
+
+CREATE INDEX inbox_event_received_idx ON public.inbox_event USING btree (received_at);
 
 CREATE INDEX job_audit_at_idx ON public.job_audit USING btree (at);
 
@@ -1570,11 +1615,37 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_record TO imagerun
 GRANT SELECT,INSERT,UPDATE ON TABLE public.idempotency_record TO imagerun_api;
 GRANT SELECT,DELETE ON TABLE public.idempotency_record TO imagerun_worker;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbox_event TO imagerun_app;
+GRANT INSERT ON TABLE public.inbox_event TO imagerun_api;
+GRANT SELECT,DELETE,UPDATE ON TABLE public.inbox_event TO imagerun_worker;
+GRANT UPDATE ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(id) ON TABLE public.inbox_event TO imagerun_api;
+GRANT SELECT(id) ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(source) ON TABLE public.inbox_event TO imagerun_api;
+GRANT SELECT(source) ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(event_id) ON TABLE public.inbox_event TO imagerun_api;
+GRANT SELECT(event_id) ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(event_type) ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(state) ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(code) ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(received_at) ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(ended_at) ON TABLE public.inbox_event TO imagerun_operator;
+
+GRANT SELECT(body_erased_at) ON TABLE public.inbox_event TO imagerun_operator;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.job TO imagerun_scheduler;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_worker;
-GRANT SELECT,DELETE,UPDATE ON TABLE public.job TO imagerun_operator;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job TO imagerun_operator;
 
 GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_app;
 GRANT SELECT,INSERT ON TABLE public.job_audit TO imagerun_api;

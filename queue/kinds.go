@@ -97,6 +97,15 @@ func All() Kinds {
 			Snooze:   time.Minute,
 		},
 		Policy{
+			Args:     WorkInboxEvent{},
+			Queue:    "generation",
+			Attempts: 20,
+			Timeout:  60 * time.Second,
+			Backoff:  Backoff{First: 2 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
+			Final:    []string{},
+			Snooze:   10 * time.Second,
+		},
+		Policy{
 			Args:     PurgeOften{},
 			Queue:    "retention",
 			Attempts: 20,

@@ -9,6 +9,7 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/inbox"
 	"imagerun/internal/jobs"
 	"imagerun/internal/retention"
 	"imagerun/internal/storage/sweep"
@@ -31,6 +32,7 @@ func (b *base) domains(service *generation.Service, uploads *upload.Service, buc
 		idempotency.NewRecords(b.pool, b.clock.Now),
 		betterauth.NewAccounts(b.pool),
 		jobs.NewAudit(b.admin),
+		inbox.New(inbox.Deps{Pool: b.pool, Queue: b.queue, Log: b.log, Now: b.clock.Now}),
 	}
 
 	if uploads != nil {

@@ -131,6 +131,7 @@ func (w *poisonWorld) eraseUser(t *testing.T) {
 func poisonCases() map[string]poisoned {
 	cases := generationPoison()
 	maps.Copy(cases, uploadPoison())
+	maps.Copy(cases, inboxPoison())
 
 	tick := func(kind string) func(t *testing.T, w *poisonWorld) {
 		return func(t *testing.T, w *poisonWorld) { t.Helper(); w.tick(t, kind) }
@@ -151,6 +152,23 @@ func poisonCases() map[string]poisoned {
 	}
 
 	return cases
+}
+
+func inboxPoison() map[string]poisoned {
+	return map[string]poisoned{queue.WorkInboxEvent{}.Kind(): {
+		// No vendor sends any yet.
+		stage: func(t *testing.T, w *poisonWorld) {
+			t.Helper()
+			w.exec(t, `with event as (
+					insert into inbox_event (id, source, event_id, event_type, body) values (gen_random_uuid(), 'fake', 'evt', 'it.happened', '') returning id
+				) insert into job (kind, queue, args) select 'inbox.work_event', 'generation', jsonb_build_object('event_id', id) from event`)
+		},
+		ends: func(t *testing.T, w *poisonWorld) {
+			t.Helper()
+			w.until(t, `select count(*) from inbox_event where state = 'received'`)
+			require.Equal(t, 1, w.Count(t, `select count(*) from inbox_event where state = 'failed' and code = 'poison'`))
+		},
+	}}
 }
 
 func generationPoison() map[string]poisoned {

@@ -64,6 +64,7 @@ var rows = []row{
 	{"internal/user", list([]string{"internal/plan"}, foundation), "user knows names and plans: what somebody did is each domain's"},
 	{"internal/ratelimit", foundation, "ratelimit knows whom it counts by opaque ids, and nothing of plans"},
 	{"internal/idempotency", list([]string{"internal/retention", "queue"}, foundation), "idempotency knows nothing of what is made once"},
+	{"internal/inbox", list([]string{"internal/retention"}, jobs, foundation), "inbox keeps what vendors send: who a vendor is, and what its events do, comes to it"},
 	{"internal/credits", list([]string{"internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/retention", "internal/storage", "internal/support", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
@@ -84,7 +85,7 @@ var rows = []row{
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",
-		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/jobs", "internal/ops", "internal/picture", "internal/plan", "internal/postgres",
+		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs", "internal/ops", "internal/picture", "internal/plan", "internal/postgres",
 		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/retention", "internal/storage/...", "internal/telemetry", "internal/upload", "internal/user",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},
