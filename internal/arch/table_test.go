@@ -45,7 +45,8 @@ var rows = []row{
 	{"internal/devstack", []string{"internal/postgres", "migrations"}, "devstack starts servers; what runs on them belongs to app or apptest"},
 	{"internal/arch", nil, "arch only reads"},
 
-	{"internal/simulators/...", nil, "a simulator judges our client of the vendor, so it shares no code with it"},
+	{"internal/simulators/kit/...", []string{"internal/simulators/kit/..."}, "the kit is for every vendor: what only one does is in that vendor's simulator"},
+	{"internal/simulators/...", []string{"internal/simulators/kit/..."}, "a simulator judges our client of the vendor: the kit is all that it shares, and nothing of ours"},
 
 	{"internal/retention", list([]string{"queue"}, foundation), "retention knows classes, and nothing of what is in them: each domain says its own"},
 	{"internal/jobs", list([]string{"internal/retention"}, jobs, foundation), "jobs is what the product does about its jobs, and knows nothing of theirs"},

@@ -82,7 +82,7 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 	}
 
 	if s.knobs.QueueMS > 0 {
-		s.at(req.submitted.Add(millis(s.knobs.QueueMS)), func() {}) // to look at the queue then
+		s.clock.At(req.submitted.Add(millis(s.knobs.QueueMS)), func() {}) // to look at the queue then
 	}
 
 	s.advance()
@@ -101,7 +101,7 @@ func (s *Sim) newRequest(w http.ResponseWriter, r *http.Request, endpoint, app s
 	req := &request{
 		id: s.newID(), endpoint: endpoint, app: app, base: s.base(r), model: models()[endpoint],
 		webhook: r.URL.Query().Get("fal_webhook"),
-		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.now(),
+		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.clock.Now(),
 		noRetry: yes(r.Header.Get("X-Fal-No-Retry")), noFall: yes(r.Header.Get("X-App-Fal-Disable-Fallback")),
 		low:       r.Header.Get("X-Fal-Queue-Priority") == "low",
 		lifecycle: readLifecycle(r.Header.Get("X-Fal-Object-Lifecycle-Preference")),
@@ -159,7 +159,7 @@ func (s *Sim) limitStart(req *request, h http.Header) {
 	if seconds, err := strconv.ParseFloat(limit, 64); err == nil && seconds > 0.1 {
 		end := req.submitted.Add(time.Duration(seconds * float64(time.Second)))
 
-		s.at(end, func() {
+		s.clock.At(end, func() {
 			if req.phase == queued {
 				s.dequeue(req)
 				s.finish(req, end, notStarted())

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"imagerun/internal/simulators/kit/simclock"
 )
 
 // Options set a simulator up. Only Key is needed.
@@ -49,8 +51,9 @@ type Options struct {
 // Sim is a simulator. Create it with [New], serve [Sim.Handler], end it with [Sim.Close].
 type Sim struct {
 	opts   Options
-	now    func() time.Time
-	ctx    context.Context // ends with Close
+	clock  *simclock.Clock
+	now    func() time.Time // the clock's
+	ctx    context.Context  // ends with Close
 	cancel context.CancelFunc
 	hooks  *http.Client
 
@@ -73,8 +76,6 @@ type Sim struct {
 	tokens      map[string]time.Time // for private files, with their ends
 	links       map[string]time.Time // signed, "path?signature", with their ends
 	erasures    map[string]erasure   // by idempotency key and request
-	events      eventHeap
-	timer       *time.Timer
 	count       counters
 	log         []Received
 	logged      map[string]int // entries of the log by route
@@ -105,11 +106,9 @@ func New(o Options) *Sim {
 		o.MaxLog = 5000
 	}
 
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-
-	s := &Sim{opts: o, now: o.Now, bomb: newBombs()}
+	s := &Sim{opts: o, bomb: newBombs()}
+	s.clock = simclock.New(&s.mu, o.Now, s.startAll)
+	s.now = s.clock.Now
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	outside := &http.Transport{
 		MaxIdleConnsPerHost: maxPosts,
@@ -136,7 +135,8 @@ func (s *Sim) begin() {
 	s.tokens, s.links = map[string]time.Time{}, map[string]time.Time{}
 	s.erasures = map[string]erasure{}
 	s.files, s.uploads, s.uploadOrder = map[string]file{}, map[string]*upload{}, nil
-	s.order, s.queue, s.events, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil, nil
+	s.order, s.queue, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil
+	s.clock.Clear()
 	s.running = 0
 	s.count = counters{Stats: Stats{Disturbed: map[string]int64{}}}
 	s.decks, s.logged = map[string]*deck{}, map[string]int{}
@@ -161,10 +161,7 @@ func (s *Sim) Reset() {
 func (s *Sim) Close() {
 	s.cancel()
 	s.mu.Lock()
-
-	if s.timer != nil {
-		s.timer.Stop()
-	}
+	s.clock.Stop()
 
 	for _, r := range s.rules {
 		r.free()
@@ -176,12 +173,7 @@ func (s *Sim) Close() {
 }
 
 // Tick makes the simulator look at its clock, and send the webhooks that are due.
-func (s *Sim) Tick() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	s.advance()
-}
+func (s *Sim) Tick() { s.clock.Tick() }
 
 // Handler serves everything that fal serves, under one base URL: /queue, /run, /rest, /v1 and
 // /files.

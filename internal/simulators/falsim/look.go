@@ -148,12 +148,12 @@ func (s *Sim) serveCancel(w http.ResponseWriter, _ *http.Request, req *request) 
 	switch req.phase {
 	case queued:
 		s.dequeue(req)
-		s.finish(req, s.now(), cancelled())
+		s.finish(req, s.clock.Now(), cancelled())
 		answer(w, http.StatusOK, said)
 	case running:
 		req.cancelled = true
 		if s.knobs.CancelStops {
-			s.finish(req, s.now(), cancelled())
+			s.finish(req, s.clock.Now(), cancelled())
 			s.advance()
 		}
 

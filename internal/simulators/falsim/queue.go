@@ -61,7 +61,7 @@ func (s *Sim) find(app, id string) *request {
 
 	s.advance()
 
-	if r := s.requests[id]; r != nil && r.app == app && !(r.phase == done && s.now().After(s.expires(r))) {
+	if r := s.requests[id]; r != nil && r.app == app && !(r.phase == done && s.clock.Now().After(s.expires(r))) {
 		return r
 	}
 
@@ -102,7 +102,7 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 	}
 
 	if logs {
-		d["logs"] = r.logs(s.now(), s.knobs.skew())
+		d["logs"] = r.logs(s.clock.Now(), s.knobs.skew())
 	}
 
 	switch r.phase {

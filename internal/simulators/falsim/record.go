@@ -33,7 +33,6 @@ type counters struct {
 	Stats
 
 	calls   int64
-	events  int64
 	decided int64
 }
 
@@ -128,7 +127,7 @@ func (s *Sim) record(route string, r *http.Request, body []byte, rule *rule) int
 
 	entry := Received{
 		N:  s.count.calls,
-		At: s.now(), Route: route, Method: r.Method, URL: r.URL.String(), Header: header,
+		At: s.clock.Now(), Route: route, Method: r.Method, URL: r.URL.String(), Header: header,
 	}
 	if route != RoutePut {
 		entry.Body = string(body[:min(len(body), maxLogBody)])

@@ -48,7 +48,7 @@ func (s *Sim) refer(r *request) {
 		return
 	}
 
-	end := s.now()
+	end := s.clock.Now()
 
 	if p == nil {
 		r.input.width, r.input.height = r.model.size(r.input.size, size)
@@ -62,7 +62,7 @@ func (s *Sim) refer(r *request) {
 		end = later(end, r.started.Add(r.duration))
 	}
 
-	s.at(end, func() { s.conclude(r, end) })
+	s.clock.At(end, func() { s.conclude(r, end) })
 	s.advance()
 }
 

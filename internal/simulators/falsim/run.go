@@ -24,7 +24,7 @@ func (s *Sim) run(w http.ResponseWriter, r *http.Request, endpoint, app string, 
 	case <-req.over:
 	case <-r.Context().Done():
 		s.mu.Lock()
-		s.finish(req, s.now(), infraError(statusClientClosed, clientGone, infraText(clientGone)))
+		s.finish(req, s.clock.Now(), infraError(statusClientClosed, clientGone, infraText(clientGone)))
 		s.advance()
 		s.mu.Unlock()
 

@@ -1,7 +1,6 @@
 package falsim
 
 import (
-	"container/heap"
 	"slices"
 	"time"
 )
@@ -45,64 +44,8 @@ type request struct {
 	paths     []string
 }
 
-// event is something that is due.
-type event struct {
-	at   time.Time
-	seq  int64
-	fire func()
-}
-
-type eventHeap []event
-
-func (h eventHeap) Len() int { return len(h) }
-
-func (h eventHeap) Less(i, j int) bool {
-	if h[i].at.Equal(h[j].at) {
-		return h[i].seq < h[j].seq
-	}
-
-	return h[i].at.Before(h[j].at)
-}
-
-func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-
-func (h *eventHeap) Push(x any) { *h = append(*h, x.(event)) } //nolint:forcetypeassert // only at pushes
-
-func (h *eventHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	old[len(old)-1] = event{}
-	*h = old[:len(old)-1]
-
-	return last
-}
-
-// at has fire called, with mu held, when the clock passes t.
-func (s *Sim) at(t time.Time, fire func()) {
-	s.count.events++
-	heap.Push(&s.events, event{at: t, seq: s.count.events, fire: fire})
-}
-
-// advance lets everything happen that is due, in its order, and sets the timer for the next.
-// The caller holds mu.
-func (s *Sim) advance() {
-	now := s.now()
-	s.startAll(now)
-
-	for len(s.events) > 0 && !s.events[0].at.After(now) {
-		e, _ := heap.Pop(&s.events).(event)
-		e.fire()
-		s.startAll(e.at)
-	}
-
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-
-	if len(s.events) > 0 && s.ctx.Err() == nil {
-		s.timer = time.AfterFunc(max(s.events[0].at.Sub(now), time.Millisecond), s.Tick)
-	}
-}
+// advance lets everything happen that is due. The caller holds mu.
+func (s *Sim) advance() { s.clock.Advance() }
 
 // startAll starts what has a slot, in the order of the queue.
 func (s *Sim) startAll(t time.Time) {
@@ -126,11 +69,11 @@ func (s *Sim) start(r *request, t time.Time) {
 	switch end := r.started.Add(r.duration); {
 	case len(r.problems) > 0 || r.model == nil: // refused before any work
 		end = r.started
-		s.at(end, func() { s.conclude(r, end) })
+		s.clock.At(end, func() { s.conclude(r, end) })
 	case r.model.image && r.input.tint == nil && s.ctx.Err() == nil:
 		s.posts.Go(func() { s.refer(r) })
 	default:
-		s.at(end, func() { s.conclude(r, end) })
+		s.clock.At(end, func() { s.conclude(r, end) })
 	}
 }
 

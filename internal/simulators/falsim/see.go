@@ -32,7 +32,7 @@ func (s *Sim) Pictures(last int) []Picture {
 			f := s.files[path]
 			out = append(out, Picture{
 				Path: path, RequestID: r.id, Endpoint: r.endpoint, Prompt: r.input.prompt, Seed: f.pic.seed,
-				Width: f.pic.width, Height: f.pic.height, Made: r.finished, Gone: f.gone(s.now()),
+				Width: f.pic.width, Height: f.pic.height, Made: r.finished, Gone: f.gone(s.clock.Now()),
 			})
 		}
 

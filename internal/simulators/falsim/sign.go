@@ -28,7 +28,7 @@ func (s *Sim) sign(d *delivery) (*http.Request, error) {
 		return nil, errPrivateTarget
 	}
 
-	id, user, at := d.RequestID, s.opts.UserID, s.now().Add(s.knobs.skew())
+	id, user, at := d.RequestID, s.opts.UserID, s.clock.Now().Add(s.knobs.skew())
 
 	switch d.Manner {
 	case mannerWrongUser:

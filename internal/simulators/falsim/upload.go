@@ -210,7 +210,7 @@ func (s *Sim) serveComplete(w http.ResponseWriter, r *http.Request, body []byte)
 
 // store keeps an upload and forgets the oldest ones beyond the bound. The caller holds mu.
 func (s *Sim) store(u *upload, data []byte) {
-	u.data, u.sent = data, s.now()
+	u.data, u.sent = data, s.clock.Now()
 
 	total := 0
 	for _, u := range s.uploadOrder {
@@ -229,7 +229,7 @@ func (s *Sim) store(u *upload, data []byte) {
 func (s *Sim) serveUpload(w http.ResponseWriter, r *http.Request, at string) bool {
 	s.mu.Lock()
 	u := s.uploads[at]
-	gone := u == nil || u.data == nil || u.lifecycle.over(u.sent, s.now())
+	gone := u == nil || u.data == nil || u.lifecycle.over(u.sent, s.clock.Now())
 	s.mu.Unlock()
 
 	if gone {

@@ -115,7 +115,7 @@ func (s *Sim) remember(d *delivery) {
 func (s *Sim) plan(d *delivery, due time.Time) {
 	d.State, d.Due = "waiting", due
 	s.remember(d)
-	s.at(due, func() { s.post(d) })
+	s.clock.At(due, func() { s.post(d) })
 }
 
 // post sends one webhook in the background, or leaves it to the next that is done. mu is held.
@@ -177,7 +177,7 @@ func (s *Sim) settle(d *delivery, code int, err error) {
 		backoff = time.Second
 	}
 
-	next := s.now().Add(min(backoff<<min(d.Tries-1, 20), maxBackoff))
+	next := s.clock.Now().Add(min(backoff<<min(d.Tries-1, 20), maxBackoff))
 
 	switch {
 	case errors.Is(err, errPrivateTarget):
@@ -189,7 +189,7 @@ func (s *Sim) settle(d *delivery, code int, err error) {
 		d.State = "failed"
 	default:
 		d.State, d.Due = "waiting", next
-		s.at(next, func() { s.post(d) })
+		s.clock.At(next, func() { s.post(d) })
 	}
 }
 
@@ -230,7 +230,7 @@ func (s *Sim) SendWebhook(requestID, manner, target string, body []byte) error {
 		return errors.New("no such manner")
 	}
 
-	d := &delivery{Webhook: Webhook{RequestID: requestID, URL: target, Manner: manner, Until: s.now().Add(time.Hour)}, body: body}
+	d := &delivery{Webhook: Webhook{RequestID: requestID, URL: target, Manner: manner, Until: s.clock.Now().Add(time.Hour)}, body: body}
 
 	if r := s.requests[requestID]; r != nil && r.phase == done {
 		if d.URL == "" {
@@ -246,7 +246,7 @@ func (s *Sim) SendWebhook(requestID, manner, target string, body []byte) error {
 		return errors.New("no such finished request, and no target and body given")
 	}
 
-	s.plan(d, s.now())
+	s.plan(d, s.clock.Now())
 	s.advance()
 
 	return nil
