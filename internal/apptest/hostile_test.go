@@ -17,7 +17,7 @@ import (
 	"imagerun/internal/simulators/falsim"
 )
 
-// TestProve_HostileVendor has a fifth of everything at the vendor disturbed, in every way that
+// TestProve_HostileVendor has a fifth of everything at the vendor spoiled, in every way that
 // the simulator knows: calls, replies, notices, pictures and how requests end. The long form is
 // 2,000 generations with the waits of production.
 func TestProve_HostileVendor(t *testing.T) {
@@ -40,7 +40,7 @@ func TestProve_HostileVendor(t *testing.T) {
 		Workers: -1, Config: over,
 		Fal: falsim.Options{
 			Seed: seed, Duration: time.Second, MaxLog: 40 * n,
-			Knobs: falsim.Knobs{Jitter: 0.5, Disturb: 0.2, DisturbHoldMS: 1000},
+			Knobs: falsim.Knobs{Jitter: 0.5, Chaos: falsim.Chaos{Share: 0.2, HoldMS: 1000}},
 		},
 	})
 	workers := []*apptest.Binary{p.Spawn(t, app.Worker()), p.Spawn(t, app.Worker())}
@@ -68,7 +68,7 @@ func TestProve_HostileVendor(t *testing.T) {
 	requireSubmitsAccountedFor(t, p)
 
 	// What is left is erasing at the vendor, which goes on until it is done.
-	p.Fal.SetKnobs(func(k *falsim.Knobs) { k.Disturb = 0 })
+	p.Fal.SetKnobs(func(k *falsim.Knobs) { k.Chaos.Share = 0 })
 	require.Eventually(t, func() bool { return p.Count(t, `select count(*) from job where state <> 'dead'`) == 0 },
 		5*time.Minute, 200*time.Millisecond, "jobs do not come to an end")
 	require.Zero(t, p.Count(t, `select count(*) from job`), "a job was set aside")
@@ -164,13 +164,13 @@ func requireSubmitsAccountedFor(t *testing.T, p *apptest.Product) {
 
 	for _, id := range lost {
 		for _, c := range calls[id] {
-			require.NotEmpty(t, c.Disturbance, "attempt %s was given up though its submit was answered", id)
+			require.NotEmpty(t, c.Fault, "attempt %s was given up though its submit was answered", id)
 		}
 	}
 
 	stats := p.Fal.Stats()
-	kinds := slices.Sorted(maps.Keys(stats.Disturbed))
-	t.Logf("%d of %d disturbed in %d ways; %d submits, %d accepted, %d ambiguous ones made again", sum(stats.Disturbed), stats.Disturbable,
+	kinds := slices.Sorted(maps.Keys(stats.Faults))
+	t.Logf("%d of %d spoiled in %d ways; %d submits, %d accepted, %d ambiguous ones made again", sum(stats.Faults), stats.Considered,
 		len(kinds), stats.Submits, stats.Accepted, len(lost))
 }
 

@@ -25,7 +25,7 @@ func TestProve_Notices_RefusedOnesCostNothing(t *testing.T) {
 		Config: map[string]string{"generation.collect_first": "1s", "generation.collect_every": "1s"},
 		Fal: falsim.Options{
 			Seed: 6, Duration: 100 * time.Millisecond,
-			Knobs: falsim.Knobs{DisturbOnly: refused},
+			Knobs: falsim.Knobs{Chaos: falsim.Chaos{Only: refused}},
 		},
 	})
 	u := p.SignUp(t, "studio")
@@ -49,7 +49,7 @@ func TestProve_Notices_RefusedOnesCostNothing(t *testing.T) {
 		}
 	}
 
-	p.Fal.SetKnobs(func(k *falsim.Knobs) { k.Disturb, k.WebhookBackoffMS = 1, 60_000 })
+	p.Fal.SetKnobs(func(k *falsim.Knobs) { k.Chaos.Share, k.WebhookBackoffMS = 1, 60_000 })
 
 	ids := make([]string, len(refused))
 	for i := range refused {
@@ -65,12 +65,12 @@ func TestProve_Notices_RefusedOnesCostNothing(t *testing.T) {
 	var came []string
 
 	for _, w := range p.Fal.Webhooks() {
-		if w.Disturbance == "" {
+		if w.Chaos == "" {
 			continue // those that were believed
 		}
 
-		came = append(came, w.Disturbance)
-		require.Contains(t, []int{400, 401}, w.Status, w.Disturbance)
+		came = append(came, w.Chaos)
+		require.Contains(t, []int{400, 401}, w.Status, w.Chaos)
 	}
 
 	require.ElementsMatch(t, refused, came)

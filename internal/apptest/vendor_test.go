@@ -55,9 +55,9 @@ func unusual() map[string]vendorRow {
 func TestProve_Vendor(t *testing.T) {
 	t.Parallel()
 
-	routes := map[string][]falsim.Disturbance{}
+	routes := map[string][]falsim.Fault{}
 
-	for _, d := range falsim.Disturbances() {
+	for _, d := range falsim.Faults() {
 		for _, route := range d.Routes {
 			routes[route] = append(routes[route], d)
 		}
@@ -78,7 +78,7 @@ func TestProve_Vendor(t *testing.T) {
 					"generation.unknown_wait": "300ms", "generation.collect_first": "1s", "generation.collect_every": "1s",
 					"generation.collect_without_webhook": "100ms", "generation.deadline": "60s",
 				},
-				Fal: falsim.Options{Seed: 1, Duration: 50 * time.Millisecond, Knobs: falsim.Knobs{DisturbHoldMS: 300}},
+				Fal: falsim.Options{Seed: 1, Duration: 50 * time.Millisecond, Knobs: falsim.Knobs{Chaos: falsim.Chaos{HoldMS: 300}}},
 			})
 			u := p.SignUp(t, "studio")
 
@@ -107,7 +107,7 @@ func (r vendorRow) run(t *testing.T, p *apptest.Product, u *apptest.User) {
 
 	name, before := r.route+"/"+r.name, p.Fal.Stats()
 	p.Fal.SetKnobs(func(k *falsim.Knobs) {
-		k.Disturb, k.DisturbOnly = 1, []string{name}
+		k.Chaos.Share, k.Chaos.Only = 1, []string{name}
 		k.LoseEveryNth = 0
 
 		if r.route == falsim.RouteFind || r.route == falsim.RouteStatus {
@@ -115,7 +115,7 @@ func (r vendorRow) run(t *testing.T, p *apptest.Product, u *apptest.User) {
 		}
 	})
 
-	once := func() bool { return p.Fal.Stats().Disturbed[name] > before.Disturbed[name] }
+	once := func() bool { return p.Fal.Stats().Faults[name] > before.Faults[name] }
 
 	switch r.route {
 	case falsim.RouteFind:
@@ -136,7 +136,7 @@ func (r vendorRow) run(t *testing.T, p *apptest.Product, u *apptest.User) {
 	}
 
 	require.Eventually(t, once, 30*time.Second, 2*time.Millisecond, "%s did not happen", name)
-	p.Fal.SetKnobs(func(k *falsim.Knobs) { k.Disturb = 0 })
+	p.Fal.SetKnobs(func(k *falsim.Knobs) { k.Chaos.Share = 0 })
 
 	t.Logf("%s", name)
 	g = u.Await(t, g.ID, time.Minute)

@@ -239,8 +239,8 @@ func newHook(t *testing.T) *hook {
 	return h
 }
 
-// send has a request made and its webhook sent, in a manner, and returns what came.
-func (h *hook) send(manner string) received {
+// send has a request made and its webhook sent, with a fault, and returns what came.
+func (h *hook) send(fault string) received {
 	h.t.Helper()
 
 	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -253,7 +253,7 @@ func (h *hook) send(manner string) received {
 	require.NoError(h.t, err)
 
 	h.clock.Move(time.Second)
-	require.NoError(h.t, h.sim.SendWebhook(ticket.RequestID, manner, "", nil))
+	require.NoError(h.t, h.sim.SendWebhook(ticket.RequestID, fault, "", nil))
 
 	ctx, cancel := context.WithTimeout(h.t.Context(), 5*time.Second)
 	defer cancel()
@@ -283,8 +283,8 @@ func TestVerifier_TellsFalsWebhooksFromOthers(t *testing.T) {
 	require.NoError(t, h.verify(good))
 	require.NoError(t, h.verify(good), "a second delivery is as good as the first")
 
-	for _, manner := range []string{"forged", "wrong_user", "stale"} {
-		require.ErrorIs(t, h.verify(h.send(manner)), fal.ErrSignature, manner)
+	for _, fault := range []string{"forged", "wrong_user", "stale"} {
+		require.ErrorIs(t, h.verify(h.send(fault)), fal.ErrSignature, fault)
 	}
 
 	good.body = append(good.body, '\n')

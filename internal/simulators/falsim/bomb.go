@@ -7,18 +7,7 @@ import (
 	"hash/crc32"
 	"image/gif"
 	"io"
-	"sync"
 )
-
-// bombs are made when first wanted, and once.
-type bombs struct {
-	packed  func() []byte // a flood as gzip
-	picture func() []byte // a PNG
-}
-
-func newBombs() bombs {
-	return bombs{packed: sync.OnceValue(packFlood), picture: sync.OnceValue(func() []byte { return bigPNG(20_000, 20_000) })}
-}
 
 const (
 	page = "<html><script>alert(1)</script></html>"

@@ -23,8 +23,8 @@ func (s *Sim) Control() http.Handler {
 	mux.HandleFunc("GET /_control/stats", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, s.Stats())
 	})
-	mux.HandleFunc("GET /_control/disturbances", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, Disturbances())
+	mux.HandleFunc("GET /_control/faults", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, Faults())
 	})
 	mux.HandleFunc("GET /_control/knobs", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, s.Knobs())
@@ -34,7 +34,7 @@ func (s *Sim) Control() http.Handler {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 
-		answer(w, http.StatusOK, append([]*rule{}, s.rules...))
+		answer(w, http.StatusOK, s.rules.List())
 	})
 	mux.HandleFunc("POST /_control/rules", s.postRule)
 	mux.HandleFunc("DELETE /_control/rules", func(w http.ResponseWriter, _ *http.Request) {
@@ -118,7 +118,7 @@ func (s *Sim) postRule(w http.ResponseWriter, r *http.Request) {
 func (s *Sim) postWebhook(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		RequestID string          `json:"request_id"`
-		Manner    string          `json:"manner"`
+		Fault     string          `json:"fault"`
 		URL       string          `json:"url"`
 		Body      json.RawMessage `json:"body"`
 	}
@@ -126,7 +126,7 @@ func (s *Sim) postWebhook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	if err := s.SendWebhook(in.RequestID, in.Manner, in.URL, in.Body); err != nil {
+	if err := s.SendWebhook(in.RequestID, in.Fault, in.URL, in.Body); err != nil {
 		answer(w, http.StatusNotFound, map[string]string{"error": err.Error()})
 
 		return

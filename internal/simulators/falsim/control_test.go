@@ -155,15 +155,15 @@ func TestControl_ShowsAndTurns(t *testing.T) {
 
 	for _, slip := range []string{
 		`{"slotz":1}`, `{"slots":-1}`, `{"jitter":1.5}`, `{"jwks":"lat"}`, `{"media":"nope"}`, `{"ending":"nope"}`,
-		`{"webhook_manner":"nope"}`, `{"disturb":2}`, `{"disturb_only":["submit/nope"]}`, `{"fail_every_nth":-2}`,
+		`{"webhook_fault":"nope"}`, `{"chaos":{"share":2}}`, `{"chaos":{"only":["submit/nope"]}}`, `{"chaos":{"hold_ms":-1}}`, `{"fail_every_nth":-2}`,
 	} {
 		before := b.sim.Knobs()
 		require.Equal(t, http.StatusBadRequest, b.do("PUT", control.URL+"/_control/knobs", slip).status, slip)
 		require.Equal(t, before, b.sim.Knobs(), slip)
 	}
 
-	require.Equal(t, http.StatusOK, b.do("PUT", control.URL+"/_control/knobs", `{"disturb_only":["submit","lose","result/halve"],"clock_skew_ms":-5}`).status)
-	require.Equal(t, http.StatusOK, b.do("PUT", control.URL+"/_control/knobs", `{"disturb_only":[],"clock_skew_ms":0}`).status)
+	require.Equal(t, http.StatusOK, b.do("PUT", control.URL+"/_control/knobs", `{"chaos":{"only":["submit","lose","result/halve"]},"clock_skew_ms":-5}`).status)
+	require.Equal(t, http.StatusOK, b.do("PUT", control.URL+"/_control/knobs", `{"chaos":{"only":[]},"clock_skew_ms":0}`).status)
 	require.Equal(t, 1, b.sim.Knobs().Slots)
 
 	require.Equal(t, http.StatusCreated, b.do("POST", control.URL+"/_control/rules", `{"route":"submit","action":"answer","status":429}`).status)
@@ -187,7 +187,7 @@ func TestControl_ShowsAndTurns(t *testing.T) {
 	require.Zero(t, b.sim.Knobs().Slots)
 }
 
-// The page shows what came in; a picture on it is no call, and is not disturbed.
+// The page shows what came in; a picture on it is no call, and is not spoiled.
 func TestControl_ShowsPictures(t *testing.T) {
 	t.Parallel()
 
@@ -220,7 +220,7 @@ func TestControl_ShowsPictures(t *testing.T) {
 	last := string(b.do("GET", control.URL+"/_control/requests?last=1", "").raw)
 	require.Contains(t, last, "a wolf")
 	require.NotContains(t, last, "a fox")
-	require.Contains(t, string(b.do("GET", control.URL+"/_control/disturbances", "").raw), `"name":"lose"`)
+	require.Contains(t, string(b.do("GET", control.URL+"/_control/faults", "").raw), `"name":"lose"`)
 }
 
 // Whoever watched before a reset has kept ids and keys: neither may come again for something else.

@@ -1,8 +1,6 @@
 package falsim
 
 import (
-	"bytes"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
@@ -31,8 +29,8 @@ func (s *Sim) endingFor(n int64) (string, ending) {
 	}
 
 	if name == "" {
-		if d := s.disturb(RouteEnding); d != nil {
-			name = d.Name
+		if f := s.monkey.Choose(RouteEnding); f != nil {
+			name = f.Name
 		}
 	}
 
@@ -143,28 +141,12 @@ func bentResults() map[string]ending {
 	}
 }
 
-// endingsOfMix is the part of the mix for how requests end.
-func endingsOfMix() []Disturbance {
-	var list []Disturbance
+// endingsOfChaos is the part of chaos for how requests end.
+func endingsOfChaos() []Fault {
+	var list []Fault
 	for _, name := range Endings() {
-		list = append(list, Disturbance{Name: name, Routes: []string{RouteEnding}, What: endings()[name].what})
+		list = append(list, Fault{Name: name, Routes: []string{RouteEnding}, What: endings()[name].what})
 	}
 
 	return list
-}
-
-// edited changes the members of a JSON object; numbers stay as they are written.
-func edited(body []byte, change func(map[string]any)) []byte {
-	var object map[string]any
-
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-
-	if d.Decode(&object) != nil || object == nil {
-		return body
-	}
-
-	change(object)
-
-	return encode(object)
 }

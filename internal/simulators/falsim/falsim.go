@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"imagerun/internal/simulators/kit/chaos"
+	"imagerun/internal/simulators/kit/rules"
 	"imagerun/internal/simulators/kit/simclock"
 )
 
@@ -79,12 +81,11 @@ type Sim struct {
 	count       counters
 	log         []Received
 	logged      map[string]int // entries of the log by route
-	rules       []*rule
-	ruleID      int
+	rules       *rules.Rules
+	monkey      *chaos.Monkey
 	hooked      []*delivery
-	waiting     []*delivery // due, but too many are under way
-	decks       map[string]*deck
-	bomb        bombs
+	waiting     []*delivery   // due, but too many are under way
+	bigPicture  func() []byte // a bomb, made when first wanted
 	posting     int
 }
 
@@ -106,10 +107,12 @@ func New(o Options) *Sim {
 		o.MaxLog = 5000
 	}
 
-	s := &Sim{opts: o, bomb: newBombs()}
+	s := &Sim{opts: o, bigPicture: sync.OnceValue(func() []byte { return bigPNG(20_000, 20_000) })}
 	s.clock = simclock.New(&s.mu, o.Now, s.startAll)
 	s.now = s.clock.Now
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.rules = rules.NewRules(s.ctx, &s.mu, callRoutes(), rules.Action{Name: ActPoison, Route: RouteMedia, Variants: Poisons(), Serve: s.serveMedia})
+	s.monkey = chaos.NewMonkey(o.Seed, Faults)
 	outside := &http.Transport{
 		MaxIdleConnsPerHost: maxPosts,
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, Control: s.refusePrivate}).DialContext,
@@ -138,14 +141,11 @@ func (s *Sim) begin() {
 	s.order, s.queue, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil
 	s.clock.Clear()
 	s.running = 0
-	s.count = counters{Stats: Stats{Disturbed: map[string]int64{}}}
-	s.decks, s.logged = map[string]*deck{}, map[string]int{}
-
-	for _, r := range s.rules {
-		r.free()
-	}
-
-	s.rules = nil
+	s.count = counters{}
+	s.logged = map[string]int{}
+	s.rules.Clear()
+	s.monkey.Clear()
+	s.monkey.Tune(s.knobs.Chaos)
 }
 
 // Reset forgets everything and goes back to the options' settings. Ids go on: whoever has kept
@@ -162,11 +162,7 @@ func (s *Sim) Close() {
 	s.cancel()
 	s.mu.Lock()
 	s.clock.Stop()
-
-	for _, r := range s.rules {
-		r.free()
-	}
-
+	s.rules.Clear()
 	s.mu.Unlock()
 	s.posts.Wait()
 	s.hooks.CloseIdleConnections()
@@ -174,6 +170,15 @@ func (s *Sim) Close() {
 
 // Tick makes the simulator look at its clock, and send the webhooks that are due.
 func (s *Sim) Tick() { s.clock.Tick() }
+
+// AddRule forces the next answers of a route and returns the rule's number.
+func (s *Sim) AddRule(r Rule) (int, error) { return s.rules.Add(r) }
+
+// Release lets go of what a rule holds, and ends the rule. Zero: all rules.
+func (s *Sim) Release(id int) { s.rules.Release(id) }
+
+// Held is the number of calls that a rule is holding now. Zero: all rules.
+func (s *Sim) Held(id int) int { return s.rules.Held(id) }
 
 // Handler serves everything that fal serves, under one base URL: /queue, /run, /rest, /v1 and
 // /files.

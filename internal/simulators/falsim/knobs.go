@@ -1,9 +1,6 @@
 package falsim
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Knobs are the settings that can be turned while it runs, here with [Sim.SetKnobs] or on the
 // control surface. Zero switches a misbehaviour off; "every" counts finished requests.
@@ -49,18 +46,14 @@ type Knobs struct {
 	// among them; 0: all.
 	Ending         string `json:"ending"`
 	EndingEveryNth int    `json:"ending_every_nth"`
-	// WebhookManner is how webhooks are sent: "" as they should, or one of Manners.
-	// WebhookMannerEveryNth picks among them; 0: all.
-	WebhookManner         string `json:"webhook_manner"`
-	WebhookMannerEveryNth int    `json:"webhook_manner_every_nth"`
+	// WebhookFault is how webhooks are sent: "" as they should, or one of WebhookFaults.
+	// WebhookFaultEveryNth picks among them; 0: all.
+	WebhookFault         string `json:"webhook_fault"`
+	WebhookFaultEveryNth int    `json:"webhook_fault_every_nth"`
 
-	// Disturb is the share, 0–1, of everything that the mix disturbs, each in one of the ways
-	// of Disturbances. Rules and the knobs above win over it.
-	Disturb       float64  `json:"disturb"`
-	DisturbOnly   []string `json:"disturb_only"`    // routes, names or "route/name"; empty: all
-	DisturbExcept []string `json:"disturb_except"`  // the same
-	DisturbHoldMS int64    `json:"disturb_hold_ms"` // how long it holds and drips; 0: 2,000
-	DisturbSeed   uint64   `json:"disturb_seed"`    // 0: the options' seed
+	// Chaos spoils a share of everything, each in one of the ways of Faults. Rules and the knobs
+	// above win over it.
+	Chaos Chaos `json:"chaos"`
 }
 
 func (k *Knobs) start(o Options) {
@@ -85,7 +78,7 @@ func (s *Sim) Knobs() Knobs {
 	defer s.mu.Unlock()
 
 	k := s.knobs
-	k.DisturbOnly, k.DisturbExcept = slices.Clone(k.DisturbOnly), slices.Clone(k.DisturbExcept)
+	k.Chaos = k.Chaos.Clone()
 
 	return k
 }
@@ -97,9 +90,8 @@ func (s *Sim) SetKnobs(change func(*Knobs)) {
 
 	s.advance()
 
-	before := s.knobs
 	change(&s.knobs)
-	s.redeal(before)
+	s.monkey.Tune(s.knobs.Chaos)
 	s.advance()
 }
 

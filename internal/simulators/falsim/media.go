@@ -59,7 +59,7 @@ func send(w http.ResponseWriter, data []byte) {
 	_, _ = w.Write(data)
 }
 
-// serveTrap is where a redirect or a false link of the mix leads. Who comes here has followed it.
+// serveTrap is where a redirect or a false link of chaos leads. Who comes here has followed it.
 func (s *Sim) serveTrap(w http.ResponseWriter, _ *http.Request, _ []byte) {
 	answer(w, http.StatusOK, map[string]any{"status": "COMPLETED", "request_id": "trap"})
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"imagerun/internal/simulators/kit/rules"
 )
 
 // statusClientClosed is what fal gives a request that its caller cancelled.
@@ -87,7 +89,7 @@ func (s *Sim) decide(r *request) outcome {
 
 	o := s.succeed(r, n, name)
 	if end.edit != nil && !r.input.syncMode { // whose images are not in the body yet
-		o.body = edited(o.body, end.edit)
+		o.body = rules.EditJSON(o.body, end.edit)
 	}
 
 	return o

@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"imagerun/internal/simulators/kit/chaos"
+	"imagerun/internal/simulators/kit/rules"
 )
 
 // poison is a way to serve a picture that must not be taken for one, or not for this one.
@@ -14,7 +17,7 @@ type poison struct {
 	serve func(s *Sim, w http.ResponseWriter, f file)
 }
 
-// Poisons lists the words for [Knobs].Media and [Rule].Poison, sorted.
+// Poisons lists the words for [Knobs].Media and [Rule].Variant, sorted.
 func Poisons() []string { return slices.Sorted(maps.Keys(poisons())) }
 
 func poisons() map[string]poison {
@@ -43,8 +46,8 @@ func poisons() map[string]poison {
 			_, _ = io.WriteString(w, "<!doctype html><title>Just a moment…</title>")
 		}},
 		"huge": {"64 MiB that are no picture", func(_ *Sim, w http.ResponseWriter, _ file) {
-			w.Header().Set("Content-Length", strconv.Itoa(floodBytes))
-			flood(w)
+			w.Header().Set("Content-Length", strconv.Itoa(rules.FloodBytes))
+			rules.Flood(w)
 		}},
 		"truncated": {"half of what was announced, then cut", func(_ *Sim, w http.ResponseWriter, f file) {
 			data, _ := f.pic.encode(f.format)
@@ -53,7 +56,7 @@ func poisons() map[string]poison {
 			panic(http.ErrAbortHandler)
 		}},
 		"redirect": {"redirects to the trap", func(_ *Sim, w http.ResponseWriter, _ file) {
-			w.Header().Set("Location", "/trap/redirect")
+			w.Header().Set("Location", chaos.TrapPath)
 			w.WriteHeader(http.StatusFound)
 		}},
 		"empty":      other("no bytes", func(*Sim, file, []byte) []byte { return nil }),
@@ -63,7 +66,7 @@ func poisons() map[string]poison {
 		"half":       other("half of the file, as if it were all", func(_ *Sim, _ file, whole []byte) []byte { return whole[:len(whole)/2] }),
 		"corrupt":    other("bytes in the middle are wrong", func(_ *Sim, _ file, whole []byte) []byte { return scramble(whole) }),
 		"polyglot":   other("a page of HTML follows the picture", func(_ *Sim, _ file, whole []byte) []byte { return append(whole, page...) }),
-		"bomb":       other("a small PNG of 400 megapixels", func(s *Sim, _ file, _ []byte) []byte { return s.bomb.picture() }),
+		"bomb":       other("a small PNG of 400 megapixels", func(s *Sim, _ file, _ []byte) []byte { return s.bigPicture() }),
 		"false_size": other("a PNG that says 60,000 × 60,000 and holds nothing", func(*Sim, file, []byte) []byte { return hollowPNG(60_000, 60_000) }),
 		"wrong_type": other("another format than announced", func(_ *Sim, f file, whole []byte) []byte {
 			return otherwise(whole, f.pic, otherFormat(f.format))
@@ -76,18 +79,18 @@ func poisons() map[string]poison {
 	}
 }
 
-// poisonings is the part of the mix for the file host.
-func poisonings() []Disturbance {
-	var list []Disturbance
+// poisonings is the part of chaos for the file host.
+func poisonings() []Fault {
+	var list []Fault
 
 	for _, name := range Poisons() {
 		if name == "truncated" || name == "redirect" || name == "missing" || name == "forbidden" {
-			continue // the mix does these to every route
+			continue // chaos does these to every route
 		}
 
-		list = append(list, Disturbance{
+		list = append(list, Fault{
 			Name: name, Routes: []string{RouteMedia}, Acts: true, What: poisons()[name].what,
-			rule: Rule{Action: ActPoison, Poison: name},
+			Rule: Rule{Action: ActPoison, Variant: name},
 		})
 	}
 

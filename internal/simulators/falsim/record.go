@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"imagerun/internal/simulators/kit/rules"
 )
 
 const (
@@ -24,8 +26,8 @@ type Received struct {
 	Body   string      `json:"body,omitempty"`
 	Rule   int         `json:"rule,omitempty"`   // the rule that applied
 	Status int         `json:"status,omitempty"` // 0: not answered, or cut
-	// Disturbance is how the mix spoiled it. Empty: not at all.
-	Disturbance string `json:"disturbance,omitempty"`
+	// Fault is how chaos spoiled it. Empty: not at all.
+	Fault string `json:"fault,omitempty"`
 }
 
 // counters are what the statistics are made of.
@@ -51,7 +53,7 @@ type Stats struct {
 	Uploads  int64 `json:"uploads"` // initiated
 	Puts     int64 `json:"puts"`    // files and parts sent, and completions
 	JWKS     int64 `json:"jwks"`
-	Trapped  int64 `json:"trapped"` // calls that followed a redirect or a false link of the mix
+	Trapped  int64 `json:"trapped"` // calls that followed a redirect or a false link of chaos
 	Other    int64 `json:"other"`
 
 	Queued    int   `json:"queued"`  // now
@@ -68,10 +70,10 @@ type Stats struct {
 	WebhooksSent      int64 `json:"webhooks_sent"`      // posts made, retries included
 	WebhooksDelivered int64 `json:"webhooks_delivered"` // posts answered with 2xx
 
-	// Disturbable is what the mix looked at: calls, finished requests and their webhooks.
-	// Disturbed counts what it did, under "route/name".
-	Disturbable int64            `json:"disturbable"`
-	Disturbed   map[string]int64 `json:"disturbed"`
+	// Considered is what chaos looked at: calls, finished requests and their webhooks. Faults
+	// counts what it did, under "route/name".
+	Considered int64            `json:"considered"`
+	Faults     map[string]int64 `json:"faults"`
 }
 
 func (c *counters) route(route string) {
@@ -96,7 +98,7 @@ func (s *Sim) Stats() Stats {
 	s.advance()
 
 	out := s.count.Stats
-	out.Disturbed = maps.Clone(out.Disturbed)
+	out.Considered, out.Faults = s.monkey.Counts()
 	out.Queued, out.Running, out.Files = len(s.queue), s.running, len(s.files)
 
 	return out
@@ -119,7 +121,7 @@ func (s *Sim) Requests(route string) []Received {
 }
 
 // record remembers a call and returns its number. The caller holds mu.
-func (s *Sim) record(route string, r *http.Request, body []byte, rule *rule) int64 {
+func (s *Sim) record(route string, r *http.Request, body []byte, rule *rules.ActiveRule) int64 {
 	header := maps.Clone(r.Header)
 	if header.Get("Authorization") != "" {
 		header["Authorization"] = []string{"[masked]"}
@@ -134,7 +136,7 @@ func (s *Sim) record(route string, r *http.Request, body []byte, rule *rule) int
 	}
 
 	if rule != nil {
-		entry.Rule, entry.Disturbance = rule.ID, rule.name
+		entry.Rule, entry.Fault = rule.ID, rule.Fault
 	}
 
 	s.log = append(s.log, entry)

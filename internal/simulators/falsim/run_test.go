@@ -117,7 +117,7 @@ func TestRun_EndsWithItsCaller(t *testing.T) {
 	require.InDelta(t, 499, row["status_code"], 0)
 }
 
-func TestRun_IsDisturbedToo(t *testing.T) {
+func TestRun_IsSpoiledToo(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, falsim.Options{Duration: time.Nanosecond})
@@ -125,7 +125,7 @@ func TestRun_IsDisturbedToo(t *testing.T) {
 
 	_, fits := b.attempt("POST", "/run/fal-ai/flux/dev", `{}`)
 	require.False(t, fits)
-	require.Equal(t, map[string]int64{"run/lose": 1}, b.sim.Stats().Disturbed)
+	require.Equal(t, map[string]int64{"run/lose": 1}, b.sim.Stats().Faults)
 	require.EqualValues(t, 1, b.sim.Stats().Accepted, "it acted")
 	require.EqualValues(t, 1, b.sim.Stats().Runs)
 }

@@ -30,33 +30,33 @@ func (s *Sim) sign(d *delivery) (*http.Request, error) {
 
 	id, user, at := d.RequestID, s.opts.UserID, s.clock.Now().Add(s.knobs.skew())
 
-	switch d.Manner {
-	case mannerWrongUser:
+	switch d.Fault {
+	case faultWrongUser:
 		user = "user_somebody_else"
-	case mannerStale:
+	case faultStale:
 		at = at.Add(-time.Hour)
-	case mannerFuture:
+	case faultFuture:
 		at = at.Add(time.Hour)
-	case mannerOtherHeader, mannerUnknown:
+	case faultOtherHeader, faultUnknown:
 		id = otherID
-	case mannerRotated:
+	case faultRotated:
 		if d.Tries == 1 {
 			s.keys = []ed25519.PrivateKey{s.newKey()}
 		}
 	}
 
 	key := s.keys[len(s.keys)-1]
-	if d.Manner == mannerForged {
+	if d.Fault == faultForged {
 		key = s.foreign
 	}
 
 	header := Sign(key, id, user, at, d.body)
-	if change := mannerOf(d.Manner).header; change != nil {
+	if change := webhookFaultOf(d.Fault).header; change != nil {
 		change(header)
 	}
 
 	body := d.body
-	if d.Manner == mannerChanged {
+	if d.Fault == faultChanged {
 		body = append(slices.Clip(body), ' ')
 	}
 

@@ -18,19 +18,21 @@ const (
 	maxBackoff   = 5 * time.Minute
 )
 
+var errPrivateTarget = errors.New("the target is a private address")
+
 // Webhook is one webhook and what became of it.
 type Webhook struct {
 	RequestID string    `json:"request_id"`
 	URL       string    `json:"url"`
-	State     string    `json:"state"`            // waiting, sending, delivered, lost, dropped or failed
-	Manner    string    `json:"manner,omitempty"` // one of Manners
+	State     string    `json:"state"`           // waiting, sending, delivered, lost, dropped or failed
+	Fault     string    `json:"fault,omitempty"` // one of WebhookFaults
 	Tries     int       `json:"tries"`
 	Status    int       `json:"status,omitempty"` // of the last try
 	Error     string    `json:"error,omitempty"`
 	Due       time.Time `json:"due"`
 	Until     time.Time `json:"until"` // no retry after this
-	// Disturbance is what the mix did to it. Empty: nothing.
-	Disturbance string `json:"disturbance,omitempty"`
+	// Chaos is what chaos did to it. Empty: nothing.
+	Chaos string `json:"chaos,omitempty"`
 }
 
 type delivery struct {
@@ -50,14 +52,14 @@ func (s *Sim) callBack(r *request) {
 
 	switch k := &s.knobs; {
 	case every(n, k.ForgeEveryNth):
-		d.Manner = mannerForged
+		d.Fault = faultForged
 	case every(n, k.WrongUserEveryNth):
-		d.Manner = mannerWrongUser
+		d.Fault = faultWrongUser
 	case every(n, k.StaleEveryNth):
-		d.Manner = mannerStale
-	case k.WebhookManner != "" && (k.WebhookMannerEveryNth == 0 || every(n, k.WebhookMannerEveryNth)):
-		d.Manner = k.WebhookManner
-		d.body = mannerOf(d.Manner).apply(d.body)
+		d.Fault = faultStale
+	case k.WebhookFault != "" && (k.WebhookFaultEveryNth == 0 || every(n, k.WebhookFaultEveryNth)):
+		d.Fault = k.WebhookFault
+		d.body = webhookFaultOf(d.Fault).apply(d.body)
 	}
 
 	due := r.finished.Add(millis(s.knobs.WebhookDelayMS))
@@ -70,10 +72,10 @@ func (s *Sim) callBack(r *request) {
 		s.count.WebhooksDoubled++
 		s.plan(d, due)
 		s.plan(&twin, due)
-	case d.Manner != "":
+	case d.Fault != "":
 		s.plan(d, due)
 	default:
-		if odd := s.disturb(RouteWebhook); odd != nil {
+		if odd := s.monkey.Choose(RouteWebhook); odd != nil {
 			s.spoilWebhook(d, odd.Name, due)
 		} else {
 			s.plan(d, due)
@@ -218,19 +220,19 @@ func (s *Sim) Webhooks() []Webhook {
 	return out
 }
 
-// SendWebhook posts the webhook of a finished request now: again, or in one of [Manners].
+// SendWebhook posts the webhook of a finished request now: again, or in one of [WebhookFaults].
 // Target and body replace the request's own when not empty.
-func (s *Sim) SendWebhook(requestID, manner, target string, body []byte) error {
+func (s *Sim) SendWebhook(requestID, fault, target string, body []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	s.advance()
 
-	if manner != "" && !slices.Contains(Manners(), manner) {
-		return errors.New("no such manner")
+	if fault != "" && !slices.Contains(WebhookFaults(), fault) {
+		return errors.New("no such fault")
 	}
 
-	d := &delivery{Webhook: Webhook{RequestID: requestID, URL: target, Manner: manner, Until: s.clock.Now().Add(time.Hour)}, body: body}
+	d := &delivery{Webhook: Webhook{RequestID: requestID, URL: target, Fault: fault, Until: s.clock.Now().Add(time.Hour)}, body: body}
 
 	if r := s.requests[requestID]; r != nil && r.phase == done {
 		if d.URL == "" {
@@ -238,7 +240,7 @@ func (s *Sim) SendWebhook(requestID, manner, target string, body []byte) error {
 		}
 
 		if len(d.body) == 0 {
-			d.body = mannerOf(manner).apply(r.notice())
+			d.body = webhookFaultOf(fault).apply(r.notice())
 		}
 	}
 

@@ -283,7 +283,7 @@ func TestWebhook_CanBeSentByHandAndKeysRotated(t *testing.T) {
 
 	first := next(t, posts)
 	require.True(t, b.signedBy(first))
-	require.Equal(t, http.StatusAccepted, b.do("POST", control.URL+"/_control/webhooks", `{"request_id":"`+id+`","manner":"forged"}`).status)
+	require.Equal(t, http.StatusAccepted, b.do("POST", control.URL+"/_control/webhooks", `{"request_id":"`+id+`","fault":"forged"}`).status)
 	require.False(t, b.signedBy(next(t, posts)))
 
 	require.Equal(t, http.StatusNoContent, b.do("POST", control.URL+"/_control/keys?keep=true", "").status)

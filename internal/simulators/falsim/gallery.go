@@ -44,7 +44,7 @@ func (s *Sim) Pictures(last int) []Picture {
 	return out[:min(last, len(out))]
 }
 
-// servePicture paints a picture for the page: uncounted, undisturbed, and as a PNG.
+// servePicture paints a picture for the page: uncounted, unspoiled, and as a PNG.
 func (s *Sim) servePicture(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	f, ok := s.files[r.PathValue("store")+"/"+r.PathValue("name")]

@@ -17,24 +17,24 @@ import (
 	"imagerun/internal/simulators/falsim"
 )
 
-// only lets one disturbance happen, always; nothing if it is empty.
+// only lets one fault happen, always; nothing if it is empty.
 func (b *bundle) only(what string) {
 	b.sim.SetKnobs(func(k *falsim.Knobs) {
-		k.Disturb, k.DisturbOnly, k.DisturbHoldMS = 0, nil, 1
+		k.Chaos.Share, k.Chaos.Only, k.Chaos.HoldMS = 0, nil, 1
 		if what != "" {
-			k.Disturb, k.DisturbOnly = 1, []string{what}
+			k.Chaos.Share, k.Chaos.Only = 1, []string{what}
 		}
 	})
 }
 
-// of lists the disturbances of a route.
-func of(route string) []falsim.Disturbance {
-	return slices.DeleteFunc(falsim.Disturbances(), func(d falsim.Disturbance) bool { return !slices.Contains(d.Routes, route) })
+// of lists the faults of a route.
+func of(route string) []falsim.Fault {
+	return slices.DeleteFunc(falsim.Faults(), func(d falsim.Fault) bool { return !slices.Contains(d.Routes, route) })
 }
 
-// Every disturbance of every call spoils the reply, acts or not as the table says, and leaves
+// Every fault of every call spoils the reply, acts or not as the table says, and leaves
 // a simulator that works.
-func TestMix_DisturbsEveryCallAsTheTableSays(t *testing.T) {
+func TestChaos_SpoilsEveryCallAsTheTableSays(t *testing.T) {
 	t.Parallel()
 
 	harmless := []string{falsim.ActHang, falsim.ActWithhold, falsim.ActStall, falsim.ActSlow}
@@ -51,9 +51,9 @@ func TestMix_DisturbsEveryCallAsTheTableSays(t *testing.T) {
 			before := b.sim.Stats()
 			b.only("")
 
-			require.Equal(t, map[string]int64{"submit/" + d.Name: 1}, before.Disturbed)
+			require.Equal(t, map[string]int64{"submit/" + d.Name: 1}, before.Faults)
 			require.Equal(t, 1+map[bool]int64{true: 1}[d.Acts], before.Accepted)
-			require.Equal(t, d.Name, b.sim.Requests(falsim.RouteSubmit)[1].Disturbance)
+			require.Equal(t, d.Name, b.sim.Requests(falsim.RouteSubmit)[1].Fault)
 
 			good := fits && reply.status == http.StatusOK && reply.header.Get("Content-Type") == "application/json" &&
 				len(reply.raw) == len(plain) && strings.Count(string(reply.raw), "/queue/") == 3
@@ -85,7 +85,7 @@ func (b *bundle) attempt(method, path, body string) (reply, bool) {
 	return out, err == nil
 }
 
-func TestMix_PoisonsPictures(t *testing.T) {
+func TestChaos_PoisonsPictures(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, falsim.Options{Duration: time.Second})
@@ -105,17 +105,17 @@ func TestMix_PoisonsPictures(t *testing.T) {
 	b.only("")
 
 	for _, name := range falsim.Poisons() {
-		b.rule(falsim.Rule{Route: falsim.RouteMedia, Action: falsim.ActPoison, Poison: name})
+		b.rule(falsim.Rule{Route: falsim.RouteMedia, Action: falsim.ActPoison, Variant: name})
 
 		got, fits := b.attempt("GET", file, "")
 		require.False(t, fits && got.status == http.StatusOK && string(got.raw) == string(whole) && got.header.Get("Content-Type") == "image/jpeg", name)
 	}
 
-	_, err := b.sim.AddRule(falsim.Rule{Route: falsim.RouteMedia, Action: falsim.ActPoison, Poison: "arsenic"})
+	_, err := b.sim.AddRule(falsim.Rule{Route: falsim.RouteMedia, Action: falsim.ActPoison, Variant: "arsenic"})
 	require.Error(t, err)
 }
 
-func TestMix_EndsRequestsInEveryWay(t *testing.T) {
+func TestChaos_EndsRequestsInEveryWay(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, falsim.Options{Duration: time.Second})
@@ -144,13 +144,13 @@ func TestMix_EndsRequestsInEveryWay(t *testing.T) {
 	}
 }
 
-// The share is met, every disturbance comes, the same seed gives the same, and what was chosen
+// The share is met, every fault comes, the same seed gives the same, and what was chosen
 // can be counted.
-func TestMix_IsSeededAndMeetsEverything(t *testing.T) {
+func TestChaos_IsSeededAndMeetsEverything(t *testing.T) {
 	t.Parallel()
 
 	run := func(seed uint64) map[string]int64 {
-		b := setup(t, falsim.Options{Knobs: falsim.Knobs{Disturb: 0.5, DisturbSeed: seed, DisturbHoldMS: 1, DisturbExcept: []string{"flood", "gzip_bomb"}}})
+		b := setup(t, falsim.Options{Knobs: falsim.Knobs{Chaos: falsim.Chaos{Share: 0.5, Seed: seed, HoldMS: 1, Except: []string{"flood", "gzip_bomb"}}}})
 
 		for range 200 {
 			b.attempt("POST", "/queue/fal-ai/flux/dev", `{"prompt":"x"}`)
@@ -166,7 +166,7 @@ func TestMix_IsSeededAndMeetsEverything(t *testing.T) {
 			var n int64
 
 			for _, d := range of(route) {
-				got := s.Disturbed[route+"/"+d.Name]
+				got := s.Faults[route+"/"+d.Name]
 				require.Equal(t, d.Name != "flood" && d.Name != "gzip_bomb", got > 0, "%s/%s", route, d.Name)
 
 				n += got
@@ -177,15 +177,15 @@ func TestMix_IsSeededAndMeetsEverything(t *testing.T) {
 			total += n
 		}
 
-		require.EqualValues(t, 400, s.Disturbable)
+		require.EqualValues(t, 400, s.Considered)
 
-		for _, n := range s.Disturbed {
+		for _, n := range s.Faults {
 			total -= n
 		}
 
-		require.Zero(t, total, "nothing else was disturbed")
+		require.Zero(t, total, "nothing else was spoiled")
 
-		return s.Disturbed
+		return s.Faults
 	}
 
 	first, second := run(3), run(3)
@@ -194,7 +194,7 @@ func TestMix_IsSeededAndMeetsEverything(t *testing.T) {
 }
 
 // Polls do not push the submits out of the record, and it stays within its bound.
-func TestMix_KeepsTheRecordOfTheRareCalls(t *testing.T) {
+func TestChaos_KeepsTheRecordOfTheRareCalls(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, falsim.Options{MaxLog: 100})
@@ -212,7 +212,7 @@ func TestMix_KeepsTheRecordOfTheRareCalls(t *testing.T) {
 }
 
 // Many callers at once, on the real clock: nothing hangs, and the simulator can be closed.
-func TestMix_StandsManyCallers(t *testing.T) {
+func TestChaos_StandsManyCallers(t *testing.T) {
 	t.Parallel()
 
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -221,7 +221,7 @@ func TestMix_StandsManyCallers(t *testing.T) {
 	hook := "?fal_webhook=" + url.QueryEscape(server.URL)
 	sim := falsim.New(falsim.Options{
 		Key: testKey, Seed: 5, Duration: time.Millisecond, AllowPrivateCallbacks: true,
-		Knobs: falsim.Knobs{Disturb: 0.3, DisturbHoldMS: 5, DisturbExcept: []string{"flood", "gzip_bomb", "huge", "bomb", "storm", "long_result"}},
+		Knobs: falsim.Knobs{Chaos: falsim.Chaos{Share: 0.3, HoldMS: 5, Except: []string{"flood", "gzip_bomb", "huge", "bomb", "storm", "long_result"}}},
 	})
 	b := serve(t, sim)
 
@@ -241,5 +241,5 @@ func TestMix_StandsManyCallers(t *testing.T) {
 
 	callers.Wait()
 	require.EqualValues(t, 320, sim.Stats().Submits)
-	require.Positive(t, sim.Stats().Disturbed["webhook/lost"]+sim.Stats().Disturbed["webhook/forged"])
+	require.Positive(t, sim.Stats().Faults["webhook/lost"]+sim.Stats().Faults["webhook/forged"])
 }

@@ -13,25 +13,25 @@ import (
 	"imagerun/internal/simulators/falsim"
 )
 
-// Each manner spoils the webhook in its way; some are still to be believed.
-func TestWebhook_HasManners(t *testing.T) {
+// Each fault spoils the webhook in its way; some are still to be believed.
+func TestWebhook_HasFaults(t *testing.T) {
 	t.Parallel()
 
 	genuine := []string{"wrong_user", "stale", "future", "other_header", "other_body", "unknown_request", "other_gateway_id", "uppercase", "twice_signed", "garbage", "null_payload", "error_payload", "bare", "unknown_state", "rotated"}
 
-	for _, manner := range falsim.Manners() {
-		b := setup(t, falsim.Options{Duration: time.Second, UserID: "user_me", AllowPrivateCallbacks: true, Knobs: falsim.Knobs{WebhookManner: manner}})
+	for _, fault := range falsim.WebhookFaults() {
+		b := setup(t, falsim.Options{Duration: time.Second, UserID: "user_me", AllowPrivateCallbacks: true, Knobs: falsim.Knobs{WebhookFault: fault}})
 		hook, posts := receiver(t)
 		id := link(b.submit("fal-ai/flux/dev"+hook, `{"prompt":"x"}`), "request_id")
 		b.clock.Move(time.Second)
 		b.sim.Tick()
 
 		p := next(t, posts)
-		require.Equal(t, slices.Contains(genuine, manner), b.signedBy(p), manner)
+		require.Equal(t, slices.Contains(genuine, fault), b.signedBy(p), fault)
 
 		var body map[string]any
 		if json.Unmarshal(p.body, &body) != nil {
-			require.Equal(t, "garbage", manner)
+			require.Equal(t, "garbage", fault)
 
 			continue
 		}
@@ -42,12 +42,12 @@ func TestWebhook_HasManners(t *testing.T) {
 		whole := len(signature) == 1 && signature[0] == strings.ToLower(signature[0]) && b.signedBy(p) &&
 			p.header.Get("X-Fal-Webhook-Request-Id") == id && body["request_id"] == id && body["gateway_request_id"] == id &&
 			p.header.Get("X-Fal-Webhook-User-Id") == "user_me" && at == b.clock.Now().Unix() && body["status"] == "OK" && payload["images"] != nil
-		require.Equal(t, manner == "rotated", whole, manner)
-		require.Equal(t, manner, b.sim.Webhooks()[0].Manner)
+		require.Equal(t, fault == "rotated", whole, fault)
+		require.Equal(t, fault, b.sim.Webhooks()[0].Fault)
 	}
 }
 
-func TestMix_DisturbsWebhooks(t *testing.T) {
+func TestChaos_SpoilsWebhooks(t *testing.T) {
 	t.Parallel()
 
 	for _, d := range of(falsim.RouteWebhook) {
@@ -70,8 +70,8 @@ func TestMix_DisturbsWebhooks(t *testing.T) {
 		}
 
 		require.Empty(t, posts)
-		require.Equal(t, d.Name, b.sim.Webhooks()[0].Disturbance)
-		require.Equal(t, map[string]int64{"webhook/" + d.Name: 1}, b.sim.Stats().Disturbed)
+		require.Equal(t, d.Name, b.sim.Webhooks()[0].Chaos)
+		require.Equal(t, map[string]int64{"webhook/" + d.Name: 1}, b.sim.Stats().Faults)
 
 		if d.Name == "late" {
 			b.clock.Move(10 * time.Millisecond)

@@ -1,8 +1,9 @@
-package falsim
+package rules
 
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,30 +13,8 @@ import (
 	"strings"
 )
 
-// floodBytes is far more than any answer of fal's.
-const floodBytes = 64 << 20
-
-// status remembers the answer's code for the record.
-type status struct {
-	http.ResponseWriter
-
-	code int
-}
-
-func (w *status) WriteHeader(code int) {
-	w.code = code
-	w.ResponseWriter.WriteHeader(code)
-}
-
-func (w *status) Write(b []byte) (int, error) {
-	if w.code == 0 {
-		w.code = http.StatusOK
-	}
-
-	return w.ResponseWriter.Write(b)
-}
-
-func (w *status) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// FloodBytes is far more than any vendor answers.
+const FloodBytes = 64 << 20
 
 // buffer keeps a reply back.
 type buffer struct {
@@ -62,9 +41,9 @@ func (b *buffer) send(w http.ResponseWriter, part []byte) {
 }
 
 // rewrite puts the rule's own words in place of the reply's.
-func (b *buffer) rewrite(rule *rule) {
+func (b *buffer) rewrite(rule *ActiveRule) {
 	if rule.edit != nil {
-		b.body = edited(b.body, func(reply map[string]any) { b.code = rule.edit(b.code, reply) })
+		b.body = EditJSON(b.body, func(reply map[string]any) { b.code = rule.edit(b.code, reply) })
 	}
 
 	if rule.Body != "" {
@@ -82,11 +61,11 @@ func (b *buffer) rewrite(rule *rule) {
 	b.header.Set("Content-Length", strconv.Itoa(len(b.body)))
 }
 
-// flood sends spaces, which every reader of JSON skips.
-func flood(w io.Writer) {
+// Flood sends spaces, which every reader of JSON skips.
+func Flood(w io.Writer) {
 	chunk := bytes.Repeat([]byte{' '}, 1<<16)
 
-	for range floodBytes / len(chunk) {
+	for range FloodBytes / len(chunk) {
 		if _, err := w.Write(chunk); err != nil {
 			return
 		}
@@ -98,7 +77,7 @@ func packFlood() []byte {
 	var buf bytes.Buffer
 
 	z := gzip.NewWriter(&buf)
-	flood(z)
+	Flood(z)
 	_ = z.Close() // a buffer takes everything
 
 	return buf.Bytes()
@@ -134,4 +113,25 @@ func spill(w http.ResponseWriter, reply *buffer, announced int) {
 	_ = reply.header.Write(&head) // a builder takes everything
 	_, _ = io.WriteString(conn, head.String()+"\r\n")
 	_, _ = conn.Write(reply.body)
+}
+
+// EditJSON changes the members of a JSON object; numbers stay as they are written. What is no object stays whole.
+func EditJSON(body []byte, change func(map[string]any)) []byte {
+	var object map[string]any
+
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+
+	if d.Decode(&object) != nil || object == nil {
+		return body
+	}
+
+	change(object)
+
+	out, err := json.Marshal(object)
+	if err != nil {
+		return body
+	}
+
+	return out
 }

@@ -5,52 +5,54 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"imagerun/internal/simulators/kit/rules"
 )
 
-// The manners of a webhook that matter when it is signed.
+// The faults of a webhook that matter when it is signed.
 const (
-	mannerForged      = "forged"
-	mannerWrongUser   = "wrong_user"
-	mannerStale       = "stale"
-	mannerFuture      = "future"
-	mannerOtherHeader = "other_header"
-	mannerUnknown     = "unknown_request"
-	mannerChanged     = "body_changed"
-	mannerRotated     = "rotated"
+	faultForged      = "forged"
+	faultWrongUser   = "wrong_user"
+	faultStale       = "stale"
+	faultFuture      = "future"
+	faultOtherHeader = "other_header"
+	faultUnknown     = "unknown_request"
+	faultChanged     = "body_changed"
+	faultRotated     = "rotated"
 )
 
-// manner is a way to spoil a webhook: its body before, its headers after it is signed, or when
+// webhookFault is a way to spoil a webhook: its body before, its headers after it is signed, or when
 // and how often it is sent.
-type manner struct {
+type webhookFault struct {
 	name   string
 	what   string
 	body   func(notice map[string]any)
 	header func(h http.Header)
 }
 
-// Manners lists the words for [Knobs].WebhookManner and [Sim.SendWebhook].
-func Manners() []string {
+// WebhookFaults lists the words for [Knobs].WebhookFault and [Sim.SendWebhook].
+func WebhookFaults() []string {
 	var names []string
-	for _, m := range manners() {
-		names = append(names, m.name)
+	for _, f := range webhookFaults() {
+		names = append(names, f.name)
 	}
 
 	return names
 }
 
-func manners() []manner {
+func webhookFaults() []webhookFault {
 	without := func(name string) func(http.Header) { return func(h http.Header) { h.Del(name) } }
 
-	return []manner{
-		{name: mannerForged, what: "signed with a key that is not published"},
-		{name: mannerWrongUser, what: "well signed, for another account"},
-		{name: mannerStale, what: "well signed, an hour ago"},
-		{name: mannerFuture, what: "well signed, in an hour"},
-		{name: mannerOtherHeader, what: "well signed, the header names another request than the body"},
+	return []webhookFault{
+		{name: faultForged, what: "signed with a key that is not published"},
+		{name: faultWrongUser, what: "well signed, for another account"},
+		{name: faultStale, what: "well signed, an hour ago"},
+		{name: faultFuture, what: "well signed, in an hour"},
+		{name: faultOtherHeader, what: "well signed, the header names another request than the body"},
 		{name: "other_body", what: "well signed, the body names another request than the header", body: func(n map[string]any) {
 			n["request_id"], n["gateway_request_id"] = otherID, otherID
 		}},
-		{name: mannerUnknown, what: "well signed, for a request that nobody made", body: func(n map[string]any) { n["request_id"] = otherID }},
+		{name: faultUnknown, what: "well signed, for a request that nobody made", body: func(n map[string]any) { n["request_id"] = otherID }},
 		{name: "other_gateway_id", what: "to be believed: fal tried more than once inside", body: func(n map[string]any) { n["gateway_request_id"] = otherID }},
 		{name: "uppercase", what: "the signature in upper-case hex", header: func(h http.Header) {
 			h.Set(headerSignature, strings.ToUpper(h.Get(headerSignature)))
@@ -66,7 +68,7 @@ func manners() []manner {
 		{name: "twice_signed", what: "a second, worthless signature header", header: func(h http.Header) {
 			h.Add(headerSignature, strings.Repeat("0", 128))
 		}},
-		{name: mannerChanged, what: "the body changed after it was signed"},
+		{name: faultChanged, what: "the body changed after it was signed"},
 		{name: "garbage", what: "well signed, and no JSON"},
 		{name: "null_payload", what: "to be believed: fal could not write the payload", body: func(n map[string]any) {
 			n["payload"], n["payload_error"] = nil, unpackedText
@@ -79,7 +81,7 @@ func manners() []manner {
 			delete(n, "error")
 		}},
 		{name: "unknown_state", what: "well signed, with a status that fal does not have", body: func(n map[string]any) { n["status"] = "PROGRESS" }},
-		{name: mannerRotated, what: "the key is changed before, and the old one no longer published"},
+		{name: faultRotated, what: "the key is changed before, and the old one no longer published"},
 	}
 }
 
@@ -88,37 +90,37 @@ const unpackedText = "Response payload is not JSON serializable. Either return a
 
 const otherID = "11111111-2222-4333-8444-555555555555"
 
-// apply writes the manner into a notice.
-func (m manner) apply(body []byte) []byte {
+// apply writes the fault into a notice.
+func (f webhookFault) apply(body []byte) []byte {
 	switch {
-	case m.name == "garbage":
+	case f.name == "garbage":
 		return body[:len(body)/2]
-	case m.body == nil:
+	case f.body == nil:
 		return body
 	default:
-		return edited(body, m.body)
+		return rules.EditJSON(body, f.body)
 	}
 }
 
-func mannerOf(name string) manner {
-	list := manners()
-	if i := slices.IndexFunc(list, func(m manner) bool { return m.name == name }); i >= 0 {
+func webhookFaultOf(name string) webhookFault {
+	list := webhookFaults()
+	if i := slices.IndexFunc(list, func(f webhookFault) bool { return f.name == name }); i >= 0 {
 		return list[i]
 	}
 
-	return manner{}
+	return webhookFault{}
 }
 
-// mannerisms is the part of the mix for webhooks.
-func mannerisms() []Disturbance {
-	list := []Disturbance{
+// webhookFaultsOfChaos is the part of chaos for webhooks.
+func webhookFaultsOfChaos() []Fault {
+	list := []Fault{
 		{Name: "lost", What: "never sent"},
 		{Name: "doubled", What: "sent twice"},
 		{Name: "storm", What: "sent twenty times at once"},
-		{Name: "late", What: "sent ten times disturb_hold_ms after the end, so out of order"},
+		{Name: "late", What: "sent ten times chaos.hold_ms after the end, so out of order"},
 	}
-	for _, m := range manners() {
-		list = append(list, Disturbance{Name: m.name, What: m.what})
+	for _, f := range webhookFaults() {
+		list = append(list, Fault{Name: f.name, What: f.what})
 	}
 
 	for i := range list {
@@ -128,10 +130,10 @@ func mannerisms() []Disturbance {
 	return list
 }
 
-// spoilWebhook plans a webhook as the mix says. The caller holds mu.
+// spoilWebhook plans a webhook as chaos says. The caller holds mu.
 func (s *Sim) spoilWebhook(d *delivery, name string, due time.Time) {
 	times := map[string]int{"lost": 0, "doubled": 2, "storm": 20}
-	d.Disturbance = name
+	d.Chaos = name
 
 	n, counted := times[name]
 	if !counted {
@@ -142,12 +144,12 @@ func (s *Sim) spoilWebhook(d *delivery, name string, due time.Time) {
 	case "lost":
 		s.lose(d)
 	case "late":
-		due = due.Add(10 * millis(s.knobs.hold()))
+		due = due.Add(10 * millis(s.knobs.Chaos.Hold()))
 	case "doubled", "storm":
 		s.count.WebhooksDoubled += int64(n - 1)
 	default:
-		d.Manner = name
-		d.body = mannerOf(name).apply(d.body)
+		d.Fault = name
+		d.body = webhookFaultOf(name).apply(d.body)
 	}
 
 	for range n {

@@ -1,57 +1,15 @@
-package falsim
+package rules
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 )
 
-type handler func(w http.ResponseWriter, r *http.Request, body []byte)
-
-// on counts and records a call, and serves it as the rules say.
-func (s *Sim) on(route string, h handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if err != nil {
-			return // the caller went away
-		}
-
-		s.mu.Lock()
-		s.count.route(route)
-		rule := s.take(route)
-		if rule == nil {
-			if d := s.disturb(route); d != nil {
-				rule = s.force(route, d)
-			}
-		}
-
-		wait := millis(s.knobs.LatencyMS)
-		n := s.record(route, r, body, rule)
-		s.mu.Unlock()
-
-		if rule != nil && rule.Action != ActSlow {
-			wait += millis(rule.DelayMS)
-		}
-
-		if !s.sleep(r, wait) {
-			return
-		}
-
-		seen := &status{ResponseWriter: w}
-		defer func() { s.recordStatus(n, seen.code) }()
-
-		if rule == nil {
-			h(seen, r, body)
-
-			return
-		}
-
-		s.obey(rule, seen, r, func(w http.ResponseWriter) { h(w, r, body) })
-	}
-}
-
-func (s *Sim) obey(rule *rule, w http.ResponseWriter, r *http.Request, act func(http.ResponseWriter)) {
+// Apply serves a call as its rule says. Act does what the call asks for, and writes the reply.
+func (s *Rules) Apply(rule *ActiveRule, w http.ResponseWriter, r *http.Request, act func(http.ResponseWriter)) {
 	switch rule.Action {
 	case ActAnswer:
 		w.Header().Set("Content-Type", "application/json")
@@ -75,8 +33,10 @@ func (s *Sim) obey(rule *rule, w http.ResponseWriter, r *http.Request, act func(
 		act(w)
 
 		return
-	case ActPoison:
-		s.serveMedia(w, r, rule.Poison)
+	}
+
+	if own, is := s.own[rule.Action]; is {
+		own.Serve(w, r, rule.Variant)
 
 		return
 	}
@@ -89,7 +49,7 @@ func (s *Sim) obey(rule *rule, w http.ResponseWriter, r *http.Request, act func(
 }
 
 // spoil sends a reply that exists, but not as it is.
-func (s *Sim) spoil(rule *rule, w http.ResponseWriter, r *http.Request, reply *buffer) {
+func (s *Rules) spoil(rule *ActiveRule, w http.ResponseWriter, r *http.Request, reply *buffer) {
 	half := len(reply.body) / 2
 
 	switch rule.Action {
@@ -114,7 +74,7 @@ func (s *Sim) spoil(rule *rule, w http.ResponseWriter, r *http.Request, reply *b
 		piece := len(reply.body)/20 + 1
 		reply.send(w, nil)
 
-		for from := 0; from < len(reply.body) && s.sleep(r, millis(rule.DelayMS)); from += piece {
+		for from := 0; from < len(reply.body) && Sleep(s.ctx, r, rule.DelayMS); from += piece {
 			_, _ = w.Write(reply.body[from:min(from+piece, len(reply.body))])
 			_ = http.NewResponseController(w).Flush()
 		}
@@ -124,9 +84,9 @@ func (s *Sim) spoil(rule *rule, w http.ResponseWriter, r *http.Request, reply *b
 	case ActFlood:
 		reply.header.Del("Content-Length")
 		reply.send(w, nil)
-		flood(w)
+		Flood(w)
 	case ActGzipBomb:
-		reply.body = s.bomb.packed()
+		reply.body = s.packed()
 		reply.header.Set("Content-Encoding", "gzip")
 		reply.header.Set("Content-Length", strconv.Itoa(len(reply.body)))
 		reply.send(w, reply.body)
@@ -134,11 +94,11 @@ func (s *Sim) spoil(rule *rule, w http.ResponseWriter, r *http.Request, reply *b
 }
 
 // hold waits for the rule's release or its own end; a caller that leaves first is cut off.
-func (s *Sim) hold(rule *rule, r *http.Request) {
+func (s *Rules) hold(rule *ActiveRule, r *http.Request) {
 	change := func(by int) {
-		s.mu.Lock()
+		s.lock.Lock()
 		rule.Held += by
-		s.mu.Unlock()
+		s.lock.Unlock()
 	}
 
 	change(1)
@@ -147,7 +107,7 @@ func (s *Sim) hold(rule *rule, r *http.Request) {
 	var limit <-chan time.Time
 
 	if rule.HoldMS > 0 {
-		t := time.NewTimer(millis(rule.HoldMS))
+		t := time.NewTimer(time.Duration(rule.HoldMS) * time.Millisecond)
 		defer t.Stop()
 
 		limit = t.C
@@ -163,19 +123,20 @@ func (s *Sim) hold(rule *rule, r *http.Request) {
 	}
 }
 
-func (s *Sim) sleep(r *http.Request, d time.Duration) bool {
-	if d <= 0 {
+// Sleep waits for some milliseconds of real time. It reports false when the caller or the simulator ended first.
+func Sleep(ctx context.Context, r *http.Request, millis int64) bool {
+	if millis <= 0 {
 		return true
 	}
 
-	t := time.NewTimer(d)
+	t := time.NewTimer(time.Duration(millis) * time.Millisecond)
 	defer t.Stop()
 
 	select {
 	case <-t.C:
 		return true
 	case <-r.Context().Done():
-	case <-s.ctx.Done():
+	case <-ctx.Done():
 	}
 
 	return false
