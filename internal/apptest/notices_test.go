@@ -64,7 +64,7 @@ func TestProve_Notices_RefusedOnesCostNothing(t *testing.T) {
 
 	var came []string
 
-	for _, w := range p.Fal.Webhooks() {
+	for _, w := range p.Fal.Deliveries() {
 		if w.Chaos == "" {
 			continue // those that were believed
 		}

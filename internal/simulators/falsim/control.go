@@ -52,8 +52,8 @@ func (s *Sim) Control() http.Handler {
 		s.Release(id)
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.HandleFunc("GET /_control/webhooks", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusOK, last(r, s.Webhooks()))
+	mux.HandleFunc("GET /_control/deliveries", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, last(r, s.Deliveries()))
 	})
 	mux.HandleFunc("GET /_control/pictures", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.URL.Query().Get("last"))
@@ -64,7 +64,7 @@ func (s *Sim) Control() http.Handler {
 		answer(w, http.StatusOK, s.Pictures(n))
 	})
 	mux.HandleFunc("GET /_control/pictures/{store}/{name}", s.servePicture)
-	mux.HandleFunc("POST /_control/webhooks", s.postWebhook)
+	mux.HandleFunc("POST /_control/deliveries", s.postWebhook)
 	mux.HandleFunc("POST /_control/keys", func(w http.ResponseWriter, r *http.Request) {
 		s.RotateKey(r.URL.Query().Get("keep") == "true")
 		w.WriteHeader(http.StatusNoContent)
@@ -117,16 +117,16 @@ func (s *Sim) postRule(w http.ResponseWriter, r *http.Request) {
 
 func (s *Sim) postWebhook(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		RequestID string          `json:"request_id"`
-		Fault     string          `json:"fault"`
-		URL       string          `json:"url"`
-		Body      json.RawMessage `json:"body"`
+		Event string          `json:"event"`
+		Fault string          `json:"fault"`
+		URL   string          `json:"url"`
+		Body  json.RawMessage `json:"body"`
 	}
 	if !read(w, r, &in) {
 		return
 	}
 
-	if err := s.SendWebhook(in.RequestID, in.Fault, in.URL, in.Body); err != nil {
+	if err := s.SendWebhook(in.Event, in.Fault, in.URL, in.Body); err != nil {
 		answer(w, http.StatusNotFound, map[string]string{"error": err.Error()})
 
 		return

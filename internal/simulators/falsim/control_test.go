@@ -179,7 +179,7 @@ func TestControl_ShowsAndTurns(t *testing.T) {
 	require.NotContains(t, raw, testKey)
 
 	require.InDelta(t, 1, b.do("GET", control.URL+"/_control/stats", "").body["submits"], 0)
-	require.Equal(t, "[]", string(b.do("GET", control.URL+"/_control/webhooks", "").raw))
+	require.Equal(t, "[]", string(b.do("GET", control.URL+"/_control/deliveries", "").raw))
 	require.Contains(t, string(b.do("GET", control.URL+"/", "").raw), "control surface")
 
 	require.Equal(t, http.StatusNoContent, b.do("POST", control.URL+"/_control/reset", "").status)

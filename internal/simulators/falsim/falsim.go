@@ -5,13 +5,12 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
 
 	"imagerun/internal/simulators/kit/chaos"
+	"imagerun/internal/simulators/kit/deliveries"
 	"imagerun/internal/simulators/kit/rules"
 	"imagerun/internal/simulators/kit/simclock"
 )
@@ -57,7 +56,6 @@ type Sim struct {
 	now    func() time.Time // the clock's
 	ctx    context.Context  // ends with Close
 	cancel context.CancelFunc
-	hooks  *http.Client
 
 	references *http.Client
 	posts      sync.WaitGroup // webhooks under way
@@ -83,10 +81,8 @@ type Sim struct {
 	logged      map[string]int // entries of the log by route
 	rules       *rules.Rules
 	monkey      *chaos.Monkey
-	hooked      []*delivery
-	waiting     []*delivery   // due, but too many are under way
+	courier     *deliveries.Courier
 	bigPicture  func() []byte // a bomb, made when first wanted
-	posting     int
 }
 
 // New makes a simulator. It serves nothing and starts nothing by itself.
@@ -113,15 +109,11 @@ func New(o Options) *Sim {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.rules = rules.NewRules(s.ctx, &s.mu, callRoutes(), rules.Action{Name: ActPoison, Route: RouteMedia, Variants: Poisons(), Serve: s.serveMedia})
 	s.monkey = chaos.NewMonkey(o.Seed, Faults)
-	outside := &http.Transport{
-		MaxIdleConnsPerHost: maxPosts,
-		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, Control: s.refusePrivate}).DialContext,
-	}
+	outside := deliveries.NewTransport(o.AllowPrivateCallbacks)
 	s.references = &http.Client{Transport: outside, Timeout: referenceTimeout}
-	s.hooks = &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     outside,
-	}
+	s.courier = deliveries.NewCourier(deliveries.Deps{
+		Ctx: s.ctx, Lock: &s.mu, Clock: s.clock, UnderWay: &s.posts, Transport: outside, AllowPrivate: o.AllowPrivateCallbacks,
+	}, s.delivery())
 	s.rng = rand.New(rand.NewPCG(o.Seed, 0xfa1)) //nolint:gosec // a simulator
 	s.keys = []ed25519.PrivateKey{s.newKey()}
 	s.foreign = s.newKey()
@@ -138,7 +130,8 @@ func (s *Sim) begin() {
 	s.tokens, s.links = map[string]time.Time{}, map[string]time.Time{}
 	s.erasures = map[string]erasure{}
 	s.files, s.uploads, s.uploadOrder = map[string]file{}, map[string]*upload{}, nil
-	s.order, s.queue, s.log, s.hooked, s.waiting = nil, nil, nil, nil, nil
+	s.order, s.queue, s.log = nil, nil, nil
+	s.courier.Clear()
 	s.clock.Clear()
 	s.running = 0
 	s.count = counters{}
@@ -165,7 +158,7 @@ func (s *Sim) Close() {
 	s.rules.Clear()
 	s.mu.Unlock()
 	s.posts.Wait()
-	s.hooks.CloseIdleConnections()
+	s.references.CloseIdleConnections()
 }
 
 // Tick makes the simulator look at its clock, and send the webhooks that are due.
@@ -218,23 +211,4 @@ func (s *Sim) newKey() ed25519.PrivateKey {
 	}
 
 	return ed25519.NewKeyFromSeed(seed)
-}
-
-// refusePrivate runs after the name was resolved, so no name can point inside.
-func (s *Sim) refusePrivate(_, address string, _ syscall.RawConn) error {
-	if s.opts.AllowPrivateCallbacks {
-		return nil
-	}
-
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-
-	ip := net.ParseIP(host)
-	if ip == nil || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() {
-		return errPrivateTarget
-	}
-
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"imagerun/internal/simulators/kit/chaos"
+	"imagerun/internal/simulators/kit/deliveries"
 )
 
 // Fault is one way in which chaos spoils something.
@@ -22,7 +23,7 @@ func Faults() []Fault {
 
 	return slices.Concat(
 		chaos.LostCalls(all), chaos.RefusedCalls(all), unfinished(), chaos.SpoiledReplies(all, parsed), misleadingReplies(),
-		poisonings(), webhookFaultsOfChaos(), endingsOfChaos(),
+		poisonings(), deliveries.Policy{Faults: webhookFaults()}.Table(), endingsOfChaos(),
 	)
 }
 

@@ -10,8 +10,7 @@ import (
 )
 
 const (
-	maxLogBody  = 16 << 10 // bytes of a body remembered
-	maxHookings = 20_000   // webhooks remembered
+	maxLogBody = 16 << 10 // bytes of a body remembered
 )
 
 // Received is a call that came in. The key is masked; everything else is as it was, personal
@@ -98,6 +97,9 @@ func (s *Sim) Stats() Stats {
 	s.advance()
 
 	out := s.count.Stats
+	sent := s.courier.Counts()
+	out.WebhooksLost, out.WebhooksDoubled = sent.Lost, sent.Doubled
+	out.WebhooksSent, out.WebhooksDelivered = sent.Sent, sent.Delivered
 	out.Considered, out.Faults = s.monkey.Counts()
 	out.Queued, out.Running, out.Files = len(s.queue), s.running, len(s.files)
 

@@ -1,6 +1,9 @@
 package falsim
 
-import "imagerun/internal/simulators/kit/rules"
+import (
+	"imagerun/internal/simulators/kit/deliveries"
+	"imagerun/internal/simulators/kit/rules"
+)
 
 // The routes, as rules and statistics name them.
 const (
@@ -24,8 +27,8 @@ const (
 
 // What chaos can spoil beside calls, named like routes.
 const (
-	RouteWebhook = "webhook" // the notice of one finished request
-	RouteEnding  = "ending"  // how one request ends
+	RouteWebhook = deliveries.Route // the notice of one finished request
+	RouteEnding  = "ending"         // how one request ends
 )
 
 // callRoutes are the routes that rules and chaos can spoil.

@@ -1,17 +1,17 @@
 package falsim
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"imagerun/internal/simulators/kit/deliveries"
 )
 
 const (
@@ -21,14 +21,9 @@ const (
 	headerSignature = "X-Fal-Webhook-Signature"
 )
 
-// sign makes the HTTP request with fal's four headers. The timestamp is that of this try.
-func (s *Sim) sign(d *delivery) (*http.Request, error) {
-	target, err := url.Parse(d.URL)
-	if err != nil || target.Host == "" || target.Scheme != "https" && !(target.Scheme == "http" && s.opts.AllowPrivateCallbacks) {
-		return nil, errPrivateTarget
-	}
-
-	id, user, at := d.RequestID, s.opts.UserID, s.clock.Now().Add(s.knobs.skew())
+// sign returns fal's four headers for a webhook. The timestamp is that of this try. The caller holds mu.
+func (s *Sim) sign(d *deliveries.Delivery) (http.Header, []byte) {
+	id, user, at := d.Event, s.opts.UserID, s.clock.Now().Add(s.knobs.skew())
 
 	switch d.Fault {
 	case faultWrongUser:
@@ -50,24 +45,12 @@ func (s *Sim) sign(d *delivery) (*http.Request, error) {
 		key = s.foreign
 	}
 
-	header := Sign(key, id, user, at, d.body)
-	if change := webhookFaultOf(d.Fault).header; change != nil {
-		change(header)
-	}
-
-	body := d.body
+	header := Sign(key, id, user, at, d.Body)
 	if d.Fault == faultChanged {
-		body = append(slices.Clip(body), ' ')
+		return header, append(slices.Clip(d.Body), ' ')
 	}
 
-	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, d.URL, bytes.NewReader(body))
-	if err != nil {
-		return nil, errPrivateTarget
-	}
-
-	req.Header = header
-
-	return req, nil
+	return header, d.Body
 }
 
 // Sign returns fal's webhook headers for a body.

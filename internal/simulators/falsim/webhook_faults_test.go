@@ -43,7 +43,7 @@ func TestWebhook_HasFaults(t *testing.T) {
 			p.header.Get("X-Fal-Webhook-Request-Id") == id && body["request_id"] == id && body["gateway_request_id"] == id &&
 			p.header.Get("X-Fal-Webhook-User-Id") == "user_me" && at == b.clock.Now().Unix() && body["status"] == "OK" && payload["images"] != nil
 		require.Equal(t, fault == "rotated", whole, fault)
-		require.Equal(t, fault, b.sim.Webhooks()[0].Fault)
+		require.Equal(t, fault, b.sim.Deliveries()[0].Fault)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestChaos_SpoilsWebhooks(t *testing.T) {
 		}
 
 		require.Empty(t, posts)
-		require.Equal(t, d.Name, b.sim.Webhooks()[0].Chaos)
+		require.Equal(t, d.Name, b.sim.Deliveries()[0].Chaos)
 		require.Equal(t, map[string]int64{"webhook/" + d.Name: 1}, b.sim.Stats().Faults)
 
 		if d.Name == "late" {

@@ -98,12 +98,12 @@ func (b *bundle) settled(want ...string) {
 
 	require.Eventually(b.t, func() bool {
 		var got []string
-		for _, w := range b.sim.Webhooks() {
+		for _, w := range b.sim.Deliveries() {
 			got = append(got, w.State)
 		}
 
 		return slices.Equal(want, got)
-	}, 5*time.Second, time.Millisecond, "%v", b.sim.Webhooks())
+	}, 5*time.Second, time.Millisecond, "%v", b.sim.Deliveries())
 }
 
 func TestWebhook_IsSignedAndTellsTheOutcome(t *testing.T) {
@@ -279,11 +279,11 @@ func TestWebhook_CanBeSentByHandAndKeysRotated(t *testing.T) {
 	control := httptest.NewServer(b.sim.Control())
 	t.Cleanup(control.Close)
 
-	require.Equal(t, http.StatusAccepted, b.do("POST", control.URL+"/_control/webhooks", `{"request_id":"`+id+`"}`).status)
+	require.Equal(t, http.StatusAccepted, b.do("POST", control.URL+"/_control/deliveries", `{"event":"`+id+`"}`).status)
 
 	first := next(t, posts)
 	require.True(t, b.signedBy(first))
-	require.Equal(t, http.StatusAccepted, b.do("POST", control.URL+"/_control/webhooks", `{"request_id":"`+id+`","fault":"forged"}`).status)
+	require.Equal(t, http.StatusAccepted, b.do("POST", control.URL+"/_control/deliveries", `{"event":"`+id+`","fault":"forged"}`).status)
 	require.False(t, b.signedBy(next(t, posts)))
 
 	require.Equal(t, http.StatusNoContent, b.do("POST", control.URL+"/_control/keys?keep=true", "").status)
