@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"imagerun/internal/simulators/kit"
 )
 
 // entry takes what may run, from the queue's door or from the one beside it.
@@ -82,7 +84,7 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 	}
 
 	if s.knobs.QueueMS > 0 {
-		s.clock.At(req.submitted.Add(millis(s.knobs.QueueMS)), func() {}) // to look at the queue then
+		s.Clock.At(req.submitted.Add(millis(s.knobs.QueueMS)), func() {}) // to look at the queue then
 	}
 
 	s.advance()
@@ -99,16 +101,16 @@ func (s *Sim) newRequest(w http.ResponseWriter, r *http.Request, endpoint, app s
 	}
 
 	req := &request{
-		id: s.newID(), endpoint: endpoint, app: app, base: s.base(r), model: models()[endpoint],
+		id: s.NewID(), endpoint: endpoint, app: app, base: s.Base(r), model: models()[endpoint],
 		webhook: r.URL.Query().Get("fal_webhook"),
-		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.clock.Now(),
+		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.Clock.Now(),
 		noRetry: yes(r.Header.Get("X-Fal-No-Retry")), noFall: yes(r.Header.Get("X-App-Fal-Disable-Fallback")),
 		low:       r.Header.Get("X-Fal-Queue-Priority") == "low",
 		lifecycle: readLifecycle(r.Header.Get("X-Fal-Object-Lifecycle-Preference")),
-		duration:  millis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.rng.Float64()-1)))),
+		duration:  millis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.Rand().Float64()-1)))),
 		over:      make(chan struct{}),
 	}
-	seed := s.rng.Int64N(1 << 31)
+	seed := s.Rand().Int64N(1 << 31)
 
 	if req.model != nil {
 		req.input, req.problems = req.model.read(body, seed)
@@ -159,7 +161,7 @@ func (s *Sim) limitStart(req *request, h http.Header) {
 	if seconds, err := strconv.ParseFloat(limit, 64); err == nil && seconds > 0.1 {
 		end := req.submitted.Add(time.Duration(seconds * float64(time.Second)))
 
-		s.clock.At(end, func() {
+		s.Clock.At(end, func() {
 			if req.phase == queued {
 				s.dequeue(req)
 				s.finish(req, end, notStarted())
@@ -177,3 +179,6 @@ func knownApp(app string) bool {
 
 	return false
 }
+
+// handler serves one call.
+type handler = kit.Handler

@@ -50,10 +50,10 @@ func (s *Sim) serveToken(w http.ResponseWriter, r *http.Request, _ []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	token, expires := s.newID(), s.clock.Now().Add(tokenLife)
+	token, expires := s.NewID(), s.Clock.Now().Add(tokenLife)
 	s.tokens[token] = expires
 	answer(w, http.StatusOK, map[string]any{
-		"token": token, "token_type": "Bearer", "base_url": s.base(r) + "/files", "expires_at": expires.UTC().Format(time.RFC3339),
+		"token": token, "token_type": "Bearer", "base_url": s.Base(r) + "/files", "expires_at": expires.UTC().Format(time.RFC3339),
 	})
 }
 
@@ -80,7 +80,7 @@ func (s *Sim) bears(r *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	return s.clock.Now().Before(s.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")])
+	return s.Clock.Now().Before(s.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")])
 }
 
 // holdsLink reports whether the call's address was signed, and still is.
@@ -88,7 +88,7 @@ func (s *Sim) holdsLink(r *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	return s.clock.Now().Before(s.links[r.PathValue("store")+"/"+r.PathValue("name")+"?"+r.URL.Query().Get("signature")])
+	return s.Clock.Now().Before(s.links[r.PathValue("store")+"/"+r.PathValue("name")+"?"+r.URL.Query().Get("signature")])
 }
 
 // maxSigned is how long a signed link may last.
@@ -128,7 +128,7 @@ func (s *Sim) serveSign(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 
-	signature := s.newID()
-	s.links[path+"?"+signature] = s.clock.Now().Add(lasts)
-	answer(w, http.StatusOK, map[string]any{"signed_url": s.base(r) + "/files/b/" + path + "?signature=" + signature})
+	signature := s.NewID()
+	s.links[path+"?"+signature] = s.Clock.Now().Add(lasts)
+	answer(w, http.StatusOK, map[string]any{"signed_url": s.Base(r) + "/files/b/" + path + "?signature=" + signature})
 }

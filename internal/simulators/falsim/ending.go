@@ -29,7 +29,7 @@ func (s *Sim) endingFor(n int64) (string, ending) {
 	}
 
 	if name == "" {
-		if f := s.monkey.Choose(RouteEnding); f != nil {
+		if f := s.Monkey.Choose(RouteEnding); f != nil {
 			name = f.Name
 		}
 	}

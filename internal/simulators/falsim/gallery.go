@@ -3,7 +3,6 @@ package falsim
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -32,7 +31,7 @@ func (s *Sim) Pictures(last int) []Picture {
 			f := s.files[path]
 			out = append(out, Picture{
 				Path: path, RequestID: r.id, Endpoint: r.endpoint, Prompt: r.input.prompt, Seed: f.pic.seed,
-				Width: f.pic.width, Height: f.pic.height, Made: r.finished, Gone: f.gone(s.clock.Now()),
+				Width: f.pic.width, Height: f.pic.height, Made: r.finished, Gone: f.gone(s.Clock.Now()),
 			})
 		}
 
@@ -66,18 +65,4 @@ func (s *Sim) servePicture(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "image/png")
 	w.Header().Set("Cache-Control", "private, max-age=86400, immutable")
 	send(w, data)
-}
-
-// last returns the end of a list, as long as the query says, the newest first; all of it in
-// its order without a query.
-func last[T any](r *http.Request, list []T) []T {
-	n, err := strconv.Atoi(r.URL.Query().Get("last"))
-	if err != nil || n < 0 {
-		return list
-	}
-
-	list = slices.Clone(list[max(0, len(list)-n):])
-	slices.Reverse(list)
-
-	return list
 }

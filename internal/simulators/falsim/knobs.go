@@ -1,6 +1,10 @@
 package falsim
 
-import "time"
+import (
+	"time"
+
+	"imagerun/internal/simulators/kit"
+)
 
 // Knobs are the settings that can be turned while it runs, here with [Sim.SetKnobs] or on the
 // control surface. Zero switches a misbehaviour off; "every" counts finished requests.
@@ -91,9 +95,23 @@ func (s *Sim) SetKnobs(change func(*Knobs)) {
 	s.advance()
 
 	change(&s.knobs)
-	s.monkey.Tune(s.knobs.Chaos)
+	s.Tune(s.knobs.common())
 	s.advance()
 }
+
+// turnKnobs turns them all, or none if one is wrong.
+func (s *Sim) turnKnobs(next Knobs) error {
+	if err := next.check(); err != nil {
+		return err
+	}
+
+	s.SetKnobs(func(k *Knobs) { *k = next })
+
+	return nil
+}
+
+// common are the kit's among the knobs.
+func (k *Knobs) common() kit.Knobs { return kit.Knobs{LatencyMS: k.LatencyMS, Chaos: k.Chaos} }
 
 // every reports whether the nth one is to misbehave.
 func every(n int64, nth int) bool { return nth > 0 && n%int64(nth) == 0 }

@@ -29,7 +29,7 @@ type listing struct {
 // listing reads a query. It reports false when fal would refuse it.
 func (s *Sim) listing(r *http.Request, most int) (listing, bool) {
 	q, skew := r.URL.Query(), s.skew()
-	now := s.clock.Now().Add(skew)
+	now := s.Clock.Now().Add(skew)
 	start, errStart := moment(q.Get("start"), now.Add(-24*time.Hour))
 	end, errEnd := moment(q.Get("end"), now.Add(1)) // what is of now belongs to it
 	l := listing{

@@ -81,7 +81,7 @@ func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) 
 		case <-tick.C:
 		case <-r.Context().Done():
 			return
-		case <-s.ctx.Done():
+		case <-s.Context().Done():
 			return
 		}
 	}
@@ -148,12 +148,12 @@ func (s *Sim) serveCancel(w http.ResponseWriter, _ *http.Request, req *request) 
 	switch req.phase {
 	case queued:
 		s.dequeue(req)
-		s.finish(req, s.clock.Now(), cancelled())
+		s.finish(req, s.Clock.Now(), cancelled())
 		answer(w, http.StatusOK, said)
 	case running:
 		req.cancelled = true
 		if s.knobs.CancelStops {
-			s.finish(req, s.clock.Now(), cancelled())
+			s.finish(req, s.Clock.Now(), cancelled())
 			s.advance()
 		}
 

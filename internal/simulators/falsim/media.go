@@ -17,7 +17,7 @@ func (s *Sim) serveFile(w http.ResponseWriter, r *http.Request, _ []byte) {
 func (s *Sim) serveMedia(w http.ResponseWriter, r *http.Request, fault string) {
 	s.mu.Lock()
 	f, ok := s.files[r.PathValue("store")+"/"+r.PathValue("name")]
-	ok = ok && !f.gone(s.clock.Now())
+	ok = ok && !f.gone(s.Clock.Now())
 	s.mu.Unlock()
 
 	if !ok && s.serveUpload(w, r, r.PathValue("store")+"/"+r.PathValue("name")) {

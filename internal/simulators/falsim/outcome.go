@@ -156,7 +156,7 @@ func (s *Sim) keep(r *request, f file, i int) string {
 		return ""
 	}
 
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d", r.id, i, s.opts.Seed))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d", r.id, i, s.Seed()))
 	name := base64.RawURLEncoding.EncodeToString(sum[4:20])
 	path := hex.EncodeToString(sum[:4]) + "/" + name + "." + f.format
 	s.files[path] = f

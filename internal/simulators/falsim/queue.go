@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"imagerun/internal/simulators/kit"
 )
 
 // lockedText is what fal says when its account is empty.
@@ -20,7 +22,7 @@ func (s *Sim) serveQueue(w http.ResponseWriter, r *http.Request) {
 	at := slices.Index(parts, "requests")
 
 	if at < 2 {
-		s.on(RouteSubmit, s.admit(parts, s.accept))(w, r)
+		s.On(RouteSubmit, s.admit(parts, s.accept))(w, r)
 
 		return
 	}
@@ -31,7 +33,7 @@ func (s *Sim) serveQueue(w http.ResponseWriter, r *http.Request) {
 	}
 
 	one := func(route, method string, h func(http.ResponseWriter, *http.Request, *request)) {
-		s.on(route, func(w http.ResponseWriter, r *http.Request, _ []byte) {
+		s.On(route, func(w http.ResponseWriter, r *http.Request, _ []byte) {
 			if r.Method != method {
 				answer(w, http.StatusMethodNotAllowed, map[string]any{"detail": "Method Not Allowed"})
 			} else if s.authorized(w, r, app) {
@@ -61,7 +63,7 @@ func (s *Sim) find(app, id string) *request {
 
 	s.advance()
 
-	if r := s.requests[id]; r != nil && r.app == app && !(r.phase == done && s.clock.Now().After(s.expires(r))) {
+	if r := s.requests[id]; r != nil && r.app == app && !(r.phase == done && s.Clock.Now().After(s.expires(r))) {
 		return r
 	}
 
@@ -69,16 +71,14 @@ func (s *Sim) find(app, id string) *request {
 }
 
 func (s *Sim) authorized(w http.ResponseWriter, r *http.Request, app string) bool {
-	key, isKey := strings.CutPrefix(r.Header.Get("Authorization"), "Key ")
-
 	var detail string
 
-	switch {
-	case r.Header.Get("Authorization") == "":
+	switch key, standing := s.callers.Check(r); {
+	case standing == kit.Anonymous:
 		detail = fmt.Sprintf("Cannot access application %q. Authentication is required to access this application.", app)
-	case !isKey || !strings.Contains(key, ":"):
+	case standing == kit.Malformed || !strings.Contains(key, ":"):
 		detail = "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'."
-	case !s.knows(key):
+	case standing == kit.Unknown:
 		detail = "No user found for Key ID and Secret"
 	default:
 		return true
@@ -102,7 +102,7 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 	}
 
 	if logs {
-		d["logs"] = r.logs(s.clock.Now(), s.knobs.skew())
+		d["logs"] = r.logs(s.Clock.Now(), s.knobs.skew())
 	}
 
 	switch r.phase {
@@ -155,23 +155,4 @@ func (r *request) logs(now time.Time, skew time.Duration) []map[string]any {
 	}
 
 	return lines
-}
-
-func (s *Sim) base(r *http.Request) string {
-	if s.opts.BaseURL != "" {
-		return strings.TrimSuffix(s.opts.BaseURL, "/")
-	}
-
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-
-	return "http://" + r.Host
-}
-
-// newID makes a UUID of version 4 from the seeded numbers. The caller holds mu.
-func (s *Sim) newID() string {
-	a, b := s.rng.Uint64(), s.rng.Uint64()
-
-	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>48&0x3fff|0x8000, b&0xffffffffffff)
 }

@@ -48,7 +48,7 @@ func (s *Sim) refer(r *request) {
 		return
 	}
 
-	end := s.clock.Now()
+	end := s.Clock.Now()
 
 	if p == nil {
 		r.input.width, r.input.height = r.model.size(r.input.size, size)
@@ -62,7 +62,7 @@ func (s *Sim) refer(r *request) {
 		end = later(end, r.started.Add(r.duration))
 	}
 
-	s.clock.At(end, func() { s.conclude(r, end) })
+	s.Clock.At(end, func() { s.conclude(r, end) })
 	s.advance()
 }
 
@@ -82,7 +82,7 @@ func (s *Sim) fetch(ref string) ([]byte, error) {
 		return raw, err
 	}
 
-	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, ref, nil)
+	req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, ref, nil)
 	if err != nil {
 		return nil, err
 	}

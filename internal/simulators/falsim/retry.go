@@ -14,7 +14,7 @@ func (s *Sim) conclude(r *request, t time.Time) {
 	o := s.decide(r)
 	if s.triesAgain(r, o) {
 		s.running--
-		r.phase, r.tries, r.gateway = queued, r.tries+1, s.newID()
+		r.phase, r.tries, r.gateway = queued, r.tries+1, s.NewID()
 		s.enqueue(r)
 		s.count.Retried++
 

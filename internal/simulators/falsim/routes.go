@@ -1,6 +1,7 @@
 package falsim
 
 import (
+	"imagerun/internal/simulators/kit"
 	"imagerun/internal/simulators/kit/deliveries"
 	"imagerun/internal/simulators/kit/rules"
 )
@@ -20,9 +21,9 @@ const (
 	RouteMeta    = "meta"
 	RouteJWKS    = "jwks"
 	RouteMedia   = "media"
-	RouteUpload  = "upload" // initiate, tokens, signed links
-	RoutePut     = "put"    // send a file, a part, complete
-	RouteTrap    = "trap"   // where the redirects and false links of chaos lead: nobody should come
+	RouteUpload  = "upload"      // initiate, tokens, signed links
+	RoutePut     = "put"         // send a file, a part, complete
+	RouteTrap    = kit.RouteTrap // where the redirects and false links of chaos lead: nobody should come
 )
 
 // What chaos can spoil beside calls, named like routes.
@@ -39,6 +40,9 @@ func callRoutes() []string {
 		RouteUpload, RoutePut,
 	}
 }
+
+// Received is a call that came in.
+type Received = kit.Received
 
 // Rule forces the next answers of a route. The kit's words for it are here as well, so that a test needs one
 // import.

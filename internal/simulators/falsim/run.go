@@ -11,7 +11,7 @@ import (
 // (read 2026-11)
 func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(strings.TrimPrefix(r.URL.Path, "/run"), "/"), "/")
-	s.on(RouteRun, s.admit(parts, s.run))(w, r)
+	s.On(RouteRun, s.admit(parts, s.run))(w, r)
 }
 
 func (s *Sim) run(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any) {
@@ -24,12 +24,12 @@ func (s *Sim) run(w http.ResponseWriter, r *http.Request, endpoint, app string, 
 	case <-req.over:
 	case <-r.Context().Done():
 		s.mu.Lock()
-		s.finish(req, s.clock.Now(), infraError(statusClientClosed, clientGone, infraText(clientGone)))
+		s.finish(req, s.Clock.Now(), infraError(statusClientClosed, clientGone, infraText(clientGone)))
 		s.advance()
 		s.mu.Unlock()
 
 		return
-	case <-s.ctx.Done():
+	case <-s.Context().Done():
 		panic(http.ErrAbortHandler)
 	}
 

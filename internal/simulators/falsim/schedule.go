@@ -45,7 +45,7 @@ type request struct {
 }
 
 // advance lets everything happen that is due. The caller holds mu.
-func (s *Sim) advance() { s.clock.Advance() }
+func (s *Sim) advance() { s.Clock.Advance() }
 
 // startAll starts what has a slot, in the order of the queue.
 func (s *Sim) startAll(t time.Time) {
@@ -69,11 +69,11 @@ func (s *Sim) start(r *request, t time.Time) {
 	switch end := r.started.Add(r.duration); {
 	case len(r.problems) > 0 || r.model == nil: // refused before any work
 		end = r.started
-		s.clock.At(end, func() { s.conclude(r, end) })
-	case r.model.image && r.input.tint == nil && s.ctx.Err() == nil:
-		s.posts.Go(func() { s.refer(r) })
+		s.Clock.At(end, func() { s.conclude(r, end) })
+	case r.model.image && r.input.tint == nil && s.Context().Err() == nil:
+		s.Go(func() { s.refer(r) })
 	default:
-		s.clock.At(end, func() { s.conclude(r, end) })
+		s.Clock.At(end, func() { s.conclude(r, end) })
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -23,7 +24,7 @@ const (
 
 // sign returns fal's four headers for a webhook. The timestamp is that of this try. The caller holds mu.
 func (s *Sim) sign(d *deliveries.Delivery) (http.Header, []byte) {
-	id, user, at := d.Event, s.opts.UserID, s.clock.Now().Add(s.knobs.skew())
+	id, user, at := d.Event, s.opts.UserID, s.Clock.Now().Add(s.knobs.skew())
 
 	switch d.Fault {
 	case faultWrongUser:
@@ -112,4 +113,13 @@ func (s *Sim) RotateKey(keep bool) {
 	}
 
 	s.keys = append(s.keys, s.newKey())
+}
+
+func (s *Sim) newKey() ed25519.PrivateKey {
+	seed := make([]byte, ed25519.SeedSize)
+	for i := 0; i < len(seed); i += 8 {
+		binary.LittleEndian.PutUint64(seed[i:], s.Rand().Uint64())
+	}
+
+	return ed25519.NewKeyFromSeed(seed)
 }

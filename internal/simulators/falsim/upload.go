@@ -66,7 +66,7 @@ func (s *Sim) serveInitiate(parts bool) handler {
 			kind, u.parts = "multipart", map[int][]byte{}
 		}
 
-		base := s.base(r)
+		base := s.Base(r)
 		answer(w, http.StatusOK, map[string]any{
 			"upload_url": base + "/files/" + kind + "/" + u.path + "?token=" + u.token,
 			"file_url":   base + "/files/b/" + u.path,
@@ -85,9 +85,9 @@ func (s *Sim) expect(h http.Header, name, kind string) *upload {
 		life = h.Get("X-Fal-Object-Lifecycle-Preference")
 	}
 
-	id := strings.ReplaceAll(s.newID(), "-", "")
+	id := strings.ReplaceAll(s.NewID(), "-", "")
 	u := &upload{
-		path: id[:8] + "/" + id[8:28] + "_" + path.Base(path.Clean("/"+name)), token: s.newID(),
+		path: id[:8] + "/" + id[8:28] + "_" + path.Base(path.Clean("/"+name)), token: s.NewID(),
 		contentType: kind, lifecycle: readLifecycle(life),
 	}
 
@@ -118,7 +118,7 @@ func (s *Sim) servePost(w http.ResponseWriter, r *http.Request, body []byte) {
 
 	u := s.expect(r.Header, name, r.Header.Get("Content-Type"))
 	s.store(u, body)
-	answer(w, http.StatusOK, map[string]any{"access_url": s.base(r) + "/files/b/" + u.path})
+	answer(w, http.StatusOK, map[string]any{"access_url": s.Base(r) + "/files/b/" + u.path})
 }
 
 // sendable finds the upload that a call may add to. The caller holds mu.
@@ -147,7 +147,7 @@ func (s *Sim) servePut(w http.ResponseWriter, r *http.Request, body []byte) {
 		}
 
 		s.store(u, body)
-		answer(w, http.StatusOK, map[string]any{"access_url": s.base(r) + "/files/b/" + u.path})
+		answer(w, http.StatusOK, map[string]any{"access_url": s.Base(r) + "/files/b/" + u.path})
 	}
 }
 
@@ -210,7 +210,7 @@ func (s *Sim) serveComplete(w http.ResponseWriter, r *http.Request, body []byte)
 
 // store keeps an upload and forgets the oldest ones beyond the bound. The caller holds mu.
 func (s *Sim) store(u *upload, data []byte) {
-	u.data, u.sent = data, s.clock.Now()
+	u.data, u.sent = data, s.Clock.Now()
 
 	total := 0
 	for _, u := range s.uploadOrder {
@@ -229,7 +229,7 @@ func (s *Sim) store(u *upload, data []byte) {
 func (s *Sim) serveUpload(w http.ResponseWriter, r *http.Request, at string) bool {
 	s.mu.Lock()
 	u := s.uploads[at]
-	gone := u == nil || u.data == nil || u.lifecycle.over(u.sent, s.clock.Now())
+	gone := u == nil || u.data == nil || u.lifecycle.over(u.sent, s.Clock.Now())
 	s.mu.Unlock()
 
 	if gone {

@@ -2,9 +2,7 @@ package falsim
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -59,24 +57,20 @@ func (s *Sim) callBack(r *request) {
 	case every(n, k.StaleEveryNth):
 		d.Fault = faultStale
 	case k.WebhookFault != "" && (k.WebhookFaultEveryNth == 0 || every(n, k.WebhookFaultEveryNth)):
-		s.courier.Falsify(d, k.WebhookFault)
+		s.Courier.Falsify(d, k.WebhookFault)
 	}
 
 	due := r.finished.Add(millis(s.knobs.WebhookDelayMS))
 
 	switch {
 	case every(n, s.knobs.LoseEveryNth):
-		s.courier.Lose(d)
+		s.Courier.Lose(d)
 	case every(n, s.knobs.DoubleEveryNth):
-		s.courier.Double(d, due)
+		s.Courier.Double(d, due)
 	case d.Fault != "":
-		s.courier.Plan(d, due)
+		s.Courier.Plan(d, due)
 	default:
-		if f := s.monkey.Choose(RouteWebhook); f != nil {
-			s.courier.PlanSpoiled(d, due, f.Name, millis(s.knobs.Chaos.Hold()))
-		} else {
-			s.courier.Plan(d, due)
-		}
+		s.Deliver(d, due)
 	}
 }
 
@@ -97,45 +91,12 @@ func (r *request) notice() []byte {
 	return encode(n)
 }
 
-// Deliveries lists the webhooks, the oldest first.
-func (s *Sim) Deliveries() []deliveries.Delivery {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	return s.courier.List()
-}
-
-// SendWebhook posts the webhook of a finished request now: again, or with one of [WebhookFaults].
-// Target and body replace the request's own when not empty.
-func (s *Sim) SendWebhook(requestID, fault, target string, body []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	s.advance()
-
-	if fault != "" && !slices.Contains(WebhookFaults(), fault) {
-		return errors.New("no such fault")
+// notice is what the kit delivers of a request, by its id: nothing before it has finished. The caller holds mu.
+func (s *Sim) notice(id string) (target string, body []byte, ok bool) {
+	r := s.requests[id]
+	if r == nil || r.phase != done {
+		return "", nil, false
 	}
 
-	d := &deliveries.Delivery{Event: requestID, URL: target, Fault: fault, Until: s.clock.Now().Add(time.Hour), Body: body}
-
-	if r := s.requests[requestID]; r != nil && r.phase == done {
-		if d.URL == "" {
-			d.URL = r.webhook
-		}
-
-		if len(d.Body) == 0 {
-			d.Body = r.notice()
-			s.courier.Falsify(d, fault)
-		}
-	}
-
-	if d.URL == "" || len(d.Body) == 0 {
-		return errors.New("no such finished request, and no target and body given")
-	}
-
-	s.courier.Plan(d, s.clock.Now())
-	s.advance()
-
-	return nil
+	return r.webhook, r.notice(), true
 }

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"imagerun/internal/simulators/kit/rules"
@@ -93,4 +94,9 @@ func mistype(code int, reply map[string]any) int {
 	}
 
 	return code
+}
+
+// CallFaults are all that can be done to calls, whoever the vendor is.
+func CallFaults(routes, parsed []string) []Fault {
+	return slices.Concat(LostCalls(routes), RefusedCalls(routes), SpoiledReplies(routes, parsed))
 }

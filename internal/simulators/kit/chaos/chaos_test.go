@@ -32,8 +32,9 @@ func TestMonkey_DealsEveryFaultOfARouteOnce(t *testing.T) {
 		return names
 	}
 
-	require.Equal(t, deal(1), deal(1))
-	require.NotEqual(t, deal(1), deal(3))
+	first, second := deal(1), deal(1)
+	require.Equal(t, first, second)
+	require.NotEqual(t, first, deal(3))
 }
 
 func TestMonkey_KeepsToItsKnobs(t *testing.T) {

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -74,7 +73,7 @@ func (s *Rules) spoil(rule *ActiveRule, w http.ResponseWriter, r *http.Request, 
 		piece := len(reply.body)/20 + 1
 		reply.send(w, nil)
 
-		for from := 0; from < len(reply.body) && Sleep(s.ctx, r, rule.DelayMS); from += piece {
+		for from := 0; from < len(reply.body) && s.Sleep(r, rule.DelayMS); from += piece {
 			_, _ = w.Write(reply.body[from:min(from+piece, len(reply.body))])
 			_ = http.NewResponseController(w).Flush()
 		}
@@ -124,7 +123,7 @@ func (s *Rules) hold(rule *ActiveRule, r *http.Request) {
 }
 
 // Sleep waits for some milliseconds of real time. It reports false when the caller or the simulator ended first.
-func Sleep(ctx context.Context, r *http.Request, millis int64) bool {
+func (s *Rules) Sleep(r *http.Request, millis int64) bool {
 	if millis <= 0 {
 		return true
 	}
@@ -136,7 +135,7 @@ func Sleep(ctx context.Context, r *http.Request, millis int64) bool {
 	case <-t.C:
 		return true
 	case <-r.Context().Done():
-	case <-ctx.Done():
+	case <-s.ctx.Done():
 	}
 
 	return false

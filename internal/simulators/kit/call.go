@@ -1,0 +1,95 @@
+package kit
+
+import (
+	"io"
+	"net/http"
+
+	"imagerun/internal/simulators/kit/rules"
+)
+
+// Handler serves one call, whose body has been read.
+type Handler func(w http.ResponseWriter, r *http.Request, body []byte)
+
+// On counts and remembers the calls of a route, and serves each as the rules and chaos have it.
+func (k *Kit) On(route string, h Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, k.vendor.MaxBody))
+		if err != nil {
+			return // the caller went away
+		}
+
+		n, rule, wait := k.begin(route, r, body)
+		if !k.rules.Sleep(r, wait) {
+			return
+		}
+
+		seen := &statusWriter{ResponseWriter: w}
+		defer func() { k.end(n, seen.code) }()
+
+		if rule == nil {
+			h(seen, r, body)
+
+			return
+		}
+
+		k.rules.Apply(rule, seen, r, func(w http.ResponseWriter) { h(w, r, body) })
+	}
+}
+
+// begin remembers a call, and returns its number, what is to spoil it, and how many milliseconds it waits.
+func (k *Kit) begin(route string, r *http.Request, body []byte) (n int64, rule *rules.ActiveRule, wait int64) {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+
+	rule = k.rules.Take(route)
+	if rule == nil {
+		if f := k.Monkey.Choose(route); f != nil {
+			rule = f.ForCall(route, k.knobs.Chaos.Hold(), k.vendor.Refusal)
+		}
+	}
+
+	wait = k.knobs.LatencyMS
+	if rule != nil && rule.Action != rules.ActSlow {
+		wait += rule.DelayMS
+	}
+
+	return k.log.add(k.received(route, r, body, rule)), rule, wait
+}
+
+func (k *Kit) end(n int64, code int) {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+
+	k.log.setStatus(n, code)
+}
+
+// AddRule forces the next answers of a route and returns the rule's number.
+func (k *Kit) AddRule(r rules.Rule) (int, error) { return k.rules.Add(r) }
+
+// Release lets go of what a rule holds, and ends the rule. Zero: all rules.
+func (k *Kit) Release(id int) { k.rules.Release(id) }
+
+// Held is the number of calls that a rule is holding now. Zero: all rules.
+func (k *Kit) Held(id int) int { return k.rules.Held(id) }
+
+// statusWriter remembers the answer's code for the log.
+type statusWriter struct {
+	http.ResponseWriter
+
+	code int
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	w.code = code
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.code == 0 {
+		w.code = http.StatusOK
+	}
+
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
