@@ -2,6 +2,7 @@ package falsim
 
 import (
 	"imagerun/internal/simulators/kit"
+	"imagerun/internal/simulators/kit/calllog"
 	"imagerun/internal/simulators/kit/deliveries"
 	"imagerun/internal/simulators/kit/rules"
 )
@@ -42,7 +43,7 @@ func callRoutes() []string {
 }
 
 // Received is a call that came in.
-type Received = kit.Received
+type Received = calllog.Received
 
 // Rule forces the next answers of a route. The kit's words for it are here as well, so that a test needs one
 // import.

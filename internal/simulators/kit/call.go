@@ -2,8 +2,11 @@ package kit
 
 import (
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 
+	"imagerun/internal/simulators/kit/calllog"
 	"imagerun/internal/simulators/kit/rules"
 )
 
@@ -53,14 +56,43 @@ func (k *Kit) begin(route string, r *http.Request, body []byte) (n int64, rule *
 		wait += rule.DelayMS
 	}
 
-	return k.log.add(k.received(route, r, body, rule)), rule, wait
+	return k.log.Add(k.received(route, r, body, rule)), rule, wait
 }
 
 func (k *Kit) end(n int64, code int) {
 	k.lock.Lock()
 	defer k.lock.Unlock()
 
-	k.log.setStatus(n, code)
+	k.log.SetStatus(n, code)
+}
+
+// received is what the log remembers of a call.
+func (k *Kit) received(route string, r *http.Request, body []byte, rule *rules.ActiveRule) calllog.Received {
+	call := calllog.Received{At: k.Clock.Now(), Route: route, Method: r.Method, URL: r.URL.String(), Header: maps.Clone(r.Header)}
+
+	for name := range call.Header {
+		if k.vendor.masks(name) {
+			call.Header[name] = []string{"[masked]"}
+		}
+	}
+
+	if !slices.Contains(k.vendor.Unlogged, route) {
+		call.Body = string(body[:min(len(body), calllog.MaxBody)])
+	}
+
+	if rule != nil {
+		call.Rule, call.Fault = rule.ID, rule.Fault
+	}
+
+	return call
+}
+
+// Requests returns the last calls to a route, the oldest first. Empty: to any.
+func (k *Kit) Requests(route string) []calllog.Received {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+
+	return k.log.List(route)
 }
 
 // AddRule forces the next answers of a route and returns the rule's number.

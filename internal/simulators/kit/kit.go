@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"imagerun/internal/simulators/kit/calllog"
 	"imagerun/internal/simulators/kit/chaos"
 	"imagerun/internal/simulators/kit/deliveries"
 	"imagerun/internal/simulators/kit/rules"
@@ -56,7 +57,7 @@ type Kit struct {
 	lock  sync.Locker // guards all below, and the vendor's own
 	rng   *rand.Rand
 	knobs Knobs
-	log   log
+	log   *calllog.Log
 }
 
 // New makes a kit for a vendor, whose state the lock guards as well. It serves and starts nothing by itself.
@@ -69,7 +70,7 @@ func New(lock sync.Locker, o Options, v Vendor) *Kit {
 		o.MaxLog = 5000
 	}
 
-	k := &Kit{options: o, vendor: v.withDefaults(), lock: lock, log: newLog(o.MaxLog)}
+	k := &Kit{options: o, vendor: v.withDefaults(), lock: lock, log: calllog.New(o.MaxLog)}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	k.rng = rand.New(rand.NewPCG(o.Seed, 0xfa1)) //nolint:gosec // a simulator
 	k.Clock = simclock.New(lock, o.Now, v.Settle)
@@ -140,7 +141,7 @@ func (k *Kit) Reset() {
 	k.Clock.Clear()
 	k.Courier.Clear()
 	k.Monkey.Clear()
-	k.log = newLog(k.options.MaxLog)
+	k.log = calllog.New(k.options.MaxLog)
 	k.Tune(Knobs{})
 	k.vendor.Reset()
 }

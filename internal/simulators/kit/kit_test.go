@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"imagerun/internal/simulators/kit"
+	"imagerun/internal/simulators/kit/calllog"
 	"imagerun/internal/simulators/kit/deliveries"
 	"imagerun/internal/simulators/kit/rules"
 )
@@ -209,7 +210,7 @@ func TestLog_MasksSecrets(t *testing.T) {
 	_, text := b.do("GET", b.control+"/_control/requests?route=order&last=1", "")
 	require.NotContains(t, text, "secret")
 
-	var calls []kit.Received
+	var calls []calllog.Received
 	require.NoError(t, json.Unmarshal([]byte(text), &calls))
 	require.Len(t, calls, 1)
 	require.JSONEq(t, `{"of":"a fox"}`, calls[0].Body)

@@ -3,6 +3,7 @@ package kit
 import (
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,11 +89,5 @@ func (v Vendor) withDefaults() Vendor {
 
 // masks reports whether a header's value is a secret.
 func (v Vendor) masks(header string) bool {
-	for _, secret := range v.Secrets {
-		if strings.EqualFold(secret, header) {
-			return true
-		}
-	}
-
-	return false
+	return slices.ContainsFunc(v.Secrets, func(secret string) bool { return strings.EqualFold(secret, header) })
 }
