@@ -27,7 +27,7 @@ func (s *Sim) admit(parts []string, enter entry) handler {
 			answer(w, http.StatusMethodNotAllowed, map[string]any{"detail": "Method Not Allowed"})
 
 			return
-		case !s.authorized(w, r, app):
+		case !s.gate.authorize(w, r, app):
 			return
 		case s.Knobs().ExhaustedBalance:
 			answer(w, http.StatusForbidden, map[string]any{"detail": lockedText})
@@ -61,7 +61,7 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 
 	s.advance()
 
-	if limit, err := strconv.Atoi(r.URL.Query().Get("fal_max_queue_length")); err == nil && len(s.queue) > limit {
+	if limit, err := strconv.Atoi(r.URL.Query().Get("fal_max_queue_length")); err == nil && len(s.line) > limit {
 		w.Header().Set("X-Fal-Needs-Retry", "1")
 		answer(w, http.StatusTooManyRequests, map[string]any{"detail": "Queue is full", "error_type": "queue_full"})
 
@@ -73,11 +73,11 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 		return
 	}
 
-	s.enqueue(req)
+	s.line.join(req)
 	s.limitStart(req, r.Header)
 
 	answered := s.describe(req, false)
-	answered["queue_position"] = s.position(req)
+	answered["queue_position"] = s.line.position(req)
 
 	if req.webhook != "" {
 		answered["gateway_request_id"] = req.id
@@ -163,7 +163,7 @@ func (s *Sim) limitStart(req *request, h http.Header) {
 
 		s.Clock.At(end, func() {
 			if req.phase == queued {
-				s.dequeue(req)
+				s.line.leave(req)
 				s.finish(req, end, notStarted())
 			}
 		})

@@ -21,7 +21,7 @@ func (s *Sim) Control() http.Handler {
 
 		answer(w, http.StatusOK, s.Pictures(n))
 	})
-	mux.HandleFunc("GET /_control/pictures/{store}/{name}", s.servePicture)
+	mux.HandleFunc("GET /_control/pictures/{store}/{name}", s.host.servePicture)
 	mux.HandleFunc("POST /_control/keys", func(w http.ResponseWriter, r *http.Request) {
 		s.RotateKey(r.URL.Query().Get("keep") == "true")
 		w.WriteHeader(http.StatusNoContent)

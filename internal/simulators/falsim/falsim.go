@@ -1,7 +1,6 @@
 package falsim
 
 import (
-	"crypto/ed25519"
 	"html/template"
 	"net/http"
 	"sync"
@@ -52,26 +51,19 @@ type Sim struct {
 
 	opts       Options
 	now        func() time.Time // the clock's
-	references *http.Client
-	callers    kit.Credential
-	bigPicture func() []byte // a bomb, made when first wanted
+	references fetcher
+	gate       gate
+	host       *fileHost
 
 	mu       sync.Mutex // guards all below, and the kit
 	knobs    Knobs
-	keys     []ed25519.PrivateKey // the last signs; all are published
-	foreign  ed25519.PrivateKey   // signs forgeries
+	keys     keyring
 	requests map[string]*request
 	order    []*request // by age
-	queue    []*request // waiting for a slot, by turn
+	line     waitingLine
 	running  int
-	files    map[string]file
-	uploads  map[string]*upload // by path
-
-	uploadOrder []*upload            // by age
-	tokens      map[string]time.Time // for private files, with their ends
-	links       map[string]time.Time // signed, "path?signature", with their ends
-	erasures    map[string]erasure   // by idempotency key and request
-	count       counters
+	erasures map[string]erasure // by idempotency key and request
+	count    counters
 }
 
 // New makes a simulator. It serves nothing and starts nothing by itself.
@@ -84,17 +76,15 @@ func New(o Options) *Sim {
 		o.MaxRequests = 20_000
 	}
 
-	s := &Sim{
-		opts: o, callers: kit.Credential{Header: "Authorization", Scheme: "Key ", Keys: []string{o.Key, o.RunKey}},
-		bigPicture: sync.OnceValue(func() []byte { return bigPNG(20_000, 20_000) }),
-	}
+	s := &Sim{opts: o, gate: gate{kit.Credential{Header: "Authorization", Scheme: "Key ", Keys: []string{o.Key, o.RunKey}}}}
+	s.host = &fileHost{gate: s.gate, mu: &s.mu, bigPicture: sync.OnceValue(func() []byte { return bigPNG(20_000, 20_000) })}
 	s.Kit = kit.New(&s.mu, kit.Options{
 		Seed: o.Seed, BaseURL: o.BaseURL, AllowPrivateCallbacks: o.AllowPrivateCallbacks, MaxLog: o.MaxLog, Now: o.Now,
 	}, s.vendor())
+	s.host.Kit = s.Kit
 	s.now = s.Clock.Now
-	s.references = &http.Client{Transport: s.Transport, Timeout: referenceTimeout}
-	s.keys = []ed25519.PrivateKey{s.newKey()}
-	s.foreign = s.newKey()
+	s.references = fetcher{s.Context(), &http.Client{Transport: s.Transport, Timeout: referenceTimeout}}
+	s.keys = newKeyring(s.Rand())
 	s.begin()
 
 	return s
@@ -105,7 +95,7 @@ func (s *Sim) vendor() kit.Vendor {
 	return kit.Vendor{
 		Name: "falsim", Routes: callRoutes(), Unlogged: []string{RoutePut}, MaxBody: maxBody,
 		Faults: Faults, Refusal: refusal,
-		Actions:    []rules.Action{{Name: ActPoison, Route: RouteMedia, Variants: Poisons(), Serve: s.serveMedia}},
+		Actions:    []rules.Action{{Name: ActPoison, Route: RouteMedia, Variants: Poisons(), Serve: s.host.serveMedia}},
 		Deliveries: s.delivery(), Notice: s.notice,
 		Settle: s.startAll, Reset: s.begin,
 		Knobs: knobs.Serve(s.Knobs, s.turnKnobs), Stats: func() any { return s.Stats() }, Page: template.HTML(controlPage), //nolint:gosec // our own page
@@ -118,10 +108,9 @@ func (s *Sim) begin() {
 	s.knobs.start(s.opts)
 	s.Tune(s.knobs.common())
 	s.requests = map[string]*request{}
-	s.tokens, s.links = map[string]time.Time{}, map[string]time.Time{}
 	s.erasures = map[string]erasure{}
-	s.files, s.uploads, s.uploadOrder = map[string]file{}, map[string]*upload{}, nil
-	s.order, s.queue = nil, nil
+	s.host.begin()
+	s.order, s.line = nil, nil
 	s.running = 0
 	s.count = counters{}
 }
@@ -143,16 +132,23 @@ func (s *Sim) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/models/billing-events", s.On(RouteBilling, s.admin(s.serveBillingEvents)))
 	mux.HandleFunc("GET /v1/account/billing", s.On(RouteBilling, s.admin(s.serveBilling)))
 	mux.HandleFunc("GET /v1/meta", s.On(RouteMeta, s.serveMeta))
-	mux.HandleFunc("GET /files/b/{store}/{name}", s.On(RouteMedia, s.serveFile))
-	mux.HandleFunc("POST /rest/storage/upload/initiate", s.On(RouteUpload, s.serveInitiate(false)))
-	mux.HandleFunc("POST /rest/storage/upload/initiate-multipart", s.On(RouteUpload, s.serveInitiate(true)))
-	mux.HandleFunc("POST /rest/storage/auth/token", s.On(RouteUpload, s.serveToken))
-	mux.HandleFunc("POST /files/b/{store}/{name}/sign", s.On(RouteUpload, s.serveSign))
-	mux.HandleFunc("POST /files/upload", s.On(RoutePut, s.servePost))
-	mux.HandleFunc("PUT /files/upload/{store}/{name}", s.On(RoutePut, s.servePut))
-	mux.HandleFunc("PUT /files/multipart/{store}/{name}/{part}", s.On(RoutePut, s.servePart))
-	mux.HandleFunc("POST /files/multipart/{store}/{name}/complete", s.On(RoutePut, s.serveComplete))
-	mux.HandleFunc("/trap/", s.On(RouteTrap, s.serveTrap))
+	mux.HandleFunc("GET /files/b/{store}/{name}", s.On(RouteMedia, func(w http.ResponseWriter, r *http.Request, _ []byte) {
+		s.host.serveMedia(w, r, s.Knobs().Media)
+	}))
+	mux.HandleFunc("POST /rest/storage/upload/initiate", s.On(RouteUpload, s.host.serveInitiate(false)))
+	mux.HandleFunc("POST /rest/storage/upload/initiate-multipart", s.On(RouteUpload, s.host.serveInitiate(true)))
+	mux.HandleFunc("POST /rest/storage/auth/token", s.On(RouteUpload, s.host.serveToken))
+	mux.HandleFunc("POST /files/b/{store}/{name}/sign", s.On(RouteUpload, s.host.serveSign))
+	mux.HandleFunc("POST /files/upload", s.On(RoutePut, s.host.servePost))
+	mux.HandleFunc("PUT /files/upload/{store}/{name}", s.On(RoutePut, s.host.servePut))
+	mux.HandleFunc("PUT /files/multipart/{store}/{name}/{part}", s.On(RoutePut, s.host.servePart))
+	mux.HandleFunc("POST /files/multipart/{store}/{name}/complete", s.On(RoutePut, s.host.serveComplete))
+	mux.HandleFunc("/trap/", s.On(RouteTrap, serveTrap))
 
 	return mux
+}
+
+// serveTrap is where a redirect or a false link of chaos leads. Who comes here has followed it.
+func serveTrap(w http.ResponseWriter, _ *http.Request, _ []byte) {
+	answer(w, http.StatusOK, map[string]any{"status": "COMPLETED", "request_id": "trap"})
 }

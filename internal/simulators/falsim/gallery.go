@@ -1,7 +1,6 @@
 package falsim
 
 import (
-	"net/http"
 	"slices"
 	"time"
 )
@@ -28,7 +27,7 @@ func (s *Sim) Pictures(last int) []Picture {
 
 	for _, r := range slices.Backward(s.order) {
 		for _, path := range r.paths {
-			f := s.files[path]
+			f := s.host.files[path]
 			out = append(out, Picture{
 				Path: path, RequestID: r.id, Endpoint: r.endpoint, Prompt: r.input.prompt, Seed: f.pic.seed,
 				Width: f.pic.width, Height: f.pic.height, Made: r.finished, Gone: f.gone(s.Clock.Now()),
@@ -41,28 +40,4 @@ func (s *Sim) Pictures(last int) []Picture {
 	}
 
 	return out[:min(last, len(out))]
-}
-
-// servePicture paints a picture for the page: uncounted, unspoiled, and as a PNG.
-func (s *Sim) servePicture(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	f, ok := s.files[r.PathValue("store")+"/"+r.PathValue("name")]
-	s.mu.Unlock()
-
-	if !ok {
-		http.NotFound(w, r)
-
-		return
-	}
-
-	data, err := f.pic.encode("png")
-	if err != nil {
-		http.Error(w, "cannot paint", http.StatusInternalServerError)
-
-		return
-	}
-
-	w.Header().Set("Content-Type", "image/png")
-	w.Header().Set("Cache-Control", "private, max-age=86400, immutable")
-	send(w, data)
 }

@@ -28,7 +28,8 @@ type listing struct {
 
 // listing reads a query. It reports false when fal would refuse it.
 func (s *Sim) listing(r *http.Request, most int) (listing, bool) {
-	q, skew := r.URL.Query(), s.skew()
+	q, k := r.URL.Query(), s.Knobs()
+	skew := k.skew()
 	now := s.Clock.Now().Add(skew)
 	start, errStart := moment(q.Get("start"), now.Add(-24*time.Hour))
 	end, errEnd := moment(q.Get("end"), now.Add(1)) // what is of now belongs to it
@@ -72,12 +73,6 @@ func paged[T any](l listing, name string, all []T, row func(T) map[string]any) m
 // named reads a parameter that may come several times, and with commas.
 func named(values []string) []string {
 	return slices.DeleteFunc(strings.Split(strings.Join(values, ","), ","), func(v string) bool { return v == "" })
-}
-
-func (s *Sim) skew() time.Duration {
-	k := s.Knobs()
-
-	return k.skew()
 }
 
 func moment(text string, otherwise time.Time) (time.Time, error) {

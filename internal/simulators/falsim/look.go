@@ -147,7 +147,7 @@ func (s *Sim) serveCancel(w http.ResponseWriter, _ *http.Request, req *request) 
 
 	switch req.phase {
 	case queued:
-		s.dequeue(req)
+		s.line.leave(req)
 		s.finish(req, s.Clock.Now(), cancelled())
 		answer(w, http.StatusOK, said)
 	case running:

@@ -1,16 +1,11 @@
 package falsim
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"imagerun/internal/simulators/kit/rules"
 )
@@ -117,7 +112,7 @@ func (s *Sim) succeed(r *request, n int64, ending string) outcome {
 		f := file{
 			request: r, format: in.format, pic: in.picture(i, nsfw),
 		}
-		img := imageFile{URL: s.keep(r, f, i)}
+		img := imageFile{URL: s.host.keep(r, f, i)}
 
 		if in.syncMode {
 			img.URL = "data:" + contentType(in.format) + ";base64," // completed when read
@@ -148,62 +143,6 @@ func (in input) picture(i int, black bool) picture {
 		subject: in.prompt + "\x00" + in.negative, caption: in.prompt, tint: in.tint,
 		seed: in.seed + int64(i), width: in.width, height: in.height, black: black,
 	}
-}
-
-// keep names a file and remembers how to paint it. The caller holds mu.
-func (s *Sim) keep(r *request, f file, i int) string {
-	if r.input.syncMode {
-		return ""
-	}
-
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%d", r.id, i, s.Seed()))
-	name := base64.RawURLEncoding.EncodeToString(sum[4:20])
-	path := hex.EncodeToString(sum[:4]) + "/" + name + "." + f.format
-	s.files[path] = f
-	r.paths = append(r.paths, path)
-
-	return r.base + "/files/b/" + path
-}
-
-// publish turns an outcome into what the result URL answers. The caller holds mu.
-func (s *Sim) publish(r *request) {
-	if r.outcome.header == nil {
-		r.outcome.header = map[string]string{}
-	}
-
-	r.outcome.header["X-Fal-Request-Id"] = r.id
-
-	if retry := r.outcome.header["X-Fal-Retryable"]; s.knobs.OlderShapes && retry != "" {
-		delete(r.outcome.header, "X-Fal-Retryable")
-		r.outcome.header["X-Fal-Needs-Retry"] = map[string]string{"true": "1", "false": "0"}[retry]
-	}
-
-	if r.outcome.header["X-Fal-Served-From"] == "" {
-		r.outcome.header["X-Fal-Served-From"] = "falsim"
-	}
-}
-
-// read returns the result's body; images of sync mode are painted into it now.
-func (r *request) read() []byte {
-	if !r.input.syncMode || r.outcome.status != http.StatusOK {
-		return r.outcome.body
-	}
-
-	var res result
-	if err := json.Unmarshal(r.outcome.body, &res); err != nil {
-		return r.outcome.body
-	}
-
-	for i := range res.Images {
-		data, err := r.input.picture(i, res.NSFW[i]).encode(r.input.format)
-		if err != nil {
-			return r.outcome.body
-		}
-
-		res.Images[i].URL += base64.StdEncoding.EncodeToString(data)
-	}
-
-	return encode(res)
 }
 
 func modelError(status int, kind string, body any, retryable bool) outcome {
@@ -244,18 +183,4 @@ func encode(v any) []byte {
 	}
 
 	return b
-}
-
-// file is one output on the file host.
-type file struct {
-	request *request
-	pic     picture
-	format  string
-}
-
-// gone reports whether the file is no longer served.
-func (f file) gone(now time.Time) bool {
-	r := f.request
-
-	return r.erased || r.lifecycle.over(r.finished, now)
 }

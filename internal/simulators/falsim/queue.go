@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"imagerun/internal/simulators/kit"
 )
 
 // lockedText is what fal says when its account is empty.
@@ -36,7 +34,7 @@ func (s *Sim) serveQueue(w http.ResponseWriter, r *http.Request) {
 		s.On(route, func(w http.ResponseWriter, r *http.Request, _ []byte) {
 			if r.Method != method {
 				answer(w, http.StatusMethodNotAllowed, map[string]any{"detail": "Method Not Allowed"})
-			} else if s.authorized(w, r, app) {
+			} else if s.gate.authorize(w, r, app) {
 				h(w, r, s.find(app, id))
 			}
 		})(w, r)
@@ -63,30 +61,11 @@ func (s *Sim) find(app, id string) *request {
 
 	s.advance()
 
-	if r := s.requests[id]; r != nil && r.app == app && !(r.phase == done && s.Clock.Now().After(s.expires(r))) {
+	if r := s.requests[id]; r != nil && r.app == app && !(r.phase == done && s.Clock.Now().After(r.expires(s.knobs.ResultTTLMS))) {
 		return r
 	}
 
 	return nil
-}
-
-func (s *Sim) authorized(w http.ResponseWriter, r *http.Request, app string) bool {
-	var detail string
-
-	switch key, standing := s.callers.Check(r); {
-	case standing == kit.Anonymous:
-		detail = fmt.Sprintf("Cannot access application %q. Authentication is required to access this application.", app)
-	case standing == kit.Malformed || !strings.Contains(key, ":"):
-		detail = "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'."
-	case standing == kit.Unknown:
-		detail = "No user found for Key ID and Secret"
-	default:
-		return true
-	}
-
-	answer(w, http.StatusUnauthorized, map[string]any{"detail": detail})
-
-	return false
 }
 
 // describe is the status object. The caller holds mu.
@@ -107,7 +86,7 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 
 	switch r.phase {
 	case queued:
-		d["queue_position"] = s.position(r)
+		d["queue_position"] = s.line.position(r)
 	case running:
 		d["status"] = "IN_PROGRESS"
 	case done:

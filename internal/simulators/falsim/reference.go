@@ -2,6 +2,7 @@ package falsim
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ var errTooBig = errors.New("the file is too big")
 // refer downloads the reference of a running request, as a runner does, and then lets the
 // request go on: to its end when its time is over, or to its error at once.
 func (s *Sim) refer(r *request) {
-	data, err := s.fetch(r.input.reference)
+	data, err := s.references.fetch(r.input.reference)
 	size, colours, p := examine(data, err)
 
 	s.mu.Lock()
@@ -66,8 +67,14 @@ func (s *Sim) refer(r *request) {
 	s.advance()
 }
 
+// fetcher downloads references until the simulator ends.
+type fetcher struct {
+	ctx    context.Context
+	client *http.Client
+}
+
 // fetch gets a reference from where its address says, up to a size.
-func (s *Sim) fetch(ref string) ([]byte, error) {
+func (f fetcher) fetch(ref string) ([]byte, error) {
 	if text, ok := strings.CutPrefix(ref, "data:"); ok {
 		_, data, ok := strings.Cut(text, ";base64,")
 		if !ok {
@@ -82,12 +89,12 @@ func (s *Sim) fetch(ref string) ([]byte, error) {
 		return raw, err
 	}
 
-	req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, ref, nil)
+	req, err := http.NewRequestWithContext(f.ctx, http.MethodGet, ref, nil)
 	if err != nil {
 		return nil, err
 	}
 
-	res, err := s.references.Do(req) //nolint:gosec // the caller's own address, as fal
+	res, err := f.client.Do(req) //nolint:gosec // the caller's own address, as fal
 	if err != nil {
 		return nil, err
 	}

@@ -12,10 +12,10 @@ func (s *Sim) conclude(r *request, t time.Time) {
 	}
 
 	o := s.decide(r)
-	if s.triesAgain(r, o) {
+	if r.triesAgain(o) {
 		s.running--
 		r.phase, r.tries, r.gateway = queued, r.tries+1, s.NewID()
-		s.enqueue(r)
+		s.line.join(r)
 		s.count.Retried++
 
 		return
@@ -32,7 +32,7 @@ const (
 // triesAgain follows fal's rule: 503, 504 and lost runners up to 10 attempts, nothing else, and
 // not if the caller said no. After 5 another endpoint of the same kind takes over, which here
 // always succeeds. https://fal.ai/docs (queue reliability, read 2026-11)
-func (s *Sim) triesAgain(r *request, o outcome) bool {
+func (r *request) triesAgain(o outcome) bool {
 	return !r.noRetry && !r.cancelled && r.tries+1 < maxAttempts &&
 		(o.status == http.StatusServiceUnavailable || o.status == http.StatusGatewayTimeout)
 }

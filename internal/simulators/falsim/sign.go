@@ -3,8 +3,6 @@ package falsim
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -37,13 +35,13 @@ func (s *Sim) sign(d *deliveries.Delivery) (http.Header, []byte) {
 		id = otherID
 	case faultRotated:
 		if d.Tries == 1 {
-			s.keys = []ed25519.PrivateKey{s.newKey()}
+			s.keys.rotate(false)
 		}
 	}
 
-	key := s.keys[len(s.keys)-1]
+	key := s.keys.signer()
 	if d.Fault == faultForged {
-		key = s.foreign
+		key = s.keys.foreign
 	}
 
 	header := Sign(key, id, user, at, d.Body)
@@ -68,58 +66,4 @@ func Sign(key ed25519.PrivateKey, requestID, userID string, at time.Time, body [
 	h.Set(headerSignature, hex.EncodeToString(ed25519.Sign(key, []byte(text))))
 
 	return h
-}
-
-func (s *Sim) serveJWKS(w http.ResponseWriter, _ *http.Request, _ []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	keys := []map[string]string{}
-	published := s.keys
-
-	switch s.knobs.JWKS {
-	case "more":
-		keys = append(keys,
-			map[string]string{"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "rsa", "use": "sig"},
-			map[string]string{"kty": "OKP", "crv": "X25519", "x": base64.RawURLEncoding.EncodeToString(make([]byte, 32))},
-			map[string]string{"kty": "OKP", "crv": "Ed25519", "x": "short"})
-	case "late":
-		published = published[:len(published)-1]
-	case "none":
-		published = nil
-	}
-
-	for i, k := range published {
-		public, _ := k.Public().(ed25519.PublicKey)
-		key := map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(public)}
-
-		if s.knobs.JWKS == "more" {
-			key["kid"], key["alg"], key["use"] = "key-"+strconv.Itoa(i), "EdDSA", "sig"
-		}
-
-		keys = append(keys, key)
-	}
-
-	answer(w, http.StatusOK, map[string]any{"keys": keys})
-}
-
-// RotateKey signs with a new key from now on; the old ones stay published if keep is set.
-func (s *Sim) RotateKey(keep bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	if !keep {
-		s.keys = nil
-	}
-
-	s.keys = append(s.keys, s.newKey())
-}
-
-func (s *Sim) newKey() ed25519.PrivateKey {
-	seed := make([]byte, ed25519.SeedSize)
-	for i := 0; i < len(seed); i += 8 {
-		binary.LittleEndian.PutUint64(seed[i:], s.Rand().Uint64())
-	}
-
-	return ed25519.NewKeyFromSeed(seed)
 }

@@ -56,7 +56,7 @@ func (s *Sim) Stats() Stats {
 	out.Considered, out.Faults = c.Considered, c.Faults
 	out.WebhooksLost, out.WebhooksDoubled = c.Deliveries.Lost, c.Deliveries.Doubled
 	out.WebhooksSent, out.WebhooksDelivered = c.Deliveries.Sent, c.Deliveries.Delivered
-	out.Queued, out.Running, out.Files = len(s.queue), s.running, len(s.files)
+	out.Queued, out.Running, out.Files = len(s.line), s.running, len(s.host.files)
 	out.countCalls(c.Calls)
 
 	return out

@@ -47,7 +47,7 @@ func (s *Sim) delivery() deliveries.Policy {
 func (s *Sim) callBack(r *request) {
 	s.count.WebhooksDue++
 	n := s.count.WebhooksDue
-	d := &deliveries.Delivery{Event: r.id, URL: r.webhook, Until: s.expires(r), Body: r.notice()}
+	d := &deliveries.Delivery{Event: r.id, URL: r.webhook, Until: r.expires(s.knobs.ResultTTLMS), Body: r.notice()}
 
 	switch k := &s.knobs; {
 	case every(n, k.ForgeEveryNth):

@@ -40,9 +40,9 @@ func (u *upload) size() int {
 // serveInitiate gives an address to send a file to, and the one where it will be. The first
 // needs no key: it is a secret itself. The shapes are those that fal's JavaScript client
 // reads (@fal-ai/client 1.10, storage.js).
-func (s *Sim) serveInitiate(parts bool) handler {
+func (h *fileHost) serveInitiate(parts bool) handler {
 	return func(w http.ResponseWriter, r *http.Request, body []byte) {
-		if !s.authorized(w, r, "storage") {
+		if !h.gate.authorize(w, r, "storage") {
 			return
 		}
 
@@ -56,17 +56,17 @@ func (s *Sim) serveInitiate(parts bool) handler {
 			return
 		}
 
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		h.mu.Lock()
+		defer h.mu.Unlock()
 
-		u := s.expect(r.Header, in.FileName, in.ContentType)
+		u := h.expect(r.Header, in.FileName, in.ContentType)
 
 		kind := "upload"
 		if parts {
 			kind, u.parts = "multipart", map[int][]byte{}
 		}
 
-		base := s.Base(r)
+		base := h.Base(r)
 		answer(w, http.StatusOK, map[string]any{
 			"upload_url": base + "/files/" + kind + "/" + u.path + "?token=" + u.token,
 			"file_url":   base + "/files/b/" + u.path,
@@ -75,35 +75,35 @@ func (s *Sim) serveInitiate(parts bool) handler {
 }
 
 // expect names a file that is about to be sent. The caller holds mu.
-func (s *Sim) expect(h http.Header, name, kind string) *upload {
+func (h *fileHost) expect(header http.Header, name, kind string) *upload {
 	if kind == "" {
 		kind = "application/octet-stream"
 	}
 
-	life := h.Get("X-Fal-Object-Lifecycle")
+	life := header.Get("X-Fal-Object-Lifecycle")
 	if life == "" {
-		life = h.Get("X-Fal-Object-Lifecycle-Preference")
+		life = header.Get("X-Fal-Object-Lifecycle-Preference")
 	}
 
-	id := strings.ReplaceAll(s.NewID(), "-", "")
+	id := strings.ReplaceAll(h.NewID(), "-", "")
 	u := &upload{
-		path: id[:8] + "/" + id[8:28] + "_" + path.Base(path.Clean("/"+name)), token: s.NewID(),
+		path: id[:8] + "/" + id[8:28] + "_" + path.Base(path.Clean("/"+name)), token: h.NewID(),
 		contentType: kind, lifecycle: readLifecycle(life),
 	}
 
-	s.uploads[u.path] = u
-	s.uploadOrder = append(s.uploadOrder, u)
+	h.uploads[u.path] = u
+	h.byAge = append(h.byAge, u)
 
 	return u
 }
 
 // servePost takes a file in one call, with a token, as fal's Python client sends it (fal_client 0.x,
 // read 2026-08).
-func (s *Sim) servePost(w http.ResponseWriter, r *http.Request, body []byte) {
+func (h *fileHost) servePost(w http.ResponseWriter, r *http.Request, body []byte) {
 	name := r.Header.Get("X-Fal-File-Name")
 
 	switch {
-	case !s.bears(r):
+	case !h.bears(r):
 		answer(w, http.StatusUnauthorized, map[string]any{"detail": "Invalid token"})
 
 		return
@@ -113,17 +113,17 @@ func (s *Sim) servePost(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 
-	u := s.expect(r.Header, name, r.Header.Get("Content-Type"))
-	s.store(u, body)
-	answer(w, http.StatusOK, map[string]any{"access_url": s.Base(r) + "/files/b/" + u.path})
+	u := h.expect(r.Header, name, r.Header.Get("Content-Type"))
+	h.store(u, body)
+	answer(w, http.StatusOK, map[string]any{"access_url": h.Base(r) + "/files/b/" + u.path})
 }
 
 // sendable finds the upload that a call may add to. The caller holds mu.
-func (s *Sim) sendable(w http.ResponseWriter, r *http.Request, parts bool) *upload {
-	u := s.uploads[r.PathValue("store")+"/"+r.PathValue("name")]
+func (h *fileHost) sendable(w http.ResponseWriter, r *http.Request, parts bool) *upload {
+	u := h.uploads[r.PathValue("store")+"/"+r.PathValue("name")]
 
 	switch {
 	case u == nil || u.data != nil || parts != (u.parts != nil):
@@ -137,25 +137,25 @@ func (s *Sim) sendable(w http.ResponseWriter, r *http.Request, parts bool) *uplo
 	return nil
 }
 
-func (s *Sim) servePut(w http.ResponseWriter, r *http.Request, body []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (h *fileHost) servePut(w http.ResponseWriter, r *http.Request, body []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 
-	if u := s.sendable(w, r, false); u != nil {
+	if u := h.sendable(w, r, false); u != nil {
 		if t := r.Header.Get("Content-Type"); t != "" {
 			u.contentType = t
 		}
 
-		s.store(u, body)
-		answer(w, http.StatusOK, map[string]any{"access_url": s.Base(r) + "/files/b/" + u.path})
+		h.store(u, body)
+		answer(w, http.StatusOK, map[string]any{"access_url": h.Base(r) + "/files/b/" + u.path})
 	}
 }
 
-func (s *Sim) servePart(w http.ResponseWriter, r *http.Request, body []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (h *fileHost) servePart(w http.ResponseWriter, r *http.Request, body []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 
-	u := s.sendable(w, r, true)
+	u := h.sendable(w, r, true)
 	if u == nil {
 		return
 	}
@@ -172,11 +172,11 @@ func (s *Sim) servePart(w http.ResponseWriter, r *http.Request, body []byte) {
 }
 
 // serveComplete puts the parts together if they are the ones that came in.
-func (s *Sim) serveComplete(w http.ResponseWriter, r *http.Request, body []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (h *fileHost) serveComplete(w http.ResponseWriter, r *http.Request, body []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 
-	u := s.sendable(w, r, true)
+	u := h.sendable(w, r, true)
 	if u == nil {
 		return
 	}
@@ -204,39 +204,39 @@ func (s *Sim) serveComplete(w http.ResponseWriter, r *http.Request, body []byte)
 	}
 
 	u.parts = nil
-	s.store(u, whole)
+	h.store(u, whole)
 	answer(w, http.StatusOK, map[string]any{})
 }
 
 // store keeps an upload and forgets the oldest ones beyond the bound. The caller holds mu.
-func (s *Sim) store(u *upload, data []byte) {
-	u.data, u.sent = data, s.Clock.Now()
+func (h *fileHost) store(u *upload, data []byte) {
+	u.data, u.sent = data, h.Clock.Now()
 
 	total := 0
-	for _, u := range s.uploadOrder {
+	for _, u := range h.byAge {
 		total += u.size()
 	}
 
 	for total > maxUploads {
-		old := s.uploadOrder[0]
+		old := h.byAge[0]
 		total -= old.size()
-		s.uploadOrder = s.uploadOrder[1:]
-		delete(s.uploads, old.path)
+		h.byAge = h.byAge[1:]
+		delete(h.uploads, old.path)
 	}
 }
 
 // serveUpload serves a file that was sent. It reports whether there is one.
-func (s *Sim) serveUpload(w http.ResponseWriter, r *http.Request, at string) bool {
-	s.mu.Lock()
-	u := s.uploads[at]
-	gone := u == nil || u.data == nil || u.lifecycle.over(u.sent, s.Clock.Now())
-	s.mu.Unlock()
+func (h *fileHost) serveUpload(w http.ResponseWriter, r *http.Request, at string) bool {
+	h.mu.Lock()
+	u := h.uploads[at]
+	gone := u == nil || u.data == nil || u.lifecycle.over(u.sent, h.Clock.Now())
+	h.mu.Unlock()
 
 	if gone {
 		return false
 	}
 
-	if !s.mayRead(w, r, u.lifecycle) {
+	if !h.mayRead(w, r, u.lifecycle) {
 		return true
 	}
 

@@ -41,30 +41,30 @@ func readLifecycle(header string) lifecycle {
 // over reports whether what began to live then does no more.
 func (l lifecycle) over(began, now time.Time) bool { return l.keep > 0 && now.After(began.Add(l.keep)) }
 
-// serveToken gives the account's token for files that are not everybody's.
-func (s *Sim) serveToken(w http.ResponseWriter, r *http.Request, _ []byte) {
-	if !s.authorized(w, r, "storage") {
+// serveToken gives the account's token for files that are not everybody'h.
+func (h *fileHost) serveToken(w http.ResponseWriter, r *http.Request, _ []byte) {
+	if !h.gate.authorize(w, r, "storage") {
 		return
 	}
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 
-	token, expires := s.NewID(), s.Clock.Now().Add(tokenLife)
-	s.tokens[token] = expires
+	token, expires := h.NewID(), h.Clock.Now().Add(tokenLife)
+	h.tokens[token] = expires
 	answer(w, http.StatusOK, map[string]any{
-		"token": token, "token_type": "Bearer", "base_url": s.Base(r) + "/files", "expires_at": expires.UTC().Format(time.RFC3339),
+		"token": token, "token_type": "Bearer", "base_url": h.Base(r) + "/files", "expires_at": expires.UTC().Format(time.RFC3339),
 	})
 }
 
 // mayRead answers for a file that the caller may not read, and reports whether it may.
-func (s *Sim) mayRead(w http.ResponseWriter, r *http.Request, l lifecycle) bool {
+func (h *fileHost) mayRead(w http.ResponseWriter, r *http.Request, l lifecycle) bool {
 	if l.access != "forbid" && l.access != "hide" {
 		return true
 	}
 
 	switch {
-	case s.bears(r), s.holdsLink(r):
+	case h.bears(r), h.holdsLink(r):
 		return true
 	case l.access == "hide":
 		http.Error(w, "404 page not found", http.StatusNotFound)
@@ -76,19 +76,19 @@ func (s *Sim) mayRead(w http.ResponseWriter, r *http.Request, l lifecycle) bool 
 }
 
 // bears reports whether the call has a token that is still good.
-func (s *Sim) bears(r *http.Request) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (h *fileHost) bears(r *http.Request) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 
-	return s.Clock.Now().Before(s.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")])
+	return h.Clock.Now().Before(h.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")])
 }
 
 // holdsLink reports whether the call's address was signed, and still is.
-func (s *Sim) holdsLink(r *http.Request) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (h *fileHost) holdsLink(r *http.Request) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 
-	return s.Clock.Now().Before(s.links[r.PathValue("store")+"/"+r.PathValue("name")+"?"+r.URL.Query().Get("signature")])
+	return h.Clock.Now().Before(h.links[r.PathValue("store")+"/"+r.PathValue("name")+"?"+r.URL.Query().Get("signature")])
 }
 
 // maxSigned is how long a signed link may last.
@@ -96,8 +96,8 @@ const maxSigned = 7 * 24 * time.Hour
 
 // serveSign gives a link to a private file, which whoever has it may read for a while.
 // https://fal.ai/docs (file access controls, read 2026-11)
-func (s *Sim) serveSign(w http.ResponseWriter, r *http.Request, body []byte) {
-	if !s.bears(r) && !s.authorized(w, r, "storage") {
+func (h *fileHost) serveSign(w http.ResponseWriter, r *http.Request, body []byte) {
+	if !h.bears(r) && !h.gate.authorize(w, r, "storage") {
 		return
 	}
 
@@ -119,16 +119,16 @@ func (s *Sim) serveSign(w http.ResponseWriter, r *http.Request, body []byte) {
 
 	path := r.PathValue("store") + "/" + r.PathValue("name")
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 
-	if _, made := s.files[path]; !made && s.uploads[path] == nil {
+	if _, made := h.files[path]; !made && h.uploads[path] == nil {
 		answer(w, http.StatusNotFound, map[string]any{"detail": "File not found"})
 
 		return
 	}
 
-	signature := s.NewID()
-	s.links[path+"?"+signature] = s.Clock.Now().Add(lasts)
-	answer(w, http.StatusOK, map[string]any{"signed_url": s.Base(r) + "/files/b/" + path + "?signature=" + signature})
+	signature := h.NewID()
+	h.links[path+"?"+signature] = h.Clock.Now().Add(lasts)
+	answer(w, http.StatusOK, map[string]any{"signed_url": h.Base(r) + "/files/b/" + path + "?signature=" + signature})
 }
