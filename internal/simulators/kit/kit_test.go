@@ -11,15 +11,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"imagerun/internal/simulators/kit"
 	"imagerun/internal/simulators/kit/calllog"
 	"imagerun/internal/simulators/kit/deliveries"
 	"imagerun/internal/simulators/kit/rules"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shop is a simulator that has next to nothing of its own: it takes orders, and tells of each.
 type shop struct {

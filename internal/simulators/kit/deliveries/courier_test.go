@@ -10,13 +10,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"imagerun/internal/simulators/kit/deliveries"
 	"imagerun/internal/simulators/kit/simclock"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type bundle struct {
 	t       *testing.T
