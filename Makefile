@@ -104,7 +104,7 @@ tools: ## build the pinned tools into .imagerun/bin
 .PHONY: clean
 clean: ## remove what was built, and all data of the demo
 	@if [ -L .imagerun/state ]; then rm -rf "$$(readlink .imagerun/state)"; fi
-	rm -rf .imagerun auth/node_modules internal/simulators/falsim/sdktest/node_modules internal/httpapi/contracttest/node_modules internal/httpapi/contracttest/lint/node_modules
+	rm -rf .imagerun auth/node_modules internal/simulators/*/sdktest/node_modules internal/httpapi/contracttest/node_modules internal/httpapi/contracttest/lint/node_modules
 
 .PHONY: help
 help: ## this list

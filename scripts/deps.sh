@@ -20,7 +20,7 @@ trap 'say "this did not work: $BASH_COMMAND"' ERR
 
 # Everything that is built, fetched or kept goes into .imagerun.
 mkdir -p .imagerun 2>/dev/null || true
-for folder in .imagerun .imagerun/bin .imagerun/state auth internal/simulators/falsim/sdktest internal/httpapi/contracttest; do
+for folder in .imagerun .imagerun/bin .imagerun/state auth internal/simulators/*/sdktest internal/httpapi/contracttest; do
 	if [ "$folder" = .imagerun ] || [ -e "$folder" ]; then
 		[ -w "$folder" ] || die "$root/$folder is not writable for $(id -un): use a clone of your own, or chown -R it to yourself"
 	fi
@@ -167,8 +167,8 @@ command -v go >/dev/null || die "Go 1.26 or newer is needed: see https://go.dev/
 scripts/tool.sh versitygw
 
 # npm's packages, again when the lock file has changed: of the auth service, and of the tests that
-# run fal's own client, and ours as TypeScript has it.
-for folder in auth internal/simulators/falsim/sdktest internal/httpapi/contracttest; do
+# run the vendors' own clients, and ours as TypeScript has it.
+for folder in auth internal/simulators/*/sdktest internal/httpapi/contracttest; do
 	if [ -f "$folder/package-lock.json" ] && ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"; then
 		say "npm ci in $folder/"
 		(cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2)

@@ -46,6 +46,7 @@ var rows = []row{
 	{"internal/arch", nil, "arch only reads"},
 
 	{"internal/simulators/kit/...", []string{"internal/simulators/kit/..."}, "the kit is for every vendor: what only one does is in that vendor's simulator"},
+	{"internal/simulators/sdkkit", nil, "sdkkit runs a script, whatever the vendor"},
 	{"internal/simulators/...", []string{"internal/simulators/kit/..."}, "a simulator judges our client of the vendor: the kit is all that it shares, and nothing of ours"},
 
 	{"internal/retention", list([]string{"queue"}, foundation), "retention knows classes, and nothing of what is in them: each domain says its own"},

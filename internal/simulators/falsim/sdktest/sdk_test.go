@@ -2,49 +2,16 @@ package sdktest_test
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"imagerun/internal/simulators/falsim"
+	"imagerun/internal/simulators/sdkkit"
 )
 
 const key = "id:secret"
-
-var installed sync.Once //nolint:gochecknoglobals // the folder is one, too
-
-// install runs npm ci when node_modules is not what package-lock.json says, one test binary at
-// a time; scripts/deps.sh leaves the same mark.
-func install(t *testing.T) {
-	t.Helper()
-
-	lock, err := os.Open("package.json")
-	require.NoError(t, err)
-
-	defer lock.Close() // and with it the lock
-
-	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
-
-	want, err := os.ReadFile("package-lock.json")
-	require.NoError(t, err)
-
-	const stamp = "node_modules/.installed-lock.json"
-	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, want) {
-		return
-	}
-
-	out, err := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund").CombinedOutput()
-	require.NoError(t, err, "npm ci: %s", out)
-	require.NoError(t, os.WriteFile(stamp, want, 0o600))
-}
 
 // run has fal's client play a scenario against a simulator of its own.
 func run[T any](t *testing.T, scenario string, o falsim.Options, prepare ...func(*falsim.Sim)) (T, *falsim.Sim) {
@@ -63,7 +30,6 @@ func runSteps[T any](t *testing.T, scenario string, o falsim.Options) (T, *falsi
 
 func runBy[T any](t *testing.T, clock *hands, scenario string, o falsim.Options, prepare ...func(*falsim.Sim)) (T, *falsim.Sim) {
 	t.Helper()
-	installed.Do(func() { install(t) })
 
 	if clock != nil {
 		o.Now = clock.now
@@ -91,24 +57,12 @@ func runBy[T any](t *testing.T, clock *hands, scenario string, o falsim.Options,
 		}
 	}
 
-	var said bytes.Buffer
-
-	complaint := &steps{sim: sim}
+	states := &steps{sim: sim}
 	if clock != nil {
-		complaint.move = clock.move
+		states.move = clock.move
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-
-	node := exec.CommandContext(ctx, "node", "sdk.mjs", server.URL, used, scenario)
-	node.Stdout, node.Stderr = &said, complaint
-	require.NoError(t, node.Run(), complaint.text.String())
-
-	var out T
-	require.NoError(t, json.Unmarshal(said.Bytes(), &out), said.String())
-
-	return out, sim
+	return sdkkit.Run[T](t, sdkkit.Script{Dir: ".", Name: "sdk.mjs", Args: []string{server.URL, used, scenario}, Stderr: states}), sim
 }
 
 // hands is a clock that only moves when told.
