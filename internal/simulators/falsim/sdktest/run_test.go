@@ -2,6 +2,7 @@ package sdktest_test
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,13 +37,41 @@ func TestSDK_RunsWithoutTheQueue(t *testing.T) {
 func TestSDK_RunsAgainWhenCrowdedOut(t *testing.T) {
 	t.Parallel()
 
-	got, sim := run[struct {
+	clock := newHands()
+	got, sim := runBy[struct {
 		Ran    result `json:"ran"`
 		Before status `json:"before"`
-	}](t, "runCrowded", falsim.Options{Slots: 1, Duration: 300 * time.Millisecond})
+	}](t, clock, "runCrowded", falsim.Options{Slots: 1, Duration: time.Minute}, func(sim *falsim.Sim) { freeSlots(t, clock, sim) })
 
 	require.Len(t, got.Ran.Data.Images, 1)
 	require.Equal(t, "COMPLETED", got.Before.Status)
 	require.Greater(t, sim.Stats().Runs, int64(1))
 	require.Equal(t, http.StatusTooManyRequests, sim.Requests(falsim.RouteRun)[0].Status)
+}
+
+// freeSlots ends what runs, again and again, once a call was refused for want of a slot: however slow the
+// machine is, the client meets the refusal first.
+func freeSlots(t *testing.T, clock *hands, sim *falsim.Sim) {
+	t.Helper()
+
+	var watch sync.WaitGroup
+
+	tick := time.NewTicker(5 * time.Millisecond)
+
+	watch.Go(func() {
+		for {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-tick.C:
+			}
+
+			if runs := sim.Requests(falsim.RouteRun); len(runs) > 0 && runs[0].Status == http.StatusTooManyRequests && sim.Stats().Running > 0 {
+				clock.move()
+				sim.Tick()
+			}
+		}
+	})
+
+	t.Cleanup(func() { tick.Stop(); watch.Wait() })
 }

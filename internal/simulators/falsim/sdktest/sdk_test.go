@@ -25,7 +25,7 @@ func run[T any](t *testing.T, scenario string, o falsim.Options, prepare ...func
 func runSteps[T any](t *testing.T, scenario string, o falsim.Options) (T, *falsim.Sim) {
 	t.Helper()
 
-	return runBy[T](t, &hands{t: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}, scenario, o)
+	return runBy[T](t, newHands(), scenario, o)
 }
 
 func runBy[T any](t *testing.T, clock *hands, scenario string, o falsim.Options, prepare ...func(*falsim.Sim)) (T, *falsim.Sim) {
@@ -70,6 +70,8 @@ type hands struct {
 	mu sync.Mutex
 	t  time.Time
 }
+
+func newHands() *hands { return &hands{t: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)} }
 
 func (h *hands) now() time.Time {
 	h.mu.Lock()
