@@ -6,7 +6,6 @@
 // documentation check each other. README.md lists what it imitates, what it does not, and how
 // to make it misbehave.
 //
-// Everything is in memory, bounded and lost on restart. Time is read from one clock: what a
-// request has become is worked out from the hour when somebody asks, so a running request
-// costs an entry in a heap and nothing else. One timer wakes the simulator for the webhooks.
+// Everything is in memory, bounded and lost on restart. What is not fal's alone is the kit's: the clock,
+// rules, chaos, deliveries, the log and the control surface.
 package falsim
