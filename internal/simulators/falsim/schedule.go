@@ -1,8 +1,6 @@
 package falsim
 
-import (
-	"time"
-)
+import "time"
 
 // advance lets everything happen that is due. The caller holds mu.
 func (s *Sim) advance() { s.Clock.Advance() }

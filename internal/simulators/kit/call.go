@@ -26,8 +26,8 @@ func (k *Kit) On(route string, h Handler) http.HandlerFunc {
 			return
 		}
 
-		seen := &statusWriter{ResponseWriter: w}
-		defer func() { k.end(n, seen.code) }()
+		seen := &calllog.StatusWriter{ResponseWriter: w}
+		defer func() { k.end(n, seen.Status) }()
 
 		if rule == nil {
 			h(seen, r, body)
@@ -103,25 +103,3 @@ func (k *Kit) Release(id int) { k.rules.Release(id) }
 
 // Held is the number of calls that a rule is holding now. Zero: all rules.
 func (k *Kit) Held(id int) int { return k.rules.Held(id) }
-
-// statusWriter remembers the answer's code for the log.
-type statusWriter struct {
-	http.ResponseWriter
-
-	code int
-}
-
-func (w *statusWriter) WriteHeader(code int) {
-	w.code = code
-	w.ResponseWriter.WriteHeader(code)
-}
-
-func (w *statusWriter) Write(b []byte) (int, error) {
-	if w.code == 0 {
-		w.code = http.StatusOK
-	}
-
-	return w.ResponseWriter.Write(b)
-}
-
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

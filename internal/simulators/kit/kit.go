@@ -36,6 +36,9 @@ type Knobs struct {
 	Chaos     chaos.Knobs `json:"chaos"`
 }
 
+// stream keeps the seeded numbers apart from those that chaos makes of the same seed.
+const stream = 0xfa1
+
 // Kit is the part of a simulator that no vendor has for itself. Create it with [New], end it with [Kit.Close].
 type Kit struct {
 	// Clock is the simulator's.
@@ -72,7 +75,7 @@ func New(lock sync.Locker, o Options, v Vendor) *Kit {
 
 	k := &Kit{options: o, vendor: v.withDefaults(), lock: lock, log: calllog.New(o.MaxLog)}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
-	k.rng = rand.New(rand.NewPCG(o.Seed, 0xfa1)) //nolint:gosec // a simulator
+	k.rng = rand.New(rand.NewPCG(o.Seed, stream)) //nolint:gosec // a simulator
 	k.Clock = simclock.New(lock, o.Now, v.Settle)
 	k.rules = rules.NewRules(k.ctx, lock, v.Routes, v.Actions...)
 	k.Monkey = chaos.NewMonkey(o.Seed, k.vendor.Faults)

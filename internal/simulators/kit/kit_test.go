@@ -198,6 +198,32 @@ func TestControl_RefusesWhatItDoesNotKnow(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 }
 
+// A vendor needs a name and its routes, and no more.
+func TestKit_NeedsLittle(t *testing.T) {
+	t.Parallel()
+
+	var mu sync.Mutex
+
+	k := kit.New(&mu, kit.Options{}, kit.Vendor{Name: "quietsim", Routes: []string{"ping"}})
+	defer k.Close()
+
+	w := httptest.NewRecorder()
+	k.On("ping", func(w http.ResponseWriter, _ *http.Request, body []byte) { _, _ = w.Write(body) })(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("hello")))
+	require.Equal(t, "hello", w.Body.String())
+
+	require.ErrorContains(t, k.SendWebhook("x", "", "http://localhost", []byte("{}")), "no webhooks")
+
+	for _, path := range []string{"", "_control/requests", "_control/stats", "_control/faults", "_control/knobs", "_control/rules", "_control/deliveries", "_control/clock"} {
+		w := httptest.NewRecorder()
+		k.Control().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+path, nil))
+		require.Equal(t, http.StatusOK, w.Code, path)
+		require.NotContains(t, w.Body.String(), "webhook/", path)
+	}
+
+	k.Reset()
+	require.Empty(t, k.Requests(""))
+}
+
 func TestLog_MasksSecrets(t *testing.T) {
 	t.Parallel()
 

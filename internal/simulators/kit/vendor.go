@@ -68,7 +68,12 @@ func (v Vendor) withDefaults() Vendor {
 
 	if v.Faults == nil {
 		v.Faults = func() []chaos.Fault {
-			return append(chaos.CallFaults(v.Routes, v.Routes), v.Deliveries.Table()...)
+			table := chaos.CallFaults(v.Routes, v.Routes)
+			if v.Deliveries.Sign != nil {
+				table = append(table, v.Deliveries.Table()...)
+			}
+
+			return table
 		}
 	}
 

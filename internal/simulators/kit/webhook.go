@@ -35,6 +35,10 @@ func (k *Kit) SendWebhook(event, fault, target string, body []byte) error {
 
 	k.Clock.Advance()
 
+	if k.vendor.Deliveries.Sign == nil {
+		return errors.New("this vendor has no webhooks")
+	}
+
 	if fault != "" && !slices.Contains(k.Courier.Policy().Names(), fault) {
 		return errors.New("no such fault")
 	}

@@ -15,6 +15,7 @@ import (
 const (
 	maxUnderWay = 32     // tries at once
 	maxKept     = 20_000 // deliveries remembered
+	timeout     = 30 * time.Second
 )
 
 // Deps are what a courier needs of its simulator.
@@ -50,6 +51,14 @@ type Counts struct {
 
 // NewCourier makes one that delivers by a vendor's policy.
 func NewCourier(d Deps, p Policy) *Courier {
+	if p.Timeout == nil {
+		p.Timeout = func(int) time.Duration { return timeout }
+	}
+
+	if p.Retry == nil {
+		p.Retry = After()
+	}
+
 	return &Courier{Deps: d, policy: p, client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     d.Transport,
@@ -107,12 +116,12 @@ func (c *Courier) post(d *Delivery) {
 	d.Tries++
 	c.counts.Sent++
 	req, err := c.sign(d)
-	timeout := c.policy.Timeout(d.Tries)
+	limit := c.policy.Timeout(d.Tries)
 
 	c.UnderWay.Go(func() {
 		code := 0
 		if err == nil {
-			code, err = c.send(req, timeout)
+			code, err = c.send(req, limit)
 		}
 
 		c.Lock.Lock()
@@ -153,8 +162,8 @@ func (c *Courier) sign(d *Delivery) (*http.Request, error) {
 }
 
 // send needs no lock.
-func (c *Courier) send(req *http.Request, timeout time.Duration) (int, error) {
-	ctx, cancel := context.WithTimeout(req.Context(), timeout)
+func (c *Courier) send(req *http.Request, limit time.Duration) (int, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), limit)
 	defer cancel()
 
 	res, err := c.client.Do(req.WithContext(ctx)) //nolint:gosec // the caller's own address, as the vendor

@@ -12,12 +12,12 @@ const Route = "webhook"
 
 // Policy is how a vendor delivers. All of it is called with the simulator's lock held.
 type Policy struct {
-	// Sign returns the headers of one try, and the body to send.
+	// Sign returns the headers of one try, and the body to send. Needed.
 	Sign func(d *Delivery) (http.Header, []byte)
-	// Timeout is how long a try waits for its answer. Tries are counted from one.
+	// Timeout is how long a try waits for its answer. Tries are counted from one. Nil: 30 s.
 	Timeout func(try int) time.Duration
 	// Retry says how long after a try that failed the next one comes; false: it was the last. [After] makes
-	// one of a list of waits.
+	// one of a list of waits. Nil: the first try is the last.
 	Retry func(d *Delivery) (time.Duration, bool)
 	// Faults are the ways to falsify a delivery.
 	Faults []Fault
