@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"imagerun/internal/simulators/kit"
 )
 
 // entry takes what may run, from the queue's door or from the one beside it.
@@ -179,6 +177,3 @@ func knownApp(app string) bool {
 
 	return false
 }
-
-// handler serves one call.
-type handler = kit.Handler

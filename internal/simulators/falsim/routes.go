@@ -42,6 +42,9 @@ func callRoutes() []string {
 	}
 }
 
+// handler serves one call.
+type handler = kit.Handler
+
 // Received is a call that came in.
 type Received = calllog.Received
 
