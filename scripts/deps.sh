@@ -172,6 +172,7 @@ for folder in auth internal/simulators/*/sdktest internal/httpapi/contracttest; 
 	if [ -f "$folder/package-lock.json" ] && ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"; then
 		say "npm ci in $folder/"
 		(cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >&2)
+		mkdir -p "$folder/node_modules" # which npm does not make for no packages
 		cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
 	fi
 done
