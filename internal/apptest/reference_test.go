@@ -76,7 +76,6 @@ func TestReference_AnEstimateIsNoUse(t *testing.T) {
 
 	p := apptest.Start(t, apptest.Options{
 		Config: map[string]string{"upload.max_open": "1"},
-		Fal:    falsim.Options{Duration: 3 * time.Second}, // enough to cancel in
 	})
 	u := p.SignUp(t, "")
 	photo := u.Upload(t, "image/png", picturetest.PNG(picturetest.Gradient(640, 480)))
@@ -96,9 +95,14 @@ func TestReference_AnEstimateIsNoUse(t *testing.T) {
 	p.Quiet(t)
 	require.Equal(t, http.StatusTooManyRequests, another(), "a generation that is gone made room")
 
+	// One that would run for a minute is stopped before it ends.
+	p.Fal.SetKnobs(func(k *falsim.Knobs) { k.DurationMS, k.CancelStops = 60_000, true })
+
 	g = u.Submit(t, body)
 	require.Equal(t, http.StatusOK, u.Do(t, http.MethodPost, "/v1/generations/"+g.ID+"/cancel", nil, nil).StatusCode)
+	require.Equal(t, "canceled", u.Await(t, g.ID, time.Minute).Status)
 	p.Quiet(t)
+	p.Fal.SetKnobs(func(k *falsim.Knobs) { k.DurationMS = 50 })
 	require.Equal(t, http.StatusTooManyRequests, another(), "a generation that was canceled made room")
 
 	require.Equal(t, "succeeded", u.Await(t, u.Submit(t, body).ID, time.Minute).Status)

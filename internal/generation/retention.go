@@ -17,7 +17,7 @@ func (s *Service) Retention() []retention.Class {
 		Name: "generation",
 		Tables: []retention.Table{
 			{Name: "ai_task", Columns: []string{
-				"catalogue_hash", "delay_reason", "failure_code", "metadata", "model", "negative_prompt", "parameters", "prices", "prompt",
+				"background", "catalogue_hash", "delay_reason", "failure_code", "metadata", "model", "negative_prompt", "parameters", "prices", "prompt",
 				"provider", "reference_key", "served_model", "status", "support_code",
 			}},
 			{Name: "ai_image", Columns: []string{

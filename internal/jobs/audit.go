@@ -22,7 +22,7 @@ func (a *Audit) Register(r *queue.Registry) {
 func (a *Audit) Retention() []retention.Class {
 	return []retention.Class{{
 		Name:   "job_audit",
-		Tables: []retention.Table{{Name: "job_audit", Columns: []string{"action", "operator", "queue", "reason"}, After: retention.Year}},
+		Tables: []retention.Table{{Name: "job_audit", Columns: []string{"action", "operator", "queue", "reason", "request"}, After: retention.Year}},
 		Purge:  &retention.Purge{Cadence: retention.Daily, Batch: 2000, Step: a.admin.PurgeAudit},
 	}}
 }
