@@ -498,12 +498,12 @@ type Cancellation struct {
 	ID GenerationID `json:"id"`
 
 	// Result `canceled`, now or before. `canceling`: its provider may have begun, and is asked to stop. `not_cancelable`: it had ended in
-	// another way. `not_found`: it is not there, or somebody else's.
+	// another way. `deleted`: you deleted it. `not_found`: it is not there, or somebody else's.
 	Result CancellationResult `json:"result"`
 }
 
 // CancellationResult `canceled`, now or before. `canceling`: its provider may have begun, and is asked to stop. `not_cancelable`: it had ended in
-// another way. `not_found`: it is not there, or somebody else's.
+// another way. `deleted`: you deleted it. `not_found`: it is not there, or somebody else's.
 type CancellationResult string
 
 // CancellationList defines model for CancellationList.
@@ -881,7 +881,7 @@ type Generation struct {
 
 	// Status `queued → submitting → running → storing →` one of `succeeded` (every image), `partial` (some), `failed`,
 	// `blocked` (refused for its content: the prompt, or by the safety checker what came, and no image was stored), `canceled`, `expired`.
-	// The last six never change again.
+	// The last six never change again. `queued` without a `queue`: it has its turn, and a worker will come to it.
 	Status GenerationStatus `json:"status"`
 
 	// StatusSequence Rises with every change.
@@ -926,7 +926,7 @@ type GenerationEvent struct {
 
 	// Status `queued → submitting → running → storing →` one of `succeeded` (every image), `partial` (some), `failed`,
 	// `blocked` (refused for its content: the prompt, or by the safety checker what came, and no image was stored), `canceled`, `expired`.
-	// The last six never change again.
+	// The last six never change again. `queued` without a `queue`: it has its turn, and a worker will come to it.
 	Status GenerationStatus `json:"status"`
 }
 
@@ -1013,7 +1013,7 @@ type GenerationRequest struct {
 
 // GenerationStatus `queued → submitting → running → storing →` one of `succeeded` (every image), `partial` (some), `failed`,
 // `blocked` (refused for its content: the prompt, or by the safety checker what came, and no image was stored), `canceled`, `expired`.
-// The last six never change again.
+// The last six never change again. `queued` without a `queue`: it has its turn, and a worker will come to it.
 type GenerationStatus string
 
 // Image defines model for Image.
@@ -1721,7 +1721,7 @@ type ListGenerationsParams struct {
 // SubmitGenerationParams defines parameters for SubmitGeneration.
 type SubmitGenerationParams struct {
 	// IdempotencyKey Your name for this request: 1 to 255 visible ASCII characters, quoted or bare; a fresh UUID is best. Remembered
-	// for 24 hours. A repeat answers with the first status and `Idempotent-Replayed: true`; the same key with another
+	// for 24 hours. A repeat answers with the first status, the generation as it is now, and `Idempotent-Replayed: true`; the same key with another
 	// body is `422 idempotency_mismatch`; while the first is being handled, `409 idempotency_in_flight`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
@@ -1743,7 +1743,7 @@ type GetGenerationParams struct {
 // RemixGenerationParams defines parameters for RemixGeneration.
 type RemixGenerationParams struct {
 	// IdempotencyKey Your name for this request: 1 to 255 visible ASCII characters, quoted or bare; a fresh UUID is best. Remembered
-	// for 24 hours. A repeat answers with the first status and `Idempotent-Replayed: true`; the same key with another
+	// for 24 hours. A repeat answers with the first status, the generation as it is now, and `Idempotent-Replayed: true`; the same key with another
 	// body is `422 idempotency_mismatch`; while the first is being handled, `409 idempotency_in_flight`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
