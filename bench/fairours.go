@@ -16,10 +16,10 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/jobs"
 	"imagerun/internal/plan"
 	"imagerun/internal/redact"
 	"imagerun/internal/user"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
@@ -68,7 +68,7 @@ func newFair(ctx context.Context, s *servers, wishes []wish) (*fairSystem, error
 	ledger := credits.New(credits.Options{Now: clock})
 
 	f.Service = generation.New(generation.Deps{
-		Pool: f.pool, Queue: durable.New(f.pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(f.pool, plans, clock), Credits: ledger,
+		Pool: f.pool, Queue: durable.New(f.pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(f.pool, plans, clock), Credits: ledger,
 		Hints: silent{}, Log: slog.New(slog.DiscardHandler), Now: clock,
 		Options: generation.Options{Slots: fairSlots, Deadline: 24 * time.Hour, MaxDeadline: 24 * time.Hour},
 	})

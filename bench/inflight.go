@@ -16,11 +16,11 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/jobs"
 	"imagerun/internal/plan"
 	"imagerun/internal/redact"
 	"imagerun/internal/simulators/falsim"
 	"imagerun/internal/user"
-	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
 )
@@ -201,7 +201,7 @@ func acceptMany(ctx context.Context, pool *pgxpool.Pool, n int) error {
 
 	ledger := credits.New(credits.Options{Now: time.Now})
 	service := generation.New(generation.Deps{
-		Pool: pool, Queue: durable.New(pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, time.Now), Credits: ledger,
+		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, time.Now), Credits: ledger,
 		Hints: silent{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Options: generation.Options{Slots: n, Deadline: time.Hour, MaxDeadline: time.Hour},
 	})
@@ -279,7 +279,7 @@ func whileAllRun(ctx context.Context, f figures, redisURL string, worker *progra
 	held, n := 0.0, 0
 
 	return within(ctx, time.Minute, 100*time.Millisecond, func() (bool, error) {
-		counts, err := pusher.Counts(ctx, queue.All().Queues())
+		counts, err := pusher.Counts(ctx, jobs.Kinds().Queues())
 		if err != nil {
 			return false, err
 		}

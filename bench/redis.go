@@ -8,7 +8,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 	"imagerun/queue/asynqueue"
 )
 
@@ -136,7 +136,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // product are the groups of the product's worker.
 func product(concurrency int) (groups []asynqueue.Group) {
-	for _, g := range queue.Groups() {
+	for _, g := range jobs.Groups() {
 		groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: concurrency})
 	}
 
@@ -146,7 +146,7 @@ func product(concurrency int) (groups []asynqueue.Group) {
 func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
 	weights := figures{}
 
-	sys, err := newOurs(ctx, s, queue.All(), o.concurrency)
+	sys, err := newOurs(ctx, s, jobs.Kinds(), o.concurrency)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) 
 	sys.scheduler.stop() // it is weighed by itself
 
 	err = s.weigh(ctx, weights, o.jobs, func() error {
-		if err := produce(o.jobs, func(int) error { return sys.stageOne(ctx, queue.SubmitGeneration{}) }); err != nil {
+		if err := produce(o.jobs, func(int) error { return sys.stageOne(ctx, jobs.SubmitGeneration{}) }); err != nil {
 			return err
 		}
 
@@ -166,7 +166,7 @@ func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) 
 		return nil, err
 	}
 
-	if sys, err = newOurs(ctx, s, queue.All(), o.concurrency); err != nil {
+	if sys, err = newOurs(ctx, s, jobs.Kinds(), o.concurrency); err != nil {
 		return nil, err
 	}
 	defer sys.close()
@@ -188,7 +188,7 @@ func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) 
 }
 
 func weighScheduler(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
-	sys, err := newOurs(ctx, s, queue.All(), o.concurrency)
+	sys, err := newOurs(ctx, s, jobs.Kinds(), o.concurrency)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration)
 	// A task of ours has no payload either.
 	err = s.weigh(ctx, weights, o.jobs, func() error {
 		return produce(o.jobs, func(int) error {
-			return sys.push(ctx, queue.SubmitGeneration{}.Kind(), "generation", nil)
+			return sys.push(ctx, jobs.SubmitGeneration{}.Kind(), "generation", nil)
 		})
 	})
 	if err != nil {

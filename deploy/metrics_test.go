@@ -21,10 +21,10 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/httpapi"
+	"imagerun/internal/jobs"
 	"imagerun/internal/ratelimit"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/telemetry"
-	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
 )
@@ -42,7 +42,7 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 
-	q := durable.New(pool, queue.All(), durable.Options{})
+	q := durable.New(pool, jobs.Kinds(), durable.Options{})
 	collectors := append(q.Collectors(), q.TableCollector(),
 		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)),
 		sweep.Collector(pool, slog.New(slog.DiscardHandler)),

@@ -1,13 +1,13 @@
-// Package queue is what the rest of the program knows of durable jobs: their kinds, their
-// arguments and how a handler is written. The Postgres side is queue/durable, the Redis side
-// queue/asynqueue; neither is needed to write or to test a handler.
+// Package queue is a library of durable jobs: what a program says of its kinds, their arguments and
+// schedules, and how a handler is written. The Postgres side is queue/durable, the Redis side
+// queue/asynqueue; neither is needed to write or to test a handler. It knows nothing of any product.
 //
 // # Words
 //
 //   - A job is work that is owed: a row of the table job, written in the transaction of the state
 //     change that causes it and gone in the transaction of its effect.
 //   - A kind is what jobs of one sort do ("generation.submit"): arguments, a [Policy], a [Handler].
-//     A product has one table of them ([All]).
+//     A program has one table of them ([NewKinds]).
 //   - To stage a job is to write its row; to push it is to tell Redis its name, so that a worker
 //     that is free learns of it; to claim it is to become its only holder.
 //   - A lease is how long a claim lasts without a heartbeat. Who lost it can write nothing more.

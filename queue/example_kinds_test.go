@@ -11,24 +11,14 @@ import (
 
 // A table of kinds says of each how it is treated, field by field.
 func ExampleNewKinds() {
-	kinds := queue.NewKinds(queue.Policy{
-		Args:     queue.SubmitGeneration{},
-		Aliases:  []string{"generation.send"}, // jobs staged before it was renamed still run
-		Queue:    "generation",
-		Attempts: 10,
-		Timeout:  time.Minute,
-		Backoff:  queue.Backoff{First: 2 * time.Second, Max: time.Minute, Factor: 2},
-		Final:    []string{}, Snooze: time.Second,
-	})
-
-	p, ok := kinds.Policy("generation.send")
+	p, ok := kinds().Policy("email.receipt")
 	fmt.Println(ok, p.Args.Kind(), p.Backoff.Delay(1), p.Backoff.Delay(3), p.Backoff.Delay(99))
-	// Output: true generation.submit 2s 8s 1m0s
+	// Output: true email.send_receipt 2s 8s 1m0s
 }
 
 // On its last attempt a handler can settle instead of failing.
 func ExampleJob_LastAttempt() {
-	handle := func(_ context.Context, job *queue.Job[queue.SubmitGeneration]) error {
+	handle := func(_ context.Context, job *queue.Job[SendReceipt]) error {
 		err := errors.New("vendor is away")
 		if job.LastAttempt() {
 			return queue.Cancel(err) // dead now, rather than once more
@@ -37,8 +27,8 @@ func ExampleJob_LastAttempt() {
 		return err
 	}
 
-	fmt.Println(handle(context.Background(), &queue.Job[queue.SubmitGeneration]{Attempt: 9, MaxAttempts: 10}))
-	fmt.Println(handle(context.Background(), &queue.Job[queue.SubmitGeneration]{Attempt: 10, MaxAttempts: 10}))
+	fmt.Println(handle(context.Background(), &queue.Job[SendReceipt]{Attempt: 9, MaxAttempts: 10}))
+	fmt.Println(handle(context.Background(), &queue.Job[SendReceipt]{Attempt: 10, MaxAttempts: 10}))
 	// Output:
 	// vendor is away
 	// canceled: vendor is away
@@ -47,13 +37,19 @@ func ExampleJob_LastAttempt() {
 // A schedule makes a job of each tick. Several schedulers may run it: each tick is one job.
 func ExampleSchedule() {
 	s := queue.Schedule{
-		Name:    "retention.hourly",
-		Spec:    "17 * * * *", // in UTC
-		Args:    func(time.Time) queue.Args { return queue.PurgeHourly{} },
+		Name:    "reports.daily",
+		Spec:    "17 4 * * *", // in UTC
+		Args:    func(time.Time) queue.Args { return SendReport{} },
 		CatchUp: 24 * time.Hour, // a tick that nobody was there for is still staged
 		Overlap: queue.Skip,     // but not while the last one's job lives
 	}
 
 	fmt.Println(s.Args(time.Now()).Kind())
-	// Output: retention.purge_hourly
+	// Output: reports.send
 }
+
+// SendReport is the arguments of a job that a clock stages: it has none.
+type SendReport struct{}
+
+// Kind implements [queue.Args].
+func (SendReport) Kind() string { return "reports.send" }

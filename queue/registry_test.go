@@ -15,23 +15,23 @@ import (
 
 func nothing[T queue.Args](context.Context, *queue.Job[T]) error { return nil }
 
-type otherCollect struct {
+type otherReceipt struct {
 	ID uuid.UUID `json:"id"`
 }
 
-func (otherCollect) Kind() string { return "generation.collect" }
+func (otherReceipt) Kind() string { return "email.send_receipt" }
 
 func TestRegister_Panics(t *testing.T) {
 	t.Parallel()
 
-	reg := queue.NewRegistry(queue.All())
-	queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](nothing[queue.SubmitGeneration]))
+	reg := queue.NewRegistry(kinds())
+	queue.Register(reg, queue.HandlerFunc[SendReceipt](nothing[SendReceipt]))
 
 	require.Panics(t, func() {
-		queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](nothing[queue.SubmitGeneration]))
+		queue.Register(reg, queue.HandlerFunc[SendReceipt](nothing[SendReceipt]))
 	}, "twice")
 	require.Panics(t, func() {
-		queue.Register(reg, queue.HandlerFunc[otherCollect](nothing[otherCollect]))
+		queue.Register(reg, queue.HandlerFunc[otherReceipt](nothing[otherReceipt]))
 	}, "whose golden payload is of another type")
 	require.Panics(t, func() { queue.Register(reg, queue.HandlerFunc[fineArgs](nothing[fineArgs])) }, "not in the table")
 }
@@ -39,32 +39,32 @@ func TestRegister_Panics(t *testing.T) {
 func TestRegistry_Worker(t *testing.T) {
 	t.Parallel()
 
-	reg := queue.NewRegistry(queue.All())
+	reg := queue.NewRegistry(kinds())
 
-	var got *queue.Job[queue.SubmitGeneration]
+	var got *queue.Job[SendReceipt]
 
-	queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](
-		func(_ context.Context, job *queue.Job[queue.SubmitGeneration]) error { got = job; return nil }))
+	queue.Register(reg, queue.HandlerFunc[SendReceipt](
+		func(_ context.Context, job *queue.Job[SendReceipt]) error { got = job; return nil }))
 
-	_, ok := reg.Worker("generation.sub")
+	_, ok := reg.Worker("email.send")
 	require.False(t, ok, "kinds match exactly")
 
-	w, ok := reg.Worker("generation.submit")
+	w, ok := reg.Worker("email.send_receipt")
 	require.True(t, ok)
 
 	id := uuid.New()
 
 	// A field that this program does not know is from a newer one.
-	args := fmt.Appendf(nil, `{"task_id":%q,"added_later":1}`, id)
+	args := fmt.Appendf(nil, `{"payment_id":%q,"added_later":1}`, id)
 	require.NoError(t, w.Work(t.Context(), queue.Claimed{Args: args, Attempt: 9, MaxAttempts: 10}))
-	require.Equal(t, id, got.Args.TaskID)
+	require.Equal(t, id, got.Args.PaymentID)
 	require.False(t, got.LastAttempt())
 
 	require.NoError(t, w.Work(t.Context(), queue.Claimed{Args: args, Attempt: 10, MaxAttempts: 10}))
 	require.True(t, got.LastAttempt())
 	require.Error(t, got.Complete(t.Context(), nil), "a job that nobody claimed cannot be completed")
 
-	require.ErrorIs(t, w.Work(t.Context(), queue.Claimed{Args: []byte(`{"task_id":7}`)}), queue.ErrUndecodable)
+	require.ErrorIs(t, w.Work(t.Context(), queue.Claimed{Args: []byte(`{"payment_id":7}`)}), queue.ErrUndecodable)
 }
 
 func TestErrors(t *testing.T) {

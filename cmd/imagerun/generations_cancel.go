@@ -15,11 +15,11 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/jobs"
 	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
 	"imagerun/internal/support"
 	"imagerun/internal/user"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
@@ -220,7 +220,7 @@ func cancelService(pool *pgxpool.Pool, ledger *credits.Ledger) (*generation.Serv
 	}
 
 	return generation.New(generation.Deps{
-		Pool: pool, Queue: durable.New(pool, queue.All(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, clock.System), Credits: ledger,
+		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, clock.System), Credits: ledger,
 		Hints: noHints{}, Log: slog.New(slog.DiscardHandler), Now: clock.System,
 	}), nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagerun/internal/config"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
@@ -223,7 +223,7 @@ func (f *jobsFlags) runOn(fn func(context.Context, *cobra.Command, *pgxpool.Pool
 
 // adminOf is the operators' side of the jobs. What it stages a scheduler pushes.
 func adminOf(pool *pgxpool.Pool) *durable.Admin {
-	return durable.NewAdmin(durable.New(pool, queue.All(), durable.Options{}))
+	return durable.NewAdmin(durable.New(pool, jobs.Kinds(), durable.Options{}))
 }
 
 // one asks for exactly one argument.

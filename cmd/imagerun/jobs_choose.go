@@ -11,14 +11,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 	"imagerun/queue/durable"
 )
 
 // choosing adds the flags that choose jobs.
 func (f *jobsFlags) choosing(c *cobra.Command, limit int) {
 	c.Flags().StringVar(&f.kind, "kind", "", "of this kind, such as generation.submit")
-	c.Flags().StringVar(&f.queue, "queue", "", "of this queue: "+strings.Join(queue.All().Queues(), ", "))
+	c.Flags().StringVar(&f.queue, "queue", "", "of this queue: "+strings.Join(jobs.Kinds().Queues(), ", "))
 	c.Flags().StringVar(&f.state, "state", "", "in this state: "+strings.Join(durable.States(), ", "))
 	c.Flags().Var(&f.olderThan, "older-than", "dead for at least this long, or staged so long ago if alive: 90m, 24h, 7d")
 	c.Flags().IntVar(&f.limit, "limit", limit, "at most so many, oldest first; 0: all")
@@ -48,7 +48,7 @@ func (f *jobsFlags) by(c *cobra.Command) {
 // filter returns what the flags choose, or says which of them is a slip.
 func (f *jobsFlags) filter(ids []uuid.UUID) (durable.Filter, error) {
 	var kinds []string
-	for _, p := range queue.All().Policies() {
+	for _, p := range jobs.Kinds().Policies() {
 		kinds = append(append(kinds, p.Args.Kind()), p.Aliases...)
 	}
 
@@ -57,7 +57,7 @@ func (f *jobsFlags) filter(ids []uuid.UUID) (durable.Filter, error) {
 		known       []string
 	}{
 		{"--kind", f.kind, kinds},
-		{"--queue", f.queue, queue.All().Queues()},
+		{"--queue", f.queue, jobs.Kinds().Queues()},
 		{"--state", f.state, durable.States()},
 	} {
 		if flag.value != "" && !slices.Contains(flag.known, flag.value) {

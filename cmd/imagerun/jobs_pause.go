@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 	"imagerun/queue/durable"
 )
 
@@ -81,7 +81,7 @@ func jobsPausesCommand(f *jobsFlags) *cobra.Command {
 
 // oneQueue asks for the name of a queue.
 func oneQueue(c *cobra.Command, args []string) error {
-	known := queue.All().Queues()
+	known := jobs.Kinds().Queues()
 
 	if err := one("a queue: "+strings.Join(known, ", "))(c, args); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 	"imagerun/queue/durable"
 )
 
@@ -34,7 +34,7 @@ the past means that none does.`,
 }
 
 func printSchedules(ctx context.Context, w io.Writer, pool *pgxpool.Pool, asJSON bool) error {
-	cron, err := durable.NewCron(durable.New(pool, queue.All(), durable.Options{}), queue.Schedules()...)
+	cron, err := durable.NewCron(durable.New(pool, jobs.Kinds(), durable.Options{}), jobs.Schedules()...)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 	"imagerun/queue/durable"
 )
 
@@ -155,7 +155,7 @@ func TestJobs_Schedules(t *testing.T) {
 
 	var list []durable.Scheduled
 	require.NoError(t, json.Unmarshal([]byte(out), &list))
-	require.Len(t, list, len(queue.Schedules()))
+	require.Len(t, list, len(jobs.Schedules()))
 }
 
 func TestJobs_RefusesSlips(t *testing.T) {

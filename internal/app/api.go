@@ -20,10 +20,10 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/hints"
 	"imagerun/internal/httpapi"
+	"imagerun/internal/jobs"
 	"imagerun/internal/ops"
 	"imagerun/internal/providers/fal"
 	"imagerun/internal/upload"
-	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
 )
@@ -84,7 +84,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		return err
 	}
 
-	cron, err := durable.NewCron(b.queue, queue.Schedules()...)
+	cron, err := durable.NewCron(b.queue, jobs.Schedules()...)
 	if err != nil {
 		return err
 	}

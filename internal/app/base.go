@@ -19,6 +19,7 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/hints"
+	"imagerun/internal/jobs"
 	"imagerun/internal/ops"
 	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
@@ -26,7 +27,6 @@ import (
 	"imagerun/internal/storage/r2"
 	"imagerun/internal/telemetry"
 	"imagerun/internal/user"
-	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
 )
@@ -84,7 +84,7 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	}
 	b.credits = ledger(cfg.Credits, b.clock.Now)
 	b.users = user.New(pool, plans, b.clock.Now)
-	b.queue = durable.New(pool, queue.All(), durable.Options{
+	b.queue = durable.New(pool, jobs.Kinds(), durable.Options{
 		Pusher: b.pusher, Log: log,
 		Restore: func(ctx context.Context, queues []string) error { return b.pauses.Restore(ctx, queues) },
 	})

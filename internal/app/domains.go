@@ -11,6 +11,7 @@ import (
 	"imagerun/internal/idempotency"
 	"imagerun/internal/inbox"
 	"imagerun/internal/jobs"
+	"imagerun/internal/jobs/jobaudit"
 	"imagerun/internal/retention"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/upload"
@@ -31,7 +32,7 @@ func (b *base) domains(service *generation.Service, uploads *upload.Service, buc
 		credits.NewJobs(b.credits, b.pool, b.log),
 		idempotency.NewRecords(b.pool, b.clock.Now),
 		betterauth.NewAccounts(b.pool),
-		jobs.NewAudit(b.admin),
+		jobaudit.New(b.admin),
 		inbox.New(inbox.Deps{Pool: b.pool, Queue: b.queue, Log: b.log, Now: b.clock.Now}),
 	}
 
@@ -63,14 +64,14 @@ func classes(domains []domain) (all []retention.Class) {
 
 // handlers gathers the handlers of domains and of what purges their classes: one for each kind in the table.
 func handlers(domains []domain, purger *retention.Purger) (*queue.Registry, error) {
-	registry := queue.NewRegistry(queue.All())
+	registry := queue.NewRegistry(jobs.Kinds())
 	purger.Register(registry)
 
 	for _, d := range domains {
 		d.Register(registry)
 	}
 
-	for _, p := range queue.All().Policies() {
+	for _, p := range jobs.Kinds().Policies() {
 		if _, ok := registry.Worker(p.Args.Kind()); !ok {
 			return nil, fmt.Errorf("kind %s has no handler", p.Args.Kind())
 		}

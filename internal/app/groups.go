@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"imagerun/internal/config"
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 	"imagerun/queue/asynqueue"
 )
 
@@ -23,7 +23,7 @@ func CheckQueues(queues config.Queues) error {
 func groupsOf(queues config.Queues) (groups []asynqueue.Group, err error) {
 	served := maps.Clone(queues)
 
-	for _, g := range queue.Groups() {
+	for _, g := range jobs.Groups() {
 		if n, ok := served[g.Name]; ok {
 			delete(served, g.Name)
 
@@ -37,7 +37,7 @@ func groupsOf(queues config.Queues) (groups []asynqueue.Group, err error) {
 
 	name, hint := slices.Min(slices.Collect(maps.Keys(served))), ""
 
-	for _, g := range queue.Groups() {
+	for _, g := range jobs.Groups() {
 		if _, inside := g.Queues[name]; inside {
 			hint = fmt.Sprintf(" (%s is a queue of the group %s)", name, g.Name)
 		}
@@ -50,7 +50,7 @@ func groupsOf(queues config.Queues) (groups []asynqueue.Group, err error) {
 func describeGroups() string {
 	var b strings.Builder
 
-	for _, g := range queue.Groups() {
+	for _, g := range jobs.Groups() {
 		names := slices.SortedFunc(maps.Keys(g.Queues), func(x, y string) int {
 			return cmp.Or(g.Queues[y]-g.Queues[x], strings.Compare(x, y))
 		})

@@ -8,10 +8,10 @@ import (
 
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
 	"imagerun/internal/retention"
 	"imagerun/internal/upload"
-	"imagerun/queue"
 )
 
 func TestGroupsOf(t *testing.T) {
@@ -19,7 +19,7 @@ func TestGroupsOf(t *testing.T) {
 
 	groups, err := groupsOf(config.Default().Worker.Queues)
 	require.NoError(t, err)
-	require.Len(t, groups, len(queue.Groups()), "a group that no worker serves by default")
+	require.Len(t, groups, len(jobs.Groups()), "a group that no worker serves by default")
 
 	groups, err = groupsOf(config.Queues{"retention": 2})
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestPolicies_AreForTheHandlersThereAre(t *testing.T) {
 		known[codeOf(&providers.Error{Class: class})] = true
 	}
 
-	for _, p := range queue.All().Policies() {
+	for _, p := range jobs.Kinds().Policies() {
 		for _, code := range p.Final {
 			require.True(t, known[code], "%s ends with %q, which nothing is called", p.Args.Kind(), code)
 		}

@@ -8,8 +8,8 @@ import (
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
+	"imagerun/internal/jobs"
 	"imagerun/internal/storage/sweep"
-	"imagerun/queue"
 	"imagerun/queue/asynqueue"
 	"imagerun/queue/durable"
 )
@@ -39,13 +39,13 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 		return err
 	}
 
-	cron, err := durable.NewCron(b.queue, queue.Schedules()...)
+	cron, err := durable.NewCron(b.queue, jobs.Schedules()...)
 	if err != nil {
 		return err
 	}
 
 	b.registry.MustRegister(collectors(b.domains(service, nil, nil))...)
-	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, queue.All().Queues(), log), b.queue.TableCollector(),
+	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, jobs.Kinds().Queues(), log), b.queue.TableCollector(),
 		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, b.clock.Now),
 		generation.BillCollector(b.pool, log, cfg.Credits.Value()))
 

@@ -12,9 +12,9 @@ import (
 
 	"imagerun/internal/apptest"
 	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/jobs"
 	"imagerun/internal/picture/picturetest"
 	"imagerun/internal/simulators/falsim"
-	"imagerun/queue"
 )
 
 // TestNewColumns is the time between a migration and the last restart: processes that have used all their statements go on
@@ -107,9 +107,9 @@ func tour(t *testing.T, p *apptest.Product, u *apptest.User) {
 	ok(http.MethodPost, "/v1/generations/delete", map[string]any{"ids": []string{second.ID, third.ID}}, nil)
 	ok(http.MethodDelete, "/v1/uploads/"+photo.ID, nil, nil)
 
-	for _, s := range queue.Schedules() {
+	for _, s := range jobs.Schedules() {
 		args := s.Args(time.Now())
-		kind, _ := queue.All().Policy(args.Kind())
+		kind, _ := jobs.Kinds().Policy(args.Kind())
 
 		_, err := p.Pool.Exec(t.Context(), `insert into job (kind, queue, args) values ($1, $2, $3)`, args.Kind(), kind.Queue, args)
 		require.NoError(t, err)

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/apptest"
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 )
 
 // TestDashboard_InABrowser looks at the queues as an operator does, and presses the buttons of dead
@@ -44,7 +44,7 @@ func TestDashboard_InABrowser(t *testing.T) {
 
 	b.open(p.OpsURL + "/queues/")
 
-	for _, name := range queue.All().Queues() {
+	for _, name := range jobs.Kinds().Queues() {
 		b.sees(name)
 	}
 

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/apptest"
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 )
 
 // TestOperator presses the dashboard's buttons on the running product.
@@ -60,5 +60,5 @@ func TestOperator(t *testing.T) {
 
 	require.Equal(t, http.StatusMethodNotAllowed, p.Press(t, http.MethodDelete, api+"generation"))
 	require.Equal(t, 6, p.Count(t, `select count(*) from job_audit where operator = 'operator'`))
-	require.Eventually(t, func() bool { return p.Count(t, `select count(*) from schedule`) == len(queue.Schedules()) }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return p.Count(t, `select count(*) from schedule`) == len(jobs.Schedules()) }, 10*time.Second, 20*time.Millisecond)
 }

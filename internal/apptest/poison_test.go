@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/apptest"
+	"imagerun/internal/jobs"
 	"imagerun/internal/picture/picturetest"
 	"imagerun/internal/simulators/falsim"
 	"imagerun/queue"
@@ -54,7 +55,7 @@ func (w *poisonWorld) until(t *testing.T, sql string, args ...any) {
 func (w *poisonWorld) tick(t *testing.T, kind string) {
 	t.Helper()
 
-	policy, _ := queue.All().Policy(kind)
+	policy, _ := jobs.Kinds().Policy(kind)
 	w.exec(t, `insert into job (kind, queue, args) values ($1, $2, '{}')`, kind, policy.Queue)
 	w.until(t, `select count(*) from job where kind = $1 and state <> 'dead'`, kind)
 }
@@ -87,7 +88,7 @@ func TestPoison_NothingIsLeftForEver(t *testing.T) {
 	w := startPoisonWorld(t)
 	cases := poisonCases()
 
-	for _, p := range queue.All().Policies() { // one after the other: they are of one product
+	for _, p := range jobs.Kinds().Policies() { // one after the other: they are of one product
 		kind := p.Args.Kind()
 		t.Logf("%s dies", kind)
 
@@ -121,7 +122,7 @@ func (w *poisonWorld) eraseUser(t *testing.T) {
 
 	w.exec(t, `update upload set deleted_at = now() where deleted_at is null`) // as the end of an account does
 	w.age(t)
-	w.tick(t, queue.PurgeUploads{}.Kind())
+	w.tick(t, jobs.PurgeUploads{}.Kind())
 	w.until(t, `select (select count(*) from ai_task) + (select count(*) from upload) + (select count(*) from provider_attempt)`)
 	w.CheckObjects(t)
 	require.Empty(t, bucketText(t, w.Product))
@@ -138,15 +139,15 @@ func poisonCases() map[string]poisoned {
 	}
 
 	// Of what a clock stages the next tick does the work.
-	for _, s := range queue.Schedules() {
+	for _, s := range jobs.Schedules() {
 		kind := s.Args(time.Now()).Kind()
 		cases[kind] = poisoned{stage: tick(kind), ends: tick(kind)}
 	}
 
 	// And where the clock is that of the release before, a tick of this one's.
 	for former, now := range map[queue.Args]queue.Args{
-		queue.PurgeIdempotency{}: queue.PurgeOften{}, queue.PurgeAuth{}: queue.PurgeHourly{},
-		queue.PurgeTombstones{}: queue.PurgeHourly{}, queue.PurgeJobAudit{}: queue.PurgeDaily{},
+		jobs.PurgeIdempotency{}: jobs.PurgeOften{}, jobs.PurgeAuth{}: jobs.PurgeHourly{},
+		jobs.PurgeTombstones{}: jobs.PurgeHourly{}, jobs.PurgeJobAudit{}: jobs.PurgeDaily{},
 	} {
 		cases[former.Kind()] = poisoned{stage: tick(former.Kind()), ends: tick(now.Kind())}
 	}
@@ -155,7 +156,7 @@ func poisonCases() map[string]poisoned {
 }
 
 func inboxPoison() map[string]poisoned {
-	return map[string]poisoned{queue.WorkInboxEvent{}.Kind(): {
+	return map[string]poisoned{jobs.WorkInboxEvent{}.Kind(): {
 		// No vendor sends any yet.
 		stage: func(t *testing.T, w *poisonWorld) {
 			t.Helper()
@@ -193,15 +194,15 @@ func generationPoison() map[string]poisoned {
 	purged := func(t *testing.T, w *poisonWorld) {
 		t.Helper()
 		w.age(t)
-		w.tick(t, queue.PurgeGenerations{}.Kind())
+		w.tick(t, jobs.PurgeGenerations{}.Kind())
 		failed(t, w)
 		w.until(t, `select count(*) from ai_task where deleted_at is not null`)
 	}
 
 	return map[string]poisoned{
-		queue.SubmitGeneration{}.Kind():  {stage: submit, ends: failed},
-		queue.CollectGeneration{}.Kind(): {stage: submit, ends: failed},
-		queue.CancelAttempt{}.Kind(): {
+		jobs.SubmitGeneration{}.Kind():  {stage: submit, ends: failed},
+		jobs.CollectGeneration{}.Kind(): {stage: submit, ends: failed},
+		jobs.CancelAttempt{}.Kind(): {
 			stage: func(t *testing.T, w *poisonWorld) {
 				t.Helper()
 
@@ -212,11 +213,11 @@ func generationPoison() map[string]poisoned {
 			},
 			ends: purged,
 		},
-		queue.EraseAttempt{}.Kind(): {
+		jobs.EraseAttempt{}.Kind(): {
 			stage: func(t *testing.T, w *poisonWorld) { t.Helper(); succeed(t, w) },
 			ends:  purged,
 		},
-		queue.EraseGeneration{}.Kind(): {
+		jobs.EraseGeneration{}.Kind(): {
 			stage: func(t *testing.T, w *poisonWorld) {
 				t.Helper()
 				w.user.Do(t, http.MethodDelete, "/v1/generations/"+succeed(t, w), nil, nil)
@@ -234,7 +235,7 @@ func uploadPoison() map[string]poisoned {
 	}
 
 	return map[string]poisoned{
-		queue.InspectUpload{}.Kind(): {
+		jobs.InspectUpload{}.Kind(): {
 			stage: func(t *testing.T, w *poisonWorld) {
 				t.Helper()
 				require.Equal(t, "rejected", upload(t, w).Status)
@@ -244,7 +245,7 @@ func uploadPoison() map[string]poisoned {
 				w.until(t, `select count(*) from upload where status = 'inspecting'`)
 			},
 		},
-		queue.EraseUpload{}.Kind(): {
+		jobs.EraseUpload{}.Kind(): {
 			stage: func(t *testing.T, w *poisonWorld) {
 				t.Helper()
 				w.user.Do(t, http.MethodDelete, "/v1/uploads/"+upload(t, w).ID, nil, nil)
@@ -252,7 +253,7 @@ func uploadPoison() map[string]poisoned {
 			ends: func(t *testing.T, w *poisonWorld) {
 				t.Helper()
 				w.age(t)
-				w.tick(t, queue.PurgeUploads{}.Kind())
+				w.tick(t, jobs.PurgeUploads{}.Kind())
 				w.until(t, `select count(*) from upload where deleted_at is not null`)
 			},
 		},

@@ -13,6 +13,7 @@ import (
 
 	"imagerun/internal/app"
 	"imagerun/internal/apptest"
+	"imagerun/internal/jobs"
 	"imagerun/internal/retention"
 	"imagerun/queue"
 )
@@ -195,12 +196,12 @@ func TestRetention(t *testing.T) {
 	require.Empty(t, judgeClasses(classes, rules))
 
 	scheduled := map[string]bool{}
-	for _, s := range queue.Schedules() {
+	for _, s := range jobs.Schedules() {
 		scheduled[s.Args(time.Now()).Kind()] = true
 	}
 
 	queues := map[string]string{}
-	for _, policy := range queue.All().Policies() {
+	for _, policy := range jobs.Kinds().Policies() {
 		queues[policy.Args.Kind()] = policy.Queue
 	}
 
@@ -255,7 +256,7 @@ func kindOf(c retention.Class) string {
 	}
 
 	return map[retention.Cadence]queue.Args{
-		retention.Often: queue.PurgeOften{}, retention.Hourly: queue.PurgeHourly{}, retention.Daily: queue.PurgeDaily{},
+		retention.Often: jobs.PurgeOften{}, retention.Hourly: jobs.PurgeHourly{}, retention.Daily: jobs.PurgeDaily{},
 	}[c.Purge.Cadence].Kind()
 }
 

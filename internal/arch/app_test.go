@@ -62,10 +62,10 @@ func TestJudgeWiring(t *testing.T) {
 	t.Parallel()
 
 	for text, want := range map[string][]string{
-		"func (b *base) purge(_ *queue.Job[queue.PurgeAuth]) error { return nil }":             {"queue.Job"},
-		"func (b *base) f(r *queue.Registry) { queue.Register(r, x) }":                         {"queue.Register"},
-		"var h = queue.HandlerFunc[queue.PurgeAuth](nil)":                                      {"queue.HandlerFunc"},
-		"func (b *base) f() *queue.Registry { r := queue.NewRegistry(queue.All()); return r }": nil,
+		"func (b *base) purge(_ *queue.Job[jobs.PurgeAuth]) error { return nil }":               {"queue.Job"},
+		"func (b *base) f(r *queue.Registry) { queue.Register(r, x) }":                          {"queue.Register"},
+		"var h = queue.HandlerFunc[jobs.PurgeAuth](nil)":                                        {"queue.HandlerFunc"},
+		"func (b *base) f() *queue.Registry { r := queue.NewRegistry(jobs.Kinds()); return r }": nil,
 	} {
 		f, err := parser.ParseFile(token.NewFileSet(), "x.go", "package app\n"+text, parser.SkipObjectResolution)
 		require.NoError(t, err)

@@ -17,7 +17,7 @@ type row struct {
 
 var (
 	foundation = []string{"internal/fault", "internal/clock", "internal/redact", "internal/postgres", "internal/telemetry"}
-	jobs       = []string{"queue", "queue/durable"}
+	jobs       = []string{"internal/jobs", "queue", "queue/durable"}
 )
 
 func list(groups ...[]string) []string { return slices.Concat(groups...) }
@@ -33,8 +33,8 @@ var rows = []row{
 	{"queue", nil, "queue is the public contract: standard library, uuid and pgx.Tx only"},
 	{"queue/internal/batcher", nil, "batcher does many at once, whatever it is"},
 	{"queue/internal/seldom", nil, "seldom says when to speak, and nothing else"},
-	{"queue/durable/...", list([]string{"queue", "queue/internal/batcher", "queue/internal/seldom"}, foundation), "durable knows nothing of images: what does belongs to queue/<domain>.go or the domain"},
-	{"queue/asynqueue/...", list(jobs, []string{"queue/internal/batcher", "queue/internal/seldom"}, foundation), "asynqueue moves jobs and knows nothing of images: handlers belong to the domain's jobs.go"},
+	{"queue/durable/...", []string{"queue", "queue/internal/batcher", "queue/internal/seldom"}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
+	{"queue/asynqueue/...", []string{"queue", "queue/durable", "queue/internal/batcher", "queue/internal/seldom"}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
 
 	{"internal/fault", nil, "every package imports fault, so it imports none"},
 	{"internal/clock", nil, "every package imports clock, so it imports none"},
@@ -49,11 +49,12 @@ var rows = []row{
 	{"internal/simulators/sdkkit", nil, "sdkkit runs a script, whatever the vendor"},
 	{"internal/simulators/...", []string{"internal/simulators/kit/..."}, "a simulator judges our client of the vendor: the kit is all that it shares, and nothing of ours"},
 
-	{"internal/retention", list([]string{"queue"}, foundation), "retention knows classes, and nothing of what is in them: each domain says its own"},
-	{"internal/jobs", list([]string{"internal/retention"}, jobs, foundation), "jobs is what the product does about its jobs, and knows nothing of theirs"},
+	{"internal/retention", list([]string{"internal/jobs", "queue"}, foundation), "retention knows classes, and nothing of what is in them: each domain says its own"},
+	{"internal/jobs", []string{"queue"}, "jobs are the tables of kinds, schedules and groups: handlers belong to the domains"},
+	{"internal/jobs/jobaudit", list([]string{"internal/retention"}, jobs, foundation), "the record of what operators did to jobs knows nothing of what jobs do"},
 	{"internal/auth", foundation, "auth is a domain: vendors below it are chosen by app"},
 	{"internal/auth/proxy", list([]string{"internal/auth", "internal/auth/device", "internal/ratelimit"}, foundation), "the proxy knows its parent and who counts"},
-	{"internal/auth/betterauth", list([]string{"internal/auth", "internal/retention", "queue"}, foundation), "a vendor of auth knows its parent and the foundation, and says what it keeps"},
+	{"internal/auth/betterauth", list([]string{"internal/auth", "internal/jobs", "internal/retention", "queue"}, foundation), "a vendor of auth knows its parent and the foundation, and says what it keeps"},
 	{"internal/auth/...", list([]string{"internal/auth"}, foundation), "a vendor of auth knows its parent and the foundation"},
 	{"internal/providers", foundation, "providers says what a model provider is; clients are below it"},
 	{"internal/providers/...", list([]string{"internal/providers"}, foundation), "a provider's client knows its parent and the foundation"},
@@ -65,9 +66,9 @@ var rows = []row{
 	{"internal/plan", list([]string{"internal/strictjson"}, foundation), "a plan is data, and knows nobody who has it"},
 	{"internal/user", list([]string{"internal/plan"}, foundation), "user knows names and plans: what somebody did is each domain's"},
 	{"internal/ratelimit", foundation, "ratelimit knows whom it counts by opaque ids, and nothing of plans"},
-	{"internal/idempotency", list([]string{"internal/retention", "queue"}, foundation), "idempotency knows nothing of what is made once"},
+	{"internal/idempotency", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "idempotency knows nothing of what is made once"},
 	{"internal/inbox", list([]string{"internal/retention"}, jobs, foundation), "inbox keeps what vendors send: who a vendor is, and what its events do, comes to it"},
-	{"internal/credits", list([]string{"internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},
+	{"internal/credits", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/retention", "internal/storage", "internal/support", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
@@ -87,7 +88,7 @@ var rows = []row{
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",
-		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs", "internal/ops", "internal/picture", "internal/plan", "internal/postgres",
+		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs/...", "internal/ops", "internal/picture", "internal/plan", "internal/postgres",
 		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/retention", "internal/storage/...", "internal/telemetry", "internal/upload", "internal/user",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imagerun/internal/jobs"
 	"imagerun/queue"
 )
 
@@ -34,7 +35,7 @@ func (j *Jobs) Register(r *queue.Registry) {
 type expirer struct{ *Jobs }
 
 // Handle books what is due, until nothing is.
-func (h expirer) Handle(ctx context.Context, _ *queue.Job[queue.ExpireCredits]) error {
+func (h expirer) Handle(ctx context.Context, _ *queue.Job[jobs.ExpireCredits]) error {
 	for {
 		n, err := h.ledger.Expire(ctx, h.pool, expireMost)
 		if err != nil || n == 0 {
@@ -49,7 +50,7 @@ func (h expirer) Handle(ctx context.Context, _ *queue.Job[queue.ExpireCredits]) 
 type auditor struct{ *Jobs }
 
 // Handle audits everybody's ledger, and notes what it found for the alarms.
-func (h auditor) Handle(ctx context.Context, _ *queue.Job[queue.AuditCredits]) error {
+func (h auditor) Handle(ctx context.Context, _ *queue.Job[jobs.AuditCredits]) error {
 	broken, err := AuditAll(ctx, h.pool, h.ledger.Now, func(Checked) {})
 	if err != nil {
 		return err

@@ -10,9 +10,9 @@ import (
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/generation/turns"
+	"imagerun/internal/jobs"
 	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
-	"imagerun/queue"
 )
 
 // admitMost is how many are admitted in one transaction: enough to keep up, few enough to keep
@@ -62,7 +62,7 @@ func (s *Service) admitRound(ctx context.Context, provider string) (n int, err e
 		}
 
 		for _, id := range ids { // after the tasks: that is the order of locks
-			if err := s.stage(ctx, tx, queue.SubmitGeneration{TaskID: id}, id, 0); err != nil {
+			if err := s.stage(ctx, tx, jobs.SubmitGeneration{TaskID: id}, id, 0); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"
@@ -42,7 +43,7 @@ var errBillTooLong = errors.New("a list of billing events does not end")
 type billComparer struct{ *Service }
 
 // Handle implements [queue.Handler].
-func (h billComparer) Handle(ctx context.Context, _ *queue.Job[queue.CompareBills]) error {
+func (h billComparer) Handle(ctx context.Context, _ *queue.Job[jobs.CompareBills]) error {
 	if h.Biller == nil {
 		h.sayNoBiller.Do(func() {
 			h.Log.InfoContext(ctx, "what the provider bills is not compared: there is no key that may read it (fal.admin_key)")

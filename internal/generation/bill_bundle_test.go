@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
@@ -89,7 +89,7 @@ func setupBilled(t *testing.T) (*bundle, *fakeBiller) {
 func (b *bundle) compareBills(t *testing.T) {
 	t.Helper()
 	b.ledger(t, func(tx pgx.Tx) error {
-		_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.CompareBills{}, durable.Key("bills"))
+		_, err := b.jobs.Queue().Stage(t.Context(), tx, jobs.CompareBills{}, durable.Key("bills"))
 
 		return err
 	})

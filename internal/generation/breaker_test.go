@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
 	"imagerun/queue"
 	"imagerun/queue/queuetest"
@@ -193,7 +194,7 @@ func TestBreaker_ALookWithinATransactionNeedsNoSecondConnection(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 
-	registry := queue.NewRegistry(queue.All())
+	registry := queue.NewRegistry(jobs.Kinds())
 	b.jobs = queuetest.New(t, b.pool, registry)
 
 	deps := b.Deps

@@ -17,6 +17,7 @@ import (
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/jobs"
 	"imagerun/internal/picture"
 	"imagerun/internal/plan"
 	"imagerun/internal/providers"
@@ -69,7 +70,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, edits ...func(*generation.Options
 	}
 	b.credits = credits.New(credits.Options{Now: b.now.Now})
 
-	registry := queue.NewRegistry(queue.All())
+	registry := queue.NewRegistry(jobs.Kinds())
 	b.jobs = queuetest.New(t, b.pool, registry)
 
 	options := generation.Options{

@@ -12,9 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
-	"imagerun/queue"
 )
 
 // callbackURL is where the provider posts the outcome of an attempt; empty: nowhere. The token
@@ -93,9 +93,9 @@ func (s *Service) wakeJobs(ctx context.Context, tx pgx.Tx, task, attempt uuid.UU
 		kind string
 		key  uuid.UUID
 	}{
-		{queue.CollectGeneration{}.Kind(), attempt},
-		{queue.SubmitGeneration{}.Kind(), task},
-		{queue.CancelAttempt{}.Kind(), attempt},
+		{jobs.CollectGeneration{}.Kind(), attempt},
+		{jobs.SubmitGeneration{}.Kind(), task},
+		{jobs.CancelAttempt{}.Kind(), attempt},
 	} {
 		if err := s.Queue.Wake(ctx, tx, job.kind, jobKey(job.kind, job.key)); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"
@@ -83,7 +84,7 @@ func (s *Service) requestCancel(ctx context.Context, tx pgx.Tx, t *task, who Fai
 		return err
 	}
 
-	kind := queue.CollectGeneration{}.Kind()
+	kind := jobs.CollectGeneration{}.Kind()
 	for _, id := range open { // one whose request is not known has no collector yet
 		if err := s.Queue.Wake(ctx, tx, kind, jobKey(kind, id)); err != nil {
 			return err
@@ -117,7 +118,7 @@ type canceler struct{ *Service }
 
 // Handle asks the provider to stop. A request that was running may still finish, so it is asked
 // until it has, or until nothing can come of it any more; then what it made is deleted there.
-func (h canceler) Handle(ctx context.Context, job *queue.Job[queue.CancelAttempt]) error {
+func (h canceler) Handle(ctx context.Context, job *queue.Job[jobs.CancelAttempt]) error {
 	a, err := h.db.AttemptGet(ctx, h.Pool, job.Args.AttemptID)
 	if notFound(err) || (err == nil && a.FinishedAt != nil) {
 		return nil
@@ -201,7 +202,7 @@ func (h canceler) commitFound(ctx context.Context, a *db.ProviderAttempt, reques
 
 // close ends the attempt, removes what a collector may have put without committing it, and has
 // the provider's copy deleted.
-func (h canceler) close(ctx context.Context, job *queue.Job[queue.CancelAttempt], a db.ProviderAttempt) error {
+func (h canceler) close(ctx context.Context, job *queue.Job[jobs.CancelAttempt], a db.ProviderAttempt) error {
 	if err := h.dropUnstored(ctx, a.TaskID); err != nil {
 		return err
 	}
@@ -215,7 +216,7 @@ func (h canceler) close(ctx context.Context, job *queue.Job[queue.CancelAttempt]
 			return err
 		}
 
-		if err := h.stage(ctx, tx, queue.EraseAttempt{AttemptID: a.ID}, a.ID, 0); err != nil {
+		if err := h.stage(ctx, tx, jobs.EraseAttempt{AttemptID: a.ID}, a.ID, 0); err != nil {
 			return err
 		}
 

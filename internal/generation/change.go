@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 )
 
 // errOver says that the task is already in a terminal status, so the change is moot.
@@ -127,7 +127,7 @@ func (s *Service) settleEnd(ctx context.Context, tx pgx.Tx, t *task, why Failure
 	}
 
 	if t.DeletedAt != nil {
-		if err := s.stage(ctx, tx, queue.EraseGeneration{TaskID: t.ID}, t.ID, 0); err != nil {
+		if err := s.stage(ctx, tx, jobs.EraseGeneration{TaskID: t.ID}, t.ID, 0); err != nil {
 			return err
 		}
 	}
@@ -164,7 +164,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, t *task, to Status, code F
 	}
 
 	for _, id := range open {
-		if err := s.stage(ctx, tx, queue.CancelAttempt{AttemptID: id}, id, 0); err != nil {
+		if err := s.stage(ctx, tx, jobs.CancelAttempt{AttemptID: id}, id, 0); err != nil {
 			return err
 		}
 	}

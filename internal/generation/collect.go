@@ -11,6 +11,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"
@@ -31,7 +32,7 @@ const deadlineMargin = 2 * time.Second
 type collector struct{ *Service }
 
 // Handle looks at the attempt once: still running means later, a result means now.
-func (h collector) Handle(ctx context.Context, job *queue.Job[queue.CollectGeneration]) error {
+func (h collector) Handle(ctx context.Context, job *queue.Job[jobs.CollectGeneration]) error {
 	a, err := h.db.AttemptGet(ctx, h.Pool, job.Args.AttemptID)
 	if notFound(err) {
 		return nil
@@ -130,7 +131,7 @@ func (h collector) result(ctx context.Context, a db.ProviderAttempt, t db.AiTask
 
 // rejected ends an attempt that yielded no result, and the generation with it unless another
 // attempt may do better.
-func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, cause error) error {
+func (h collector) rejected(ctx context.Context, job *queue.Job[jobs.CollectGeneration], a db.ProviderAttempt, cause error) error {
 	code := FailureCode(codeOf(cause))
 	if providers.ClassOf(cause) == providers.Gone && code != FailureProviderLost {
 		code = FailureResultExpired
@@ -172,7 +173,7 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[queue.CollectGen
 		case err != nil && !over(err):
 			return err
 		case err == nil && again:
-			err = h.stage(ctx, tx, queue.SubmitGeneration{TaskID: t.ID}, t.ID, wait)
+			err = h.stage(ctx, tx, jobs.SubmitGeneration{TaskID: t.ID}, t.ID, wait)
 		default:
 			err = nil
 		}
@@ -200,8 +201,8 @@ func (s *Service) restart(ctx context.Context, tx pgx.Tx, t *task, wait time.Dur
 }
 
 // finish has the provider's copy deleted and completes the job.
-func (h collector) finish(ctx context.Context, tx pgx.Tx, job *queue.Job[queue.CollectGeneration], attempt uuid.UUID) error {
-	if err := h.stage(ctx, tx, queue.EraseAttempt{AttemptID: attempt}, attempt, 0); err != nil {
+func (h collector) finish(ctx context.Context, tx pgx.Tx, job *queue.Job[jobs.CollectGeneration], attempt uuid.UUID) error {
+	if err := h.stage(ctx, tx, jobs.EraseAttempt{AttemptID: attempt}, attempt, 0); err != nil {
 		return err
 	}
 
@@ -209,7 +210,7 @@ func (h collector) finish(ctx context.Context, tx pgx.Tx, job *queue.Job[queue.C
 }
 
 // Dead settles the generation of a collect job that will not be tried again.
-func (h collector) Dead(ctx context.Context, tx pgx.Tx, args queue.CollectGeneration, code string) error {
+func (h collector) Dead(ctx context.Context, tx pgx.Tx, args jobs.CollectGeneration, code string) error {
 	a, err := h.db.AttemptGet(ctx, tx, args.AttemptID)
 	if notFound(err) {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
-	"imagerun/queue"
 )
 
 // Delete hides the user's generation at once and has it erased everywhere. One that has not ended is canceled first; where its
@@ -58,7 +58,7 @@ func (s *Service) remove(ctx context.Context, tx *postgres.Tx, t *task) error {
 		return nil // its end has it erased
 	}
 
-	return s.stage(ctx, tx, queue.EraseGeneration{TaskID: t.ID}, t.ID, 0)
+	return s.stage(ctx, tx, jobs.EraseGeneration{TaskID: t.ID}, t.ID, 0)
 }
 
 // Deletion is what became of one of many to delete.

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 	"imagerun/queue/queuetest"
 )
@@ -56,7 +56,7 @@ func TestDelete_IsGoneForItsOwnerAlone(t *testing.T) {
 
 	b.now.Move(generation.TombstoneLifetime + time.Minute)
 	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
-		_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.PurgeTombstones{})
+		_, err := b.jobs.Queue().Stage(t.Context(), tx, jobs.PurgeTombstones{})
 
 		return err
 	}))
@@ -143,10 +143,10 @@ func TestDelete_IsNotErasedBeforeItHasEnded(t *testing.T) {
 	g := b.start(t)
 	require.NoError(t, b.Delete(t.Context(), b.user, g.ID))
 	b.purge(t)
-	require.Empty(t, queuetest.All[queue.EraseGeneration](b.jobs))
+	require.Empty(t, queuetest.All[jobs.EraseGeneration](b.jobs))
 
 	b.ledger(t, func(tx pgx.Tx) error {
-		_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.EraseGeneration{TaskID: g.ID}, durable.Key("generation.erase:"+g.ID.String()))
+		_, err := b.jobs.Queue().Stage(t.Context(), tx, jobs.EraseGeneration{TaskID: g.ID}, durable.Key("generation.erase:"+g.ID.String()))
 
 		return err
 	})

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
-	"imagerun/queue"
 	"imagerun/queue/queuetest"
 )
 
@@ -148,7 +148,7 @@ func TestEnd(t *testing.T) {
 		b.start(t)
 		b.provider.finish(t, 0)
 		b.pass(t, 30*time.Second)
-		require.Len(t, queuetest.All[queue.EraseAttempt](b.jobs), 1)
+		require.Len(t, queuetest.All[jobs.EraseAttempt](b.jobs), 1)
 		b.pass(t, 10*time.Second)
 		require.True(t, b.provider.erased["request-a"])
 		require.Empty(t, b.jobs.Pending())

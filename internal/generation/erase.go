@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"
@@ -30,7 +31,7 @@ const (
 type eraser struct{ *Service }
 
 // Handle goes through all of it from the start each time; every step may be repeated.
-func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration]) error {
+func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseGeneration]) error {
 	id := job.Args.TaskID
 
 	queue.About(ctx, generationID(id))
@@ -85,7 +86,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseGeneration
 
 // deleteRows ends an erasure. A request that became known meanwhile has it begin anew; of an attempt whose request
 // may become known yet, what it takes to erase that is remembered.
-func (h eraser) deleteRows(ctx context.Context, job *queue.Job[queue.EraseGeneration]) error {
+func (h eraser) deleteRows(ctx context.Context, job *queue.Job[jobs.EraseGeneration]) error {
 	id := job.Args.TaskID
 
 	return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
@@ -123,7 +124,7 @@ func (h eraser) deleteRows(ctx context.Context, job *queue.Job[queue.EraseGenera
 // waited for; but one of them may have died, and an erasure that was promised must not wait for
 // ever. After an hour a failure here begins anew what died no less than an hour ago, and enough failures make this
 // job dead, for an operator to see. What is so old that the provider has nothing of it any more is let go.
-func (h eraser) callOff(ctx context.Context, job *queue.Job[queue.EraseGeneration], t db.AiTask, open []uuid.UUID) error {
+func (h eraser) callOff(ctx context.Context, job *queue.Job[jobs.EraseGeneration], t db.AiTask, open []uuid.UUID) error {
 	var left []uuid.UUID
 
 	for _, id := range open {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
 	"imagerun/queue"
 )
@@ -16,7 +17,7 @@ import (
 type attemptEraser struct{ *Service }
 
 // Handle deletes payloads and output files at the provider. Doing it again is harmless.
-func (h attemptEraser) Handle(ctx context.Context, job *queue.Job[queue.EraseAttempt]) error {
+func (h attemptEraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseAttempt]) error {
 	a, err := h.db.AttemptGet(ctx, h.Pool, job.Args.AttemptID)
 
 	switch {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 )
 
 func TestPurgeTombstones(t *testing.T) {
@@ -33,7 +33,7 @@ func TestPurgeTombstones(t *testing.T) {
 	require.NoError(t, err)
 
 	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
-		_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.PurgeTombstones{})
+		_, err := b.jobs.Queue().Stage(t.Context(), tx, jobs.PurgeTombstones{})
 
 		return err
 	}))

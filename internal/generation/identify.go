@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
-	"imagerun/queue"
 )
 
 // lockAttempt begins a change of an attempt: its task is locked, and then its own row. pgx.ErrNoRows: they are
@@ -59,7 +59,7 @@ func (s *Service) lockIdentified(ctx context.Context, tx pgx.Tx, id uuid.UUID, r
 		}
 	}
 
-	return t, a, true, s.stage(ctx, tx, queue.EraseAttempt{AttemptID: id}, id, 0)
+	return t, a, true, s.stage(ctx, tx, jobs.EraseAttempt{AttemptID: id}, id, 0)
 }
 
 // recordRequest commits the provider's request id of an open attempt that is locked, from whichever source it came
@@ -71,7 +71,7 @@ func (s *Service) recordRequest(ctx context.Context, tx pgx.Tx, t *task, a db.Pr
 	}
 
 	if t.status().Terminal() {
-		args := queue.CancelAttempt{AttemptID: a.ID}
+		args := jobs.CancelAttempt{AttemptID: a.ID}
 		if err := s.stage(ctx, tx, args, a.ID, 0); err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (s *Service) recordRequest(ctx context.Context, tx pgx.Tx, t *task, a db.Pr
 		first = 0
 	}
 
-	return s.stage(ctx, tx, queue.CollectGeneration{AttemptID: a.ID}, a.ID, first)
+	return s.stage(ctx, tx, jobs.CollectGeneration{AttemptID: a.ID}, a.ID, first)
 }
 
 // markSubmitted writes down what an open attempt that is locked became.

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
-	"imagerun/queue"
 )
 
 // lost starts a generation whose submit was not answered, and which no search can find.
@@ -283,7 +283,7 @@ func TestLate_IsForgottenWithTheCopy(t *testing.T) {
 
 	purge := func() {
 		b.ledger(t, func(tx pgx.Tx) error {
-			_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.PurgeTombstones{})
+			_, err := b.jobs.Queue().Stage(t.Context(), tx, jobs.PurgeTombstones{})
 
 			return err
 		})

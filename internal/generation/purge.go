@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/queue"
 )
@@ -27,7 +28,7 @@ const (
 type purger struct{ *Service }
 
 // Handle implements [queue.Handler].
-func (h purger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeGenerations]) error {
+func (h purger) Handle(ctx context.Context, _ *queue.Job[jobs.PurgeGenerations]) error {
 	if err := h.inBatches(ctx, h.eraseLeft); err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func (h purger) eraseLeft(ctx context.Context, tx pgx.Tx, after uuid.UUID) (last
 		return uuid.Nil, wrap(err, "list what is deleted")
 	}
 
-	err = h.stageUnattended(ctx, tx, ids, func(id uuid.UUID) queue.Args { return queue.EraseGeneration{TaskID: id} }, deathRest)
+	err = h.stageUnattended(ctx, tx, ids, func(id uuid.UUID) queue.Args { return jobs.EraseGeneration{TaskID: id} }, deathRest)
 
 	return ids[len(ids)-1], err
 }
@@ -107,13 +108,13 @@ func (h purger) settleAttempts(ctx context.Context, tx pgx.Tx, after uuid.UUID) 
 		return uuid.Nil, err
 	}
 
-	err = h.stageUnattended(ctx, tx, kept, func(id uuid.UUID) queue.Args { return queue.EraseAttempt{AttemptID: id} }, deathRest)
+	err = h.stageUnattended(ctx, tx, kept, func(id uuid.UUID) queue.Args { return jobs.EraseAttempt{AttemptID: id} }, deathRest)
 
 	return rows[len(rows)-1].ID, err
 }
 
 // cancelOf is what calls an attempt off.
-func cancelOf(attempt uuid.UUID) queue.Args { return queue.CancelAttempt{AttemptID: attempt} }
+func cancelOf(attempt uuid.UUID) queue.Args { return jobs.CancelAttempt{AttemptID: attempt} }
 
 // stageUnattended stages the job of each id for which none lives, and none died within rest.
 func (s *Service) stageUnattended(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, args func(uuid.UUID) queue.Args, rest time.Duration) error {

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 	"imagerun/queue/durable"
 )
 
@@ -15,7 +15,7 @@ import (
 func (b *bundle) purge(t *testing.T) {
 	t.Helper()
 	b.ledger(t, func(tx pgx.Tx) error {
-		_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.PurgeGenerations{}, durable.Key("purge"))
+		_, err := b.jobs.Queue().Stage(t.Context(), tx, jobs.PurgeGenerations{}, durable.Key("purge"))
 
 		return err
 	})

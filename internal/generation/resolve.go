@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"
@@ -22,7 +23,7 @@ const (
 // resolve finds out what became of a submit whose outcome is unknown. First a callback may tell
 // which request it was; then the provider is asked; only when it knows of no such request is
 // the submit made again, as a new attempt.
-func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task, a db.ProviderAttempt) error {
+func (h submitter) resolve(ctx context.Context, job *queue.Job[jobs.SubmitGeneration], t *task, a db.ProviderAttempt) error {
 	left := a.CreatedAt.Add(h.Options.UnknownWait).Sub(h.Now())
 	h.recordDelay(ctx, t.ID, DelayConfirming, max(0, left))
 
@@ -57,7 +58,7 @@ func (h submitter) resolve(ctx context.Context, job *queue.Job[queue.SubmitGener
 
 // lost ends a generation whose last attempt was lost, as were those before it: an ordinary end, with
 // nothing left for an operator to decide.
-func (h submitter) lost(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task) error {
+func (h submitter) lost(ctx context.Context, job *queue.Job[jobs.SubmitGeneration], t *task) error {
 	return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, err := h.lock(ctx, tx, t.ID)
 		if err == nil {

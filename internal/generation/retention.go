@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/retention"
-	"imagerun/queue"
 )
 
 // Retention is what is kept of generations, and for how long.
@@ -28,7 +28,7 @@ func (s *Service) Retention() []retention.Class {
 				"callback", "cancel_url", "endpoint", "error_code", "model", "request_id", "response_url", "state", "status_url",
 			}},
 		},
-		Job: queue.PurgeGenerations{}.Kind(),
+		Job: jobs.PurgeGenerations{}.Kind(),
 	}}, s.tombstones()...)
 }
 

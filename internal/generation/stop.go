@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/queue"
@@ -29,7 +30,7 @@ func (h collector) requestStop(ctx context.Context, a db.ProviderAttempt) bool {
 }
 
 // endStopped ends an attempt that its provider never began, and the generation with it.
-func (h collector) endStopped(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt) error {
+func (h collector) endStopped(ctx context.Context, job *queue.Job[jobs.CollectGeneration], a db.ProviderAttempt) error {
 	return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		t, _, err := h.lockAttempt(ctx, tx, a.ID)
 		if err != nil {

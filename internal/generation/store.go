@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
@@ -29,7 +30,7 @@ type imageVerdict struct {
 }
 
 // store puts every image of the result into the bucket and settles the generation.
-func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
+func (h collector) store(ctx context.Context, job *queue.Job[jobs.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
 	var source picture.SourceType
 
 	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
@@ -94,7 +95,7 @@ func (h collector) store(ctx context.Context, job *queue.Job[queue.CollectGenera
 
 // storeOne brings one image to the bucket, marked with its source, and commits that it is there, or says why there is
 // none: what the provider delivers is not a picture, or nothing.
-func (h collector) storeOne(ctx context.Context, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, img db.AiImage, url string,
+func (h collector) storeOne(ctx context.Context, job *queue.Job[jobs.CollectGeneration], a db.ProviderAttempt, img db.AiImage, url string,
 	source picture.SourceType,
 ) (failed FailureCode, err error) {
 	body, err := h.Provider.Download(ctx, url, downloadMost)
@@ -201,7 +202,7 @@ func sourceOf(t *task) picture.SourceType {
 }
 
 // settle ends the generation by what became of its images.
-func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[queue.CollectGeneration], a db.ProviderAttempt, units string,
+func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[jobs.CollectGeneration], a db.ProviderAttempt, units string,
 	verdicts map[uuid.UUID]imageVerdict,
 ) error {
 	t, err := h.lock(ctx, tx, a.TaskID)

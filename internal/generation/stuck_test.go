@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
-	"imagerun/queue"
 	"imagerun/queue/queuetest"
 )
 
@@ -58,7 +58,7 @@ func TestErase_WithoutItsCancelJob(t *testing.T) {
 
 		// For an hour it is patient.
 		b.pass(t, time.Second)
-		require.Equal(t, queue.EraseGeneration{TaskID: g.ID}, queuetest.Require[queue.EraseGeneration](b.jobs))
+		require.Equal(t, jobs.EraseGeneration{TaskID: g.ID}, queuetest.Require[jobs.EraseGeneration](b.jobs))
 		require.Zero(t, failures(t, b))
 
 		b.pass(t, time.Hour)

@@ -12,6 +12,7 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
@@ -45,7 +46,7 @@ func (s *Service) Register(r *queue.Registry) {
 	queue.Register(r, attemptEraser{s})
 	queue.Register(r, eraser{s})
 	queue.Register(r, purger{s})
-	queue.Register(r, retention.Former[queue.PurgeTombstones](s.tombstones()...))
+	queue.Register(r, retention.Former[jobs.PurgeTombstones](s.tombstones()...))
 	queue.Register(r, billComparer{s})
 }
 
@@ -54,7 +55,7 @@ type submitter struct{ *Service }
 
 // Handle commits an attempt, calls the provider, and commits what came of it. Found after a
 // crash with an attempt whose call may have happened, it finds out instead of calling again.
-func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGeneration]) error {
+func (h submitter) Handle(ctx context.Context, job *queue.Job[jobs.SubmitGeneration]) error {
 	if wait := h.breaker.wait(); wait > 0 {
 		h.recordDelay(ctx, job.Args.TaskID, DelayProviderUnavailable, wait)
 
@@ -114,7 +115,7 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[queue.SubmitGenera
 }
 
 // submit makes the one call of a fresh attempt.
-func (h submitter) submit(ctx context.Context, job *queue.Job[queue.SubmitGeneration], t *task, a db.ProviderAttempt) error {
+func (h submitter) submit(ctx context.Context, job *queue.Job[jobs.SubmitGeneration], t *task, a db.ProviderAttempt) error {
 	request, err := h.request(ctx, t, a)
 	if err != nil {
 		return queue.Cancel(err)
@@ -235,7 +236,7 @@ func (h submitter) request(ctx context.Context, t *task, a db.ProviderAttempt) (
 
 // submitted commits that the provider has the request and has the collector follow it. A
 // generation that ended meanwhile has its request called off instead.
-func (h submitter) submitted(ctx context.Context, job *queue.Job[queue.SubmitGeneration], a db.ProviderAttempt, k providers.Ticket) error {
+func (h submitter) submitted(ctx context.Context, job *queue.Job[jobs.SubmitGeneration], a db.ProviderAttempt, k providers.Ticket) error {
 	h.breaker.reset()
 	h.metrics.accountBlocked.Set(0)
 
@@ -290,6 +291,6 @@ func (h submitter) commitSubmitted(ctx context.Context, a db.ProviderAttempt, k 
 }
 
 // Dead settles the generation of a submit job that will not be tried again.
-func (h submitter) Dead(ctx context.Context, tx pgx.Tx, args queue.SubmitGeneration, code string) error {
+func (h submitter) Dead(ctx context.Context, tx pgx.Tx, args jobs.SubmitGeneration, code string) error {
 	return h.giveUp(ctx, tx, args.TaskID, code)
 }

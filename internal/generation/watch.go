@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
-	"imagerun/queue"
 )
 
 // Watches remembers for some seconds which generations somebody is looking at. It may forget:
@@ -51,7 +51,7 @@ func (s *Service) Watch(ctx context.Context, userID uuid.UUID, ids ...uuid.UUID)
 		return fmt.Errorf("list watched attempts: %w", err)
 	}
 
-	kind := queue.CollectGeneration{}.Kind()
+	kind := jobs.CollectGeneration{}.Kind()
 	for _, id := range attempts {
 		// Without their tasks jobs are locked one at a time.
 		err := postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error { return s.Queue.Wake(ctx, tx, kind, jobKey(kind, id)) })

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/clock"
+	"imagerun/internal/jobs"
 	"imagerun/internal/retention"
 	"imagerun/queue"
 )
@@ -22,7 +23,7 @@ func NewRecords(pool *pgxpool.Pool, now clock.Now) *Records { return &Records{po
 
 // Register makes r the handler of what schedulers of the release before stage.
 func (r *Records) Register(registry *queue.Registry) {
-	queue.Register(registry, retention.Former[queue.PurgeIdempotency](r.Retention()...))
+	queue.Register(registry, retention.Former[jobs.PurgeIdempotency](r.Retention()...))
 }
 
 // Retention is how long a record is kept.

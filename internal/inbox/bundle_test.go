@@ -23,6 +23,7 @@ import (
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/fault"
 	"imagerun/internal/inbox"
+	"imagerun/internal/jobs"
 	"imagerun/queue"
 	"imagerun/queue/durable"
 	"imagerun/queue/queuetest"
@@ -91,7 +92,7 @@ func setupOn(t *testing.T, pool, owner *pgxpool.Pool) *bundle {
 	require.NoError(t, err)
 
 	b.Inbox = inbox.New(inbox.Deps{
-		Pool: pool, Queue: durable.New(pool, queue.All(), durable.Options{}), Log: slog.New(slog.DiscardHandler),
+		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return clock.System().Add(b.ahead) },
 		Handlers: map[string]inbox.Handler{"fake": func(ctx context.Context, tx pgx.Tx, e inbox.Event) error {
 			if b.handle != nil {
@@ -102,7 +103,7 @@ func setupOn(t *testing.T, pool, owner *pgxpool.Pool) *bundle {
 		}},
 	})
 
-	registry := queue.NewRegistry(queue.All())
+	registry := queue.NewRegistry(jobs.Kinds())
 	b.Register(registry)
 	b.jobs = queuetest.New(t, pool, registry)
 

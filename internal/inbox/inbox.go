@@ -14,8 +14,8 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/fault"
 	"imagerun/internal/inbox/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
@@ -132,7 +132,7 @@ func (b *Inbox) Replay(ctx context.Context, id uuid.UUID) error {
 
 // stage stages the job of an event; its key makes it the only live one.
 func (b *Inbox) stage(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
-	_, err := b.Queue.Stage(ctx, tx, queue.WorkInboxEvent{EventID: id}, durable.Key(id.String()))
+	_, err := b.Queue.Stage(ctx, tx, jobs.WorkInboxEvent{EventID: id}, durable.Key(id.String()))
 
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/inbox/db"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/queue"
 )
@@ -50,7 +51,7 @@ type worker struct{ *Inbox }
 
 // Handle implements [queue.Handler]. What the handler of the source does is undone where it ends the event otherwise than
 // as worked.
-func (h worker) Handle(ctx context.Context, job *queue.Job[queue.WorkInboxEvent]) error {
+func (h worker) Handle(ctx context.Context, job *queue.Job[jobs.WorkInboxEvent]) error {
 	id := job.Args.EventID
 	queue.About(ctx, slog.Any("event_id", id))
 
@@ -108,7 +109,7 @@ func (h worker) work(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (source
 }
 
 // endWithoutEffect ends an event, and its job.
-func (h worker) endWithoutEffect(ctx context.Context, job *queue.Job[queue.WorkInboxEvent], state string, code *string) error {
+func (h worker) endWithoutEffect(ctx context.Context, job *queue.Job[jobs.WorkInboxEvent], state string, code *string) error {
 	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 		if err := h.end(ctx, tx, job.Args.EventID, state, code); err != nil {
 			return err
@@ -119,7 +120,7 @@ func (h worker) endWithoutEffect(ctx context.Context, job *queue.Job[queue.WorkI
 }
 
 // Dead marks an event failed whose job is not tried any more.
-func (h worker) Dead(ctx context.Context, tx pgx.Tx, args queue.WorkInboxEvent, code string) error {
+func (h worker) Dead(ctx context.Context, tx pgx.Tx, args jobs.WorkInboxEvent, code string) error {
 	return h.end(ctx, tx, args.EventID, stateFailed, &code)
 }
 

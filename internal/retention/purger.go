@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"imagerun/internal/jobs"
 	"imagerun/queue"
 )
 
@@ -45,9 +46,9 @@ func NewPurger(o Options, classes ...Class) (*Purger, error) {
 
 // Register makes the purger the handler of the kinds of all cadences.
 func (p *Purger) Register(r *queue.Registry) {
-	queue.Register(r, purges[queue.PurgeOften]{p, Often})
-	queue.Register(r, purges[queue.PurgeHourly]{p, Hourly})
-	queue.Register(r, purges[queue.PurgeDaily]{p, Daily})
+	queue.Register(r, purges[jobs.PurgeOften]{p, Often})
+	queue.Register(r, purges[jobs.PurgeHourly]{p, Hourly})
+	queue.Register(r, purges[jobs.PurgeDaily]{p, Daily})
 }
 
 // purges works the kind of one cadence.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/retention"
 	"imagerun/queue"
@@ -44,7 +45,7 @@ func setup(t *testing.T, classes ...retention.Class) *bundle {
 	}, classes...)
 	require.NoError(t, err)
 
-	registry := queue.NewRegistry(queue.All())
+	registry := queue.NewRegistry(jobs.Kinds())
 	b.Register(registry)
 	b.jobs = queuetest.New(t, b.pool, registry)
 
@@ -113,12 +114,12 @@ func TestPurger_TakesItsCadenceInBatches(t *testing.T) {
 	b := setup(t, often.class("often", retention.Often), hourly.class("hourly", retention.Hourly), daily.class("daily", retention.Daily),
 		retention.Class{Name: "elsewhere", Job: "upload.purge"}, retention.Class{Name: "young", NotYet: "nothing is so old"})
 
-	b.purge(t, queue.PurgeHourly{})
+	b.purge(t, jobs.PurgeHourly{})
 	require.Equal(t, []int{5, 0, 10}, []int{often.left, hourly.left, daily.left})
 	require.Equal(t, 3, hourly.steps, "ten, ten and five: the fewer tell that nothing is left")
 
-	b.purge(t, queue.PurgeOften{})
-	b.purge(t, queue.PurgeDaily{})
+	b.purge(t, jobs.PurgeOften{})
+	b.purge(t, jobs.PurgeDaily{})
 	require.Equal(t, []int{0, 0, 0}, []int{often.left, hourly.left, daily.left})
 	require.Equal(t, 2, daily.steps)
 	require.Empty(t, b.jobs.Pending())
@@ -153,7 +154,7 @@ func TestPurger_EachOnItsOwn(t *testing.T) {
 			before, behind := &heap{left: 30}, &heap{left: 30}
 			b := setup(t, before.class("before", retention.Daily), broken.class("broken", retention.Daily), behind.class("behind", retention.Daily))
 
-			b.purge(t, queue.PurgeDaily{})
+			b.purge(t, jobs.PurgeDaily{})
 			require.Zero(t, before.left)
 			require.Zero(t, behind.left)
 
@@ -192,7 +193,7 @@ func TestPurger_SharesTheTime(t *testing.T) {
 	endless, other := &heap{left: 1_000_000_000}, &heap{left: 30}
 	b := setup(t, endless.class("endless", retention.Often), other.class("other", retention.Often))
 
-	b.purge(t, queue.PurgeOften{})
+	b.purge(t, jobs.PurgeOften{})
 	require.NotZero(t, endless.left)
 	require.Zero(t, other.left)
 
@@ -223,12 +224,12 @@ func TestPurger_GoesOnAfterAStop(t *testing.T) {
 	}
 
 	b = setup(t, first.class("first", retention.Hourly), second.class("second", retention.Hourly))
-	b.purge(t, queue.PurgeHourly{})
+	b.purge(t, jobs.PurgeHourly{})
 	require.Equal(t, []int{20, 30}, []int{first.left, second.left})
 	require.Zero(t, b.runs(t))
 	require.NotContains(t, b.log.String(), "level=ERROR")
 
-	registry := queue.NewRegistry(queue.All())
+	registry := queue.NewRegistry(jobs.Kinds())
 	b.Register(registry)
 
 	other := queuetest.New(t, b.pool, registry)
@@ -244,16 +245,16 @@ func TestFormer(t *testing.T) {
 	old, broken := &heap{left: 25}, &heap{fail: errors.New("it broke")}
 	b := setup(t)
 
-	registry := queue.NewRegistry(queue.All())
-	queue.Register(registry, retention.Former[queue.PurgeIdempotency](old.class("old", retention.Often)))
-	queue.Register(registry, retention.Former[queue.PurgeAuth](broken.class("broken", retention.Hourly)))
+	registry := queue.NewRegistry(jobs.Kinds())
+	queue.Register(registry, retention.Former[jobs.PurgeIdempotency](old.class("old", retention.Often)))
+	queue.Register(registry, retention.Former[jobs.PurgeAuth](broken.class("broken", retention.Hourly)))
 	b.jobs = queuetest.New(t, b.pool, registry)
 
-	b.purge(t, queue.PurgeIdempotency{})
+	b.purge(t, jobs.PurgeIdempotency{})
 	require.Zero(t, old.left)
 	require.Empty(t, b.jobs.Pending())
 
-	b.purge(t, queue.PurgeAuth{})
+	b.purge(t, jobs.PurgeAuth{})
 	require.Len(t, b.jobs.Pending(), 1)
 }
 

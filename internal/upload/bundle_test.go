@@ -22,6 +22,7 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/clock/clocktest"
 	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/jobs"
 	"imagerun/internal/picture"
 	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
@@ -62,7 +63,7 @@ func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
 	plans, err := plan.Load(nil)
 	require.NoError(t, err)
 
-	registry := queue.NewRegistry(queue.All())
+	registry := queue.NewRegistry(jobs.Kinds())
 	b.jobs = queuetest.New(t, b.pool, registry)
 
 	options := upload.Options{MaxBytes: 20 << 20, MaxOpen: 50, LinkLife: 15 * time.Minute, KeepUnused: 24 * time.Hour}

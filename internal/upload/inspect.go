@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/jobs"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 	"imagerun/internal/storage"
@@ -51,7 +52,7 @@ func (r *rejection) Unwrap() error { return r.cause }
 
 // Handle commits what the picture will be, puts it, deletes what was put by the user, and then
 // says that it is ready. Found after a crash between these, it goes on from there.
-func (h inspector) Handle(ctx context.Context, job *queue.Job[queue.InspectUpload]) error {
+func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload]) error {
 	id := job.Args.UploadID
 
 	u, err := h.db.UploadFind(ctx, h.Pool, id)
@@ -139,7 +140,7 @@ func (h inspector) put(ctx context.Context, u db.Upload) (bool, error) {
 
 // inspect reads what was put and puts what it makes of it. A [rejection] is about the file; other
 // errors may pass.
-func (h inspector) inspect(ctx context.Context, job *queue.Job[queue.InspectUpload], u db.Upload, ref string) error {
+func (h inspector) inspect(ctx context.Context, job *queue.Job[jobs.InspectUpload], u db.Upload, ref string) error {
 	raw, err := h.raw(ctx, u)
 	if err != nil {
 		return err
@@ -263,7 +264,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason Reaso
 
 // Dead rejects an upload whose inspection will not be tried again. What it may have put goes with
 // the row.
-func (h inspector) Dead(ctx context.Context, tx pgx.Tx, args queue.InspectUpload, _ string) error {
+func (h inspector) Dead(ctx context.Context, tx pgx.Tx, args jobs.InspectUpload, _ string) error {
 	if _, err := h.db.UploadLock(ctx, tx, args.UploadID); notFound(err) {
 		return nil
 	} else if err != nil {

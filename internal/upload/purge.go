@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/upload/db"
 	"imagerun/queue"
@@ -25,7 +26,7 @@ type eraser struct{ *Service }
 
 // Handle deletes objects first and the row last; every step may be repeated. As long as somebody
 // may put the file again, the row stays, so that what is put is not without one.
-func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseUpload]) error {
+func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseUpload]) error {
 	id := job.Args.UploadID
 
 	u, err := h.db.UploadFind(ctx, h.Pool, id)
@@ -71,7 +72,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[queue.EraseUpload]) e
 type purger struct{ *Service }
 
 // Handle takes a batch at a time until there is none.
-func (h purger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeUploads]) error {
+func (h purger) Handle(ctx context.Context, _ *queue.Job[jobs.PurgeUploads]) error {
 	for _, step := range []func(context.Context) (int, error){h.unfinished, h.unneeded(), h.putAgain} {
 		for n := batch; n == batch; {
 			var err error
@@ -81,11 +82,11 @@ func (h purger) Handle(ctx context.Context, _ *queue.Job[queue.PurgeUploads]) er
 		}
 	}
 
-	if err := h.stageAnew(ctx, h.listStuck, func(id uuid.UUID) queue.Args { return queue.InspectUpload{UploadID: id} }, 0); err != nil {
+	if err := h.stageAnew(ctx, h.listStuck, func(id uuid.UUID) queue.Args { return jobs.InspectUpload{UploadID: id} }, 0); err != nil {
 		return err
 	}
 
-	return h.stageAnew(ctx, h.listLeft, func(id uuid.UUID) queue.Args { return queue.EraseUpload{UploadID: id} }, erasureRest)
+	return h.stageAnew(ctx, h.listLeft, func(id uuid.UUID) queue.Args { return jobs.EraseUpload{UploadID: id} }, erasureRest)
 }
 
 // unfinished marks deleted what was never completed, and stages its erasure.

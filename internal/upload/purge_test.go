@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/upload"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
@@ -19,7 +19,7 @@ func (b *bundle) purge(t *testing.T) {
 	t.Helper()
 
 	require.NoError(t, postgres.InTx(t.Context(), b.pool, func(tx *postgres.Tx) error {
-		_, err := b.jobs.Queue().Stage(t.Context(), tx, queue.PurgeUploads{}, durable.Key("purge"))
+		_, err := b.jobs.Queue().Stage(t.Context(), tx, jobs.PurgeUploads{}, durable.Key("purge"))
 
 		return err
 	}))

@@ -1,8 +1,8 @@
 package upload
 
 import (
+	"imagerun/internal/jobs"
 	"imagerun/internal/retention"
-	"imagerun/queue"
 )
 
 // Retention is what is kept of uploads. Each goes by a job of its own, its objects first.
@@ -12,6 +12,6 @@ func (s *Service) Retention() []retention.Class {
 		Tables: []retention.Table{{Name: "upload", Columns: []string{
 			"content_type", "key", "promised_sha256", "promised_type", "raw_key", "reason", "sha256", "source_type", "status",
 		}}},
-		Job: queue.PurgeUploads{}.Kind(),
+		Job: jobs.PurgeUploads{}.Kind(),
 	}}
 }

@@ -13,6 +13,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/fault"
+	"imagerun/internal/jobs"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 	"imagerun/internal/storage"
@@ -234,7 +235,7 @@ func (s *Service) Complete(ctx context.Context, userID, id uuid.UUID) (Upload, e
 			return fmt.Errorf("begin inspection of %s: %w", id, err)
 		}
 
-		return s.stage(ctx, tx, queue.InspectUpload{UploadID: id}, id)
+		return s.stage(ctx, tx, jobs.InspectUpload{UploadID: id}, id)
 	})
 	if err != nil {
 		return Upload{}, err
@@ -288,7 +289,7 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 			return fmt.Errorf("mark upload %s deleted: %w", id, err)
 		}
 
-		return s.stage(ctx, tx, queue.EraseUpload{UploadID: id}, id)
+		return s.stage(ctx, tx, jobs.EraseUpload{UploadID: id}, id)
 	})
 }
 
@@ -322,7 +323,7 @@ func (s *Service) DeleteAll(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (i
 // erase stages the erasure of uploads that are marked deleted.
 func (s *Service) erase(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	for _, id := range ids {
-		if err := s.stage(ctx, tx, queue.EraseUpload{UploadID: id}, id); err != nil {
+		if err := s.stage(ctx, tx, jobs.EraseUpload{UploadID: id}, id); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/upload/db"
 	"imagerun/queue"
@@ -30,7 +31,7 @@ func (h eraser) endUnattended(ctx context.Context, id uuid.UUID) error {
 			return nil
 		}
 
-		kind := queue.InspectUpload{}.Kind()
+		kind := jobs.InspectUpload{}.Kind()
 
 		unattended, err := h.Queue.FindUnattended(ctx, tx, kind, []string{jobKey(kind, id)}, 0)
 		if err != nil || len(unattended) == 0 {

@@ -12,15 +12,21 @@ import (
 	"imagerun/queue/durable"
 )
 
+type sendReceipt struct {
+	PaymentID uuid.UUID `json:"payment_id"`
+}
+
+func (sendReceipt) Kind() string { return "email.send_receipt" }
+
 // A job and the state change that causes it are one transaction.
 func ExampleQueue_Stage() {
-	accept := func(ctx context.Context, pool *pgxpool.Pool, q *durable.Queue, task uuid.UUID) error {
+	accept := func(ctx context.Context, pool *pgxpool.Pool, q *durable.Queue, payment uuid.UUID) error {
 		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `update ai_task set status = 'submitting' where id = $1`, task); err != nil {
+			if _, err := tx.Exec(ctx, `update payment set status = 'paid' where id = $1`, payment); err != nil {
 				return err
 			}
 
-			_, err := q.Stage(ctx, tx, queue.SubmitGeneration{TaskID: task}, durable.Key(task.String()))
+			_, err := q.Stage(ctx, tx, sendReceipt{PaymentID: payment}, durable.Key(payment.String()))
 
 			return err
 		})
@@ -32,12 +38,12 @@ func ExampleQueue_Stage() {
 // So are a job's effect and its completion: whoever lost the job to another worker in the
 // meantime has its transaction refused.
 func ExampleRunner() {
-	type erase = queue.Job[queue.EraseGeneration]
+	type send = queue.Job[sendReceipt]
 
-	handler := func(pool *pgxpool.Pool) queue.HandlerFunc[queue.EraseGeneration] {
-		return func(ctx context.Context, job *erase) error {
+	handler := func(pool *pgxpool.Pool) queue.HandlerFunc[sendReceipt] {
+		return func(ctx context.Context, job *send) error {
 			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-				if _, err := tx.Exec(ctx, `delete from ai_task where id = $1`, job.Args.TaskID); err != nil {
+				if _, err := tx.Exec(ctx, `update payment set receipt = true where id = $1`, job.Args.PaymentID); err != nil {
 					return err
 				}
 
@@ -53,7 +59,7 @@ func ExampleRunner() {
 func ExampleAdmin_Retry() {
 	redrive := func(ctx context.Context, admin *durable.Admin) (durable.Result, error) {
 		return admin.Retry(ctx, durable.Order{
-			Filter:   durable.Filter{State: "dead", Kind: "generation.collect", OlderThan: time.Hour},
+			Filter:   durable.Filter{State: "dead", Kind: "email.send_receipt", OlderThan: time.Hour},
 			Operator: "ada",
 		})
 	}

@@ -109,7 +109,7 @@ func TestStage_UnknownKind(t *testing.T) {
 
 	b := setup(t, durable.Timing{})
 
-	_, err := b.queue.Stage(t.Context(), nil, queue.EraseGeneration{})
+	_, err := b.queue.Stage(t.Context(), nil, sendReceipt{})
 	require.ErrorContains(t, err, "not in the table of kinds")
 }
 

@@ -19,12 +19,37 @@ import (
 
 func TestMain(m *testing.M) { devtest.Main(m) }
 
+type first struct {
+	ID uuid.UUID `json:"id"`
+}
+
+func (first) Kind() string { return "test.first" }
+
+type second struct {
+	ID uuid.UUID `json:"id"`
+}
+
+func (second) Kind() string { return "test.second" }
+
+type third struct {
+	ID uuid.UUID `json:"id"`
+}
+
+func (third) Kind() string { return "test.third" }
+
+func policy(args queue.Args) queue.Policy {
+	return queue.Policy{
+		Args: args, Queue: "tests", Attempts: 10, Timeout: time.Minute,
+		Backoff: queue.Backoff{First: 2 * time.Second, Max: time.Minute, Factor: 2}, Final: []string{}, Snooze: 10 * time.Second,
+	}
+}
+
 func TestJobs(t *testing.T) {
 	t.Parallel()
 
 	ctx := t.Context()
 	pool := devtest.Postgres(t)
-	reg := queue.NewRegistry(queue.All())
+	reg := queue.NewRegistry(queue.NewKinds(policy(first{}), policy(second{}), policy(third{})))
 	jobs := queuetest.New(t, pool, reg)
 
 	stage := func(args queue.Args, opts ...durable.StageOption) {
@@ -38,13 +63,13 @@ func TestJobs(t *testing.T) {
 
 	var seen []string
 
-	queue.Register(reg, queue.HandlerFunc[queue.SubmitGeneration](
-		func(ctx context.Context, job *queue.Job[queue.SubmitGeneration]) error {
+	queue.Register(reg, queue.HandlerFunc[first](
+		func(ctx context.Context, job *queue.Job[first]) error {
 			seen = append(seen, "submit")
 
 			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-				_, err := jobs.Queue().Stage(ctx, tx, queue.CollectGeneration{AttemptID: job.Args.TaskID},
-					durable.After(30*time.Second), durable.Key("collect:"+job.Args.TaskID.String()))
+				_, err := jobs.Queue().Stage(ctx, tx, second{ID: job.Args.ID},
+					durable.After(30*time.Second), durable.Key("collect:"+job.Args.ID.String()))
 				if err != nil {
 					return err
 				}
@@ -52,8 +77,8 @@ func TestJobs(t *testing.T) {
 				return job.Complete(ctx, tx)
 			})
 		}))
-	queue.Register(reg, queue.HandlerFunc[queue.CollectGeneration](
-		func(_ context.Context, job *queue.Job[queue.CollectGeneration]) error {
+	queue.Register(reg, queue.HandlerFunc[second](
+		func(_ context.Context, job *queue.Job[second]) error {
 			seen = append(seen, "collect")
 
 			if job.Attempt == 1 {
@@ -64,16 +89,16 @@ func TestJobs(t *testing.T) {
 		}))
 
 	id := uuid.New()
-	stage(queue.SubmitGeneration{TaskID: id})
-	stage(queue.EraseGeneration{TaskID: id}) // has no handler here
-	require.Equal(t, id, queuetest.Require[queue.SubmitGeneration](jobs).TaskID)
+	stage(first{ID: id})
+	stage(third{ID: id}) // has no handler here
+	require.Equal(t, id, queuetest.Require[first](jobs).ID)
 
 	require.Equal(t, 1, jobs.RunAll(ctx))
 	require.Equal(t, []string{"submit"}, seen)
 
 	pending := jobs.Pending()
 	require.Len(t, pending, 2)
-	require.Equal(t, "generation.collect", pending[1].Kind)
+	require.Equal(t, "test.second", pending[1].Kind)
 	require.Equal(t, "collect:"+id.String(), pending[1].Key)
 	require.InDelta(t, 30, pending[1].DueIn.Seconds(), 5)
 

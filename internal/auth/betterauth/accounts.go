@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"imagerun/internal/jobs"
 	"imagerun/internal/retention"
 	"imagerun/queue"
 )
@@ -16,7 +17,7 @@ func NewAccounts(db DB) *Accounts { return &Accounts{db} }
 
 // Register makes a the handler of what schedulers of the release before stage.
 func (a *Accounts) Register(r *queue.Registry) {
-	queue.Register(r, retention.Former[queue.PurgeAuth](a.Retention()...))
+	queue.Register(r, retention.Former[jobs.PurgeAuth](a.Retention()...))
 }
 
 // Retention is what is kept by the auth service for a time. One function of the database deletes it all: the processes may

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/storage/sweep/db"
 	"imagerun/queue"
@@ -33,7 +34,7 @@ type Handler struct {
 	db *db.Queries
 }
 
-// NewHandler returns the handler of [queue.SweepObjects].
+// NewHandler returns the handler of [jobs.SweepObjects].
 func NewHandler(d Deps) *Handler {
 	if d.Slice <= 0 {
 		d.Slice = time.Minute
@@ -53,7 +54,7 @@ func NewHandler(d Deps) *Handler {
 func (h *Handler) Register(r *queue.Registry) { queue.Register(r, h) }
 
 // Handle implements [queue.Handler].
-func (h *Handler) Handle(ctx context.Context, job *queue.Job[queue.SweepObjects]) error {
+func (h *Handler) Handle(ctx context.Context, job *queue.Job[jobs.SweepObjects]) error {
 	now := h.d.Sweeper.now()
 	r := Report{StartedAt: now}
 

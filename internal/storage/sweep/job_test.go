@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/jobs"
 	"imagerun/internal/storage/sweep"
 	"imagerun/queue"
 	"imagerun/queue/queuetest"
@@ -25,17 +26,17 @@ func nightly(t *testing.T, b *bundle, edit func(*sweep.Deps)) *queuetest.Jobs {
 		edit(&d)
 	}
 
-	registry := queue.NewRegistry(queue.All())
+	registry := queue.NewRegistry(jobs.Kinds())
 	queue.Register(registry, sweep.NewHandler(d))
-	jobs := queuetest.New(t, b.pool, registry)
+	work := queuetest.New(t, b.pool, registry)
 
 	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
-		_, err := jobs.Queue().Stage(t.Context(), tx, queue.SweepObjects{})
+		_, err := work.Queue().Stage(t.Context(), tx, jobs.SweepObjects{})
 
 		return err
 	}))
 
-	return jobs
+	return work
 }
 
 // TestNightly_GoesOnAfterAKill ends a sweep of more than a page of S3's in its middle.

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/jobs"
 	"imagerun/internal/storage"
 	"imagerun/internal/storage/sweep"
 	"imagerun/queue"
@@ -37,7 +38,7 @@ type death struct {
 // registry works the nightly sweep, ten objects at a time.
 func registry(b *bundle, bucket sweep.Bucket) *queue.Registry {
 	now := func() time.Time { return time.Now().Add(b.ahead) }
-	r := queue.NewRegistry(queue.All())
+	r := queue.NewRegistry(jobs.Kinds())
 	queue.Register(r, sweep.NewHandler(sweep.Deps{
 		Sweeper: sweep.New(bucket, now, b.images), Pool: b.pool, Log: slog.New(slog.DiscardHandler), Options: sweep.Options{Page: 10},
 	}))
@@ -125,11 +126,11 @@ func (b *bundle) killed(t *testing.T, d death) bool {
 		require.NoError(t, err, "%+v: %s", d, out)
 	}
 
-	jobs := queuetest.New(t, b.pool, registry(b, b.bucket))
-	jobs.Recover()
-	jobs.RunAll(t.Context())
-	require.Empty(t, jobs.Pending(), "%+v", d)
-	require.Empty(t, jobs.Dead(), "%+v", d)
+	work := queuetest.New(t, b.pool, registry(b, b.bucket))
+	work.Recover()
+	work.RunAll(t.Context())
+	require.Empty(t, work.Pending(), "%+v", d)
+	require.Empty(t, work.Dead(), "%+v", d)
 
 	return died
 }
@@ -150,16 +151,16 @@ func die(t *testing.T, how string) {
 	t.Cleanup(pool.Close)
 
 	b := setupOn(t, pool, d.Store)
-	jobs := queuetest.New(t, pool, registry(b, &deadly{Bucket: b.bucket, k: k}))
+	work := queuetest.New(t, pool, registry(b, &deadly{Bucket: b.bucket, k: k}))
 
 	require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
-		_, err := jobs.Queue().Stage(t.Context(), tx, queue.SweepObjects{})
+		_, err := work.Queue().Stage(t.Context(), tx, jobs.SweepObjects{})
 
 		return err
 	}))
 
 	k.armed.Store(true)
-	jobs.RunAll(t.Context())
+	work.RunAll(t.Context())
 	k.armed.Store(false)
 }
 

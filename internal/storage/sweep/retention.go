@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"imagerun/internal/jobs"
 	"imagerun/internal/retention"
 	"imagerun/internal/storage/sweep/db"
-	"imagerun/queue"
 )
 
 // remembered is how long the report of a sweep is kept.
@@ -15,7 +15,7 @@ const remembered = 90 * retention.Day
 // Retention is what the sweep keeps, and what it removes from the bucket.
 func (h *Handler) Retention() []retention.Class {
 	return []retention.Class{
-		{Name: "stray_object", Job: queue.SweepObjects{}.Kind()},
+		{Name: "stray_object", Job: jobs.SweepObjects{}.Kind()},
 		{
 			Name:   "object_sweep",
 			Tables: []retention.Table{{Name: "object_sweep", Columns: []string{"cursor", "report"}, After: remembered}},

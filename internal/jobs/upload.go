@@ -1,4 +1,4 @@
-package queue
+package jobs
 
 import "github.com/google/uuid"
 
@@ -8,7 +8,7 @@ type InspectUpload struct {
 	UploadID uuid.UUID `json:"upload_id"`
 }
 
-// Kind implements [Args].
+// Kind implements [queue.Args].
 func (InspectUpload) Kind() string { return "upload.inspect" }
 
 // EraseUpload deletes an upload that nobody may use any more: objects first, the row last.
@@ -16,12 +16,12 @@ type EraseUpload struct {
 	UploadID uuid.UUID `json:"upload_id"`
 }
 
-// Kind implements [Args].
+// Kind implements [queue.Args].
 func (EraseUpload) Kind() string { return "upload.erase" }
 
 // PurgeUploads finds uploads that were never finished or that no generation uses, and what was
 // put again after it was inspected. A schedule stages it.
 type PurgeUploads struct{}
 
-// Kind implements [Args].
+// Kind implements [queue.Args].
 func (PurgeUploads) Kind() string { return "upload.purge" }

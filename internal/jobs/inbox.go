@@ -1,4 +1,4 @@
-package queue
+package jobs
 
 import "github.com/google/uuid"
 
@@ -7,5 +7,5 @@ type WorkInboxEvent struct {
 	EventID uuid.UUID `json:"event_id"`
 }
 
-// Kind implements [Args].
+// Kind implements [queue.Args].
 func (WorkInboxEvent) Kind() string { return "inbox.work_event" }

@@ -1,4 +1,4 @@
-package jobs
+package jobaudit
 
 import "github.com/prometheus/client_golang/prometheus"
 

@@ -1,11 +1,11 @@
-package queue_test
+package jobs_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"imagerun/queue"
+	"imagerun/internal/jobs"
 )
 
 func TestGroups_HaveEveryQueueOnce(t *testing.T) {
@@ -14,7 +14,7 @@ func TestGroups_HaveEveryQueueOnce(t *testing.T) {
 	group := map[string]string{} // by queue
 	names := map[string]bool{}
 
-	for _, g := range queue.Groups() {
+	for _, g := range jobs.Groups() {
 		require.False(t, names[g.Name], "group %s is there twice", g.Name)
 		names[g.Name] = true
 
@@ -28,7 +28,7 @@ func TestGroups_HaveEveryQueueOnce(t *testing.T) {
 		}
 	}
 
-	for _, name := range queue.All().Queues() {
+	for _, name := range jobs.Kinds().Queues() {
 		require.NotEmpty(t, group[name], "queue %s is in no group: no worker would serve it", name)
 		delete(group, name)
 	}

@@ -1,7 +1,8 @@
-// Package jobs is what the product does about its jobs themselves.
-package jobs
+// Package jobaudit keeps the record of what operators did to jobs, for as long as it is evidence.
+package jobaudit
 
 import (
+	"imagerun/internal/jobs"
 	"imagerun/internal/retention"
 	"imagerun/queue"
 	"imagerun/queue/durable"
@@ -10,12 +11,12 @@ import (
 // Audit is the record of what operators did to jobs.
 type Audit struct{ admin *durable.Admin }
 
-// NewAudit returns the record that admin keeps.
-func NewAudit(admin *durable.Admin) *Audit { return &Audit{admin} }
+// New returns the record that admin keeps.
+func New(admin *durable.Admin) *Audit { return &Audit{admin} }
 
 // Register makes a the handler of what schedulers of the release before stage.
 func (a *Audit) Register(r *queue.Registry) {
-	queue.Register(r, retention.Former[queue.PurgeJobAudit](a.Retention()...))
+	queue.Register(r, retention.Former[jobs.PurgeJobAudit](a.Retention()...))
 }
 
 // Retention is how long the record is kept as evidence.

@@ -1,0 +1,15 @@
+package jobs
+
+import "imagerun/queue"
+
+// Groups returns the product's table of groups: every queue is in one of them.
+//
+// "generation" is what somebody waits for; "vendor" tidies up at vendors and may take days when one
+// is down; "retention" is ours alone: what people asked to have deleted comes before what is old.
+func Groups() []queue.Group {
+	return []queue.Group{
+		{Name: "generation", Queues: map[string]int{"generation": 1}},
+		{Name: "vendor", Queues: map[string]int{"vendor": 1}},
+		{Name: "retention", Queues: map[string]int{"erasure": 4, "retention": 1}},
+	}
+}
