@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/credits"
+	"imagerun/internal/publicid"
 	"imagerun/internal/support"
 )
 
@@ -95,4 +96,4 @@ func wrapFind(err error, n support.Name) error {
 }
 
 // generationID writes an id as the API does.
-func generationID(id uuid.UUID) string { return support.PublicID(support.Generation, id) }
+func generationID(id uuid.UUID) string { return publicid.Format(publicid.PrefixGeneration, id) }

@@ -11,8 +11,8 @@ import (
 
 	"imagerun/internal/apptest"
 	"imagerun/internal/credits"
+	"imagerun/internal/publicid"
 	"imagerun/internal/simulators/falsim"
-	"imagerun/internal/support"
 )
 
 // waiting is a generation that waits for its turn, and holds six credits.
@@ -147,7 +147,7 @@ func TestCancel_Refuses(t *testing.T) {
 	require.Contains(t, b.orders(1, by(id.String(), "ticket-1")...), "request ticket-1 was used for something else, on ")
 	require.Equal(t, 1, b.count(`select count(*) from ai_task where status = 'queued'`))
 
-	b.orders(0, by(support.PublicID(support.Generation, id), "ticket-2")...)
+	b.orders(0, by(publicid.Format(publicid.PrefixGeneration, id), "ticket-2")...)
 	require.Contains(t, b.orders(1, by(ended.String(), "ticket-2")...), "for a cancel of "+generationID(id))
 	require.Contains(t, b.orders(1, "credits", "grant", b.user.String(), "5", "--reason", "goodwill", "--by", "ada", "--request", "ticket-2"),
 		"request ticket-2 was used for something else: for a cancel of "+generationID(id))

@@ -18,6 +18,7 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
+	"imagerun/internal/publicid"
 	"imagerun/internal/support"
 	"imagerun/queue/durable"
 )
@@ -96,7 +97,7 @@ func findGeneration(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uu
 			return s.ID, nil
 		}
 
-		fmt.Fprintf(&others, "; %s is the %s %s of user %s", n.Text, s.Kind, support.PublicID(s.Kind, s.ID), s.UserID)
+		fmt.Fprintf(&others, "; %s is the %s %s of user %s", n.Text, s.Kind, s.PublicID(), s.UserID)
 	}
 
 	return uuid.Nil, fmt.Errorf("there is no generation %s, or not any more%s", n.Text, others.String())
@@ -107,7 +108,7 @@ func inspectGeneration(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) (s
 		return s, err
 	}
 
-	s.PublicID = support.PublicID(support.Generation, id)
+	s.PublicID = publicid.Format(publicid.PrefixGeneration, id)
 
 	admin := adminOf(pool)
 	if s.Decisions, err = admin.DecidedAbout(ctx, id); err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 // TestShow: whatever an operator has of a generation leads to the same look at it.
@@ -45,10 +45,10 @@ func TestShow(t *testing.T) {
 	}
 
 	for _, name := range []string{
-		support.PublicID(support.Generation, id), id.String(), support.FormatID(support.PrefixImage, image), code, "4x9kq7m2ab", attempt.String(), "764cabcf-b745-4b3e-ae38-1200304cf45b",
+		publicid.Format(publicid.PrefixGeneration, id), id.String(), publicid.Format(publicid.PrefixImage, image), code, "4x9kq7m2ab", attempt.String(), "764cabcf-b745-4b3e-ae38-1200304cf45b",
 	} {
 		out := say(0, "generations", "show", name)
-		require.Contains(t, out, support.PublicID(support.Generation, id), name)
+		require.Contains(t, out, publicid.Format(publicid.PrefixGeneration, id), name)
 		require.Regexp(t, `attempt 1 was sent to fal-ai/flux/dev, request 764cabcf`, out)
 		require.Regexp(t, `generation\.collect .* dead`, out)
 		require.Regexp(t, `\n2 jobs\n`, out)
@@ -64,9 +64,9 @@ func TestShow(t *testing.T) {
 	b.exec(b.pool, `update provider_cost set units_billed = null, cost_nano_usd = null`)
 	require.Regexp(t, `\n1 +0\.786432 +- +-\n`, say(0, "generations", "show", code))
 
-	out := say(1, "generations", "show", support.Code(uploadID))
-	require.Contains(t, out, "there is no generation "+support.Code(uploadID))
-	require.Contains(t, out, "is the upload "+support.PublicID(support.Upload, uploadID)+" of user "+b.user.String())
+	out := say(1, "generations", "show", publicid.SupportCode(uploadID))
+	require.Contains(t, out, "there is no generation "+publicid.SupportCode(uploadID))
+	require.Contains(t, out, "is the upload "+publicid.Format(publicid.PrefixUpload, uploadID)+" of user "+b.user.String())
 
 	require.Contains(t, say(1, "jobs", "list", "--about", "22222-22222"), "there is nothing of the name")
 	require.Contains(t, say(0, "jobs", "list", "--about", uuid.NewString()), "0 jobs\n", "a job may outlive what it is about")

@@ -61,7 +61,8 @@ var rows = []row{
 	{"internal/storage", foundation, "storage says what a bucket is; clients are below it"},
 	{"internal/storage/sweep/...", list([]string{"internal/retention", "internal/storage"}, jobs, foundation), "a sweep knows what a bucket is; the tables come to it as sources"},
 	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
-	{"internal/support", foundation, "support finds what a user names; what it shows is the domain's"},
+	{"internal/publicid", []string{"internal/fault"}, "publicid writes ids and reads them, and knows nothing of what has them"},
+	{"internal/support", list([]string{"internal/publicid"}, foundation), "support finds what a user names; what it shows is the domain's"},
 	{"internal/strictjson", nil, "strictjson decodes files, whatever they hold"},
 	{"internal/plan", list([]string{"internal/strictjson"}, foundation), "a plan is data, and knows nobody who has it"},
 	{"internal/user", list([]string{"internal/plan"}, foundation), "user knows names and plans: what somebody did is each domain's"},
@@ -70,11 +71,11 @@ var rows = []row{
 	{"internal/inbox", list([]string{"internal/retention"}, jobs, foundation), "inbox keeps what vendors send: who a vendor is, and what its events do, comes to it"},
 	{"internal/credits", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
-	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/retention", "internal/storage", "internal/support", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
+	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/publicid", "internal/retention", "internal/storage", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
 		"internal/credits", "internal/generation/catalogue", "internal/generation/estimate", "internal/generation/hints",
 		"internal/generation/recent", "internal/generation/turns",
-		"internal/idempotency", "internal/picture", "internal/plan", "internal/providers", "internal/retention", "internal/storage", "internal/support", "internal/user",
+		"internal/idempotency", "internal/picture", "internal/plan", "internal/providers", "internal/publicid", "internal/retention", "internal/storage", "internal/user",
 	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
 	{"internal/generation/estimate", list([]string{"internal/generation/recent"}, foundation), "an estimate knows times, and nothing of whose"},
 	{"internal/generation/catalogue", list([]string{"internal/strictjson"}, foundation), "the catalogue is data, and knows nothing of who asks"},
@@ -82,7 +83,7 @@ var rows = []row{
 
 	{"internal/httpapi/...", list([]string{
 		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/credits", "internal/generation", "internal/generation/archive", "internal/generation/catalogue", "internal/generation/hints",
-		"internal/idempotency", "internal/plan", "internal/providers", "internal/ratelimit", "internal/storage", "internal/support", "internal/upload",
+		"internal/idempotency", "internal/plan", "internal/providers", "internal/publicid", "internal/ratelimit", "internal/storage", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth", "internal/auth/device", "internal/ratelimit"}, foundation), "ops shows what app registers with it"},
 

@@ -12,7 +12,7 @@ import (
 	"imagerun/internal/generation/db"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 // insert writes the rows of a new generation, later, and returns what they say.
@@ -61,7 +61,7 @@ func (s *Service) insert(ctx context.Context, tx pgx.Tx, o order, userRef string
 func (s *Service) row(o order, now time.Time) (t db.AiTask, err error) {
 	t = db.AiTask{
 		ID: o.id, UserID: o.UserID, Provider: o.model.Provider, Status: string(StatusQueued), StatusSequence: 1,
-		Model: o.model.ID, CatalogueHash: s.Catalogue.Hash, Prompt: o.Prompt, Metadata: o.Metadata, SupportCode: support.Code(o.id),
+		Model: o.model.ID, CatalogueHash: s.Catalogue.Hash, Prompt: o.Prompt, Metadata: o.Metadata, SupportCode: publicid.SupportCode(o.id),
 		CreatedAt: now, DeadlineAt: now.Add(o.deadline), ReferenceKey: textOrNil(o.referenceKey), RemixOf: o.RemixOf,
 		Background: o.Background,
 	}

@@ -8,8 +8,8 @@ import (
 
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
+	"imagerun/internal/publicid"
 	"imagerun/internal/redact"
-	"imagerun/internal/support"
 )
 
 // APIKeys is the domain behind /v1/api_keys. Every method looks only at what userID owns.
@@ -64,7 +64,7 @@ func (s *server) ListAPIKeys(ctx context.Context, _ ListAPIKeysRequestObject) (L
 
 // RevokeAPIKey implements the contract's operation.
 func (s *server) RevokeAPIKey(ctx context.Context, r RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error) {
-	userID, id, err := owned(ctx, support.PrefixKey, r.ID)
+	userID, id, err := owned(ctx, publicid.PrefixKey, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (s *server) RevokeAPIKey(ctx context.Context, r RevokeAPIKeyRequestObject) 
 
 func renderKey(k apikey.Key) APIKey {
 	out := APIKey{
-		ID:         support.FormatID(support.PrefixKey, k.ID),
+		ID:         publicid.Format(publicid.PrefixKey, k.ID),
 		Object:     APIKeyObjectAPIKey,
 		Name:       k.Name,
 		Prefix:     k.Prefix,
@@ -87,7 +87,7 @@ func renderKey(k apikey.Key) APIKey {
 		ExpiresAt:  utc(k.ExpiresAt),
 		LastUsedAt: utc(k.LastUsedAt),
 
-		SupportCode: support.Code(k.ID),
+		SupportCode: publicid.SupportCode(k.ID),
 	}
 	for i, scope := range k.Scopes {
 		out.Scopes[i] = Scope(scope)

@@ -8,7 +8,7 @@ import (
 
 	"imagerun/internal/auth"
 	"imagerun/internal/credits"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 // Credits is the ledger behind /v1/credits, of one user at a time.
@@ -130,7 +130,7 @@ func renderEntry(e credits.Entry) CreditEntry {
 	}
 
 	if e.TaskID != uuid.Nil {
-		out.GenerationID = new(support.FormatID(support.PrefixGeneration, e.TaskID))
+		out.GenerationID = new(publicid.Format(publicid.PrefixGeneration, e.TaskID))
 	}
 
 	if e.Kind == credits.KindCapture {

@@ -10,7 +10,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/generation"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 // prefixCursor begins a place in a list of generations or uploads: the microsecond of its creation and its id, in the base64 of URLs.
@@ -29,7 +29,7 @@ func formatPlace(at time.Time, id uuid.UUID) string {
 
 // parseCursor reads what formatCursor makes, and the id of a generation, whose place is looked up.
 func parseCursor(text string) (generation.Place, bool) {
-	if id, ok := support.ParseID(support.PrefixGeneration, text); ok {
+	if id, ok := publicid.Parse(publicid.PrefixGeneration, text); ok {
 		return generation.Place{ID: id}, true
 	}
 

@@ -14,8 +14,8 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/archive"
+	"imagerun/internal/publicid"
 	"imagerun/internal/storage"
-	"imagerun/internal/support"
 )
 
 // downloadGenerations is GET /v1/generations/download.
@@ -209,7 +209,7 @@ func fileNames(album generation.Album) []string {
 	for i, p := range album.Pictures {
 		id := short(p.GenerationID)
 		if sharing[id] > 1 {
-			id = support.FormatID("", p.GenerationID)
+			id = publicid.Format("", p.GenerationID)
 		}
 
 		names[i] = fmt.Sprintf("%s_%s_%d.%s", created[p.GenerationID].Format(time.DateOnly), id, p.Index+1, p.Extension())
@@ -233,7 +233,7 @@ func renderManifest(album generation.Album, files map[uuid.UUID][]DownloadedFile
 	}
 
 	for i, id := range album.LeftOut {
-		out.LeftOut[i] = support.FormatID(support.PrefixGeneration, id)
+		out.LeftOut[i] = publicid.Format(publicid.PrefixGeneration, id)
 	}
 
 	return out

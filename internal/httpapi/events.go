@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 // Events is what can be watched. As with [Generations], nobody sees anybody else's.
@@ -33,7 +33,7 @@ type Events interface {
 // streamGeneration is GET /v1/generations/{id}/events. In the HTML standard, a client told 204
 // does not come back.
 func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
-	userID, id, err := owned(r.Context(), support.PrefixGeneration, r.PathValue("id"))
+	userID, id, err := owned(r.Context(), publicid.PrefixGeneration, r.PathValue("id"))
 	if err != nil {
 		s.fail(w, r, err)
 
@@ -51,7 +51,7 @@ func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	seen, resumed := lastEvent(r, support.FormatID(support.PrefixGeneration, id)+":")
+	seen, resumed := lastEvent(r, publicid.Format(publicid.PrefixGeneration, id)+":")
 	f := &generationFeed{server: s, userID: userID, id: id, seen: seen}
 
 	if !resumed || seen > g.StatusSequence {
@@ -76,7 +76,7 @@ type generationFeed struct {
 }
 
 func (f *generationFeed) name(sequence int64) string {
-	return fmt.Sprintf("%s:%d", support.FormatID(support.PrefixGeneration, f.id), sequence)
+	return fmt.Sprintf("%s:%d", publicid.Format(publicid.PrefixGeneration, f.id), sequence)
 }
 
 func (f *generationFeed) watched(ctx context.Context) error {
@@ -119,7 +119,7 @@ func (f *generationFeed) next(ctx context.Context) ([]message, bool, error) {
 func renderEvent(id uuid.UUID, e generation.Event, now *generation.Generation) GenerationEvent {
 	out := GenerationEvent{
 		Object:       GenerationEventObjectGenerationEvent,
-		GenerationID: support.FormatID(support.PrefixGeneration, id),
+		GenerationID: publicid.Format(publicid.PrefixGeneration, id),
 		Sequence:     e.Sequence,
 		Status:       GenerationStatus(e.Status),
 		Canceling:    e.Canceling,

@@ -7,7 +7,7 @@ import (
 
 	"imagerun/internal/auth"
 	"imagerun/internal/generation"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 // remixBody is the body of a remix in the form of a submit's. Its JSON is what a repeat is recognised by.
@@ -56,7 +56,7 @@ func readRemix(r *RemixRequest) remixBody {
 
 // RemixGeneration implements the contract's operation.
 func (s *server) RemixGeneration(ctx context.Context, r RemixGenerationRequestObject) (RemixGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, support.PrefixGeneration, r.ID)
+	userID, id, err := owned(ctx, publicid.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (s *server) RemoveFavourite(ctx context.Context, r RemoveFavouriteRequestOb
 }
 
 func (s *server) setFavourite(ctx context.Context, text string, favourite bool) (generation.Generation, error) {
-	userID, id, err := owned(ctx, support.PrefixGeneration, text)
+	userID, id, err := owned(ctx, publicid.PrefixGeneration, text)
 	if err != nil {
 		return generation.Generation{}, err
 	}
@@ -146,7 +146,7 @@ func (s *server) CancelGenerations(ctx context.Context, r CancelGenerationsReque
 
 		out.HasMore = canceled.HasMore
 		for _, id := range canceled.IDs {
-			out.Data = append(out.Data, Cancellation{ID: support.FormatID(support.PrefixGeneration, id), Result: CancellationResult(generation.CancellationDone)})
+			out.Data = append(out.Data, Cancellation{ID: publicid.Format(publicid.PrefixGeneration, id), Result: CancellationResult(generation.CancellationDone)})
 		}
 
 		return out, nil
@@ -168,7 +168,7 @@ func (s *server) CancelGenerations(ctx context.Context, r CancelGenerationsReque
 func parseIDs(texts []string) []uuid.UUID {
 	ids := make([]uuid.UUID, len(texts))
 	for i, text := range texts {
-		ids[i], _ = support.ParseID(support.PrefixGeneration, text) // the zero id is one that nobody has
+		ids[i], _ = publicid.Parse(publicid.PrefixGeneration, text) // the zero id is one that nobody has
 	}
 
 	return ids

@@ -13,7 +13,7 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/idempotency"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 	"imagerun/internal/upload"
 )
 
@@ -27,7 +27,7 @@ func TestRemix(t *testing.T) {
 		)
 
 		b.remix = func(id uuid.UUID, s generation.Submission, sameSeed bool) (generation.Generation, *idempotency.Record, error) {
-			require.Equal(t, sampleID, support.FormatID("gen_", id))
+			require.Equal(t, sampleID, publicid.Format("gen_", id))
 
 			got, keep = s, sameSeed
 			g := sample(generation.StatusQueued, 1)
@@ -147,7 +147,7 @@ func TestList_FavouritesAndRemixes(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	id, _ := support.ParseID("gen_", sampleID)
+	id, _ := publicid.Parse("gen_", sampleID)
 
 	for query, want := range map[string]generation.Filter{
 		"favourite=true": {Limit: 20, Favourite: true}, "favourite=false": {Limit: 20},

@@ -9,7 +9,7 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
 	"imagerun/internal/generation"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 	"imagerun/internal/upload"
 )
 
@@ -20,12 +20,12 @@ func owned(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err 
 		return uuid.Nil, uuid.Nil, err
 	}
 
-	id, ok := support.ParseID(prefix, text)
+	id, ok := publicid.Parse(prefix, text)
 	if !ok {
 		switch prefix {
-		case support.PrefixKey:
+		case publicid.PrefixKey:
 			return uuid.Nil, uuid.Nil, apikey.ErrNotFound
-		case support.PrefixUpload:
+		case publicid.PrefixUpload:
 			return uuid.Nil, uuid.Nil, upload.ErrNotFound
 		default:
 			return uuid.Nil, uuid.Nil, generation.ErrNotFound
@@ -37,7 +37,7 @@ func owned(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err 
 
 // GetGeneration implements the contract's operation.
 func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject) (GetGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, support.PrefixGeneration, r.ID)
+	userID, id, err := owned(ctx, publicid.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject
 
 // CancelGeneration implements the contract's operation.
 func (s *server) CancelGeneration(ctx context.Context, r CancelGenerationRequestObject) (CancelGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, support.PrefixGeneration, r.ID)
+	userID, id, err := owned(ctx, publicid.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (s *server) CancelGeneration(ctx context.Context, r CancelGenerationRequest
 
 // DeleteGeneration implements the contract's operation.
 func (s *server) DeleteGeneration(ctx context.Context, r DeleteGenerationRequestObject) (DeleteGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, support.PrefixGeneration, r.ID)
+	userID, id, err := owned(ctx, publicid.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,8 @@ import (
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/publicid"
 	"imagerun/internal/redact"
-	"imagerun/internal/support"
 )
 
 // Generations is the domain behind /v1/generations. Every method looks only at what userID owns:
@@ -167,7 +167,7 @@ func submission(userID uuid.UUID, b GenerationRequest) (generation.Submission, e
 	}
 
 	if b.Reference != nil {
-		id, ok := support.ParseID(support.PrefixUpload, b.Reference.UploadID)
+		id, ok := publicid.Parse(publicid.PrefixUpload, b.Reference.UploadID)
 		if !ok {
 			return s, catalogue.ErrInvalid.WithFields(fault.Field{Pointer: "#/reference/upload_id", Keyword: "pattern", Detail: "Send the id of an upload."})
 		}
@@ -279,7 +279,7 @@ func filter(q ListGenerationsParams) (generation.Filter, error) {
 	}
 
 	if q.RemixOf != nil {
-		id, _ := support.ParseID(support.PrefixGeneration, *q.RemixOf) // the contract has checked its form
+		id, _ := publicid.Parse(publicid.PrefixGeneration, *q.RemixOf) // the contract has checked its form
 		f.RemixOf = &id
 	}
 

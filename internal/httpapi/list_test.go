@@ -12,7 +12,7 @@ import (
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/httpapi"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 func TestList(t *testing.T) {
@@ -43,7 +43,7 @@ func TestList(t *testing.T) {
 		require.True(t, got.CreatedBefore.Equal(before))
 
 		got.CreatedAfter, got.CreatedBefore = nil, nil
-		id, _ := support.ParseID("gen_", sampleID)
+		id, _ := publicid.Parse("gen_", sampleID)
 		require.Equal(t, generation.Filter{
 			Statuses: []generation.Status{generation.StatusQueued, generation.StatusRunning}, Model: "flux-dev", Limit: 5, StartingAfter: &generation.Place{ID: id},
 		}, got)

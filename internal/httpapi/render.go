@@ -12,12 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/generation"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 func renderGeneration(g generation.Generation) Generation {
 	out := Generation{
-		ID:             support.FormatID(support.PrefixGeneration, g.ID),
+		ID:             publicid.Format(publicid.PrefixGeneration, g.ID),
 		Object:         GenerationObjectGeneration,
 		Status:         GenerationStatus(g.Status),
 		StatusSequence: g.StatusSequence,
@@ -62,7 +62,7 @@ func renderGeneration(g generation.Generation) Generation {
 
 	if g.ReferenceID != nil && g.Parameters.Strength != nil {
 		out.Parameters.Reference = &UsedReference{
-			UploadID: support.FormatID(support.PrefixUpload, *g.ReferenceID), Strength: *g.Parameters.Strength,
+			UploadID: publicid.Format(publicid.PrefixUpload, *g.ReferenceID), Strength: *g.Parameters.Strength,
 		}
 	}
 
@@ -81,7 +81,7 @@ func renderGeneration(g generation.Generation) Generation {
 	}
 
 	if g.RemixOf != nil {
-		out.RemixOf = new(support.FormatID(support.PrefixGeneration, *g.RemixOf))
+		out.RemixOf = new(publicid.Format(publicid.PrefixGeneration, *g.RemixOf))
 	}
 
 	if len(g.Metadata) > 0 {
@@ -111,7 +111,7 @@ func renderGeneration(g generation.Generation) Generation {
 
 func renderImage(img generation.Image) Image {
 	out := Image{
-		ID:     support.FormatID(support.PrefixImage, img.ID),
+		ID:     publicid.Format(publicid.PrefixImage, img.ID),
 		Object: ImageObjectImage,
 		Index:  img.Index,
 		Status: ImageStatus(img.Status),
@@ -229,7 +229,7 @@ func matches(header *string, tag string) bool {
 }
 
 func location(id uuid.UUID) string {
-	return "/v1/generations/" + support.FormatID(support.PrefixGeneration, id)
+	return "/v1/generations/" + publicid.Format(publicid.PrefixGeneration, id)
 }
 
 func utc(t *time.Time) *time.Time {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/internal/auth"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 	"imagerun/internal/upload"
 )
 
@@ -66,7 +66,7 @@ func (s *server) CreateUpload(ctx context.Context, r CreateUploadRequestObject) 
 
 // GetUpload implements the contract's operation.
 func (s *server) GetUpload(ctx context.Context, r GetUploadRequestObject) (GetUploadResponseObject, error) {
-	userID, id, err := owned(ctx, support.PrefixUpload, r.ID)
+	userID, id, err := owned(ctx, publicid.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (s *server) ListUploads(ctx context.Context, r ListUploadsRequestObject) (L
 
 // DeleteUpload implements the contract's operation.
 func (s *server) DeleteUpload(ctx context.Context, r DeleteUploadRequestObject) (DeleteUploadResponseObject, error) {
-	userID, id, err := owned(ctx, support.PrefixUpload, r.ID)
+	userID, id, err := owned(ctx, publicid.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (s *server) DeleteUpload(ctx context.Context, r DeleteUploadRequestObject) 
 
 // CompleteUpload implements the contract's operation.
 func (s *server) CompleteUpload(ctx context.Context, r CompleteUploadRequestObject) (CompleteUploadResponseObject, error) {
-	userID, id, err := owned(ctx, support.PrefixUpload, r.ID)
+	userID, id, err := owned(ctx, publicid.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -198,13 +198,13 @@ func (s *server) awaitUpload(ctx context.Context, userID uuid.UUID, u upload.Upl
 
 func renderUpload(u upload.Upload) Upload {
 	out := Upload{
-		ID:          support.FormatID(support.PrefixUpload, u.ID),
+		ID:          publicid.Format(publicid.PrefixUpload, u.ID),
 		Object:      UploadObjectUpload,
 		Status:      UploadStatus(u.Status),
 		ContentType: UploadType(u.ContentType),
 		Bytes:       u.Bytes,
 		CreatedAt:   clampTime(u.CreatedAt),
-		SupportCode: support.Code(u.ID),
+		SupportCode: publicid.SupportCode(u.ID),
 	}
 
 	if u.Width > 0 {
@@ -227,5 +227,5 @@ func renderUpload(u upload.Upload) Upload {
 }
 
 func uploadLocation(id uuid.UUID) string {
-	return "/v1/uploads/" + support.FormatID(support.PrefixUpload, id)
+	return "/v1/uploads/" + publicid.Format(publicid.PrefixUpload, id)
 }

@@ -9,7 +9,7 @@ import (
 
 	"imagerun/internal/auth"
 	"imagerun/internal/generation"
-	"imagerun/internal/support"
+	"imagerun/internal/publicid"
 )
 
 // streamEvents is GET /v1/events.
@@ -116,7 +116,7 @@ func messageOf(c generation.Change) message {
 	case c.Other:
 	case c.Deleted:
 		m.name, m.data = "deleted", GenerationDeletion{
-			Object: GenerationDeletionObjectGenerationDeletion, GenerationID: support.FormatID(support.PrefixGeneration, c.GenerationID), At: clampTime(c.At),
+			Object: GenerationDeletionObjectGenerationDeletion, GenerationID: publicid.Format(publicid.PrefixGeneration, c.GenerationID), At: clampTime(c.At),
 		}
 	default:
 		m.name, m.data = "change", renderEvent(c.GenerationID, c.Event, c.Generation)

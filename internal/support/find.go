@@ -1,3 +1,4 @@
+// Package support is for those who help: what a user reads out to them leads to what it is about.
 package support
 
 import (
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/publicid"
 )
 
 // What has a name that people see.
@@ -21,10 +24,10 @@ const (
 
 // prefixes are those of ids in the API, and what they lead to: an image has no place of its own.
 var prefixes = []struct{ prefix, what, kind string }{
-	{PrefixGeneration, "a generation", Generation},
-	{PrefixImage, "an image", Generation},
-	{PrefixUpload, "an upload", Upload},
-	{PrefixKey, "an API key", APIKey},
+	{publicid.PrefixGeneration, "a generation", Generation},
+	{publicid.PrefixImage, "an image", Generation},
+	{publicid.PrefixUpload, "an upload", Upload},
+	{publicid.PrefixKey, "an API key", APIKey},
 }
 
 // ErrName answers for a text that nothing could be called by.
@@ -53,7 +56,7 @@ func Parse(text string) (Name, error) {
 			continue
 		}
 
-		id, ok := ParseID(p.prefix, strings.ToLower(text))
+		id, ok := publicid.Parse(p.prefix, strings.ToLower(text))
 		if !ok {
 			return n, fmt.Errorf("%q is not the id of %s: that is %s and 32 digits: %w", text, p.what, p.prefix, ErrName)
 		}
@@ -73,7 +76,7 @@ func Parse(text string) (Name, error) {
 		return n, nil
 	}
 
-	first, last, err := Range(text)
+	first, last, err := publicid.CodeRange(text)
 	if err == nil {
 		// Codes of generations were random once: as they were written, but for the case.
 		plain := strings.NewReplacer("-", "", " ", "").Replace(strings.ToUpper(text))
@@ -168,13 +171,13 @@ func collectSubjects(ctx context.Context, q Querier, n Name, sql string, args ..
 	return own, nil
 }
 
-// PublicID writes the id of a generation, upload or key as the API does.
-func PublicID(kind string, id uuid.UUID) string {
+// PublicID writes the id of a generation, upload or key as the API does, and a user's as it is.
+func (s Subject) PublicID() string {
 	for _, p := range prefixes {
-		if p.kind == kind {
-			return FormatID(p.prefix, id)
+		if p.kind == s.Kind {
+			return publicid.Format(p.prefix, s.ID)
 		}
 	}
 
-	return id.String()
+	return s.ID.String()
 }

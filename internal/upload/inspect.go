@@ -17,8 +17,8 @@ import (
 	"imagerun/internal/jobs"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
+	"imagerun/internal/publicid"
 	"imagerun/internal/storage"
-	"imagerun/internal/support"
 	"imagerun/internal/upload/db"
 	"imagerun/queue"
 )
@@ -97,7 +97,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload
 	}
 
 	if ok {
-		h.Log.Info("upload was rejected", slog.String("upload_id", support.PublicID(support.Upload, id)), slog.String("reason", string(rejected.reason)), slog.Any("error", rejected.cause))
+		h.Log.Info("upload was rejected", slog.String("upload_id", publicid.Format(publicid.PrefixUpload, id)), slog.String("reason", string(rejected.reason)), slog.Any("error", rejected.cause))
 	}
 
 	if err := h.Bucket.Delete(ctx, u.RawKey); err != nil {

@@ -1,4 +1,5 @@
-package support
+// Package publicid is every id and code that people see: how it is written, and what is accepted as one.
+package publicid
 
 import (
 	"encoding/hex"
@@ -15,11 +16,11 @@ const (
 	PrefixUpload     = "upl_"
 )
 
-// FormatID writes an id as people see it.
-func FormatID(prefix string, id uuid.UUID) string { return prefix + hex.EncodeToString(id[:]) }
+// Format writes an id as people see it.
+func Format(prefix string, id uuid.UUID) string { return prefix + hex.EncodeToString(id[:]) }
 
-// ParseID accepts exactly what [FormatID] makes, so that an id has one form.
-func ParseID(prefix, s string) (id uuid.UUID, ok bool) {
+// Parse accepts exactly what [Format] makes, so that an id has one form.
+func Parse(prefix, s string) (id uuid.UUID, ok bool) {
 	digits, ok := strings.CutPrefix(s, prefix)
 	if !ok || len(digits) != 2*len(id) || digits != strings.ToLower(digits) {
 		return uuid.Nil, false

@@ -1,5 +1,4 @@
-// Package support is for those who help: what a user reads out to them leads to what it is about.
-package support
+package publicid
 
 import (
 	"encoding/binary"
@@ -21,9 +20,9 @@ const (
 // ErrCode answers for a text that is no code.
 var ErrCode = fault.New(fault.Invalid, "support_code_invalid", "That is not a support code: they look like 4X9KQ-7M2AB.")
 
-// Code is the short name of whatever has the id, for reading out: its first fifty bits. It needs no
+// SupportCode is the short name of whatever has the id, for reading out: its first fifty bits. It needs no
 // column, and a random id shares it with no other.
-func Code(id uuid.UUID) string {
+func SupportCode(id uuid.UUID) string {
 	n := binary.BigEndian.Uint64(id[:8]) >> (64 - bits)
 
 	var b [length]byte
@@ -35,10 +34,10 @@ func Code(id uuid.UUID) string {
 	return string(b[:5]) + "-" + string(b[5:])
 }
 
-// Range returns the first and the last id that a code may mean, both included. Letters may be small
+// CodeRange returns the first and the last id that a code may mean, both included. Letters may be small
 // and may be those that look alike; anything but letters and digits between them is passed over.
 // Errors: [ErrCode].
-func Range(code string) (first, last uuid.UUID, err error) {
+func CodeRange(code string) (first, last uuid.UUID, err error) {
 	var (
 		n     uint64
 		found int
