@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/config"
 	"imagerun/internal/devstack"
 )
@@ -41,7 +42,7 @@ func besideDemo(args, environ []string, complaints io.Writer) []string {
 	}
 
 	if !slices.Contains(args, "--help") {
-		line(complaints, "imagerun: works on the demo, as %s says", path)
+		cli.PrintLine(complaints, "imagerun: works on the demo, as %s says", path)
 	}
 
 	return append(slices.Clone(environ),

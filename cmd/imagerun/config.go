@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagerun/internal/app"
+	"imagerun/internal/cli"
 	"imagerun/internal/config"
 )
 
@@ -20,7 +21,7 @@ func configCommand(environ []string) *cobra.Command {
 ` + config.Variable("postgres.url") + `. Unknown keys and variables are errors.`,
 	}
 
-	return group(c, &cobra.Command{
+	return cli.Group(c, &cobra.Command{
 		Use:   "example",
 		Short: "Print a commented file with every key and its default",
 		Args:  cobra.NoArgs,
@@ -29,11 +30,13 @@ func configCommand(environ []string) *cobra.Command {
 
 			return err
 		},
-	}, configCheckCommand(environ))
+	}, checkCommand(environ))
 }
 
-func configCheckCommand(environ []string) *cobra.Command {
-	var file, process string
+func checkCommand(environ []string) *cobra.Command {
+	var process string
+
+	settings := cli.Settings{Environ: environ}
 
 	names := make([]string, 0, len(config.Processes()))
 	for _, p := range config.Processes() {
@@ -46,17 +49,17 @@ func configCheckCommand(environ []string) *cobra.Command {
 		Example: "  imagerun config check --process api --config /etc/imagerun.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := refuse(!slices.Contains(names, process), "--process: there is no %q; there are %s", process, strings.Join(names, ", ")); err != nil {
+			if err := cli.Refuse(!slices.Contains(names, process), "--process: there is no %q; there are %s", process, strings.Join(names, ", ")); err != nil {
 				return err
 			}
 
-			cfg, err := config.Load(config.Process(process), file, environ)
+			cfg, err := settings.Load(config.Process(process))
 			if err != nil {
-				return invalidConfig(err)
+				return err
 			}
 
 			if err := checkMeaning(config.Process(process), cfg); err != nil {
-				return invalidConfig(err)
+				return cli.InvalidConfig(err)
 			}
 
 			_, err = c.OutOrStdout().Write(cfg.Dump())
@@ -64,7 +67,7 @@ func configCheckCommand(environ []string) *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&file, "config", "", "the YAML file to read; the environment wins over it")
+	settings.AddFlag(c.Flags())
 	c.Flags().StringVar(&process, "process", "api", "for which process: "+strings.Join(names, ", "))
 
 	return c

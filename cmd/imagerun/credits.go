@@ -3,24 +3,23 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/clock"
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
 )
 
-// creditsTool is what the commands about credits share.
-type creditsTool struct {
-	environ []string
-	file    string
-	json    bool
-	ledger  *credits.Ledger
+// tool is what the commands about credits share.
+type tool struct {
+	cli.Settings
+
+	json   bool
+	ledger *credits.Ledger
 }
 
 // whom says what an argument USER may be.
@@ -28,7 +27,7 @@ const whom = `USER is the id of a user; or a generation of theirs, by its id (ge
 under which the ledger knows them (subject), as check shows it.`
 
 func creditsCommand(environ []string) *cobra.Command {
-	f := creditsTool{environ: environ, ledger: credits.New(credits.Options{Now: clock.System})}
+	f := tool{Settings: cli.Settings{Environ: environ}, ledger: credits.New(credits.Options{Now: clock.System})}
 
 	c := &cobra.Command{
 		Use:   "credits",
@@ -44,13 +43,13 @@ docs/credits.md explains the words.`,
   imagerun credits refund 4X9KQ-7M2AB --image 2 --reason quality --dry-run
   imagerun credits check`,
 	}
-	c.PersistentFlags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
-	c.PersistentFlags().BoolVar(&f.json, "json", false, "answer in JSON, for programs")
+	f.Settings.AddFlag(c.PersistentFlags())
+	cli.AddJSONFlag(c.PersistentFlags(), &f.json)
 
-	return group(c, f.balanceCommand(), f.entriesCommand(), f.grantCommand(), f.refundCommand(), f.checkCommand())
+	return cli.Group(c, f.balanceCommand(), f.entriesCommand(), f.grantCommand(), f.refundCommand(), f.checkCommand())
 }
 
-func (f *creditsTool) balanceCommand() *cobra.Command {
+func (f *tool) balanceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "balance USER",
 		Short: "Show what somebody has, and until when",
@@ -61,7 +60,7 @@ they will be spent.
 ` + whom,
 		Example: `  imagerun credits balance 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun credits balance gen_01990f3e4b7a7c63a2a56f8f6a0d1b11 --json`,
-		Args: one("a user"),
+		Args: cli.OneArg("a user"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return f.of(c.Context(), args[0], func(ctx context.Context, pool *pgxpool.Pool, userID uuid.UUID) error {
 				b, err := f.ledger.Balance(ctx, pool, userID)
@@ -80,7 +79,7 @@ they will be spent.
 	}
 }
 
-func (f *creditsTool) entriesCommand() *cobra.Command {
+func (f *tool) entriesCommand() *cobra.Command {
 	var (
 		limit  int
 		before int64
@@ -95,11 +94,11 @@ and the sentence that they read.
 ` + whom,
 		Example: `  imagerun credits entries 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun credits entries 4X9KQ-7M2AB --limit 20 --before 57`,
-		Args: one("a user"),
+		Args: cli.OneArg("a user"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := errors.Join(
-				refuse(limit < 1 || limit > 10_000, "--limit: must be 1 to 10000"),
-				refuse(before < 0, "--before: must be the number of an entry"),
+				cli.Refuse(limit < 1 || limit > 10_000, "--limit: must be 1 to 10000"),
+				cli.Refuse(before < 0, "--before: must be the number of an entry"),
 			); err != nil {
 				return err
 			}
@@ -121,13 +120,13 @@ and the sentence that they read.
 }
 
 // of connects, and finds whom an argument means.
-func (f *creditsTool) of(ctx context.Context, arg string, fn func(context.Context, *pgxpool.Pool, uuid.UUID) error) error {
-	who, err := parseName(arg)
+func (f *tool) of(ctx context.Context, arg string, fn func(context.Context, *pgxpool.Pool, uuid.UUID) error) error {
+	who, err := cli.ParseName(arg)
 	if err != nil {
 		return err
 	}
 
-	return connected(ctx, f.file, f.environ, func(pool *pgxpool.Pool) error {
+	return f.Connect(ctx, func(pool *pgxpool.Pool) error {
 		userID, err := f.user(ctx, pool, who)
 		if err != nil {
 			return err
@@ -136,23 +135,3 @@ func (f *creditsTool) of(ctx context.Context, arg string, fn func(context.Contex
 		return fn(ctx, pool, userID)
 	})
 }
-
-func refuse(wrong bool, format string, args ...any) error {
-	if !wrong {
-		return nil
-	}
-
-	return misuse(format, args...)
-}
-
-// countNoun says how many of what there are.
-func countNoun[N int | int64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// line prints one, as far as that works: whoever prints more finds out.
-func line(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
 )
@@ -32,7 +32,7 @@ type violationJSON struct {
 	What      string    `json:"what"`
 }
 
-func (f *creditsTool) checkCommand() *cobra.Command {
+func (f *tool) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Audit the whole ledger: every invariant",
@@ -50,7 +50,7 @@ entries, too.`,
 		Example: "  imagerun credits check\n  imagerun credits check --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return connected(c.Context(), f.file, f.environ, func(pool *pgxpool.Pool) error {
+			return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
 				list, err := credits.AuditAll(c.Context(), pool, clock.System, progress(c.ErrOrStderr(), clock.System))
 
 				if err == nil {
@@ -80,14 +80,14 @@ func progress(w io.Writer, now clock.Now) func(credits.Checked) {
 
 	return func(done credits.Checked) {
 		if done.Found > 0 || now().Sub(said) > time.Second {
-			line(w, "%d of %s: %s in the last %s", done.Entries, countNoun(done.Of, "entry", "entries"), countNoun(done.Found, "breach", "breaches"), done.Took.Round(time.Millisecond))
+			cli.PrintLine(w, "%d of %s: %s in the last %s", done.Entries, cli.FormatCount(done.Of, "entry", "entries"), cli.FormatCount(done.Found, "breach", "breaches"), done.Took.Round(time.Millisecond))
 
 			said = now()
 		}
 	}
 }
 
-func (f *creditsTool) printAudit(w io.Writer, list []credits.Violation, whole bool) error {
+func (f *tool) printAudit(w io.Writer, list []credits.Violation, whole bool) error {
 	breaches := map[string]int{}
 	for _, v := range list {
 		breaches[v.Invariant]++
@@ -99,10 +99,10 @@ func (f *creditsTool) printAudit(w io.Writer, list []credits.Violation, whole bo
 			out.Violations = append(out.Violations, violationJSON(v))
 		}
 
-		return printJSON(w, out)
+		return cli.PrintJSON(w, out)
 	}
 
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(w)
 
 	for _, v := range list {
 		whose := "-"
@@ -110,7 +110,7 @@ func (f *creditsTool) printAudit(w io.Writer, list []credits.Violation, whole bo
 			whose = "subject " + v.Subject.String()
 		}
 
-		line(t, "%s\t%s\t%s", v.Invariant, v.What, whose)
+		cli.PrintLine(t, "%s\t%s\t%s", v.Invariant, v.What, whose)
 	}
 
 	if err := t.Flush(); err != nil || !whole {
@@ -118,12 +118,12 @@ func (f *creditsTool) printAudit(w io.Writer, list []credits.Violation, whole bo
 	}
 
 	if len(list) == 0 {
-		line(w, "in order: %d invariants hold", len(credits.Invariants()))
+		cli.PrintLine(w, "in order: %d invariants hold", len(credits.Invariants()))
 
 		return nil
 	}
 
-	_, err := fmt.Fprintf(w, "%s of %s\n", countNoun(len(list), "breach", "breaches"), countNoun(len(breaches), "invariant", "invariants"))
+	_, err := fmt.Fprintf(w, "%s of %s\n", cli.FormatCount(len(list), "breach", "breaches"), cli.FormatCount(len(breaches), "invariant", "invariants"))
 
 	return err
 }

@@ -10,21 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/credits"
-	"imagerun/internal/publicid"
 	"imagerun/internal/support"
 )
 
-func parseName(text string) (support.Name, error) {
-	n, err := support.Parse(text)
-	if err != nil {
-		return n, misuse("%w", err)
-	}
-
-	return n, nil
-}
-
 // user finds whom a name means: who has an account, with credits or without.
-func (f *creditsTool) user(ctx context.Context, pool *pgxpool.Pool, n support.Name) (userID uuid.UUID, err error) {
+func (f *tool) user(ctx context.Context, pool *pgxpool.Pool, n support.Name) (userID uuid.UUID, err error) {
 	owner, err := f.owner(ctx, pool, n)
 	if err != nil {
 		return userID, err
@@ -45,7 +35,7 @@ func (f *creditsTool) user(ctx context.Context, pool *pgxpool.Pool, n support.Na
 
 // owner finds whose something is: a generation by the ledger, where it is gone itself. A name of nothing is that of a
 // subject, if of anybody.
-func (f *creditsTool) owner(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uuid.UUID, error) {
+func (f *tool) owner(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uuid.UUID, error) {
 	found, err := support.Find(ctx, pool, n)
 	if err != nil {
 		return uuid.Nil, err
@@ -68,7 +58,7 @@ func (f *creditsTool) owner(ctx context.Context, pool *pgxpool.Pool, n support.N
 }
 
 // task finds which generation a name means. One whose row is gone may still be in the ledger.
-func (f *creditsTool) task(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uuid.UUID, error) {
+func (f *tool) task(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uuid.UUID, error) {
 	found, err := support.Find(ctx, pool, n)
 	if err != nil {
 		return uuid.Nil, err
@@ -94,6 +84,3 @@ func wrapFind(err error, n support.Name) error {
 
 	return nil
 }
-
-// generationID writes an id as the API does.
-func generationID(id uuid.UUID) string { return publicid.Format(publicid.PrefixGeneration, id) }

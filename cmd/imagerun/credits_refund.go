@@ -12,25 +12,19 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/credits"
 	"imagerun/internal/support"
 )
 
-// errPlain is in what needs no more words: nothing was booked, and why.
-var errPlain = errors.New("nothing was booked")
-
-func plain(format string, args ...any) error {
-	return fmt.Errorf(format+": %w", append(args, errPlain)...)
-}
-
 // refund is what is to be given back.
 type refund struct {
-	decision
+	cli.Decision
 
 	credits, image countFlag
 }
 
-func (f *creditsTool) refundCommand() *cobra.Command {
+func (f *tool) refundCommand() *cobra.Command {
 	var r refund
 
 	c := &cobra.Command{
@@ -47,19 +41,19 @@ GENERATION is its id (gen_…, or as logs have it) or its support code.`,
 		Example: `  imagerun credits refund 4X9KQ-7M2AB --image 2 --reason quality --dry-run
   imagerun credits refund gen_01990f3e4b7a7c63a2a56f8f6a0d1b11 --reason not_delivered --request ticket-4711
   imagerun credits refund 4X9KQ-7M2AB --credits 5 --reason goodwill --json`,
-		Args: one("a generation"),
+		Args: cli.OneArg("a generation"),
 		RunE: func(c *cobra.Command, args []string) error {
-			n, wrong := parseName(args[0])
+			n, wrong := cli.ParseName(args[0])
 			if err := errors.Join(wrong, r.check()); err != nil {
 				return err
 			}
 
-			return connected(c.Context(), f.file, f.environ, func(pool *pgxpool.Pool) error {
+			return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
 				return f.refund(c, pool, &r, n)
 			})
 		},
 	}
-	r.flags(c)
+	r.AddFlags(c, "ledger", bookNothing)
 	c.Flags().Var(&r.credits, "credits", "so many, instead of all that it cost")
 	c.Flags().Var(&r.image, "image", "the price of this image; the first is 1, as in the ledger's sentences")
 
@@ -68,13 +62,13 @@ GENERATION is its id (gen_…, or as logs have it) or its support code.`,
 
 func (r *refund) check() error {
 	return errors.Join(
-		refuse(r.credits > 0 && r.image > 0, "--credits or --image: which of them?"),
-		refuse(r.image > 0 && r.request != "", "--request: an image is given back once, whatever the request; leave it out"),
-		r.decision.check(),
+		cli.Refuse(r.credits > 0 && r.image > 0, "--credits or --image: which of them?"),
+		cli.Refuse(r.image > 0 && r.Request != "", "--request: an image is given back once, whatever the request; leave it out"),
+		r.Decision.Check(),
 	)
 }
 
-func (f *creditsTool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n support.Name) error {
+func (f *tool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n support.Name) error {
 	ctx := c.Context()
 
 	taskID, err := f.task(ctx, pool, n)
@@ -94,21 +88,21 @@ func (f *creditsTool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n 
 	}
 
 	if r.image > 0 {
-		r.request = fmt.Sprintf("%s:%d", taskID, r.image-1)
+		r.Request = fmt.Sprintf("%s:%d", taskID, r.image-1)
 	}
 
-	r.named(c.ErrOrStderr())
+	r.NameRequest(c.ErrOrStderr())
 
-	key := "refund:" + r.request
+	key := "refund:" + r.Request
 
-	return f.carryOut(ctx, c.OutOrStdout(), pool, &r.decision, userID, key, func(tx pgx.Tx) (bool, error) {
+	return f.carryOut(ctx, c.OutOrStdout(), pool, &r.Decision, userID, key, func(tx pgx.Tx) (bool, error) {
 		amount, err := f.amount(ctx, tx, r, taskID, key)
 		if err != nil {
 			return false, err
 		}
 
 		did, err := f.ledger.Refund(ctx, tx, credits.Refund{
-			TaskID: taskID, Request: r.request, Credits: amount, Actor: r.operator, Reason: credits.Reason(r.reason),
+			TaskID: taskID, Request: r.Request, Credits: amount, Actor: r.Operator, Reason: credits.Reason(r.Reason),
 		})
 		if errors.Is(err, credits.ErrExceeds) {
 			return false, f.tooMuch(ctx, tx, taskID, amount)
@@ -119,7 +113,7 @@ func (f *creditsTool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n 
 }
 
 // amount is how much is to be given back.
-func (f *creditsTool) amount(ctx context.Context, tx pgx.Tx, r *refund, taskID uuid.UUID, key string) (int64, error) {
+func (f *tool) amount(ctx context.Context, tx pgx.Tx, r *refund, taskID uuid.UUID, key string) (int64, error) {
 	switch {
 	case r.credits > 0:
 		return int64(r.credits), nil
@@ -138,7 +132,7 @@ func (f *creditsTool) amount(ctx context.Context, tx pgx.Tx, r *refund, taskID u
 }
 
 // price is what an image cost.
-func (f *creditsTool) price(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, image int) (int64, error) {
+func (f *tool) price(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, image int) (int64, error) {
 	entries, err := f.ledger.EntriesOf(ctx, tx, taskID)
 	if err != nil {
 		return 0, err
@@ -159,14 +153,14 @@ func (f *creditsTool) price(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, im
 	}
 
 	if len(paid) == 0 {
-		return 0, plain("no image of %s was paid for", generationID(taskID))
+		return 0, plain("no image of %s was paid for", cli.GenerationID(taskID))
 	}
 
-	return 0, plain("image %d of %s was not paid for, but these were: %s", image+1, generationID(taskID), strings.Join(paid, ", "))
+	return 0, plain("image %d of %s was not paid for, but these were: %s", image+1, cli.GenerationID(taskID), strings.Join(paid, ", "))
 }
 
 // tooMuch says why so much cannot be given back.
-func (f *creditsTool) tooMuch(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, amount int64) error {
+func (f *tool) tooMuch(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, amount int64) error {
 	costs, err := f.ledger.Costs(ctx, tx, []uuid.UUID{taskID})
 	if err != nil {
 		return err
@@ -176,13 +170,13 @@ func (f *creditsTool) tooMuch(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, 
 
 	switch {
 	case c.Captured == 0 && c.Held > 0:
-		return plain("%s has not ended, and has cost nothing so far", generationID(taskID))
+		return plain("%s has not ended, and has cost nothing so far", cli.GenerationID(taskID))
 	case c.Captured == 0:
-		return plain("%s cost nothing", generationID(taskID))
+		return plain("%s cost nothing", cli.GenerationID(taskID))
 	case c.Captured == c.Refunded:
-		return plain("%s cost %d credits, and all of them were given back before", generationID(taskID), c.Captured)
+		return plain("%s cost %d credits, and all of them were given back before", cli.GenerationID(taskID), c.Captured)
 	default:
 		return plain("%s cost %d credits, and %d were given back before: there are %d left to give back, not %d",
-			generationID(taskID), c.Captured, c.Refunded, c.Captured-c.Refunded, amount)
+			cli.GenerationID(taskID), c.Captured, c.Refunded, c.Captured-c.Refunded, amount)
 	}
 }

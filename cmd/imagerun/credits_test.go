@@ -1,148 +1,59 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"imagerun/internal/clock"
+	"imagerun/internal/cli"
+	"imagerun/internal/cli/clitest"
 	"imagerun/internal/credits"
-	"imagerun/internal/credits/creditstest"
-	"imagerun/internal/devstack/devtest"
 )
 
-// counter is an operator at the counter, and one person who has bought ten credits.
-type counter struct {
-	*credits.Ledger
-
-	t     *testing.T
-	url   string
-	pool  *pgxpool.Pool
-	owner *pgxpool.Pool
-	user  uuid.UUID
-}
+// counter is an operator at the counter.
+type counter struct{ clitest.Counter }
 
 func atTheCounter(t *testing.T) counter {
 	t.Helper()
 
-	url, _, owner := devtest.PostgresURLs(t)
-	b := counter{
-		Ledger: credits.New(credits.Options{Now: clock.System}), t: t, url: devtest.As(t, url, "operator"),
-		pool: devtest.Pool(t, url), owner: devtest.Pool(t, owner), user: uuid.New(),
-	}
-
-	b.exec(b.owner, `insert into auth."user" ("id", "name", "email", "emailVerified", "updatedAt") values ($1, '', 'ada@example.com', true, now())`, b.user)
-	b.tx(func(tx pgx.Tx) error {
-		subject, err := b.Subject(t.Context(), tx, b.user)
-		require.NoError(t, err)
-
-		_, err = b.Grant(t.Context(), tx, credits.Grant{Subject: subject, Source: credits.SourcePack, Reference: "creem:1", Credits: 10})
-
-		return err
-	})
-
-	return b
-}
-
-func (b counter) exec(pool *pgxpool.Pool, sql string, args ...any) {
-	b.t.Helper()
-
-	_, err := pool.Exec(b.t.Context(), sql, args...)
-	require.NoError(b.t, err)
-}
-
-func (b counter) tx(f func(pgx.Tx) error) {
-	b.t.Helper()
-	require.NoError(b.t, pgx.BeginFunc(b.t.Context(), b.pool, f))
-}
-
-// generation is one that held six credits, delivered images 1 and 3 for two each, and ended.
-func (b counter) generation() (id uuid.UUID, code string) {
-	b.t.Helper()
-
-	id, code = uuid.New(), "4X9KQ-7M2AB"
-	b.exec(b.pool, `insert into generation_user (user_id) values ($1)`, b.user)
-	b.exec(b.pool, `insert into ai_task (id, user_id, provider, status, model, catalogue_hash, prompt, parameters, support_code, deadline_at, finished_at)
-		values ($1, $2, 'fal', 'partial', 'm', 'h', 'a red fox', '{}', $3, now(), now())`, id, b.user, code)
-	b.hold(id)
-	b.tx(func(tx pgx.Tx) error {
-		require.NoError(b.t, b.Capture(b.t.Context(), tx, id, 0, 2))
-		require.NoError(b.t, b.Capture(b.t.Context(), tx, id, 2, 2))
-
-		_, err := b.Release(b.t.Context(), tx, id)
-
-		return err
-	})
-
-	return id, code
-}
-
-func (b counter) hold(id uuid.UUID) {
-	b.t.Helper()
-	b.tx(func(tx pgx.Tx) error {
-		_, err := b.Hold(b.t.Context(), tx, credits.Hold{UserID: b.user, TaskID: id, Credits: 6, AutoRefundAt: clock.System().Add(time.Hour)})
-
-		return err
-	})
+	return counter{clitest.NewCounter(t)}
 }
 
 // says runs the command, with nothing but the database's address set.
 func (b counter) says(args ...string) (out, aside string, err error) {
-	var stdout, stderr bytes.Buffer
-
-	c := creditsCommand([]string{"IMAGERUN_POSTGRES_URL=" + b.url})
-	c.SilenceUsage, c.SilenceErrors = true, true
-	c.SetOut(&stdout)
-	c.SetErr(&stderr)
-	c.SetArgs(args)
-
-	err = c.ExecuteContext(b.t.Context())
-
-	return stdout.String(), stderr.String(), err
+	return clitest.Execute(b.T.Context(), creditsCommand([]string{"IMAGERUN_POSTGRES_URL=" + b.URL}), args...)
 }
 
 // run is says, where it must work and say nothing aside.
 func (b counter) run(args ...string) string {
-	b.t.Helper()
+	b.T.Helper()
 
 	out, aside, err := b.says(args...)
-	require.NoError(b.t, err)
-	require.Empty(b.t, aside)
+	require.NoError(b.T, err)
+	require.Empty(b.T, aside)
 
 	return out
-}
-
-func (b counter) has(want credits.Balance) {
-	b.t.Helper()
-
-	got, err := b.Balance(b.t.Context(), b.pool, b.user)
-	require.NoError(b.t, err)
-	require.Equal(b.t, want, got)
-	creditstest.Check(b.t, b.pool)
 }
 
 func TestCredits_Balance(t *testing.T) {
 	t.Parallel()
 
 	b := atTheCounter(t)
-	id, code := b.generation()
-	b.hold(uuid.New())
+	id, code := b.AddGeneration()
+	b.AddHold(uuid.New())
 
 	var subject string
-	require.NoError(t, b.pool.QueryRow(t.Context(), `select subject::text from billing_subject`).Scan(&subject))
+	require.NoError(t, b.Pool.QueryRow(t.Context(), `select subject::text from billing_subject`).Scan(&subject))
 
 	// Whatever the person reads out, and what the audit calls them.
-	for _, who := range []string{b.user.String(), generationID(id), code, "4x9kq 7m2ab", subject} {
+	for _, who := range []string{b.User.String(), cli.GenerationID(id), code, "4x9kq 7m2ab", subject} {
 		out := b.run("balance", who)
-		require.Regexp(t, `(?m)^user +`+b.user.String()+`\navailable +0\nheld +6\ndebt +0$`, out)
+		require.Regexp(t, `(?m)^user +`+b.User.String()+`\navailable +0\nheld +6\ndebt +0$`, out)
 		require.Regexp(t, `(?m)^ *GRANT +OF +LEFT +HELD +EXPIRES\n *pack +10 +0 +6 +never$`, out)
 		require.NotContains(t, out, "@", "no address")
 	}
@@ -153,15 +64,15 @@ func TestCredits_Balance(t *testing.T) {
 		Grants                []grantJSON
 	}
 
-	require.NoError(t, json.Unmarshal([]byte(b.run("balance", b.user.String(), "--json")), &got))
+	require.NoError(t, json.Unmarshal([]byte(b.run("balance", b.User.String(), "--json")), &got))
 	require.EqualValues(t, 6, got.Held)
-	require.Equal(t, b.user, got.UserID)
+	require.Equal(t, b.User, got.UserID)
 	require.Len(t, got.Grants, 1)
 	require.Equal(t, credits.SourcePack, got.Grants[0].Source)
 
 	// An account that never had any.
 	other := uuid.New()
-	b.exec(b.owner, `insert into auth."user" ("id", "name", "email", "emailVerified", "updatedAt") values ($1, '', 'g@example.com', true, now())`, other)
+	b.Exec(b.Owner, `insert into auth."user" ("id", "name", "email", "emailVerified", "updatedAt") values ($1, '', 'g@example.com', true, now())`, other)
 	require.Regexp(t, `^user +`+other.String()+`\navailable +0\nheld +0\ndebt +0\n$`, b.run("balance", other.String()))
 	require.Contains(t, b.run("balance", other.String(), "--json"), `"grants": []`)
 	require.Equal(t, "  #  WHEN (UTC)  CREDITS  AVAILABLE  HELD  DEBT  WHAT\n0 entries\n", b.run("entries", other.String()))
@@ -171,10 +82,10 @@ func TestCredits_Entries(t *testing.T) {
 	t.Parallel()
 
 	b := atTheCounter(t)
-	id, code := b.generation()
+	id, code := b.AddGeneration()
 	b.run("refund", code, "--image", "3", "--reason", "quality", "--by", "ada")
 
-	at, gen := `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, " "+generationID(id)
+	at, gen := `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, " "+cli.GenerationID(id)
 	want := ""
 
 	for i, row := range []string{
@@ -188,20 +99,20 @@ func TestCredits_Entries(t *testing.T) {
 		want += fmt.Sprintf(` *%d +%s +%s\n`, i+1, at, row)
 	}
 
-	require.Regexp(t, `^ *# +WHEN \(UTC\) +CREDITS +AVAILABLE +HELD +DEBT +WHAT\n`+want+`6 entries\n$`, b.run("entries", b.user.String()))
+	require.Regexp(t, `^ *# +WHEN \(UTC\) +CREDITS +AVAILABLE +HELD +DEBT +WHAT\n`+want+`6 entries\n$`, b.run("entries", b.User.String()))
 
-	out := b.run("entries", b.user.String(), "--limit", "2", "--before", "4")
+	out := b.run("entries", b.User.String(), "--limit", "2", "--before", "4")
 	require.Regexp(t, `(?s)Set aside.*Paid for image 1`, out)
 	require.Contains(t, out, "2 entries\nearlier ones: --before 2\n")
 
-	var got struct{ Entries []entryJSON }
+	var got struct{ Entries []cli.Entry }
 	require.NoError(t, json.Unmarshal([]byte(b.run("entries", code, "--json")), &got))
 	require.Len(t, got.Entries, 6)
 
 	e := got.Entries[5]
-	require.Equal(t, entryJSON{
-		Sequence: 6, At: e.At, Kind: credits.KindRefund, Source: credits.SourceRefund, Credits: 2, GenerationID: generationID(id),
-		Sentence: "Given back by our support for a generation.", Actor: "ada", Reason: credits.ReasonQuality, After: creditsJSON{Available: 8},
+	require.Equal(t, cli.Entry{
+		Sequence: 6, At: e.At, Kind: credits.KindRefund, Source: credits.SourceRefund, Credits: 2, GenerationID: cli.GenerationID(id),
+		Sentence: "Given back by our support for a generation.", Actor: "ada", Reason: credits.ReasonQuality, After: cli.Balance{Available: 8},
 	}, e)
 }
 
@@ -209,7 +120,7 @@ func TestCredits_Check(t *testing.T) {
 	t.Parallel()
 
 	b := atTheCounter(t)
-	b.generation()
+	b.AddGeneration()
 
 	out, _, err := b.says("check") // where it takes long it says how far it is
 	require.NoError(t, err)
@@ -224,7 +135,7 @@ func TestCredits_Check(t *testing.T) {
 	require.Len(t, sound.Invariants, 18)
 
 	// Somebody who may do anything to the database did. (A replica's session fires no trigger.)
-	_, err = b.owner.Exec(t.Context(), "set session_replication_role = replica; update ledger_posting set amount = amount + 1 where account = 'revenue'",
+	_, err = b.Owner.Exec(t.Context(), "set session_replication_role = replica; update ledger_posting set amount = amount + 1 where account = 'revenue'",
 		pgx.QueryExecModeSimpleProtocol)
 	require.NoError(t, err)
 
@@ -245,11 +156,11 @@ func TestCredits_Check(t *testing.T) {
 
 	// Each time it was noted, for the metrics.
 	var noted []bool
-	require.NoError(t, b.pool.QueryRow(t.Context(), `select array_agg(breaches > 0 order by at) from credit_audit`).Scan(&noted))
+	require.NoError(t, b.Pool.QueryRow(t.Context(), `select array_agg(breaches > 0 order by at) from credit_audit`).Scan(&noted))
 	require.Equal(t, []bool{false, false, true, true}, noted)
 
 	// What cannot be read is not in order.
-	b.exec(b.owner, `alter table credit_claw rename to gone`)
+	b.Exec(b.Owner, `alter table credit_claw rename to gone`)
 
 	out, _, err = b.says("check", "--json")
 	require.ErrorContains(t, err, "the audit did not come to its end")
@@ -260,47 +171,47 @@ func TestCredits_RefusesSlips(t *testing.T) {
 	t.Parallel()
 
 	b := atTheCounter(t)
-	user, stranger := b.user.String(), uuid.NewString()
+	user, stranger := b.User.String(), uuid.NewString()
 	gift := "grant " + user + " 5 --reason goodwill "
 
 	for args, want := range map[string]string{
-		"balence":                                   `there is no command "balence": did you mean balance?`,
-		"balance":                                   "takes one argument, a user",
-		"balance ada@example.com":                   `is neither an id nor a support code`,
-		"balance " + stranger:                       "there is no user " + stranger,
-		"balance gen_12":                            `"gen_12" is not the id of a generation: that is gen_ and 32 digits`,
-		"balance " + generationID(uuid.New()):       "there is no generation gen_",
-		"balance ABCDE-FGHJK":                       "there is no generation ABCDE-FGHJK",
-		"entries " + user + " --limit 0":            "--limit: must be 1 to 10000",
-		"entries " + user + " --before -1":          "--before: must be the number of an entry",
-		"grant " + user:                             "takes two arguments, a user and how many credits",
-		"grant " + user + " ten":                    `"ten" is no number of credits: write a whole number above 0`,
-		"grant " + user + " 0":                      `"0" is no number of credits`,
-		"grant " + user + " -5":                     `"-5" is no number of credits`,
-		"grant " + user + " 1.5":                    `"1.5" is no number of credits`,
-		"grant " + user + " 99999999999999999999":   "is no number of credits",
-		"grant " + user + " 1000001":                "CREDITS: at most 1000000 at once",
-		"grant " + user + " 5":                      "--reason: say why: quality, not_delivered, mistake, goodwill, other",
-		"grant " + user + " 5 --reason kindness":    `--reason: there is no "kindness"; there are quality, not_delivered, mistake, goodwill, other`,
-		"grant " + user + " 5 --reason dispute":     `--reason: there is no "dispute"`,
-		"grant " + stranger + " 5 --reason quality": "there is no user " + stranger,
-		gift + "--by=":                              "--by: must be your login",
-		gift + "--by system":                        "--by: system is what nobody decided",
-		gift + "--by ada@example.com":               "--by: must be your login",
-		gift + "--request ada@example.com":          "--request: must be up to 64 letters",
-		gift + "--expires 2020-01-31":               "that day is over",
-		gift + "--expires soon":                     "write a day such as 2027-01-31, or a number and its unit",
-		gift + "--expires 0s":                       "write a day such as",
-		"refund":                                    "takes one argument, a generation",
-		"refund x --reason quality":                 `"x" is neither an id nor a support code`,
-		"refund ABCDE-FGHJK --reason quality":       "there is no generation of the support code ABCDE-FGHJK",
-		"refund " + stranger + " --reason quality":  "no credits were ever set aside for " + stranger + ": nothing was booked",
-		"refund " + stranger + " --credits 0":       "write a whole number above 0",
-		"refund " + stranger + " --credits -1":      "write a whole number above 0",
-		"refund " + stranger + " --image 0":         "write a whole number above 0",
+		"balence":                 `there is no command "balence": did you mean balance?`,
+		"balance":                 "takes one argument, a user",
+		"balance ada@example.com": `is neither an id nor a support code`,
+		"balance " + stranger:     "there is no user " + stranger,
+		"balance gen_12":          `"gen_12" is not the id of a generation: that is gen_ and 32 digits`,
+		"balance " + cli.GenerationID(uuid.New()):                        "there is no generation gen_",
+		"balance ABCDE-FGHJK":                                            "there is no generation ABCDE-FGHJK",
+		"entries " + user + " --limit 0":                                 "--limit: must be 1 to 10000",
+		"entries " + user + " --before -1":                               "--before: must be the number of an entry",
+		"grant " + user:                                                  "takes two arguments, a user and how many credits",
+		"grant " + user + " ten":                                         `"ten" is no number of credits: write a whole number above 0`,
+		"grant " + user + " 0":                                           `"0" is no number of credits`,
+		"grant " + user + " -5":                                          `"-5" is no number of credits`,
+		"grant " + user + " 1.5":                                         `"1.5" is no number of credits`,
+		"grant " + user + " 99999999999999999999":                        "is no number of credits",
+		"grant " + user + " 1000001":                                     "CREDITS: at most 1000000 at once",
+		"grant " + user + " 5":                                           "--reason: say why: quality, not_delivered, mistake, goodwill, other",
+		"grant " + user + " 5 --reason kindness":                         `--reason: there is no "kindness"; there are quality, not_delivered, mistake, goodwill, other`,
+		"grant " + user + " 5 --reason dispute":                          `--reason: there is no "dispute"`,
+		"grant " + stranger + " 5 --reason quality":                      "there is no user " + stranger,
+		gift + "--by=":                                                   "--by: must be your login",
+		gift + "--by system":                                             "--by: system is what nobody decided",
+		gift + "--by ada@example.com":                                    "--by: must be your login",
+		gift + "--request ada@example.com":                               "--request: must be up to 64 letters",
+		gift + "--expires 2020-01-31":                                    "that day is over",
+		gift + "--expires soon":                                          "write a day such as 2027-01-31, or a number and its unit",
+		gift + "--expires 0s":                                            "write a day such as",
+		"refund":                                                         "takes one argument, a generation",
+		"refund x --reason quality":                                      `"x" is neither an id nor a support code`,
+		"refund ABCDE-FGHJK --reason quality":                            "there is no generation of the support code ABCDE-FGHJK",
+		"refund " + stranger + " --reason quality":                       "no credits were ever set aside for " + stranger + ": nothing was booked",
+		"refund " + stranger + " --credits 0":                            "write a whole number above 0",
+		"refund " + stranger + " --credits -1":                           "write a whole number above 0",
+		"refund " + stranger + " --image 0":                              "write a whole number above 0",
 		"refund " + stranger + " --image 1 --credits 2 --reason quality": "--credits or --image: which of them?",
 		"refund " + stranger + " --image 1 --request 1 --reason quality": "an image is given back once, whatever the request",
-		"check " + user: "unknown command",
+		"check " + user:                                                  "unknown command",
 	} {
 		out, _, err := b.says(strings.Fields(args)...)
 		require.ErrorContains(t, err, want, "%v", args)
@@ -313,7 +224,7 @@ func TestCredits_RefusesSlips(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 
-	b.has(credits.Balance{Available: 10})
+	b.RequireBalance(credits.Balance{Available: 10})
 }
 
 // The answer of the commit is lost: the operator learns how to find out without booking twice.
@@ -321,26 +232,26 @@ func TestCredits_CommitBreaksOff(t *testing.T) {
 	t.Parallel()
 
 	b := atTheCounter(t)
-	give := []string{"grant", b.user.String(), "5", "--reason", "goodwill", "--request", "1"}
+	give := []string{"grant", b.User.String(), "5", "--reason", "goodwill", "--request", "1"}
 
 	// A check at the commit that ends the session.
-	b.exec(b.owner, `create function hang_up() returns trigger language plpgsql security definer as $$ begin
+	b.Exec(b.Owner, `create function hang_up() returns trigger language plpgsql security definer as $$ begin
 		perform pg_terminate_backend(pg_backend_pid()); return null; end $$`)
-	b.exec(b.owner, `create constraint trigger hang_up after insert on ledger_txn deferrable initially deferred for each row execute function hang_up()`)
+	b.Exec(b.Owner, `create constraint trigger hang_up after insert on ledger_txn deferrable initially deferred for each row execute function hang_up()`)
 
 	_, _, err := b.says(give...)
 	require.ErrorContains(t, err, "it is not known whether this was booked: repeat it with --request 1, and it is booked once")
 
 	// Before the commit, it is known.
-	b.exec(b.owner, `drop trigger hang_up on ledger_txn`)
-	b.exec(b.owner, `create trigger hang_up after insert on ledger_txn for each row execute function hang_up()`)
+	b.Exec(b.Owner, `drop trigger hang_up on ledger_txn`)
+	b.Exec(b.Owner, `create trigger hang_up after insert on ledger_txn for each row execute function hang_up()`)
 
 	_, _, err = b.says(give...)
 	require.ErrorContains(t, err, "nothing was booked: ")
 
-	b.exec(b.owner, `drop trigger hang_up on ledger_txn`)
+	b.Exec(b.Owner, `drop trigger hang_up on ledger_txn`)
 	require.Contains(t, b.run(give...), "booked, by request 1")
-	b.has(credits.Balance{Available: 15})
+	b.RequireBalance(credits.Balance{Available: 15})
 }
 
 func TestCredits_Help(t *testing.T) {
@@ -354,8 +265,6 @@ func TestCredits_Help(t *testing.T) {
 
 	require.Contains(t, b.run(), "Available Commands:")
 
-	c := creditsCommand(nil)
-	c.SilenceUsage, c.SilenceErrors = true, true
-	c.SetArgs([]string{"check"})
-	require.ErrorContains(t, c.ExecuteContext(t.Context()), "IMAGERUN_POSTGRES_URL")
+	_, _, err := clitest.Execute(t.Context(), creditsCommand(nil), "check")
+	require.ErrorContains(t, err, "IMAGERUN_POSTGRES_URL")
 }

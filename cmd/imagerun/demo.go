@@ -60,7 +60,7 @@ type demo struct {
 
 	secrets demoSecrets
 	stack   *devstack.Stack
-	fal     *falServer
+	fal     *Fal
 	auth    *child
 	api     *child
 	workers []*child
@@ -171,7 +171,7 @@ func (d *demo) stop() {
 	}
 
 	if d.fal != nil {
-		d.fal.stop()
+		d.fal.Stop()
 	}
 
 	if d.stack != nil {

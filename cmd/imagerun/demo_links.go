@@ -54,7 +54,7 @@ func (d *demo) writeDevFile(u demoUser) error {
 			URL: d.stack.S3.URL, Region: d.stack.S3.Region, AccessKey: d.stack.S3.AccessKey,
 			SecretKey: d.stack.S3.SecretKey, Bucket: d.stack.S3.Bucket,
 		},
-		Simulators: map[string]devSim{"fal": {URL: d.fal.url, ControlURL: d.fal.controlURL, Key: d.secrets.FalKey}},
+		Simulators: map[string]devSim{"fal": {URL: d.fal.URL, ControlURL: d.fal.ControlURL, Key: d.secrets.FalKey}},
 		DemoUser:   u, Operator: devLogin{User: operatorName, Password: d.secrets.Operator},
 	}, "", "  ")
 	if err != nil {
@@ -87,5 +87,5 @@ func (d *demo) printLinks(u demoUser, image string) {
   Try it:  curl -s %s/v1/generations -H 'Authorization: Bearer %s' \
              -H 'Content-Type: application/json' -d '{"model":"flux-dev","prompt":"a red fox in snow"}'
 `, image, d.api.url, d.api.url, u.APIKey, d.api.ops, operatorName, d.secrets.Operator, d.api.ops,
-		d.fal.controlURL, filepath.Join(d.state, "dev.json"), d.api.url, u.APIKey)
+		d.fal.ControlURL, filepath.Join(d.state, "dev.json"), d.api.url, u.APIKey)
 }

@@ -152,7 +152,7 @@ func (d *demo) startAuth(addr, publicURL string) error {
 
 // environment is the configuration of all three Go processes.
 func (d *demo) environment(apiAddr, authAddr string) []string {
-	fal := d.fal.url
+	fal := d.fal.URL
 
 	return []string{
 		"IMAGERUN_ENV=development",

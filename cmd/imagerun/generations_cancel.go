@@ -4,22 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/app"
+	"imagerun/internal/cli"
 	"imagerun/internal/clock"
+	"imagerun/internal/config"
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
-	"imagerun/internal/generation/catalogue"
-	"imagerun/internal/jobs"
-	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
 	"imagerun/internal/support"
-	"imagerun/internal/user"
 	"imagerun/queue/durable"
 )
 
@@ -28,16 +26,15 @@ var errSettled = errors.New("nothing was changed")
 
 // cancelTool cancels one generation by an operator's decision.
 type cancelTool struct {
-	decision
+	cli.Settings
+	cli.Decision
 
-	environ []string
-	file    string
-	json    bool
-	ledger  *credits.Ledger
+	json   bool
+	ledger *credits.Ledger
 }
 
 func cancelCommand(environ []string) *cobra.Command {
-	f := cancelTool{environ: environ, ledger: credits.New(credits.Options{Now: clock.System})}
+	f := cancelTool{Settings: cli.Settings{Environ: environ}, ledger: credits.New(credits.Options{Now: clock.System})}
 
 	c := &cobra.Command{
 		Use:   "cancel <name>",
@@ -55,26 +52,26 @@ a row of job_audit, beside the orders about jobs, and generations show has it.
 image), or fal's id of the request. It needs the database alone.`,
 		Example: `  imagerun generations cancel 4X9KQ-7M2AB --reason mistake --dry-run
   imagerun generations cancel gen_01990f3e4b7a7c63a2a56f8f6a0d1b11 --reason other --request ticket-4711`,
-		Args: one("a generation"),
+		Args: cli.OneArg("a generation"),
 		RunE: func(c *cobra.Command, args []string) error {
-			n, wrong := parseName(args[0])
-			if err := errors.Join(wrong, f.check()); err != nil {
+			n, wrong := cli.ParseName(args[0])
+			if err := errors.Join(wrong, f.Check()); err != nil {
 				return err
 			}
 
-			return connected(c.Context(), f.file, f.environ, func(pool *pgxpool.Pool) error { return f.cancel(c, pool, n) })
+			return f.ConnectAs(c.Context(), config.ProcessOperator, func(cfg config.Config, pool *pgxpool.Pool) error {
+				return f.cancel(c, cfg, pool, n)
+			})
 		},
 	}
-	f.flags(c)
-	c.Flags().Lookup("by").Usage = "who does this: your login, for the audit"
-	c.Flags().Lookup("dry-run").Usage = "change nothing, and say what would return"
-	c.Flags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
-	c.Flags().BoolVar(&f.json, "json", false, "answer in JSON, for programs")
+	f.Decision.AddFlags(c, "audit", "change nothing, and say what would return")
+	f.Settings.AddFlag(c.Flags())
+	cli.AddJSONFlag(c.Flags(), &f.json)
 
 	return c
 }
 
-func (f *cancelTool) cancel(c *cobra.Command, pool *pgxpool.Pool, n support.Name) error {
+func (f *cancelTool) cancel(c *cobra.Command, cfg config.Config, pool *pgxpool.Pool, n support.Name) error {
 	ctx := c.Context()
 
 	id, err := findGeneration(ctx, pool, n)
@@ -82,57 +79,36 @@ func (f *cancelTool) cancel(c *cobra.Command, pool *pgxpool.Pool, n support.Name
 		return err
 	}
 
-	service, err := cancelService(pool, f.ledger)
+	service, err := app.NewGenerations(cfg, pool)
 	if err != nil {
 		return err
 	}
 
-	f.named(c.ErrOrStderr())
+	f.NameRequest(c.ErrOrStderr())
 
-	var (
-		out   canceled
-		ended bool // only the commit was missing
-	)
+	var out canceled
 
-	err = postgres.RetryTx(ctx, pool, func(tx *postgres.Tx) (err error) {
-		ended = false
+	err = f.CarryOut(ctx, pool, postgres.RetryTx, cli.Words{Done: "carried out", Undone: errSettled}, func(tx *postgres.Tx) (err error) {
+		out, err = f.cancelIn(ctx, tx, pool, service, id)
 
-		if out, err = f.carryOut(ctx, tx, pool, service, id); err != nil || !f.dryRun {
-			ended = err == nil
-
-			return err
-		}
-
-		// What the database checks at the commit.
-		if _, err = tx.Exec(ctx, "set constraints all immediate"); err != nil {
-			return err
-		}
-
-		return errDryRun
-	})
-
-	switch {
-	case errors.Is(err, errDryRun):
-	case errors.Is(err, errSettled):
 		return err
-	case err != nil && !ended:
-		return fmt.Errorf("%w: %w", errSettled, err)
-	case err != nil:
-		return fmt.Errorf("it is not known whether this was carried out: repeat it with --request %s, and it is carried out once: %w", f.request, err)
+	})
+	if err != nil {
+		return err
 	}
 
 	if f.json {
-		out.Changed = out.Changed && !f.dryRun
+		out.Changed = out.Changed && !f.DryRun
 
-		return printJSON(c.OutOrStdout(), out)
+		return cli.PrintJSON(c.OutOrStdout(), out)
 	}
 
 	return out.print(c.OutOrStdout())
 }
 
-// carryOut cancels in one transaction with the audit of it. What the same request has done before is only said.
-func (f *cancelTool) carryOut(ctx context.Context, tx *postgres.Tx, pool *pgxpool.Pool, service *generation.Service, id uuid.UUID) (canceled, error) {
-	out := canceled{DryRun: f.dryRun, Request: f.request, GenerationID: generationID(id)}
+// cancelIn cancels in one transaction with the audit of it. What the same request has done before is only said.
+func (f *cancelTool) cancelIn(ctx context.Context, tx *postgres.Tx, pool *pgxpool.Pool, service *generation.Service, id uuid.UUID) (canceled, error) {
+	out := canceled{DryRun: f.DryRun, Request: f.Request, GenerationID: cli.GenerationID(id)}
 
 	before, err := f.otherUse(ctx, tx, pool, id)
 	if err != nil {
@@ -169,58 +145,33 @@ func (f *cancelTool) carryOut(ctx context.Context, tx *postgres.Tx, pool *pgxpoo
 		return out, nil
 	}
 
-	return out, adminOf(pool).RecordCancel(ctx, tx, durable.Decision{Operator: f.operator, Reason: f.reason, Request: f.request, About: id})
+	return out, cli.NewAdmin(pool).RecordCancel(ctx, tx, durable.Decision{Operator: f.Operator, Reason: f.Reason, Request: f.Request, About: id})
 }
 
 // otherUse returns what the request did to this generation before, and refuses one that did something else.
 func (f *cancelTool) otherUse(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool, id uuid.UUID) (*durable.Decision, error) {
-	if err := lockRequest(ctx, tx, f.request); err != nil {
+	if err := f.LockRequest(ctx, tx); err != nil {
 		return nil, err
 	}
 
-	d, err := adminOf(pool).Decided(ctx, tx, f.request)
+	d, err := cli.NewAdmin(pool).Decided(ctx, tx, f.Request)
 
 	switch {
 	case err == nil && d.About == id:
 		return &d, nil
 	case err == nil:
-		return nil, fmt.Errorf("request %s was used for something else: for a %s of %s, on %s: %w",
-			f.request, d.Action, generationID(d.About), stamp(&d.At), errSettled)
+		return nil, fmt.Errorf("%s: %w", f.UsedFor(d), errSettled)
 	case !errors.Is(err, durable.ErrNotFound):
 		return nil, err
 	}
 
-	for _, key := range requestKeys(f.request) {
+	for _, key := range f.LedgerKeys() {
 		if e, err := f.ledger.Booked(ctx, tx, key); err == nil {
-			return nil, fmt.Errorf("request %s was used for something else, on %s: %+d %s: %w", f.request, stamp(&e.At), e.Credits(), what(e), errSettled)
+			return nil, fmt.Errorf("request %s was used for something else, on %s: %+d %s: %w", f.Request, cli.FormatTime(&e.At), e.Credits(), cli.DescribeEntry(e), errSettled)
 		} else if !errors.Is(err, credits.ErrNotBooked) {
 			return nil, err
 		}
 	}
 
 	return nil, nil //nolint:nilnil // nothing was done with it
-}
-
-// noHints is for who has no Redis: what watches a generation looks at it every few seconds all the same.
-type noHints struct{}
-
-// Hint implements generation.Hinter.
-func (noHints) Hint(string, uuid.UUID, int64) {}
-
-// cancelService is as much of the domain as a cancel needs. Jobs are woken in the database; a scheduler pushes them.
-func cancelService(pool *pgxpool.Pool, ledger *credits.Ledger) (*generation.Service, error) {
-	models, err := catalogue.Load(nil)
-	if err != nil {
-		return nil, err
-	}
-
-	plans, err := plan.Load(nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return generation.New(generation.Deps{
-		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, clock.System), Credits: ledger,
-		Hints: noHints{}, Log: slog.New(slog.DiscardHandler), Now: clock.System,
-	}), nil
 }

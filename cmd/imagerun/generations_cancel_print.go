@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/generation"
 	"imagerun/queue/durable"
 )
@@ -25,13 +26,13 @@ type canceled struct {
 func (o canceled) print(w io.Writer) error {
 	switch {
 	case o.before != nil:
-		line(w, "request %s was carried out before, by %s on %s; nothing was changed:", o.Request, o.before.Operator, stamp(&o.before.At))
+		cli.PrintLine(w, "request %s was carried out before, by %s on %s; nothing was changed:", o.Request, o.before.Operator, cli.FormatTime(&o.before.At))
 	case !o.Changed:
-		line(w, "it was canceled before; nothing was changed:")
+		cli.PrintLine(w, "it was canceled before; nothing was changed:")
 	case o.DryRun:
-		line(w, "a dry run: nothing was changed. This would be:")
+		cli.PrintLine(w, "a dry run: nothing was changed. This would be:")
 	default:
-		line(w, "done, by request %s:", o.Request)
+		cli.PrintLine(w, "done, by request %s:", o.Request)
 	}
 
 	var err error
@@ -39,9 +40,9 @@ func (o canceled) print(w io.Writer) error {
 	switch {
 	case o.Canceling:
 		_, err = fmt.Fprintf(w, "%s is %s, and asked to stop. Its provider decides: what it stops returns %s, what it finishes is kept and paid for\n",
-			o.GenerationID, o.Status, countNoun(o.Held, "credit", "credits"))
+			o.GenerationID, o.Status, cli.FormatCount(o.Held, "credit", "credits"))
 	case o.Changed:
-		_, err = fmt.Fprintf(w, "%s ended as %s, and %s returned\n", o.GenerationID, o.Status, countNoun(o.Returned, "credit", "credits"))
+		_, err = fmt.Fprintf(w, "%s ended as %s, and %s returned\n", o.GenerationID, o.Status, cli.FormatCount(o.Returned, "credit", "credits"))
 	default:
 		_, err = fmt.Fprintf(w, "%s is %s\n", o.GenerationID, o.Status)
 	}

@@ -8,25 +8,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/config"
-	"imagerun/internal/jobs"
-	"imagerun/internal/postgres"
 	"imagerun/queue/durable"
 )
 
-// jobsFlags are those that the commands about jobs share.
-type jobsFlags struct {
-	environ            []string
-	file, operator     string
+// flags are those that the commands about jobs share.
+type flags struct {
+	cli.Settings
+
+	operator           string
 	kind, queue, state string
 	about              string
-	olderThan          ageFlag
+	olderThan          cli.AgeFlag
 	limit              int
 	json, dryRun, all  bool
 }
 
 func jobsCommand(environ []string) *cobra.Command {
-	f := jobsFlags{environ: environ}
+	f := flags{Settings: cli.Settings{Environ: environ}}
 
 	c := &cobra.Command{
 		Use:   "jobs",
@@ -44,13 +44,13 @@ time after a failure or a snooze), canceling (ends as soon as a worker comes to 
   imagerun jobs list --about 4X9KQ-7M2AB
   imagerun jobs retry --state dead --kind generation.collect --dry-run`,
 	}
-	c.PersistentFlags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
+	f.Settings.AddFlag(c.PersistentFlags())
 
-	return group(c, jobsListCommand(&f), jobsShowCommand(&f), jobsRetryCommand(&f), jobsCancelCommand(&f),
+	return cli.Group(c, jobsListCommand(&f), jobsShowCommand(&f), jobsRetryCommand(&f), jobsCancelCommand(&f),
 		jobsPauseCommand(&f, true), jobsPauseCommand(&f, false), jobsPausesCommand(&f), jobsSchedulesCommand(&f))
 }
 
-func jobsListCommand(f *jobsFlags) *cobra.Command {
+func jobsListCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List jobs, oldest first",
@@ -72,23 +72,23 @@ func jobsListCommand(f *jobsFlags) *cobra.Command {
 				return err
 			}
 
-			return printJobs(c.OutOrStdout(), jobs, f.json, f.limit)
+			return cli.PrintJobs(c.OutOrStdout(), jobs, f.json, f.limit)
 		}),
 	}
 	f.choosing(c, 100)
-	f.asJSON(c)
+	cli.AddJSONFlag(c.Flags(), &f.json)
 	c.Flags().StringVar(&f.about, "about", "", "about this generation or upload: an id, a support code, or fal's id of the request")
 
 	return c
 }
 
-func jobsShowCommand(f *jobsFlags) *cobra.Command {
+func jobsShowCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show <id>",
 		Short: "Show a job, and what operators did to it",
 		Example: `  imagerun jobs show 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun jobs show 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11:3 --json    # as the dashboard names it`,
-		Args: one("the id of a job"),
+		Args: cli.OneArg("the id of a job"),
 		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
 			ids, err := parseIDs(args)
 			if err != nil {
@@ -107,12 +107,12 @@ func jobsShowCommand(f *jobsFlags) *cobra.Command {
 			return err
 		}),
 	}
-	f.asJSON(c)
+	cli.AddJSONFlag(c.Flags(), &f.json)
 
 	return c
 }
 
-func jobsRetryCommand(f *jobsFlags) *cobra.Command {
+func jobsRetryCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retry [id…]",
 		Short: "Have dead jobs begin anew with all their attempts, and waiting ones run now",
@@ -138,7 +138,7 @@ Choose by ids or by flags; without --state, flags choose among the dead.`,
 	return c
 }
 
-func jobsCancelCommand(f *jobsFlags) *cobra.Command {
+func jobsCancelCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cancel [id…]",
 		Short: "End live jobs, and remove dead ones",
@@ -164,7 +164,7 @@ Choose by ids or by flags.`,
 }
 
 // order carries out what was asked for, if it was asked for plainly enough.
-func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string, done string,
+func (f *flags) order(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string, done string,
 	do func(context.Context, durable.Order) (durable.Result, error),
 ) error {
 	ids, err := parseIDs(args)
@@ -187,7 +187,7 @@ func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, admin *durable.
 			return err
 		}
 
-		if err := printJobs(c.OutOrStdout(), jobs, false, 0); err != nil {
+		if err := cli.PrintJobs(c.OutOrStdout(), jobs, false, 0); err != nil {
 			return err
 		}
 	}
@@ -205,56 +205,18 @@ func (f *jobsFlags) order(ctx context.Context, c *cobra.Command, admin *durable.
 }
 
 // run connects to the database for one command. Jobs are staged only: a scheduler pushes them.
-func (f *jobsFlags) run(fn func(context.Context, *cobra.Command, *durable.Admin, []string) error) func(*cobra.Command, []string) error {
+func (f *flags) run(fn func(context.Context, *cobra.Command, *durable.Admin, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
-			return fn(c.Context(), c, adminOf(pool), args)
+		return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
+			return fn(c.Context(), c, cli.NewAdmin(pool), args)
 		})
 	}
 }
 
-func (f *jobsFlags) runOn(fn func(context.Context, *cobra.Command, *pgxpool.Pool, *durable.Admin) error) func(*cobra.Command, []string) error {
+func (f *flags) runOn(fn func(context.Context, *cobra.Command, *pgxpool.Pool, *durable.Admin) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
-		return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
-			return fn(c.Context(), c, pool, adminOf(pool))
+		return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
+			return fn(c.Context(), c, pool, cli.NewAdmin(pool))
 		})
 	}
-}
-
-// adminOf is the operators' side of the jobs. What it stages a scheduler pushes.
-func adminOf(pool *pgxpool.Pool) *durable.Admin {
-	return durable.NewAdmin(durable.New(pool, jobs.Kinds(), durable.Options{}))
-}
-
-// one asks for exactly one argument.
-func one(what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return fmt.Errorf("%s takes one argument, %s", c.CommandPath(), what)
-		}
-
-		return nil
-	}
-}
-
-func (f *jobsFlags) connected(ctx context.Context, fn func(*pgxpool.Pool) error) error {
-	return connected(ctx, f.file, f.environ, fn)
-}
-
-// connected runs fn with a pool for an operator's command, which needs the database alone.
-func connected(ctx context.Context, file string, environ []string, fn func(*pgxpool.Pool) error) error {
-	cfg, err := config.Load(config.ProcessOperator, file, environ)
-	if err != nil {
-		return invalidConfig(err)
-	}
-
-	pool, err := postgres.Open(ctx, postgres.Options{
-		URL: cfg.Postgres.URL.Reveal(), AppName: "imagerun-operator", MaxConns: 2, StatementTimeout: cfg.Postgres.StatementTimeout,
-	})
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-
-	return fn(pool)
 }

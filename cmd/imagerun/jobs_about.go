@@ -7,20 +7,21 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/generation"
 	"imagerun/internal/support"
 )
 
 // subject returns the ids that jobs about what --about names have among their arguments. A name that leads nowhere
 // is still looked for as an id: what a job is about may be gone.
-func (f *jobsFlags) subject(ctx context.Context, pool *pgxpool.Pool) ([]uuid.UUID, error) {
+func (f *flags) subject(ctx context.Context, pool *pgxpool.Pool) ([]uuid.UUID, error) {
 	if f.about == "" {
 		return nil, nil
 	}
 
 	n, err := support.Parse(f.about)
 	if err != nil {
-		return nil, misuse("--about: %w", err)
+		return nil, cli.Misuse("--about: %w", err)
 	}
 
 	found, err := support.Find(ctx, pool, n)
@@ -45,7 +46,7 @@ func (f *jobsFlags) subject(ctx context.Context, pool *pgxpool.Pool) ([]uuid.UUI
 			return nil, err
 		}
 
-		ids = append(ids, attemptIDs(g)...)
+		ids = append(ids, g.AttemptIDs()...)
 	}
 
 	if len(ids) == 0 {
@@ -53,13 +54,4 @@ func (f *jobsFlags) subject(ctx context.Context, pool *pgxpool.Pool) ([]uuid.UUI
 	}
 
 	return ids, nil
-}
-
-func attemptIDs(g generation.Inspection) []uuid.UUID {
-	ids := make([]uuid.UUID, len(g.Attempts))
-	for i, a := range g.Attempts {
-		ids[i] = a.ID
-	}
-
-	return ids
 }

@@ -1,22 +1,20 @@
 package main
 
 import (
-	"errors"
-	"os/user"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/jobs"
 	"imagerun/queue/durable"
 )
 
 // choosing adds the flags that choose jobs.
-func (f *jobsFlags) choosing(c *cobra.Command, limit int) {
+func (f *flags) choosing(c *cobra.Command, limit int) {
 	c.Flags().StringVar(&f.kind, "kind", "", "of this kind, such as generation.submit")
 	c.Flags().StringVar(&f.queue, "queue", "", "of this queue: "+strings.Join(jobs.Kinds().Queues(), ", "))
 	c.Flags().StringVar(&f.state, "state", "", "in this state: "+strings.Join(durable.States(), ", "))
@@ -24,29 +22,16 @@ func (f *jobsFlags) choosing(c *cobra.Command, limit int) {
 	c.Flags().IntVar(&f.limit, "limit", limit, "at most so many, oldest first; 0: all")
 }
 
-func (f *jobsFlags) changing(c *cobra.Command) {
+func (f *flags) changing(c *cobra.Command) {
 	f.choosing(c, 0)
-	f.asJSON(c)
-	f.by(c)
+	cli.AddJSONFlag(c.Flags(), &f.json)
+	cli.AddOperatorFlag(c.Flags(), &f.operator)
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, and list the jobs that are meant")
 	c.Flags().BoolVar(&f.all, "all", false, "without any other choice: yes, all of them")
 }
 
-func (f *jobsFlags) asJSON(c *cobra.Command) {
-	c.Flags().BoolVar(&f.json, "json", false, "answer in JSON, for programs")
-}
-
-func (f *jobsFlags) by(c *cobra.Command) {
-	who := "unknown"
-	if u, err := user.Current(); err == nil {
-		who = u.Username
-	}
-
-	c.Flags().StringVar(&f.operator, "by", who, "who does this, for the audit")
-}
-
 // filter returns what the flags choose, or says which of them is a slip.
-func (f *jobsFlags) filter(ids []uuid.UUID) (durable.Filter, error) {
+func (f *flags) filter(ids []uuid.UUID) (durable.Filter, error) {
 	var kinds []string
 	for _, p := range jobs.Kinds().Policies() {
 		kinds = append(append(kinds, p.Args.Kind()), p.Aliases...)
@@ -61,12 +46,12 @@ func (f *jobsFlags) filter(ids []uuid.UUID) (durable.Filter, error) {
 		{"--state", f.state, durable.States()},
 	} {
 		if flag.value != "" && !slices.Contains(flag.known, flag.value) {
-			return durable.Filter{}, misuse("%s: there is no %q; there are %s", flag.name, flag.value, strings.Join(flag.known, ", "))
+			return durable.Filter{}, cli.Misuse("%s: there is no %q; there are %s", flag.name, flag.value, strings.Join(flag.known, ", "))
 		}
 	}
 
 	if f.limit < 0 {
-		return durable.Filter{}, misuse("--limit: must not be negative; 0 means all")
+		return durable.Filter{}, cli.Misuse("--limit: must not be negative; 0 means all")
 	}
 
 	return durable.Filter{
@@ -75,52 +60,17 @@ func (f *jobsFlags) filter(ids []uuid.UUID) (durable.Filter, error) {
 }
 
 // chosen makes sure that whoever changes jobs has said which.
-func (f *jobsFlags) chosen(c *cobra.Command, ids []uuid.UUID) error {
+func (f *flags) chosen(c *cobra.Command, ids []uuid.UUID) error {
 	flags := slices.DeleteFunc([]string{"kind", "queue", "state", "older-than", "limit"}, func(name string) bool { return !c.Flags().Changed(name) })
 
 	switch {
 	case f.all && len(ids) > 0:
-		return misuse("ids or --all: which of them?")
+		return cli.Misuse("ids or --all: which of them?")
 	case len(ids) == 0 && len(flags) == 0 && !f.all && !f.dryRun:
-		return misuse("which jobs? Give ids, --kind, --queue, --state, --older-than or --limit; or --all")
+		return cli.Misuse("which jobs? Give ids, --kind, --queue, --state, --older-than or --limit; or --all")
 	default:
 		return nil
 	}
-}
-
-// ageFlag is a duration on the command line, which may also be in days.
-type ageFlag time.Duration
-
-// String implements pflag.Value.
-func (a *ageFlag) String() string {
-	if *a == 0 {
-		return ""
-	}
-
-	return time.Duration(*a).String()
-}
-
-// Type implements pflag.Value.
-func (a *ageFlag) Type() string { return "duration" }
-
-// Set implements pflag.Value.
-func (a *ageFlag) Set(text string) error {
-	d, err := time.ParseDuration(text)
-
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-
-		n, err = strconv.Atoi(days)
-		d = time.Duration(n) * 24 * time.Hour
-	}
-
-	if err != nil || d < 0 {
-		return errors.New("write a number and its unit, such as 90m, 24h or 7d")
-	}
-
-	*a = ageFlag(d)
-
-	return nil
 }
 
 func parseIDs(args []string) ([]uuid.UUID, error) {
@@ -132,7 +82,7 @@ func parseIDs(args []string) ([]uuid.UUID, error) {
 
 		id, err := uuid.Parse(text)
 		if err != nil {
-			return nil, misuse("%q is not the id of a job: `imagerun jobs list` shows ids in full", arg)
+			return nil, cli.Misuse("%q is not the id of a job: `imagerun jobs list` shows ids in full", arg)
 		}
 
 		if !slices.Contains(ids, id) {

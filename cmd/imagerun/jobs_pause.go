@@ -9,14 +9,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/jobs"
+	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
-func jobsPauseCommand(f *jobsFlags, paused bool) *cobra.Command {
+func jobsPauseCommand(f *flags, paused bool) *cobra.Command {
 	var (
 		reason string
-		how    ageFlag
+		how    cli.AgeFlag
 	)
 
 	c := &cobra.Command{
@@ -50,7 +52,7 @@ when the queue is resumed.`,
 
 		return err
 	})
-	f.by(c)
+	cli.AddOperatorFlag(c.Flags(), &f.operator)
 
 	if paused {
 		c.Flags().StringVar(&reason, "reason", "", "why, for the audit; never about a person")
@@ -60,7 +62,7 @@ when the queue is resumed.`,
 	return c
 }
 
-func jobsPausesCommand(f *jobsFlags) *cobra.Command {
+func jobsPausesCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pauses",
 		Short: "List the paused queues: by whom, why, and until when",
@@ -74,7 +76,7 @@ func jobsPausesCommand(f *jobsFlags) *cobra.Command {
 			return printPauses(c.OutOrStdout(), pauses, f.json)
 		}),
 	}
-	f.asJSON(c)
+	cli.AddJSONFlag(c.Flags(), &f.json)
 
 	return c
 }
@@ -83,9 +85,9 @@ func jobsPausesCommand(f *jobsFlags) *cobra.Command {
 func oneQueue(c *cobra.Command, args []string) error {
 	known := jobs.Kinds().Queues()
 
-	if err := one("a queue: "+strings.Join(known, ", "))(c, args); err != nil {
+	if err := cli.OneArg("a queue: "+strings.Join(known, ", "))(c, args); err != nil {
 		return err
 	}
 
-	return refuse(!slices.Contains(known, args[0]), "there is no queue %q; there are %s", args[0], strings.Join(known, ", "))
+	return cli.Refuse(!slices.Contains(known, args[0]), "there is no queue %q; there are %s", args[0], strings.Join(known, ", "))
 }

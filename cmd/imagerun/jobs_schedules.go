@@ -4,17 +4,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/jobs"
 	"imagerun/queue/durable"
 )
 
-func jobsSchedulesCommand(f *jobsFlags) *cobra.Command {
+func jobsSchedulesCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "schedules",
 		Short: "List the schedules with their last and next runs",
@@ -23,12 +23,12 @@ the past means that none does.`,
 		Example: "  imagerun jobs schedules\n  imagerun jobs schedules --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return f.connected(c.Context(), func(pool *pgxpool.Pool) error {
+			return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
 				return printSchedules(c.Context(), c.OutOrStdout(), pool, f.json)
 			})
 		},
 	}
-	f.asJSON(c)
+	cli.AddJSONFlag(c.Flags(), &f.json)
 
 	return c
 }
@@ -45,19 +45,19 @@ func printSchedules(ctx context.Context, w io.Writer, pool *pgxpool.Pool, asJSON
 	}
 
 	if asJSON {
-		return printJSON(w, list)
+		return cli.PrintJSON(w, list)
 	}
 
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(w)
 	fmt.Fprintln(t, "NAME\tWHEN (UTC)\tKIND\tLAST RUN\tNEXT RUN")
 
 	for _, s := range list {
-		next := stamp(&s.NextRun)
+		next := cli.FormatTime(&s.NextRun)
 		if time.Since(s.NextRun) > 10*time.Second {
 			next += ", overdue: does a scheduler run?"
 		}
 
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Spec, s.Kind, stamp(s.LastRun), next)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.Name, s.Spec, s.Kind, cli.FormatTime(s.LastRun), next)
 	}
 
 	return t.Flush()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/cli/clitest"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/jobs"
 	"imagerun/queue/durable"
@@ -24,16 +24,9 @@ func operator(t *testing.T) (pool *pgxpool.Pool, run func(args ...string) (strin
 	url, _, _ := devtest.PostgresURLs(t)
 
 	return devtest.Pool(t, url), func(args ...string) (string, error) {
-		var out bytes.Buffer
+		out, _, err := clitest.Execute(t.Context(), jobsCommand([]string{"IMAGERUN_POSTGRES_URL=" + devtest.As(t, url, "operator")}), args...)
 
-		c := jobsCommand([]string{"IMAGERUN_POSTGRES_URL=" + devtest.As(t, url, "operator")})
-		c.SilenceUsage, c.SilenceErrors = true, true
-		c.SetOut(&out)
-		c.SetArgs(args)
-
-		err := c.ExecuteContext(t.Context())
-
-		return out.String(), err
+		return out, err
 	}
 }
 
@@ -238,8 +231,6 @@ func TestJobs_Help(t *testing.T) {
 func TestJobs_SaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 
-	c := jobsCommand(nil)
-	c.SilenceUsage, c.SilenceErrors = true, true
-	c.SetArgs([]string{"list"})
-	require.ErrorContains(t, c.ExecuteContext(t.Context()), "IMAGERUN_POSTGRES_URL")
+	_, _, err := clitest.Execute(t.Context(), jobsCommand(nil), "list")
+	require.ErrorContains(t, err, "IMAGERUN_POSTGRES_URL")
 }

@@ -4,9 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagerun/internal/app"
+	"imagerun/internal/cli"
 	"imagerun/internal/config"
 )
 
@@ -22,7 +20,7 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := rootCommand(besideDemo(os.Args[1:], os.Environ(), os.Stderr))
-	code := runCommand(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
+	code := cli.Run(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
 
 	stop()
 	os.Exit(code)
@@ -31,29 +29,6 @@ func main() {
 // logLibraries has what libraries say by themselves come out as lines of a log, beside what a command says to people.
 func logLibraries() {
 	_, _ = app.NewLog(os.Stderr, "imagerun", config.Log{}) // its defaults are a log
-}
-
-// runCommand returns the exit code, which is that of the other programs: 0; 1 when it failed, or when a person has to
-// look; 2 when it was called wrongly.
-func runCommand(ctx context.Context, root *cobra.Command, args []string, out, complaints io.Writer) int {
-	code := 2
-	root.PersistentPreRun = func(*cobra.Command, []string) { code = 1 } // flags and arguments are what they should be
-	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(complaints)
-
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
-	}
-
-	line(complaints, "imagerun: %s", err)
-
-	if errors.As(err, new(*usageError)) {
-		return 2
-	}
-
-	return code
 }
 
 func rootCommand(environ []string) *cobra.Command {
@@ -70,36 +45,6 @@ wrongly, the configuration included.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 
-	return group(root, demoCommand(), simulatorsCommand(environ), migrateCommand(environ), configCommand(environ), jobsCommand(environ),
-		generationsCommand(environ), creditsCommand(environ))
+	return cli.Group(root, demoCommand(), simulatorsCommand(environ), migrateCommand(environ), configCommand(environ),
+		jobsCommand(environ), generationsCommand(environ), creditsCommand(environ))
 }
-
-// group makes c a command that only has others below it, and refuses what is none of them.
-func group(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
-	c.AddCommand(below...)
-	c.SuggestionsMinimumDistance = 2
-	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	c.Args = func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-
-		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-			return misuse("there is no command %q: did you mean %s?", args[0], near[0])
-		}
-
-		return misuse("there is no command %q: `%s --help` lists them", args[0], c.CommandPath())
-	}
-
-	return c
-}
-
-// usageError says how a command was called wrongly.
-type usageError struct{ error }
-
-// Unwrap returns the cause.
-func (e *usageError) Unwrap() error { return e.error }
-
-func misuse(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
-
-func invalidConfig(err error) error { return misuse("the configuration is not valid:\n%w", err) }

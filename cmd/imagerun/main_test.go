@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/devstack/devtest"
 )
 
@@ -44,7 +45,7 @@ func TestRun_ExitCodes(t *testing.T) {
 	} {
 		var out, complaints bytes.Buffer
 
-		require.Equal(t, c.code, runCommand(t.Context(), rootCommand(c.environ), strings.Fields(c.args), &out, &complaints), "%s: %s", c.args, complaints.String())
+		require.Equal(t, c.code, cli.Run(t.Context(), rootCommand(c.environ), strings.Fields(c.args), &out, &complaints), "%s: %s", c.args, complaints.String())
 		require.Contains(t, out.String()+complaints.String(), c.says, c.args)
 	}
 }
@@ -63,7 +64,7 @@ func TestRun_UnknownCommand(t *testing.T) {
 		var out, complaints bytes.Buffer
 
 		path := append(strings.Fields(c.CommandPath())[1:], "nope")
-		require.Equal(t, 2, runCommand(t.Context(), rootCommand(nil), path, &out, &complaints), path)
+		require.Equal(t, 2, cli.Run(t.Context(), rootCommand(nil), path, &out, &complaints), path)
 		require.Contains(t, complaints.String(), "there is no command \"nope\": `"+c.CommandPath()+" --help` lists them")
 
 		for _, below := range c.Commands() {

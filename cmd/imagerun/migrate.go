@@ -5,16 +5,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/config"
 	"imagerun/internal/postgres"
 	"imagerun/migrations"
 )
 
 func migrateCommand(environ []string) *cobra.Command {
-	var (
-		file   string
-		finish bool
-	)
+	var finish bool
+
+	settings := cli.Settings{Environ: environ}
 
 	c := &cobra.Command{
 		Use:   "migrate",
@@ -32,9 +32,9 @@ imagerun_mailer (who sends the auth service's mails). Give each login role the o
 imagerun_app may do what api, worker, scheduler and operator may together: it goes in a later release.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(config.ProcessMigrate, file, environ)
+			cfg, err := settings.Load(config.ProcessMigrate)
 			if err != nil {
-				return invalidConfig(err)
+				return err
 			}
 
 			migrate := postgres.Migrate
@@ -53,7 +53,7 @@ imagerun_app may do what api, worker, scheduler and operator may together: it go
 		},
 	}
 	c.Flags().BoolVar(&finish, "finish", false, "also take away what only the release before needs")
-	c.Flags().StringVar(&file, "config", "", "the YAML file to read; the environment wins over it")
+	settings.AddFlag(c.Flags())
 
 	return c
 }

@@ -1,17 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"imagerun/internal/cli"
 	"imagerun/internal/simulators/falsim"
 )
 
@@ -33,13 +31,13 @@ Nothing is kept: a restart forgets everything.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if slices.Contains(environ, "IMAGERUN_ENV=production") {
-				return misuse("simulators do not run in production")
+				return cli.Misuse("simulators do not run in production")
 			}
 
 			if err := errors.Join(
-				refuse(options.Duration < 0, "--duration: must not be negative"),
-				refuse(options.Slots < 0, "--slots: must not be negative; 0 means no limit"),
-				refuse(base != "" && !isWebAddress(base), "--base-url: must be an address such as https://fal.example"),
+				cli.Refuse(options.Duration < 0, "--duration: must not be negative"),
+				cli.Refuse(options.Slots < 0, "--slots: must not be negative; 0 means no limit"),
+				cli.Refuse(base != "" && !isWebAddress(base), "--base-url: must be an address such as https://fal.example"),
 			); err != nil {
 				return err
 			}
@@ -50,9 +48,9 @@ Nothing is kept: a restart forgets everything.`,
 			if err != nil {
 				return err
 			}
-			defer fal.stop()
+			defer fal.Stop()
 
-			fmt.Fprintf(c.OutOrStdout(), "fal.ai simulator: %s\ncontrol surface:  %s\n", fal.url, fal.controlURL)
+			fmt.Fprintf(c.OutOrStdout(), "fal.ai simulator: %s\ncontrol surface:  %s\n", fal.URL, fal.ControlURL)
 			<-c.Context().Done()
 
 			return nil
@@ -76,47 +74,4 @@ func isWebAddress(text string) bool {
 	u, err := url.Parse(text)
 
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
-}
-
-// falServer is a simulator of fal.ai on two listeners.
-type falServer struct {
-	sim             *falsim.Sim
-	url, controlURL string
-	servers         []*http.Server
-}
-
-func startFal(addr, control string, o falsim.Options) (*falServer, error) {
-	s := &falServer{sim: falsim.New(o)}
-
-	for _, l := range []struct {
-		addr    string
-		handler http.Handler
-		url     *string
-	}{{addr, s.sim.Handler(), &s.url}, {control, s.sim.Control(), &s.controlURL}} {
-		listener, err := net.Listen("tcp", l.addr)
-		if err != nil {
-			s.stop()
-
-			return nil, fmt.Errorf("listen for the fal.ai simulator: %w", err)
-		}
-
-		server := &http.Server{Handler: l.handler, ReadHeaderTimeout: 10 * time.Second}
-		*l.url = "http://" + listener.Addr().String()
-		s.servers = append(s.servers, server)
-
-		go func() { _ = server.Serve(listener) }()
-	}
-
-	return s, nil
-}
-
-func (s *falServer) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-
-	for _, server := range s.servers {
-		_ = server.Shutdown(ctx)
-	}
-
-	s.sim.Close()
 }

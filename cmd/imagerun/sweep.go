@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"imagerun/internal/app"
+	"imagerun/internal/cli"
 	"imagerun/internal/clock"
 	"imagerun/internal/config"
 	"imagerun/internal/postgres"
@@ -25,24 +26,16 @@ var errUnsettled = errors.New("not everything is in order: see the report")
 // tellEvery is how often a long sweep says how far it is.
 const tellEvery = 2 * time.Second
 
-func generationsCommand(environ []string) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "generations",
-		Short: "See what became of a generation, cancel one, and look after what they leave in the bucket",
-	}
-
-	return group(c, showCommand(environ), cancelCommand(environ), sweepCommand(environ))
-}
-
 // sweepFlags are those of the sweep.
 type sweepFlags struct {
-	file                      string
+	cli.Settings
+
 	dryRun, json, list, force bool
 	grace                     time.Duration
 }
 
 func sweepCommand(environ []string) *cobra.Command {
-	var f sweepFlags
+	f := sweepFlags{Settings: cli.Settings{Environ: environ}}
 
 	c := &cobra.Command{
 		Use:   "sweep",
@@ -70,15 +63,15 @@ a person to look at (in a dry run: when anything would be changed), or when it c
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.grace < 0 {
-				return misuse("--grace must not be negative")
+				return cli.Misuse("--grace must not be negative")
 			}
 
-			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), environ)
+			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	c.Flags().StringVar(&f.file, "config", "", "the YAML file to read; the environment wins over it")
+	f.Settings.AddFlag(c.Flags())
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing: only say what is there")
-	c.Flags().BoolVar(&f.json, "json", false, "answer in JSON, for programs")
+	cli.AddJSONFlag(c.Flags(), &f.json)
 	c.Flags().BoolVar(&f.list, "list", false, "name each finding on standard error, as it is found")
 	c.Flags().BoolVar(&f.force, "force", false, "go on even if far more is wrong than right")
 	c.Flags().DurationVar(&f.grace, "grace", sweep.DefaultGrace, "how old an orphan must be to be deleted: 90m, 24h")
@@ -86,20 +79,13 @@ a person to look at (in a dry run: when anything would be changed), or when it c
 	return c
 }
 
-func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ []string) error {
-	cfg, err := config.Load(config.ProcessSweep, f.file, environ)
-	if err != nil {
-		return invalidConfig(err)
-	}
-
-	pool, err := postgres.Open(ctx, postgres.Options{
-		URL: cfg.Postgres.URL.Reveal(), AppName: "imagerun-sweep", MaxConns: 2, StatementTimeout: cfg.Postgres.StatementTimeout,
+func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer) error {
+	return f.ConnectAs(ctx, config.ProcessSweep, func(cfg config.Config, pool *pgxpool.Pool) error {
+		return f.sweep(ctx, out, progress, cfg.Storage, pool)
 	})
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
+}
 
+func (f *sweepFlags) sweep(ctx context.Context, out, progress io.Writer, s config.Storage, pool *pgxpool.Pool) error {
 	theirs := clock.NewCorrected(func(ctx context.Context) (least, most time.Duration, err error) { return postgres.Skew(ctx, pool) }, nil)
 	if err := theirs.Measure(ctx); err != nil {
 		return err
@@ -107,7 +93,6 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 
 	now := theirs.Now
 
-	s := cfg.Storage
 	bucket := r2.New(r2.Options{
 		Endpoint: s.Endpoint, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Bucket: s.Bucket, Now: clock.System,
 	})
@@ -124,8 +109,8 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 		if time.Since(told) > tellEvery {
 			told = time.Now()
 
-			line(progress, "%s and %s so far: %s, %d lost", countNoun(r.Objects, "object", "objects"), countNoun(r.Records, "record", "records"),
-				countNoun(r.Orphans, "orphan", "orphans"), r.Lost)
+			cli.PrintLine(progress, "%s and %s so far: %s, %d lost", cli.FormatCount(r.Objects, "object", "objects"), cli.FormatCount(r.Records, "record", "records"),
+				cli.FormatCount(r.Orphans, "orphan", "orphans"), r.Lost)
 		}
 
 		return nil
@@ -150,67 +135,4 @@ func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer, environ [
 	}
 
 	return nil
-}
-
-func (f *sweepFlags) print(w io.Writer, r sweep.Report) error {
-	if f.json {
-		return printJSON(w, r)
-	}
-
-	done, off := "deleted", "called off"
-	if r.DryRun {
-		done, off = "would be deleted", "would be called off"
-		r.Deleted, r.DeletedBytes, r.Aborted = r.Orphans, r.OrphanBytes, r.Leftovers
-	}
-
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, row := range []struct {
-		n    int64
-		text string
-	}{
-		{r.Objects, "objects in the bucket"},
-		{r.Records, "keys in the database"},
-		{r.Orphans, fmt.Sprintf("orphans: %d %s (%d bytes)", r.Deleted, done, r.DeletedBytes)},
-		{r.NotDeleted, "of those that the store did not delete"},
-		{r.Young, fmt.Sprintf("young: without a row, but not older than %s", f.grace)},
-		{r.Foreign, "foreign: under keys that we never make"},
-		{r.Lost, "lost: a row whose object is gone"},
-		{r.Back, "back: lost before, and there again"},
-		{r.Leftovers, fmt.Sprintf("leftovers: uploads in parts, %d %s", r.Aborted, off)},
-	} {
-		fmt.Fprintf(t, "%d\t  %s\n", row.n, row.text)
-	}
-
-	if err := t.Flush(); err != nil {
-		return err
-	}
-
-	end := "in order"
-
-	switch {
-	case r.FinishedAt == nil:
-		end = "broken off"
-	case r.DryRun && !r.Clean():
-		end = "a dry run: nothing was changed"
-	case !r.Settled():
-		end = "something is left to look at"
-	}
-
-	_, err := fmt.Fprintln(w, end)
-
-	return err
-}
-
-func printFinding(w io.Writer, f sweep.Finding) {
-	fmt.Fprintf(w, "%-8s  %s", f.What, f.Key)
-
-	if f.Source != "" {
-		fmt.Fprintf(w, "  %s %s", f.Source, f.ID)
-	}
-
-	if f.Age > 0 {
-		fmt.Fprintf(w, "  %s old, %d bytes", f.Age.Round(time.Second), f.Size)
-	}
-
-	fmt.Fprintln(w)
 }

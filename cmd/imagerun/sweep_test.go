@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"imagerun/internal/cli/clitest"
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/redact"
 	"imagerun/internal/storage"
@@ -33,17 +33,7 @@ func sweeping(t *testing.T) (pool *pgxpool.Pool, bucket *r2.Bucket, run func(arg
 	}
 
 	return devtest.Pool(t, url), bucket, func(args ...string) (string, string, error) {
-		var out, progress bytes.Buffer
-
-		c := generationsCommand(environ)
-		c.SilenceUsage, c.SilenceErrors = true, true
-		c.SetOut(&out)
-		c.SetErr(&progress)
-		c.SetArgs(append([]string{"sweep"}, args...))
-
-		err := c.ExecuteContext(t.Context())
-
-		return out.String(), progress.String(), err
+		return clitest.Execute(t.Context(), generationsCommand(environ), append([]string{"sweep"}, args...)...)
 	}
 }
 
@@ -109,10 +99,8 @@ func TestSweep_Refuses(t *testing.T) {
 	_, _, err := run("--grace", "-1h")
 	require.ErrorContains(t, err, "--grace must not be negative")
 
-	c := generationsCommand(nil)
-	c.SilenceUsage, c.SilenceErrors = true, true
-	c.SetArgs([]string{"sweep"})
-	require.ErrorContains(t, c.ExecuteContext(t.Context()), "storage.bucket (IMAGERUN_STORAGE_BUCKET) is needed by the sweep")
+	_, _, err = clitest.Execute(t.Context(), generationsCommand(nil), "sweep")
+	require.ErrorContains(t, err, "storage.bucket (IMAGERUN_STORAGE_BUCKET) is needed by the sweep")
 }
 
 // A store that does not answer: a report of what was done, and an error.
@@ -120,14 +108,10 @@ func TestSweep_StoreIsAway(t *testing.T) {
 	t.Parallel()
 
 	url, _, _ := devtest.PostgresURLs(t)
-	c := generationsCommand(append(os.Environ(), "IMAGERUN_ENV=development", "IMAGERUN_POSTGRES_URL="+devtest.As(t, url, "operator"),
-		"IMAGERUN_STORAGE_ENDPOINT=http://127.0.0.1:1", "IMAGERUN_STORAGE_ACCESS_KEY=a", "IMAGERUN_STORAGE_SECRET_KEY=b", "IMAGERUN_STORAGE_BUCKET=c"))
-	c.SilenceUsage, c.SilenceErrors = true, true
+	environ := append(os.Environ(), "IMAGERUN_ENV=development", "IMAGERUN_POSTGRES_URL="+devtest.As(t, url, "operator"),
+		"IMAGERUN_STORAGE_ENDPOINT=http://127.0.0.1:1", "IMAGERUN_STORAGE_ACCESS_KEY=a", "IMAGERUN_STORAGE_SECRET_KEY=b", "IMAGERUN_STORAGE_BUCKET=c")
 
-	var out bytes.Buffer
-
-	c.SetOut(&out)
-	c.SetArgs([]string{"sweep"})
-	require.ErrorContains(t, c.ExecuteContext(t.Context()), "the sweep did not come to its end: list objects: no answer")
-	require.Contains(t, out.String(), "broken off\n")
+	out, _, err := clitest.Execute(t.Context(), generationsCommand(environ), "sweep")
+	require.ErrorContains(t, err, "the sweep did not come to its end: list objects: no answer")
+	require.Contains(t, out, "broken off\n")
 }

@@ -87,6 +87,8 @@ var rows = []row{
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth", "internal/auth/device", "internal/ratelimit"}, foundation), "ops shows what app registers with it"},
 
+	{"internal/cli", list([]string{"internal/config", "internal/credits", "internal/publicid", "internal/support"}, jobs, foundation), "cli is what every group of commands needs: what one does is in its folder of cmd/imagerun"},
+
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",
 		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs/...", "internal/ops", "internal/picture", "internal/plan", "internal/postgres",
@@ -111,7 +113,7 @@ var owners = []owner{
 	{"github.com/hibiken/", []string{"queue/asynqueue/..."}, "", "asynq must be replaceable: the queue's words are in package queue"},
 	{"github.com/spf13/viper", []string{"internal/config"}, "", "configuration arrives as a typed value"},
 	{"github.com/go-viper/", []string{"internal/config"}, "", "configuration arrives as a typed value"},
-	{"github.com/spf13/cobra", []string{"cmd/...", "internal/app"}, "", "flags are for programs"},
+	{"github.com/spf13/cobra", []string{"cmd/...", "internal/app", "internal/cli/..."}, "", "flags are for programs"},
 	{"github.com/aws/", []string{"internal/storage/r2"}, "", "the domain sees storage.Bucket"},
 	{"github.com/pressly/goose", []string{"internal/postgres"}, "", "postgres.Migrate is the one way to migrate"},
 	{"github.com/getkin/kin-openapi", []string{"internal/httpapi/..."}, "", "the HTTP contract stays at the edge"},
@@ -120,7 +122,7 @@ var owners = []owner{
 	{"github.com/prometheus/", []string{"internal/telemetry", "internal/ops/...", "internal/app", "queue/asynqueue"}, "metrics.go", "metrics of a package are in its metrics.go"},
 	{
 		"github.com/redis/go-redis",
-		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/ratelimit", "internal/devstack/...", "internal/app", "internal/apptest", "cmd/imagerun/..."},
+		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/ratelimit", "internal/devstack/...", "internal/app", "internal/apptest"},
 		"", "Redis is a belt: jobs go by queue, hints by generation/hints, counts by ratelimit",
 	},
 	{"github.com/HugoSmits86/nativewebp", []string{"internal/simulators/...", "*test"}, "", "we decode WebP and never make it"},

@@ -77,6 +77,16 @@ type InspectedImage struct {
 	LostAt       *time.Time `json:"lost_at"` // when a sweep missed the object
 }
 
+// AttemptIDs returns the ids of the attempts, which jobs about a generation name.
+func (i Inspection) AttemptIDs() []uuid.UUID {
+	ids := make([]uuid.UUID, len(i.Attempts))
+	for n, a := range i.Attempts {
+		ids[n] = a.ID
+	}
+
+	return ids
+}
+
 // Inspect returns everything about a generation, whoever's it is, for operators. Errors: [ErrNotFound].
 func Inspect(ctx context.Context, tx db.DBTX, id uuid.UUID) (Inspection, error) {
 	q := db.New()

@@ -1,0 +1,16 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"imagerun/internal/cli"
+)
+
+func generationsCommand(environ []string) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "generations",
+		Short: "See what became of a generation, cancel one, and look after what they leave in the bucket",
+	}
+
+	return cli.Group(c, showCommand(environ), cancelCommand(environ), sweepCommand(environ))
+}

@@ -1,0 +1,51 @@
+package app
+
+import (
+	"log/slog"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"imagerun/internal/clock"
+	"imagerun/internal/config"
+	"imagerun/internal/generation"
+	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/jobs"
+	"imagerun/internal/plan"
+	"imagerun/internal/storage/sweep"
+	"imagerun/internal/upload"
+	"imagerun/internal/user"
+	"imagerun/queue/durable"
+)
+
+// NewGenerations returns as much of the domain as an operator's command needs. It has the database alone: jobs are woken there,
+// and a scheduler pushes them.
+func NewGenerations(cfg config.Config, pool *pgxpool.Pool) (*generation.Service, error) {
+	models, err := catalogue.Load(nil)
+	if err != nil {
+		return nil, err
+	}
+
+	plans, err := plan.Load(nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return generation.New(generation.Deps{
+		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans,
+		Users: user.New(pool, plans, clock.System), Credits: ledger(cfg.Credits, clock.System),
+		Hints: noHints{}, Log: slog.New(slog.DiscardHandler), Now: clock.System,
+	}), nil
+}
+
+// noHints is for who has no Redis: what watches a generation looks at it every few seconds all the same.
+type noHints struct{}
+
+// Hint implements generation.Hinter.
+func (noHints) Hint(string, uuid.UUID, int64) {}
+
+// NewSweeper returns what compares the bucket with every table that owns objects. A table that
+// comes to own some is a line here: until it is, its objects are foreign, and left alone.
+func NewSweeper(pool *pgxpool.Pool, bucket sweep.Bucket, now clock.Now) *sweep.Sweeper {
+	return sweep.New(bucket, now, generation.NewObjects(pool, now), upload.NewObjects(pool, now))
+}
