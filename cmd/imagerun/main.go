@@ -10,6 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	configcommand "imagerun/cmd/imagerun/config"
+	"imagerun/cmd/imagerun/credits"
+	"imagerun/cmd/imagerun/demo"
+	"imagerun/cmd/imagerun/generations"
+	"imagerun/cmd/imagerun/jobs"
+	"imagerun/cmd/imagerun/migrate"
+	"imagerun/cmd/imagerun/simulators"
 	"imagerun/internal/app"
 	"imagerun/internal/cli"
 	"imagerun/internal/config"
@@ -19,7 +26,7 @@ func main() {
 	logLibraries()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	root := rootCommand(besideDemo(os.Args[1:], os.Environ(), os.Stderr))
+	root := rootCommand(demo.AddEnviron(os.Args[1:], os.Environ(), os.Stderr))
 	code := cli.Run(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
 
 	stop()
@@ -45,6 +52,6 @@ wrongly, the configuration included.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 
-	return cli.Group(root, demoCommand(), simulatorsCommand(environ), migrateCommand(environ), configCommand(environ),
-		jobsCommand(environ), generationsCommand(environ), creditsCommand(environ))
+	return cli.Group(root, demo.Command(), simulators.Command(environ), migrate.Command(environ), configcommand.Command(environ),
+		jobs.Command(environ), generations.Command(environ), credits.Command(environ))
 }

@@ -12,6 +12,8 @@ import (
 	"imagerun/internal/devstack/devtest"
 )
 
+func TestMain(m *testing.M) { devtest.Main(m) }
+
 // TestRun_ExitCodes: 0; 1 for what failed; 2 for what was asked wrongly, the configuration included.
 func TestRun_ExitCodes(t *testing.T) {
 	t.Parallel()

@@ -96,7 +96,12 @@ var rows = []row{
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},
 
-	{"cmd/imagerun/...", []string{"cmd/imagerun/...", "..."}, ""},
+	{"cmd/imagerun", []string{"cmd/imagerun/...", "internal/app", "internal/cli", "internal/config"}, "main only assembles: a group of commands is a folder of its own"},
+	{"cmd/imagerun/simulators", []string{"internal/cli", "internal/simulators/..."}, "a simulator shares nothing with us"},
+	{"cmd/imagerun/demo", []string{"cmd/imagerun/simulators", "internal/cli", "internal/config", "internal/devstack", "internal/plan", "internal/simulators/...", "internal/user"}, "the demo starts the programs, and does what a person would"},
+	{"cmd/imagerun/...", list([]string{
+		"migrations", "internal/app", "internal/cli", "internal/config", "internal/credits", "internal/generation", "internal/publicid", "internal/storage/...", "internal/support",
+	}, jobs, foundation), "a group of commands asks and prints: rules belong to the domain, what two groups need to internal/cli, wiring to internal/app"},
 	{"cmd/...", []string{"internal/app", "internal/config"}, "a main says which process it is: wiring belongs to internal/app"},
 }
 

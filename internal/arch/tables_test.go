@@ -29,7 +29,8 @@ var guests = []struct {
 	{"internal/generation", []string{"generation_user"}, "a user's name and plan are read, and their events numbered, in the statement of the change"},
 	{"internal/generation/estimate", []string{"ai_task"}, "how long generations took is asked of their rows"},
 	{"internal/upload", []string{"ai_task", "provider_attempt"}, "whether an upload is used is decided with its quota, in one statement"},
-	{"cmd/imagerun", []string{"auth.user", "auth_mail", "billing_subject"}, "who has an account, with credits or without, is one question; and the demo reads its user's mail"},
+	{"cmd/imagerun/credits", []string{"auth.user", "billing_subject"}, "who has an account, with credits or without, is one question"},
+	{"cmd/imagerun/demo", []string{"auth_mail"}, "the demo reads its user's mail, as they would"},
 }
 
 var (
