@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"log/slog"
 
 	"github.com/google/uuid"
@@ -18,16 +19,13 @@ import (
 	"imagerun/queue/durable"
 )
 
-// NewGenerations returns as much of the domain as an operator's command needs. It has the database alone: jobs are woken there,
-// and a scheduler pushes them.
+// NewGenerations returns as much of the domain as an operator's command needs, with the models and plans that the processes
+// have. It has the database alone: jobs are woken there, and a scheduler pushes them.
 func NewGenerations(cfg config.Config, pool *pgxpool.Pool) (*generation.Service, error) {
-	models, err := catalogue.Load(nil)
-	if err != nil {
-		return nil, err
-	}
+	models, modelsErr := fromFile(cfg.Generation.CataloguePath, catalogue.Load)
+	plans, plansErr := fromFile(cfg.Generation.PlansPath, plan.Load)
 
-	plans, err := plan.Load(nil)
-	if err != nil {
+	if err := errors.Join(modelsErr, plansErr); err != nil {
 		return nil, err
 	}
 

@@ -81,7 +81,7 @@ func (f *cancelTool) cancel(c *cobra.Command, cfg config.Config, pool *pgxpool.P
 
 	service, err := app.NewGenerations(cfg, pool)
 	if err != nil {
-		return err
+		return cli.InvalidConfig(err)
 	}
 
 	f.NameRequest(c.ErrOrStderr())

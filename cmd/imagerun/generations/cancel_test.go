@@ -2,6 +2,8 @@ package generations
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -142,6 +144,29 @@ func TestCancel_Refuses(t *testing.T) {
 	require.Contains(t, b.orders(1, "credits", "grant", b.User.String(), "5", "--reason", "goodwill", "--by", "ada", "--request", "ticket-2"),
 		"request ticket-2 was used for something else: for a cancel of "+cli.GenerationID(id))
 	require.Equal(t, 1, b.count(`select count(*) from job_audit`))
+}
+
+// The domain is that of the configuration: its models and plans, not those that are built in.
+func TestCancel_ReadsTheFiles(t *testing.T) {
+	t.Parallel()
+
+	b := atTheCounter(t)
+	id := b.waiting("4X9KQ-7M2AB")
+	cancel := []string{"generations", "cancel", id.String(), "--reason", "mistake", "--by", "ada", "--request", "ticket-1"}
+	broken := filepath.Join(t.TempDir(), "broken.json")
+	require.NoError(t, os.WriteFile(broken, []byte(`{"nonsense": 1}`), 0o600))
+
+	for _, variable := range []string{"IMAGERUN_GENERATION_CATALOGUE_PATH", "IMAGERUN_GENERATION_PLANS_PATH"} {
+		out := b.ordersWith([]string{variable + "=" + broken}, 2, cancel...)
+		require.Contains(t, out, "the configuration is not valid", variable)
+		require.Contains(t, out, "nonsense", variable)
+	}
+
+	require.Equal(t, 1, b.count(`select count(*) from ai_task where status = 'queued'`))
+
+	catalogue := filepath.Join("..", "..", "..", "internal", "generation", "catalogue", "catalogue.json")
+	b.ordersWith([]string{"IMAGERUN_GENERATION_CATALOGUE_PATH=" + catalogue}, 0, cancel...)
+	b.RequireBalance(credits.Balance{Available: 10})
 }
 
 // On the running product, what its provider works on is told to stop, and ends as the operator's.

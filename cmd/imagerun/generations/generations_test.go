@@ -29,9 +29,16 @@ func atTheCounter(t *testing.T) counter {
 func (b counter) orders(exit int, args ...string) string {
 	b.T.Helper()
 
+	return b.ordersWith(nil, exit, args...)
+}
+
+// ordersWith is orders with more in the environment.
+func (b counter) ordersWith(environ []string, exit int, args ...string) string {
+	b.T.Helper()
+
 	var out bytes.Buffer
 
-	environ := []string{"IMAGERUN_POSTGRES_URL=" + b.URL}
+	environ = append([]string{"IMAGERUN_POSTGRES_URL=" + b.URL}, environ...)
 	root := cli.Group(&cobra.Command{Use: "imagerun", SilenceUsage: true, SilenceErrors: true}, Command(environ), credits.Command(environ), jobs.Command(environ))
 	require.Equal(b.T, exit, cli.Run(b.T.Context(), root, args, &out, &out), "%v: %s", args, &out)
 
