@@ -11,7 +11,6 @@ import (
 
 	"imagerun/internal/cli"
 	"imagerun/internal/jobs"
-	"imagerun/queue"
 	"imagerun/queue/durable"
 )
 
