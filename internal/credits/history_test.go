@@ -35,7 +35,7 @@ var errKilled = errors.New("killed")
 func TestHistories_Prove(t *testing.T) {
 	t.Parallel()
 
-	groups := 21 // of a hundred histories
+	groups := 10 // of a hundred histories
 	if proving() {
 		groups = 500
 	}

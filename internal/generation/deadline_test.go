@@ -128,13 +128,13 @@ func TestExpireDue_WaitsForNobody(t *testing.T) {
 func TestProve_DeadlinesScale(t *testing.T) {
 	t.Parallel()
 
-	users := 10
+	users, ways, by := 10, []time.Duration{time.Millisecond}, []int{3}
 	if os.Getenv("IMAGERUN_PROVE") != "" {
-		users = 100
+		users, ways, by = 100, []time.Duration{0, time.Millisecond}, []int{1, 3}
 	}
 
-	for _, way := range []time.Duration{0, time.Millisecond} {
-		for _, schedulers := range []int{1, 3} {
+	for _, way := range ways {
+		for _, schedulers := range by {
 			b := setupOn(t, farPool(t, way))
 			all := b.overdue(t, users)
 			began := time.Now()
