@@ -17,6 +17,7 @@ type row struct {
 
 var (
 	foundation = []string{"internal/fault", "internal/clock", "internal/redact", "internal/postgres", "internal/telemetry"}
+	vendor     = append([]string{"internal/outbound"}, foundation...)
 	jobs       = []string{"internal/jobs", "queue", "queue/durable"}
 )
 
@@ -44,6 +45,7 @@ var rows = []row{
 	{"internal/config", []string{"internal/redact", "internal/fault"}, "config holds values; app turns its sections into each package's options"},
 	{"internal/devstack", []string{"internal/postgres", "migrations"}, "devstack starts servers; what runs on them belongs to app or apptest"},
 	{"internal/arch", nil, "arch only reads"},
+	{"internal/outbound", []string{"internal/fault"}, "outbound is how any vendor is called: what only one does is in its client"},
 
 	{"internal/simulators/kit/...", []string{"internal/simulators/kit/..."}, "the kit is for every vendor: what only one does is in that vendor's simulator"},
 	{"internal/simulators/sdkkit", nil, "sdkkit runs a script, whatever the vendor"},
@@ -57,10 +59,10 @@ var rows = []row{
 	{"internal/auth/betterauth", list([]string{"internal/auth", "internal/jobs", "internal/retention", "queue"}, foundation), "a vendor of auth knows its parent and the foundation, and says what it keeps"},
 	{"internal/auth/...", list([]string{"internal/auth"}, foundation), "a vendor of auth knows its parent and the foundation"},
 	{"internal/providers", foundation, "providers says what a model provider is; clients are below it"},
-	{"internal/providers/...", list([]string{"internal/providers"}, foundation), "a provider's client knows its parent and the foundation"},
+	{"internal/providers/...", list([]string{"internal/providers"}, vendor), "a provider's client knows its parent, outbound and the foundation"},
 	{"internal/storage", foundation, "storage says what a bucket is; clients are below it"},
 	{"internal/storage/sweep/...", list([]string{"internal/retention", "internal/storage"}, jobs, foundation), "a sweep knows what a bucket is; the tables come to it as sources"},
-	{"internal/storage/...", list([]string{"internal/storage"}, foundation), "a bucket's client knows its parent and the foundation"},
+	{"internal/storage/...", list([]string{"internal/storage"}, vendor), "a bucket's client knows its parent, outbound and the foundation"},
 	{"internal/publicid", []string{"internal/fault"}, "publicid writes ids and reads them, and knows nothing of what has them"},
 	{"internal/support", list([]string{"internal/publicid"}, foundation), "support finds what a user names; what it shows is the domain's"},
 	{"internal/strictjson", nil, "strictjson decodes files, whatever they hold"},
@@ -91,7 +93,7 @@ var rows = []row{
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",
-		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs/...", "internal/ops", "internal/picture", "internal/plan", "internal/postgres",
+		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs/...", "internal/ops", "internal/outbound", "internal/picture", "internal/plan", "internal/postgres",
 		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/retention", "internal/storage/...", "internal/telemetry", "internal/upload", "internal/user",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},
@@ -119,6 +121,8 @@ var owners = []owner{
 	{"github.com/spf13/viper", []string{"internal/config"}, "", "configuration arrives as a typed value"},
 	{"github.com/go-viper/", []string{"internal/config"}, "", "configuration arrives as a typed value"},
 	{"github.com/spf13/cobra", []string{"cmd/...", "internal/app", "internal/cli/..."}, "", "flags are for programs"},
+	{"github.com/sony/gobreaker", []string{"internal/outbound"}, "", "vendors are called by outbound"},
+	{"code.dny.dev/ssrf", []string{"internal/outbound", "internal/simulators/kit/..."}, "", "addresses that somebody else chose are called by outbound"},
 	{"github.com/aws/", []string{"internal/storage/r2"}, "", "the domain sees storage.Bucket"},
 	{"github.com/pressly/goose", []string{"internal/postgres"}, "", "postgres.Migrate is the one way to migrate"},
 	{"github.com/getkin/kin-openapi", []string{"internal/httpapi/..."}, "", "the HTTP contract stays at the edge"},
