@@ -22,6 +22,7 @@ import (
 	"imagerun/internal/httpapi"
 	"imagerun/internal/jobs"
 	"imagerun/internal/ops"
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers/fal"
 	"imagerun/internal/upload"
 	"imagerun/queue/asynqueue"
@@ -139,6 +140,9 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 		return nil, errors.New("auth.url is not an address")
 	}
 
+	calls := outbound.NewMetrics()
+	b.registry.MustRegister(calls.Collectors()...)
+
 	sessions := betterauth.New(b.pool, betterauth.Options{Secret: b.cfg.Auth.Secret, Now: b.clock.Now})
 	b.registry.MustRegister(metrics.Collectors()...)
 
@@ -156,6 +160,7 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 		AllowedOrigins: b.cfg.HTTP.AllowedOrigins,
 		CallbackVerifier: fal.NewVerifier(fal.VerifierOptions{
 			JWKSURL: b.cfg.Fal.RestURL + "/.well-known/jwks.json", UserID: b.cfg.Fal.WebhookUserID, Now: clock.System,
+			Metrics: calls,
 		}),
 		Callbacks: service, Plans: b.users,
 		RateLimits: b.limiter,

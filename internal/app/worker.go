@@ -7,6 +7,7 @@ import (
 
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
+	"imagerun/internal/outbound"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
@@ -54,6 +55,9 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	}()
 
 	f := cfg.Fal
+	calls := outbound.NewMetrics()
+	b.registry.MustRegister(calls.Collectors()...)
+
 	bucket := b.bucket(b.health.Add)
 	pictures := picture.NewOpener(picture.Limits{}, 0) // one for all, since its memory is the process's
 
@@ -67,6 +71,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 
 		client := fal.New(fal.Options{
 			Key: f.Key, AdminKey: f.AdminKey, QueueURL: f.QueueURL, APIURL: f.APIURL, MediaHosts: f.MediaHosts, AllowPrivateMedia: f.AllowPrivateMedia,
+			Metrics: calls,
 		})
 		if d.Provider = client; !f.AdminKey.IsZero() {
 			d.Biller = client
@@ -139,6 +144,10 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 func codeOf(err error) string {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		return "provider_" + string(e.Class)
+	}
+
+	if e, ok := errors.AsType[*outbound.Error](err); ok {
+		return e.Code()
 	}
 
 	if errors.Is(err, sweep.ErrImplausible) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers"
 )
 
@@ -32,10 +33,10 @@ func (c *Client) BillingEvents(ctx context.Context, q providers.BillingQuery) (p
 		query.Set("cursor", q.Cursor)
 	}
 
-	re, err := c.readAsAdmin(ctx, http.MethodGet, c.o.APIURL+"/models/billing-events?"+query.Encode())
+	re, err := c.readAsAdmin(ctx, "billing_events", http.MethodGet, c.o.APIURL+"/models/billing-events?"+query.Encode())
 	if err != nil {
 		return providers.BillingPage{}, err
-	} else if !re.ok() {
+	} else if !re.OK() {
 		return providers.BillingPage{}, unreadable(re)
 	}
 
@@ -45,10 +46,10 @@ func (c *Client) BillingEvents(ctx context.Context, q providers.BillingQuery) (p
 		HasMore    bool            `json:"has_more"`
 	}
 
-	err = json.Unmarshal(re.body, &said)
+	err = json.Unmarshal(re.Body, &said)
 	// More without a way to it, or the way back to where we are.
 	if err != nil || said.Events == nil || said.HasMore && (said.NextCursor == "" || said.NextCursor == q.Cursor) {
-		return providers.BillingPage{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
+		return providers.BillingPage{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
 	page := providers.BillingPage{Events: make([]providers.BillingEvent, 0, len(*said.Events))}
@@ -59,7 +60,7 @@ func (c *Client) BillingEvents(ctx context.Context, q providers.BillingQuery) (p
 	for _, e := range *said.Events {
 		event, ok := e.event()
 		if !ok { // what is skipped would be taken for not billed
-			return providers.BillingPage{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
+			return providers.BillingPage{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 		}
 
 		page.Events = append(page.Events, event)

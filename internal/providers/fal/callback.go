@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers"
 )
 
@@ -27,7 +28,7 @@ func reduce(body []byte) (requestID string, reduced json.RawMessage, err error) 
 		Payload   json.RawMessage `json:"payload"`
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
-		return "", nil, errNonsense
+		return "", nil, outbound.ErrMalformedReply
 	}
 
 	k := kept{Status: "ERROR"}
@@ -50,7 +51,7 @@ func reduce(body []byte) (requestID string, reduced json.RawMessage, err error) 
 		}
 
 		for _, kind := range []string{in.ErrorType, payload.ErrorType} {
-			if isWord(kind) && !slices.Contains(k.Errors, kind) {
+			if outbound.IsWord(kind) && !slices.Contains(k.Errors, kind) {
 				k.Errors = append(k.Errors, kind)
 			}
 		}
@@ -85,7 +86,7 @@ func trim(o output) (images []image, nsfw []bool, seed json.Number) {
 func (c *Client) ParseCallback(body json.RawMessage) (providers.Result, error) {
 	var k kept
 	if err := json.Unmarshal(body, &k); err != nil {
-		return providers.Result{}, fail(providers.Gone, codeExpired, 0, errNonsense)
+		return providers.Result{}, fail(providers.Gone, codeExpired, 0, outbound.ErrMalformedReply)
 	}
 
 	if k.Status != "OK" {

@@ -1,18 +1,14 @@
 package fal
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
 )
@@ -39,16 +35,18 @@ type Options struct {
 	DownloadTimeout time.Duration
 	// IdleTimeout ends a download during which nothing arrives for so long. Zero: 15 s.
 	IdleTimeout time.Duration
+	// Metrics count the calls. Nil: nothing does.
+	Metrics *outbound.Metrics
 }
 
-// maxReply bounds an answer of the API: results are a kilobyte or two.
-const maxReply = 8 << 20
+// vendor is the label of our metrics.
+const vendor = "fal"
 
 // Client is fal.ai as a [providers.Provider]. It is safe for concurrent use.
 type Client struct {
 	o     Options
-	api   *http.Client
-	media *http.Client
+	api   *outbound.Client
+	media *outbound.Client // without the key
 }
 
 var _ providers.Provider = (*Client)(nil)
@@ -81,119 +79,54 @@ func New(o Options) *Client {
 		o.MediaHosts = []string{"fal.media", "storage.googleapis.com"}
 	}
 
-	dial := &net.Dialer{Timeout: 10 * time.Second}
-	guarded := &net.Dialer{Timeout: 10 * time.Second}
-
-	if !o.AllowPrivateMedia {
-		guarded.Control = refusePrivate
-	}
-
-	return &Client{o: o, api: httpClient(dial), media: httpClient(guarded)}
-}
-
-// httpClient follows no redirect, and uses no proxy: a proxy would resolve names for itself.
-func httpClient(dial *net.Dialer) *http.Client {
-	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DialContext:           dial.DialContext,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConns:          100,
-			MaxIdleConnsPerHost:   32,
-			IdleConnTimeout:       90 * time.Second,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ExpectContinueTimeout: time.Second,
-		},
+	return &Client{
+		o:   o,
+		api: outbound.New(outbound.Options{Vendor: vendor, Timeout: o.Timeout, Metrics: o.Metrics}),
+		media: outbound.New(outbound.Options{
+			Vendor: vendor, Timeout: o.DownloadTimeout, IdleTimeout: o.IdleTimeout, PublicOnly: !o.AllowPrivateMedia, Metrics: o.Metrics,
+		}),
 	}
 }
 
 // Close ends the idle connections.
 func (c *Client) Close() {
-	c.api.CloseIdleConnections()
-	c.media.CloseIdleConnections()
+	c.api.Close()
+	c.media.Close()
 }
 
-// reply is a complete answer.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func (re reply) ok() bool { return re.status >= 200 && re.status < 300 }
-
-// call makes one request with the key, unless header has another. Target is below one of the configured URLs. When there
-// is no complete answer, sent tells whether the request may have reached the other side.
-func (c *Client) call(ctx context.Context, method, target string, header http.Header, body []byte) (re reply, sent bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
-	defer cancel()
-
-	// Having a connection is all that can be known: what was written to it may have arrived.
-	var connected atomic.Bool
-
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	})
-
-	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
-	if err != nil {
-		return reply{}, false, errAddress
-	}
-
-	if header != nil {
-		req.Header = header
+// call makes one request with a key. Target is below one of the configured URLs.
+func (c *Client) call(ctx context.Context, key redact.Secret, call outbound.Call) (reply, error) {
+	if call.Header == nil {
+		call.Header = http.Header{}
 	}
 
 	// No Idempotency-Key: net/http would take it as leave to repeat a POST on a lost connection.
-	if req.Header.Get("Authorization") == "" {
-		req.Header.Set("Authorization", authorization(c.o.Key))
-	}
+	call.Header.Set("Authorization", "Key "+key.Reveal())
+	call.JSON = true
 
-	req.Header.Set("Accept", "application/json")
+	re, err := c.api.Do(ctx, call)
 
-	if len(body) > 0 {
-		req.Header.Set("Content-Type", "application/json")
-	}
-
-	res, err := c.api.Do(req)
-	if err != nil {
-		return reply{}, connected.Load(), plain(err)
-	}
-
-	defer func() { _ = res.Body.Close() }()
-
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
-	if err == nil && len(data) > maxReply {
-		err = errTooLong
-	}
-
-	if err != nil {
-		return reply{status: res.StatusCode}, true, plain(err)
-	}
-
-	return reply{status: res.StatusCode, header: res.Header, body: data}, true, nil
+	return reply{re}, err
 }
 
 // read makes a call that changes nothing, or that may be repeated: no answer means try again.
-func (c *Client) read(ctx context.Context, method, target string) (reply, error) {
-	return c.readWith(ctx, c.o.Key, method, target)
+func (c *Client) read(ctx context.Context, operation, method, target string) (reply, error) {
+	return c.readWith(ctx, c.o.Key, operation, method, target)
 }
 
 // readAsAdmin is read of what needs the ADMIN scope.
-func (c *Client) readAsAdmin(ctx context.Context, method, target string) (reply, error) {
-	return c.readWith(ctx, c.o.AdminKey, method, target)
+func (c *Client) readAsAdmin(ctx context.Context, operation, method, target string) (reply, error) {
+	return c.readWith(ctx, c.o.AdminKey, operation, method, target)
 }
 
-func (c *Client) readWith(ctx context.Context, key redact.Secret, method, target string) (reply, error) {
-	re, _, err := c.call(ctx, method, target, http.Header{"Authorization": {authorization(key)}}, nil)
+func (c *Client) readWith(ctx context.Context, key redact.Secret, operation, method, target string) (reply, error) {
+	re, err := c.call(ctx, key, outbound.Call{Operation: operation, Method: method, URL: target})
 	if err != nil {
-		return reply{}, fail(providers.Transient, codeProvider, re.status, err)
+		return reply{}, failCall(providers.Transient, codeProvider, err)
 	}
 
 	return re, nil
 }
-
-func authorization(key redact.Secret) string { return "Key " + key.Reveal() }
 
 // target is the URL to follow for a request: the stored one if it lies below the queue URL, or
 // else one built by fal's rule, owner/app/requests/id, with the namespace of workflows and

@@ -1,17 +1,13 @@
 package fal
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"syscall"
 
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers"
 )
 
@@ -29,55 +25,28 @@ const (
 // statusClientClosed is fal's status for a request that its caller gave up.
 const statusClientClosed = 499
 
-// What goes wrong without an answer, in words that name nobody and nothing.
+// What goes wrong beside the call itself, in words that name nobody and nothing.
 var (
-	errAddress  = errors.New("address is not valid")
-	errTimeout  = errors.New("no answer in time")
-	errNoHost   = errors.New("host name not found")
-	errCut      = errors.New("answer was cut off")
-	errTooLong  = errors.New("answer is too long")
-	errNonsense = errors.New("answer makes no sense")
-	errPrivate  = errors.New("host has a private address")
-	errHost     = errors.New("host is not allowed")
-	errStalled  = errors.New("download stalled")
-	errKept     = errors.New("a file could not be deleted")
+	errHost       = errors.New("host is not allowed")
+	errNotDeleted = errors.New("a file could not be deleted")
 )
 
 func fail(class providers.Class, code string, status int, cause error) error {
 	return &providers.Error{Class: class, Code: code, Status: status, Cause: cause}
 }
 
-// plain replaces an error of net/http, whose text has the URL in it, by one that has not.
-func plain(err error) error {
-	var (
-		dns     *net.DNSError
-		timeout net.Error
-	)
-
-	for _, known := range []error{
-		errPrivate, errTooLong, errStalled, context.Canceled,
-		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, syscall.EHOSTUNREACH, syscall.ENETUNREACH,
-	} {
-		if errors.Is(err, known) {
-			return known
-		}
+// failCall is fail of a call without a complete answer: of one that was cut off the status is known.
+func failCall(class providers.Class, code string, cause error) error {
+	status := 0
+	if e, ok := errors.AsType[*outbound.Error](cause); ok {
+		status = e.Status
 	}
 
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return errTimeout
-	case errors.As(err, &dns):
-		return errNoHost
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return errCut
-	default:
-		for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(next) {
-			err = next
-		}
-
-		return fmt.Errorf("no connection (%T)", err)
-	}
+	return fail(class, code, status, cause)
 }
+
+// reply is a complete answer of fal's.
+type reply struct{ outbound.Reply }
 
 // refusal is what an error's body says: the types of its details, and whether it is known to
 // be about the prompt or about time. Its texts echo the input and are not kept.
@@ -98,17 +67,17 @@ func (re reply) parse() refusal {
 		}
 	)
 
-	if json.Unmarshal(re.body, &body) == nil {
+	if json.Unmarshal(re.Body, &body) == nil {
 		out.types, out.text = details(body.Detail)
 	}
 
-	for _, kind := range []string{body.ErrorType, re.header.Get("X-Fal-Error-Type")} {
-		if isWord(kind) && !slices.Contains(out.types, kind) {
+	for _, kind := range []string{body.ErrorType, re.Header.Get("X-Fal-Error-Type")} {
+		if outbound.IsWord(kind) && !slices.Contains(out.types, kind) {
 			out.types = append(out.types, kind)
 		}
 	}
 
-	out.running = re.status == http.StatusBadRequest && len(out.types) == 0 && strings.Contains(out.text, "still in progress")
+	out.running = re.Status == http.StatusBadRequest && len(out.types) == 0 && strings.Contains(out.text, "still in progress")
 
 	return out
 }
@@ -121,7 +90,7 @@ func details(raw json.RawMessage) (types []string, text string) {
 
 	if json.Unmarshal(raw, &text) != nil && json.Unmarshal(raw, &list) == nil {
 		for _, d := range list {
-			if isWord(d.Type) && !slices.Contains(types, d.Type) && len(types) < 8 {
+			if outbound.IsWord(d.Type) && !slices.Contains(types, d.Type) && len(types) < 8 {
 				types = append(types, d.Type)
 			}
 		}
@@ -130,21 +99,8 @@ func details(raw json.RawMessage) (types []string, text string) {
 	return types, text
 }
 
-// isWord tells a type, such as "value_error.missing", from anything else that may have been
-// put in its place.
-func isWord(s string) bool {
-	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_.") == ""
-}
-
 // cause is the answer as it may stand in a log.
-func (re reply) cause() error {
-	types := re.parse().types
-	if len(types) == 0 {
-		return fmt.Errorf("status %d", re.status)
-	}
-
-	return fmt.Errorf("status %d: %s", re.status, strings.Join(types, ", "))
-}
+func (re reply) cause() error { return re.AsError(re.parse().types...) }
 
 // code maps the answer to the closed list.
 func (re reply) code() string {
@@ -156,9 +112,9 @@ func (re reply) code() string {
 	switch {
 	case strings.Contains(r.text, "flagged by a content checker"):
 		return codePrompt
-	case re.status == http.StatusGatewayTimeout:
+	case re.Status == http.StatusGatewayTimeout:
 		return codeTimeout
-	case re.status == http.StatusBadRequest, re.status == http.StatusUnprocessableEntity, re.status == http.StatusRequestEntityTooLarge:
+	case re.Status == http.StatusBadRequest, re.Status == http.StatusUnprocessableEntity, re.Status == http.StatusRequestEntityTooLarge:
 		return codeInvalid
 	default:
 		return codeProvider

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers"
 )
 
@@ -18,7 +19,7 @@ var errTooMany = errors.New("window holds too many requests")
 
 // Cancel asks fal to stop. It may be repeated.
 func (c *Client) Cancel(ctx context.Context, t providers.Ticket) (providers.CancelOutcome, error) {
-	re, err := c.read(ctx, http.MethodPut, c.target(t, t.CancelURL, "/cancel"))
+	re, err := c.read(ctx, "cancel", http.MethodPut, c.target(t, t.CancelURL, "/cancel"))
 	if err != nil {
 		return "", err
 	}
@@ -28,16 +29,16 @@ func (c *Client) Cancel(ctx context.Context, t providers.Ticket) (providers.Canc
 		Success bool   `json:"success"` // as older pages have it: whether it had begun, it does not say
 	}
 
-	_ = json.Unmarshal(re.body, &said) // what cannot be read says nothing
+	_ = json.Unmarshal(re.Body, &said) // what cannot be read says nothing
 
 	switch {
 	case said.Status == "ALREADY_COMPLETED":
 		return providers.CancelTooLate, nil
-	case re.status == http.StatusNotFound:
+	case re.Status == http.StatusNotFound:
 		return providers.CancelNotFound, nil
-	case re.status == http.StatusAccepted || said.Status == "CANCELLATION_REQUESTED" || said.Success:
+	case re.Status == http.StatusAccepted || said.Status == "CANCELLATION_REQUESTED" || said.Success:
 		return providers.CancelRequested, nil
-	case re.ok() && said.Status == "OK":
+	case re.OK() && said.Status == "OK":
 		return providers.CancelRemoved, nil
 	default: // a success that says nothing is no proof that it never ran
 		return "", unreadable(re)
@@ -56,10 +57,10 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 	var found []providers.Found
 
 	for range maxPages {
-		re, err := c.read(ctx, http.MethodGet, c.o.APIURL+"/models/requests/by-endpoint?"+query.Encode())
+		re, err := c.read(ctx, "find", http.MethodGet, c.o.APIURL+"/models/requests/by-endpoint?"+query.Encode())
 		if err != nil {
 			return nil, err
-		} else if !re.ok() {
+		} else if !re.OK() {
 			return nil, unreadable(re)
 		}
 
@@ -72,8 +73,8 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 			NextCursor *string `json:"next_cursor"`
 			HasMore    bool    `json:"has_more"`
 		}
-		if err := json.Unmarshal(re.body, &page); err != nil || page.Items == nil {
-			return nil, fail(providers.Transient, codeProvider, re.status, errNonsense)
+		if err := json.Unmarshal(re.Body, &page); err != nil || page.Items == nil {
+			return nil, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 		}
 
 		for _, item := range *page.Items {
@@ -91,7 +92,7 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 
 		// More without a way to it, or the way back to where we are.
 		if page.NextCursor == nil || *page.NextCursor == "" || *page.NextCursor == query.Get("cursor") {
-			return nil, fail(providers.Transient, codeProvider, re.status, errNonsense)
+			return nil, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 		}
 
 		query.Set("cursor", *page.NextCursor)
@@ -103,14 +104,14 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 // Erase deletes what fal keeps of a request: its input, its result and the result's files. It
 // may be repeated; a file that could not be deleted is an error.
 func (c *Client) Erase(ctx context.Context, requestID string) error {
-	re, err := c.readAsAdmin(ctx, http.MethodDelete, c.o.APIURL+"/models/requests/"+url.PathEscape(requestID)+"/payloads")
+	re, err := c.readAsAdmin(ctx, "erase", http.MethodDelete, c.o.APIURL+"/models/requests/"+url.PathEscape(requestID)+"/payloads")
 
 	switch {
 	case err != nil:
 		return err
-	case re.status == http.StatusNotFound || re.status == http.StatusNoContent:
+	case re.Status == http.StatusNotFound || re.Status == http.StatusNoContent:
 		return nil
-	case !re.ok():
+	case !re.OK():
 		return unreadable(re)
 	}
 
@@ -119,13 +120,13 @@ func (c *Client) Erase(ctx context.Context, requestID string) error {
 			Exception json.RawMessage `json:"exception"`
 		} `json:"cdn_delete_results"`
 	}
-	if err := json.Unmarshal(re.body, &said); err != nil || said.Results == nil {
-		return fail(providers.Transient, codeProvider, re.status, errNonsense)
+	if err := json.Unmarshal(re.Body, &said); err != nil || said.Results == nil {
+		return fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
 	for _, r := range *said.Results {
 		if len(r.Exception) > 0 && string(r.Exception) != "null" {
-			return fail(providers.Transient, codeProvider, re.status, errKept)
+			return fail(providers.Transient, codeProvider, re.Status, errNotDeleted)
 		}
 	}
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
 )
@@ -18,14 +19,14 @@ import (
 // Poll asks for the status. Its HTTP status is 202 until the request is over, and 200 then;
 // the word in the body is what counts.
 func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status, error) {
-	re, err := c.read(ctx, http.MethodGet, withQuery(c.target(t, t.StatusURL, "/status"), "logs", "1"))
+	re, err := c.read(ctx, "poll", http.MethodGet, withQuery(c.target(t, t.StatusURL, "/status"), "logs", "1"))
 
 	switch {
 	case err != nil:
 		return providers.Status{}, err
-	case re.status == http.StatusNotFound:
-		return providers.Status{}, fail(providers.Gone, codeExpired, re.status, re.cause())
-	case !re.ok():
+	case re.Status == http.StatusNotFound:
+		return providers.Status{}, fail(providers.Gone, codeExpired, re.Status, re.cause())
+	case !re.OK():
 		return providers.Status{}, unreadable(re)
 	}
 
@@ -34,8 +35,8 @@ func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status
 		QueuePosition *int            `json:"queue_position"`
 		Logs          json.RawMessage `json:"logs"`
 	}
-	if err := json.Unmarshal(re.body, &s); err != nil {
-		return providers.Status{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
+	if err := json.Unmarshal(re.Body, &s); err != nil {
+		return providers.Status{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
 	switch s.Status {
@@ -46,7 +47,7 @@ func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status
 	case "COMPLETED":
 		return providers.Status{State: providers.StateDone}, nil
 	default:
-		return providers.Status{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
+		return providers.Status{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 }
 
@@ -85,14 +86,14 @@ func progress(logs json.RawMessage) *float64 {
 // Fetch gets the result, which is the model's own answer with its own status: whether the
 // request has failed is known only here.
 func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Result, error) {
-	re, err := c.read(ctx, http.MethodGet, c.target(t, t.ResponseURL, ""))
+	re, err := c.read(ctx, "fetch", http.MethodGet, c.target(t, t.ResponseURL, ""))
 
 	switch {
 	case err != nil:
 		return providers.Result{}, err
-	case re.status == http.StatusAccepted:
-		return providers.Result{}, fail(providers.NotReady, "", re.status, nil)
-	case !re.ok():
+	case re.Status == http.StatusAccepted:
+		return providers.Result{}, fail(providers.NotReady, "", re.Status, nil)
+	case !re.OK():
 		return providers.Result{}, withUnits(resultRefusal(re), re.units())
 	}
 
@@ -102,11 +103,11 @@ func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Resul
 	}
 
 	var out output
-	if json.Unmarshal(re.body, &said) != nil || said.Images == nil || json.Unmarshal(re.body, &out) != nil {
-		return providers.Result{}, fail(providers.Transient, codeProvider, re.status, errNonsense)
+	if json.Unmarshal(re.Body, &said) != nil || said.Images == nil || json.Unmarshal(re.Body, &out) != nil {
+		return providers.Result{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
-	result, err := out.result(re.status)
+	result, err := out.result(re.Status)
 	result.Units = re.units()
 
 	return result, withUnits(err, re.units())
@@ -114,7 +115,7 @@ func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Resul
 
 // units are the billable units that a result's header tells; empty: none, or no number.
 func (re reply) units() string {
-	if units := re.header.Get("X-Fal-Billable-Units"); providers.IsUnits(units) {
+	if units := re.Header.Get("X-Fal-Billable-Units"); providers.IsUnits(units) {
 		return units
 	}
 
@@ -135,32 +136,32 @@ func withUnits(err error, units string) error {
 // a gateway's do not, which is also how fal's Python client tells them apart.
 func resultRefusal(re reply) error {
 	r := re.parse()
-	fals := re.header.Get("X-Fal-Request-Id") != "" || len(r.types) > 0
+	fals := re.Header.Get("X-Fal-Request-Id") != "" || len(r.types) > 0
 
 	switch {
 	case r.running:
-		return fail(providers.NotReady, "", re.status, nil)
-	case re.status == http.StatusNotFound && strings.HasPrefix(r.text, "Path "): // the app has no such path
-		return fail(providers.Rejected, codeProvider, re.status, re.cause())
-	case re.status == http.StatusNotFound:
-		return fail(providers.Gone, codeExpired, re.status, re.cause())
-	case re.status >= 500 && !fals,
-		re.status < 400, re.status == http.StatusUnauthorized, re.status == http.StatusForbidden,
-		re.status == http.StatusRequestTimeout, re.status == http.StatusTooManyRequests:
+		return fail(providers.NotReady, "", re.Status, nil)
+	case re.Status == http.StatusNotFound && strings.HasPrefix(r.text, "Path "): // the app has no such path
+		return fail(providers.Rejected, codeProvider, re.Status, re.cause())
+	case re.Status == http.StatusNotFound:
+		return fail(providers.Gone, codeExpired, re.Status, re.cause())
+	case re.Status >= 500 && !fals,
+		re.Status < 400, re.Status == http.StatusUnauthorized, re.Status == http.StatusForbidden,
+		re.Status == http.StatusRequestTimeout, re.Status == http.StatusTooManyRequests:
 		return unreadable(re)
 	default:
-		return fail(providers.Rejected, re.code(), re.status, re.cause())
+		return fail(providers.Rejected, re.code(), re.Status, re.cause())
 	}
 }
 
 // unreadable sorts an answer that says nothing about the request itself.
 func unreadable(re reply) error {
 	class := providers.Transient
-	if re.status == http.StatusUnauthorized || re.status == http.StatusForbidden {
+	if re.Status == http.StatusUnauthorized || re.Status == http.StatusForbidden {
 		class = providers.Account
 	}
 
-	return fail(class, codeProvider, re.status, re.cause())
+	return fail(class, codeProvider, re.Status, re.cause())
 }
 
 // output is what the image models return. Type and size of the images are left unread: they are

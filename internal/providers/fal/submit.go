@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers"
 )
 
@@ -19,14 +20,16 @@ func (c *Client) Submit(ctx context.Context, r providers.Request) (providers.Tic
 		target += "?fal_webhook=" + url.QueryEscape(r.CallbackURL)
 	}
 
-	re, sent, err := c.call(ctx, http.MethodPost, target, submitHeader(r), r.Input)
+	re, err := c.call(ctx, c.o.Key, outbound.Call{
+		Operation: "submit", Method: http.MethodPost, URL: target, Header: submitHeader(r), Body: r.Input,
+	})
 
 	switch {
-	case err != nil && sent:
-		return providers.Ticket{}, fail(providers.Unknown, codeProvider, re.status, err)
+	case outbound.SentOf(err) == outbound.NotSent:
+		return providers.Ticket{}, failCall(providers.Transient, codeProvider, err)
 	case err != nil:
-		return providers.Ticket{}, fail(providers.Transient, codeProvider, 0, err)
-	case !re.ok():
+		return providers.Ticket{}, failCall(providers.Unknown, codeProvider, err)
+	case !re.OK():
 		return providers.Ticket{}, submitRefusal(re)
 	}
 
@@ -36,8 +39,8 @@ func (c *Client) Submit(ctx context.Context, r providers.Request) (providers.Tic
 		ResponseURL string `json:"response_url"`
 		CancelURL   string `json:"cancel_url"`
 	}
-	if err := json.Unmarshal(re.body, &accepted); err != nil || accepted.RequestID == "" {
-		return providers.Ticket{}, fail(providers.Unknown, codeProvider, re.status, errNonsense)
+	if err := json.Unmarshal(re.Body, &accepted); err != nil || accepted.RequestID == "" {
+		return providers.Ticket{}, fail(providers.Unknown, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
 	return providers.Ticket{
@@ -69,15 +72,15 @@ func submitHeader(r providers.Request) http.Header {
 // told to have come before the request was accepted, so none of them counts as refused.
 func submitRefusal(re reply) error {
 	switch {
-	case re.status == http.StatusUnauthorized || re.status == http.StatusForbidden:
-		return fail(providers.Account, codeProvider, re.status, re.cause())
-	case re.status == http.StatusTooManyRequests:
-		return fail(providers.Busy, codeProvider, re.status, re.cause())
-	case re.status >= 300 && re.status < 400:
-		return fail(providers.Transient, codeProvider, re.status, re.cause())
-	case re.status == http.StatusRequestTimeout || re.status == statusClientClosed || re.status >= 500:
-		return fail(providers.Unknown, codeProvider, re.status, re.cause())
+	case re.Status == http.StatusUnauthorized || re.Status == http.StatusForbidden:
+		return fail(providers.Account, codeProvider, re.Status, re.cause())
+	case re.Status == http.StatusTooManyRequests:
+		return fail(providers.Busy, codeProvider, re.Status, re.cause())
+	case re.Status >= 300 && re.Status < 400:
+		return fail(providers.Transient, codeProvider, re.Status, re.cause())
+	case re.Status == http.StatusRequestTimeout || re.Status == statusClientClosed || re.Status >= 500:
+		return fail(providers.Unknown, codeProvider, re.Status, re.cause())
 	default:
-		return fail(providers.Rejected, re.code(), re.status, re.cause())
+		return fail(providers.Rejected, re.code(), re.Status, re.cause())
 	}
 }

@@ -7,10 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,6 +16,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/fault"
+	"imagerun/internal/outbound"
 	"imagerun/internal/providers"
 )
 
@@ -43,12 +41,14 @@ type VerifierOptions struct {
 	UserID string
 	// Now is the clock.
 	Now clock.Now
+	// Metrics count the calls. Nil: nothing does.
+	Metrics *outbound.Metrics
 }
 
 // Verifier tells fal's webhooks from everybody else's. It is safe for concurrent use.
 type Verifier struct {
-	o    VerifierOptions
-	http *http.Client
+	o        VerifierOptions
+	keysHost *outbound.Client
 
 	mu      sync.Mutex // guards the keys; held while they are fetched
 	keys    []ed25519.PublicKey
@@ -62,11 +62,11 @@ func NewVerifier(o VerifierOptions) *Verifier {
 		o.JWKSURL = "https://rest.fal.ai/.well-known/jwks.json"
 	}
 
-	return &Verifier{o: o, http: httpClient(&net.Dialer{Timeout: jwksTimeout})}
+	return &Verifier{o: o, keysHost: outbound.New(outbound.Options{Vendor: vendor, Timeout: jwksTimeout, Metrics: o.Metrics})}
 }
 
 // Close ends the idle connections.
-func (v *Verifier) Close() { v.http.CloseIdleConnections() }
+func (v *Verifier) Close() { v.keysHost.Close() }
 
 // Verify checks a webhook as it came in, body unread and unchanged, and returns what may be
 // kept of it. The error is [ErrSignature] whatever is wrong, and so it is when fal's keys
@@ -167,20 +167,10 @@ func (v *Verifier) signed(ctx context.Context, text, signature []byte) bool {
 
 // fetch gets the published keys; those of another kind are left out.
 func (v *Verifier) fetch(ctx context.Context) ([]ed25519.PublicKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, jwksTimeout)
-	defer cancel()
-
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.o.JWKSURL, nil)
+	re, err := v.keysHost.Do(ctx, outbound.Call{Operation: "keys", Method: http.MethodGet, URL: v.o.JWKSURL, MaxReply: jwksLimit})
 	if err != nil {
-		return nil, errAddress
+		return nil, err
 	}
-
-	res, err := v.http.Do(req)
-	if err != nil {
-		return nil, plain(err)
-	}
-
-	defer func() { _ = res.Body.Close() }()
 
 	var set struct {
 		Keys []struct {
@@ -189,8 +179,8 @@ func (v *Verifier) fetch(ctx context.Context) ([]ed25519.PublicKey, error) {
 			X     string `json:"x"`
 		} `json:"keys"`
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, jwksLimit)).Decode(&set); err != nil || res.StatusCode != http.StatusOK {
-		return nil, errNonsense
+	if err := re.Decode(&set); err != nil || re.Status != http.StatusOK {
+		return nil, outbound.ErrMalformedReply
 	}
 
 	var keys []ed25519.PublicKey
