@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"syscall"
 	"time"
+
+	"code.dny.dev/ssrf"
 )
 
 var errPrivateTarget = errors.New("the target is a private address")
@@ -14,18 +16,9 @@ var errPrivateTarget = errors.New("the target is a private address")
 // NewTransport makes a transport to the outside, as a vendor has it. Unless private addresses are allowed it
 // refuses them, after the name was resolved, so that no name can point inside.
 func NewTransport(allowPrivate bool) *http.Transport {
-	refuse := func(_, address string, _ syscall.RawConn) error {
-		if allowPrivate {
-			return nil
-		}
-
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return err
-		}
-
-		ip := net.ParseIP(host)
-		if ip == nil || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() {
+	guardian := ssrf.New(ssrf.WithAnyPort())
+	refuse := func(network, address string, conn syscall.RawConn) error {
+		if !allowPrivate && guardian.Safe(network, address, conn) != nil {
 			return errPrivateTarget
 		}
 
