@@ -2,7 +2,14 @@ package devstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+)
+
+const (
+	keepPatience = 15 * time.Second       // how long a server is tried to be started again
+	keepPause    = 200 * time.Millisecond // between two tries
 )
 
 // Keep starts a server again that ends although nobody stopped it, on its port and with the data that it had on disk,
@@ -26,7 +33,7 @@ func (s *Stack) Keep(ctx context.Context, tell func(name string, err error)) {
 					return
 				}
 
-				err := server.start(ctx)
+				err := startAgain(ctx, server.start)
 				if ctx.Err() != nil {
 					return
 				}
@@ -40,6 +47,23 @@ func (s *Stack) Keep(ctx context.Context, tell func(name string, err error)) {
 				tell(name, nil)
 			}
 		})
+	}
+}
+
+// startAgain starts a server that was killed. What it leaves behind may be in its way for a moment: Postgres refuses to
+// start while a backend of the one before is still about to end.
+func startAgain(ctx context.Context, start func(context.Context) error) error {
+	for end := time.Now().Add(keepPatience); ; {
+		err := start(ctx)
+		if err == nil || !errors.Is(err, errEnded) || time.Now().After(end) {
+			return err
+		}
+
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(keepPause):
+		}
 	}
 }
 
