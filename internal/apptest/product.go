@@ -2,16 +2,9 @@ package apptest
 
 import (
 	"context"
-	"io"
-	"maps"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -140,83 +133,9 @@ func Start(t testing.TB, o Options) *Product {
 }
 
 // layLines puts a line before each server, and returns the configuration that goes by them.
-func (p *Product) layLines(t testing.TB, postgresURL string, over map[string]string) map[string]string {
-	t.Helper()
-
-	lay := func(rawURL string) (*devtest.Line, string) {
-		u, err := url.Parse(rawURL)
-		require.NoError(t, err)
-
-		line := devtest.NewLine(t, u.Host)
-		u.Host = line.Addr
-
-		return line, u.String()
-	}
-
-	keys := map[string]string{}
-	p.Lines.Postgres, p.postgres = lay(postgresURL)
-	p.Lines.Bucket, keys["storage.endpoint"] = lay(p.S3.URL)
-	p.Lines.Auth, keys["auth.url"] = lay(p.auth.URL)
-	maps.Copy(keys, over)
-
-	return keys
-}
-
 // databases makes a database, and returns its URLs for the application, the auth service and the owner.
-func (o Options) databases(t testing.TB) (app, auth, owner string) {
-	t.Helper()
-
-	if o.Postgres == nil {
-		return devtest.PostgresURLs(t)
-	}
-
-	app, auth, owner, err := o.Postgres.NewDatabase(t.Context(), "product")
-	require.NoError(t, err)
-
-	return app, auth, owner
-}
-
 // OperatorURL is how the operators' tool connects to Postgres.
-func (p *Product) OperatorURL(t testing.TB) string {
-	t.Helper()
-
-	return devtest.As(t, p.postgres, string(config.ProcessOperator))
-}
-
 // environmentOf is what a process gets: it connects to Postgres as itself.
-func (p *Product) environmentOf(t testing.TB, process config.Process) []string {
-	t.Helper()
-
-	return append(slices.Clone(p.env), config.Variable("postgres.url")+"="+devtest.As(t, p.postgres, string(process)))
-}
-
-func (p *Product) environment(addr string, over map[string]string) []string {
-	keys := map[string]string{
-		"env": "development", "log.level": "debug",
-		"redis.url": p.Redis,
-		"http.addr": addr, "http.public_url": p.URL,
-		"ops.addr": "127.0.0.1:0", "ops.user": operator, "ops.password": Password,
-		"auth.url": p.auth.URL, "auth.secret": p.auth.Secret.Reveal(), "auth.cookie_name": p.auth.CookieName,
-		"fal.key": falKey, "fal.admin_key": falKey, "fal.queue_url": p.FalURL + "/queue", "fal.rest_url": p.FalURL + "/rest", "fal.api_url": p.FalURL + "/v1",
-		"fal.media_hosts": "127.0.0.1", "fal.allow_private_media": "true",
-		"fal.webhook_url": p.URL, "fal.webhook_user_id": falUser, "fal.slots": "2000",
-		"storage.endpoint": p.S3.URL, "storage.region": p.S3.Region, "storage.access_key": p.S3.AccessKey,
-		"storage.secret_key": p.S3.SecretKey, "storage.bucket": p.S3.Name,
-		"generation.callback_secret": "a secret that signs only the callbacks of tests",
-		"credits.welcome_keys":       "a secret that marks only the addresses of tests",
-		"credits.welcome":            strconv.Itoa(Welcome),
-		"worker.soft_stop":           "2s", "worker.hard_stop": "10s",
-	}
-	maps.Copy(keys, over)
-
-	env := make([]string, 0, len(keys))
-	for k, v := range keys {
-		env = append(env, config.Variable(k)+"="+v)
-	}
-
-	return env
-}
-
 // Run runs one more process inside this one until the test ends, and returns where it listens.
 func (p *Product) Run(t testing.TB, process app.Process) app.Addrs {
 	t.Helper()
@@ -273,82 +192,9 @@ func (p *Product) ready(t testing.TB, name, opsURL string) {
 }
 
 // Ops reads a page of a private listener as an operator.
-func (p *Product) Ops(t testing.TB, url string) (status int, body string) {
-	t.Helper()
-
-	status, body, err := p.fetch(t, http.MethodGet, url)
-	require.NoError(t, err)
-
-	return status, body
-}
-
 // Press sends a command to a private listener as an operator.
-func (p *Product) Press(t testing.TB, method, url string) (status int) {
-	t.Helper()
-
-	status, _, err := p.fetch(t, method, url)
-	require.NoError(t, err)
-
-	return status
-}
-
-func (p *Product) fetch(t testing.TB, method, url string) (status int, body string, err error) {
-	t.Helper()
-
-	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
-	require.NoError(t, err)
-	r.SetBasicAuth(operator, Password)
-
-	reply, err := client.Do(r)
-	if err != nil {
-		return 0, "", err
-	}
-	defer reply.Body.Close()
-
-	b, err := io.ReadAll(reply.Body)
-
-	return reply.StatusCode, string(b), err
-}
-
 // Metric returns the sum of a metric over its labels at a private listener; -1: there is none.
-func (p *Product) Metric(t testing.TB, opsURL, name string) float64 {
-	t.Helper()
-
-	_, body := p.Ops(t, opsURL+"/metrics")
-	sum, found := 0.0, false
-
-	for line := range strings.Lines(body) {
-		rest, ok := strings.CutPrefix(line, name)
-		if !ok || (rest[0] != ' ' && rest[0] != '{') {
-			continue
-		}
-
-		fields := strings.Fields(rest)
-
-		v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
-		require.NoError(t, err)
-
-		sum, found = sum+v, true
-	}
-
-	if !found {
-		return -1
-	}
-
-	return sum
-}
-
 // Count runs a query that returns one number, as the owner of the tables.
-func (p *Product) Count(t testing.TB, sql string, args ...any) int {
-	t.Helper()
-
-	var n int
-
-	require.NoError(t, p.Pool.QueryRow(t.Context(), sql, args...).Scan(&n), sql)
-
-	return n
-}
-
 // insufficientPrivilege is what Postgres answers to who may not (PostgreSQL, Appendix A), and no part of a longer number.
 var insufficientPrivilege = regexp.MustCompile(`\b42501\b`)
 
@@ -387,19 +233,3 @@ func (l *Log) String() string {
 
 // freeAddr returns an address that nobody listens on. Its port is below those that systems give to connections and to
 // listeners of any port, so that none of these takes it before it is used.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(20_000))) //nolint:gosec,noctx // of a test
-		if err == nil {
-			require.NoError(t, l.Close())
-
-			return l.Addr().String()
-		}
-	}
-
-	require.FailNow(t, "no port is free")
-
-	return ""
-}
