@@ -57,18 +57,19 @@ returning job.id, job.kind, job.queue, job.epoch;
 
 -- name: AdminCancel :many
 -- Due at once, so that a worker comes to it; one that has it sees it with its next heartbeat. Lost
--- leases count anew: they were the handler's, which does not run again.
+-- leases count anew: they were the handler's, which does not run again. Whether it waits is judged by the very row that is
+-- changed.
 with locked as (
-    select id, state <> 'running' and run_at > clock_timestamp() as waits from job
+    select id, clock_timestamp() as at from job
     where id = any(sqlc.arg(ids)::uuid[]) and state <> 'dead' and not canceling
     order by id for no key update
 )
 update job set
     canceling = true,
-    state     = case when locked.waits then 'staged' else job.state end,
-    epoch     = job.epoch + locked.waits::integer,
-    run_at    = least(job.run_at, clock_timestamp()),
-    staged_at = case when locked.waits then clock_timestamp() else job.staged_at end,
+    state     = case when job.state <> 'running' and job.run_at > locked.at then 'staged' else job.state end,
+    epoch     = job.epoch + (job.state <> 'running' and job.run_at > locked.at)::integer,
+    run_at    = least(job.run_at, locked.at),
+    staged_at = case when job.state <> 'running' and job.run_at > locked.at then locked.at else job.staged_at end,
     wake      = false,
     lost      = 0
 from locked where job.id = locked.id and job.state <> 'dead' and not job.canceling

@@ -65,16 +65,16 @@ func (q *Queries) AdminBury(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Ad
 
 const adminCancel = `-- name: AdminCancel :many
 with locked as (
-    select id, state <> 'running' and run_at > clock_timestamp() as waits from job
+    select id, clock_timestamp() as at from job
     where id = any($1::uuid[]) and state <> 'dead' and not canceling
     order by id for no key update
 )
 update job set
     canceling = true,
-    state     = case when locked.waits then 'staged' else job.state end,
-    epoch     = job.epoch + locked.waits::integer,
-    run_at    = least(job.run_at, clock_timestamp()),
-    staged_at = case when locked.waits then clock_timestamp() else job.staged_at end,
+    state     = case when job.state <> 'running' and job.run_at > locked.at then 'staged' else job.state end,
+    epoch     = job.epoch + (job.state <> 'running' and job.run_at > locked.at)::integer,
+    run_at    = least(job.run_at, locked.at),
+    staged_at = case when job.state <> 'running' and job.run_at > locked.at then locked.at else job.staged_at end,
     wake      = false,
     lost      = 0
 from locked where job.id = locked.id and job.state <> 'dead' and not job.canceling
@@ -90,7 +90,8 @@ type AdminCancelRow struct {
 }
 
 // Due at once, so that a worker comes to it; one that has it sees it with its next heartbeat. Lost
-// leases count anew: they were the handler's, which does not run again.
+// leases count anew: they were the handler's, which does not run again. Whether it waits is judged by the very row that is
+// changed.
 func (q *Queries) AdminCancel(ctx context.Context, db DBTX, ids []uuid.UUID) ([]AdminCancelRow, error) {
 	rows, err := db.Query(ctx, adminCancel, ids)
 	if err != nil {
