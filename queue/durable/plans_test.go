@@ -130,7 +130,7 @@ func TestPlans_ReadOnlyWhatTheyNeed(t *testing.T) {
 
 	b := setupOn(t, pool, durable.Timing{
 		Lease: 2 * time.Second, Heartbeat: 50 * time.Millisecond, Sweep: 20 * time.Millisecond, Relay: 20 * time.Millisecond,
-		RelayAfter: 10 * time.Millisecond, Reconcile: 20 * time.Millisecond, Overdue: 20 * time.Millisecond,
+		RelayAfter: 10 * time.Millisecond, Reconcile: 20 * time.Millisecond, Overdue: 20 * time.Millisecond, AskAgain: 20 * time.Millisecond,
 	})
 	b.walkAll()
 
