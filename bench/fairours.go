@@ -69,7 +69,7 @@ func newFair(ctx context.Context, s *servers, wishes []wish) (*fairSystem, error
 
 	f.Service = generation.New(generation.Deps{
 		Pool: f.pool, Queue: durable.New(f.pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(f.pool, plans, clock), Credits: ledger,
-		Hints: silent{}, Log: slog.New(slog.DiscardHandler), Now: clock,
+		Notifier: noNotifier{}, Log: slog.New(slog.DiscardHandler), Now: clock,
 		Options: generation.Options{Slots: fairSlots, Deadline: 24 * time.Hour, MaxDeadline: 24 * time.Hour},
 	})
 
@@ -101,10 +101,10 @@ func fund(ctx context.Context, pool *pgxpool.Pool, ledger *credits.Ledger, user 
 	})
 }
 
-type silent struct{}
+type noNotifier struct{}
 
-// Hint implements [generation.Hinter].
-func (silent) Hint(string, uuid.UUID, int64) {}
+// Notify implements [generation.Notifier].
+func (noNotifier) Notify(string, uuid.UUID, int64) {}
 
 // next ends what is over, submits what is new, admits, and says who got a turn.
 func (f *fairSystem) next(ctx context.Context, waiting []int, now time.Duration, _ int) ([]int, error) {

@@ -202,7 +202,7 @@ func acceptMany(ctx context.Context, pool *pgxpool.Pool, n int) error {
 	ledger := credits.New(credits.Options{Now: time.Now})
 	service := generation.New(generation.Deps{
 		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, time.Now), Credits: ledger,
-		Hints: silent{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Notifier: noNotifier{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Options: generation.Options{Slots: n, Deadline: time.Hour, MaxDeadline: time.Hour},
 	})
 

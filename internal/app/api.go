@@ -18,9 +18,9 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/config"
 	"imagerun/internal/generation"
-	"imagerun/internal/generation/hints"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/jobs"
+	"imagerun/internal/notify"
 	"imagerun/internal/ops"
 	"imagerun/internal/outbound"
 	"imagerun/internal/providers/fal"
@@ -71,7 +71,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 
 	b.registry.MustRegister(collectors(b.domains(service, uploads, bucket))...)
 
-	changes := hints.NewSubscriber(b.redis)
+	notifications := notify.NewSubscriber(b.redis)
 	keys := apikey.New(b.pool, apikey.Options{Now: b.clock.Now, Log: log})
 	closing := make(chan struct{})
 
@@ -80,7 +80,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		metrics.ExpectWebhooks("fal")
 	}
 
-	handler, err := b.public(service, uploads, changes, keys, metrics, closing)
+	handler, err := b.public(service, uploads, notifications, keys, metrics, closing)
 	if err != nil {
 		return err
 	}
@@ -107,12 +107,12 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	defer breaks(nil)
 
 	// Stopping: not ready, and a moment for routers to notice; streams and waits end, requests
-	// finish; then what carries their jobs, hints and last uses; the private listener and the
+	// finish; then what carries their jobs, notifications and last uses; the private listener and the
 	// stores last.
 	carry := newStage(ctx, breaks)
 	b.run(carry.ctx, &carry.loops, config.ProcessAPI)
 	carry.run(carry.ctx, "admission", forever(func(ctx context.Context) { service.RunAdmission(ctx, 0) }))
-	carry.run(carry.ctx, "changes", forever(changes.Run))
+	carry.run(carry.ctx, "subscription", forever(notifications.Run))
 	carry.run(carry.ctx, "api keys", forever(keys.Run))
 
 	server := httpapi.NewServer(handler, log)
@@ -134,7 +134,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 }
 
 // public builds the handler of the public listener.
-func (b *base) public(service *generation.Service, uploads *upload.Service, changes *hints.Subscriber, keys *apikey.Keys, metrics *httpapi.Metrics, closing <-chan struct{}) (http.Handler, error) {
+func (b *base) public(service *generation.Service, uploads *upload.Service, notifications *notify.Subscriber, keys *apikey.Keys, metrics *httpapi.Metrics, closing <-chan struct{}) (http.Handler, error) {
 	upstream, err := url.Parse(b.cfg.Auth.URL)
 	if err != nil {
 		return nil, errors.New("auth.url is not an address")
@@ -149,7 +149,7 @@ func (b *base) public(service *generation.Service, uploads *upload.Service, chan
 	authenticator := auth.NewAuthenticator(sessions, keys, b.cfg.Auth.CookieName)
 
 	return httpapi.New(httpapi.Deps{
-		Generations: service, Changes: changes, APIKeys: keys, Uploads: uploads, Credits: accounts{b.credits, b.pool},
+		Generations: service, Notifications: notifications, APIKeys: keys, Uploads: uploads, Credits: accounts{b.credits, b.pool},
 		Authenticator: authenticator,
 		AuthService: proxy.New(proxy.Options{
 			Upstream: upstream, Origin: strings.TrimSuffix(b.cfg.HTTP.PublicURL, "/"),

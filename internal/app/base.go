@@ -18,8 +18,8 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
-	"imagerun/internal/generation/hints"
 	"imagerun/internal/jobs"
+	"imagerun/internal/notify"
 	"imagerun/internal/ops"
 	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
@@ -42,7 +42,7 @@ type base struct {
 	queue    *durable.Queue
 	admin    *durable.Admin
 	pauses   *asynqueue.Pauses
-	hints    *hints.Publisher
+	notifier *notify.Notifier
 	registry *prometheus.Registry
 	health   *telemetry.Health
 	limiter  *ratelimit.Limiter
@@ -77,7 +77,7 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 	b := &base{
 		cfg: cfg, log: log, pool: pool, clock: clock.NewCorrected(func(ctx context.Context) (least, most time.Duration, err error) { return postgres.Skew(ctx, pool) }, log), redis: client,
 		pusher:   asynqueue.NewPusher(client),
-		hints:    hints.NewPublisher(client, log),
+		notifier: notify.New(client, log),
 		plans:    plans,
 		registry: telemetry.NewRegistry(string(process), telemetry.Version()),
 		health:   telemetry.NewHealth(log, 2*time.Second),
@@ -159,7 +159,7 @@ func (b *base) run(ctx context.Context, l *loops, process config.Process) {
 	})
 	l.run(ctx, "queue", b.queue.Run)
 	l.run(ctx, "clock", forever(b.clock.Run))
-	l.run(ctx, "hints", forever(b.hints.Run))
+	l.run(ctx, "notifications", forever(b.notifier.Run))
 }
 
 // close lets go of the stores. Everything that uses them has ended.
@@ -181,7 +181,7 @@ func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, er
 
 	g := b.cfg.Generation
 	deps := generation.Deps{
-		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: b.plans, Users: b.users, Credits: b.credits, Hints: b.hints, Watches: hints.NewWatches(b.redis), Log: b.log, Now: b.clock.Now,
+		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: b.plans, Users: b.users, Credits: b.credits, Notifier: b.notifier, Watches: notify.NewWatches(b.redis), Log: b.log, Now: b.clock.Now,
 		Options: generation.Options{
 			Slots: b.cfg.Fal.Slots, Deadline: g.Deadline, MaxDeadline: g.MaxDeadline, UnknownWait: g.UnknownWait,
 			CollectFirst: g.CollectFirst, CollectEvery: g.CollectEvery, PollEvery: g.CollectWithoutWebhook,

@@ -32,15 +32,15 @@ func NewGenerations(cfg config.Config, pool *pgxpool.Pool) (*generation.Service,
 	return generation.New(generation.Deps{
 		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans,
 		Users: user.New(pool, plans, clock.System), Credits: ledger(cfg.Credits, clock.System),
-		Hints: noHints{}, Log: slog.New(slog.DiscardHandler), Now: clock.System,
+		Notifier: noNotifier{}, Log: slog.New(slog.DiscardHandler), Now: clock.System,
 	}), nil
 }
 
-// noHints is for who has no Redis: what watches a generation looks at it every few seconds all the same.
-type noHints struct{}
+// noNotifier is for a process without Redis: what watches a generation looks at it every few seconds all the same.
+type noNotifier struct{}
 
-// Hint implements generation.Hinter.
-func (noHints) Hint(string, uuid.UUID, int64) {}
+// Notify implements generation.Notifier.
+func (noNotifier) Notify(string, uuid.UUID, int64) {}
 
 // NewSweeper returns what compares the bucket with every table that owns objects. A table that
 // comes to own some is a line here: until it is, its objects are foreign, and left alone.

@@ -52,7 +52,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 	ctx, breaks := context.WithCancelCause(ctx)
 	defer breaks(nil)
 
-	// Stopping: the loops that decide, then what carries their jobs and hints; the stores last.
+	// Stopping: the loops that decide, then what carries their jobs and notifications; the stores last.
 	carry, decide := newStage(ctx, breaks), newStage(ctx, breaks)
 	b.run(carry.ctx, &carry.loops, config.ProcessScheduler)
 

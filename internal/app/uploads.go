@@ -17,7 +17,7 @@ func (b *base) uploads(bucket storage.Bucket, pictures *picture.Opener) *upload.
 	u := b.cfg.Upload
 
 	return upload.New(upload.Deps{
-		Pool: b.pool, Queue: b.queue, Bucket: bucket, Pictures: pictures, Users: b.users, Hints: b.hints, Log: b.log, Now: b.clock.Now,
+		Pool: b.pool, Queue: b.queue, Bucket: bucket, Pictures: pictures, Users: b.users, Notifier: b.notifier, Log: b.log, Now: b.clock.Now,
 		Options: upload.Options{
 			MaxBytes: int64(u.MaxBytes), MaxOpen: u.MaxOpen, LinkLife: u.LinkLife, KeepUnused: u.KeepUnused,
 		},

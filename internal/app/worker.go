@@ -122,7 +122,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	defer breaks(nil)
 
 	// Stopping: not ready; the server stops fetching, lets jobs finish and hands the rest back;
-	// then what carries their jobs and hints; the stores last.
+	// then what carries their jobs and notifications; the stores last.
 	carry := newStage(ctx, breaks)
 	b.run(carry.ctx, &carry.loops, config.ProcessWorker)
 	carry.run(carry.ctx, "admission", forever(func(ctx context.Context) { service.RunAdmission(ctx, 0) }))

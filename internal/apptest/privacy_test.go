@@ -55,7 +55,7 @@ func TestNothingPersonalInRedis(t *testing.T) {
 
 	seen := monitor()
 	require.Contains(t, seen, "asynq", "the monitor saw the queue")
-	require.Contains(t, seen, "hints", "the monitor saw the hints")
+	require.Contains(t, seen, "hints", "the monitor saw the notifications")
 
 	places := map[string]string{"monitor": seen, "keys": dump(t, server.URL), "log": p.Log.String()}
 	for place, text := range places {

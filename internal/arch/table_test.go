@@ -69,13 +69,14 @@ var rows = []row{
 	{"internal/plan", list([]string{"internal/strictjson"}, foundation), "a plan is data, and knows nobody who has it"},
 	{"internal/user", list([]string{"internal/plan"}, foundation), "user knows names and plans: what somebody did is each domain's"},
 	{"internal/ratelimit", foundation, "ratelimit knows whom it counts by opaque ids, and nothing of plans"},
+	{"internal/notify", foundation, "notify knows users and ids, and nothing of what changed"},
 	{"internal/idempotency", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "idempotency knows nothing of what is made once"},
 	{"internal/inbox", list([]string{"internal/retention"}, jobs, foundation), "inbox keeps what vendors send: who a vendor is, and what its events do, comes to it"},
 	{"internal/credits", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/publicid", "internal/retention", "internal/storage", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
-		"internal/credits", "internal/generation/catalogue", "internal/generation/estimate", "internal/generation/hints",
+		"internal/credits", "internal/generation/catalogue", "internal/generation/estimate",
 		"internal/generation/recent", "internal/generation/turns",
 		"internal/idempotency", "internal/picture", "internal/plan", "internal/providers", "internal/publicid", "internal/retention", "internal/storage", "internal/user",
 	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
@@ -84,7 +85,7 @@ var rows = []row{
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
 
 	{"internal/httpapi/...", list([]string{
-		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/credits", "internal/generation", "internal/generation/archive", "internal/generation/catalogue", "internal/generation/hints",
+		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/credits", "internal/generation", "internal/generation/archive", "internal/generation/catalogue",
 		"internal/idempotency", "internal/plan", "internal/providers", "internal/publicid", "internal/ratelimit", "internal/storage", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth", "internal/auth/device", "internal/ratelimit"}, foundation), "ops shows what app registers with it"},
@@ -93,7 +94,7 @@ var rows = []row{
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",
-		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs/...", "internal/ops", "internal/outbound", "internal/picture", "internal/plan", "internal/postgres",
+		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs/...", "internal/notify", "internal/ops", "internal/outbound", "internal/picture", "internal/plan", "internal/postgres",
 		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/retention", "internal/storage/...", "internal/telemetry", "internal/upload", "internal/user",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},
@@ -131,8 +132,8 @@ var owners = []owner{
 	{"github.com/prometheus/", []string{"internal/telemetry", "internal/ops/...", "internal/app", "queue/asynqueue"}, "metrics.go", "metrics of a package are in its metrics.go"},
 	{
 		"github.com/redis/go-redis",
-		[]string{"queue/asynqueue/...", "internal/generation/hints", "internal/ratelimit", "internal/devstack/...", "internal/app", "internal/apptest"},
-		"", "Redis is a belt: jobs go by queue, hints by generation/hints, counts by ratelimit",
+		[]string{"queue/asynqueue/...", "internal/notify", "internal/ratelimit", "internal/devstack/...", "internal/app", "internal/apptest"},
+		"", "Redis is a belt: jobs go by queue, notifications by notify, counts by ratelimit",
 	},
 	{"github.com/HugoSmits86/nativewebp", []string{"internal/simulators/...", "*test"}, "", "we decode WebP and never make it"},
 	{"github.com/kovidgoyal/", []string{"internal/picture"}, "", "what a colour profile means is said where pictures are read"},

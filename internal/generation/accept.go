@@ -162,7 +162,7 @@ func (s *Service) writeOrder(ctx context.Context, tx *postgres.Tx, o *order, out
 	tx.AfterCommit(func() {
 		s.metrics.accepted.WithLabelValues(o.model.ID).Inc()
 		s.WantAdmission()
-		s.Hints.Hint(o.turn.ref, o.id, 1)
+		s.Notifier.Notify(o.turn.ref, o.id, 1)
 	})
 
 	return nil

@@ -84,7 +84,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, edits ...func(*generation.Options
 
 	b.Service = generation.New(generation.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Provider: b.provider, Bucket: b.bucket,
-		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Users: user.New(b.pool, plans, b.now.Now), Credits: b.credits, Hints: noHints{}, Watches: b.watches, References: b.references,
+		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Users: user.New(b.pool, plans, b.now.Now), Credits: b.credits, Notifier: noNotifier{}, Watches: b.watches, References: b.references,
 		Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
 	})
 	b.Register(registry)
@@ -228,9 +228,9 @@ func (b *bundle) settled(t *testing.T) {
 	creditstest.Check(t, b.pool)
 }
 
-type noHints struct{}
+type noNotifier struct{}
 
-func (noHints) Hint(string, uuid.UUID, int64) {}
+func (noNotifier) Notify(string, uuid.UUID, int64) {}
 
 // token is the callback token of the nth request.
 func (b *bundle) token(n int) string {

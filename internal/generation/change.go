@@ -43,7 +43,7 @@ func (s *Service) lock(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*task, err
 }
 
 // change moves a locked task to a status: compare-and-set on the sequence, event, the jobs that
-// the change causes, and after the commit the hint. Who served the task, how far its provider is and whether it is to stop
+// the change causes, and after the commit the notification. Who served the task, how far its provider is and whether it is to stop
 // and what it waits for are written with it, as they are in t: each write of a row costs as much as the next. What it waited
 // for in another status is over. image is the index of an image
 // that was stored, or nil. In a terminal status it returns errOver and does nothing.
@@ -102,7 +102,7 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 	}
 
 	afterCommit(tx, func() {
-		s.Hints.Hint(t.ref, t.ID, sequence)
+		s.Notifier.Notify(t.ref, t.ID, sequence)
 
 		if to == StatusStoring || to.Terminal() {
 			s.WantAdmission() // a slot is free
@@ -173,7 +173,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, t *task, to Status, code F
 }
 
 // afterCommit runs f after the commit where the transaction offers it; where it does not, the
-// sweeps that need no hint find the change within seconds.
+// sweeps that need no notification find the change within seconds.
 func afterCommit(tx pgx.Tx, f func()) {
 	if t, ok := tx.(interface{ AfterCommit(f func()) }); ok {
 		t.AfterCommit(f)

@@ -52,7 +52,7 @@ func (s *Service) remove(ctx context.Context, tx *postgres.Tx, t *task) error {
 		return fmt.Errorf("insert tombstone of %s: %w", t.ID, err)
 	}
 
-	tx.AfterCommit(func() { s.Hints.Hint(t.ref, t.ID, t.StatusSequence) })
+	tx.AfterCommit(func() { s.Notifier.Notify(t.ref, t.ID, t.StatusSequence) })
 
 	if !t.status().Terminal() {
 		return nil // its end has it erased

@@ -18,7 +18,7 @@ func TestPurgeTombstones(t *testing.T) {
 	b := setup(t)
 	old, young := uuid.New(), uuid.New()
 
-	_, err := b.Audience(t.Context(), b.user)
+	_, err := b.UserTopic(t.Context(), b.user)
 	require.NoError(t, err)
 
 	for n, id := range []uuid.UUID{old, young} {

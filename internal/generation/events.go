@@ -49,8 +49,8 @@ func eventOf(sequence int64, status string, canceling bool, image *int16, at tim
 	return e
 }
 
-// Audience returns the random name under which hints of all of a user's generations go out.
-func (s *Service) Audience(ctx context.Context, userID uuid.UUID) (uuid.UUID, error) {
+// UserTopic returns the random name under which notifications of all of a user's generations go out.
+func (s *Service) UserTopic(ctx context.Context, userID uuid.UUID) (uuid.UUID, error) {
 	ref, err := s.Users.Ref(ctx, userID)
 	if err != nil {
 		return uuid.Nil, err

@@ -41,7 +41,7 @@ type Deps struct {
 	Plans      *plan.Plans
 	Users      *user.Directory
 	Credits    *credits.Ledger
-	Hints      Hinter
+	Notifier   Notifier
 	Log        *slog.Logger
 	Now        clock.Now
 	Options    Options
@@ -61,10 +61,10 @@ type Options struct {
 	CallbackSecret redact.Secret // signs the callbacks' tokens
 }
 
-// Hinter tells watchers, wherever they are, that a generation changed. Hints may be lost; Hint
-// never blocks.
-type Hinter interface {
-	Hint(userRef string, id uuid.UUID, sequence int64)
+// Notifier tells watchers, wherever they are, that a generation changed. Notifications may be lost;
+// Notify never blocks.
+type Notifier interface {
+	Notify(userRef string, id uuid.UUID, sequence int64)
 }
 
 // Service is the verbs of generations. Safe for concurrent use.

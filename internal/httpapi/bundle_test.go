@@ -75,18 +75,18 @@ func setup(t *testing.T, edits ...func(*httpapi.Deps)) *bundle {
 	t.Helper()
 
 	b := &bundle{
-		fakes:   &fakes{t: t, hints: make(chan struct{}, 1)},
+		fakes:   &fakes{t: t, notified: make(chan struct{}, 1)},
 		limits:  &limits{},
 		metrics: httpapi.NewMetrics(),
 		closing: make(chan struct{}),
 		log:     &syncBuffer{},
 	}
 	deps := httpapi.Deps{
-		Generations: b.fakes,
-		Changes:     b.fakes,
-		APIKeys:     keyring{b.fakes},
-		Uploads:     uploads{b.fakes},
-		Credits:     accounts{b.fakes},
+		Generations:   b.fakes,
+		Notifications: b.fakes,
+		APIKeys:       keyring{b.fakes},
+		Uploads:       uploads{b.fakes},
+		Credits:       accounts{b.fakes},
 		Authenticator: authenticatorFunc(func(ctx context.Context, r *http.Request) (*auth.Principal, error) {
 			if err := b.revoked.Load(); err != nil {
 				return nil, *err

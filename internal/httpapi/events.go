@@ -17,8 +17,8 @@ import (
 type Events interface {
 	// Events returns a generation's changes with a sequence greater than after, in order.
 	Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]generation.Event, error)
-	// Audience returns what to subscribe to for hints of all of the user's generations.
-	Audience(ctx context.Context, userID uuid.UUID) (uuid.UUID, error)
+	// UserTopic returns what to subscribe to for notifications of all of the user's generations.
+	UserTopic(ctx context.Context, userID uuid.UUID) (uuid.UUID, error)
 	// Overview returns what the user has under way, of generations with all of these labels.
 	Overview(ctx context.Context, userID uuid.UUID, labels map[string]string) (generation.Overview, error)
 	// Resumable reports whether Changes has everything after an event.
@@ -41,7 +41,7 @@ func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
 	}
 
 	// Subscribed before the first look, so no change falls in between.
-	hint, stop := s.Changes.Subscribe(id)
+	notified, stop := s.Notifications.Subscribe(id)
 	defer stop()
 
 	g, err := s.Generations.Get(r.Context(), userID, id)
@@ -63,7 +63,7 @@ func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	s.stream(w, r, userID, hint, f)
+	s.stream(w, r, userID, notified, f)
 }
 
 // generationFeed is what happens to one generation.

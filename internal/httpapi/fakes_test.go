@@ -63,7 +63,7 @@ type fakes struct {
 	cancelWaiting func(userID uuid.UUID) (generation.CanceledWaiting, error)
 	uploads       func(userID uuid.UUID, after upload.Place, limit int) (upload.Page, error)
 
-	hints chan struct{}
+	notified chan struct{}
 
 	mu      sync.Mutex
 	labels  []map[string]string       // of streams; guarded by mu
@@ -222,7 +222,7 @@ func (f *fakes) OpenPicture(_ context.Context, p generation.Picture) (io.ReadClo
 	return f.open(p)
 }
 
-func (f *fakes) Audience(_ context.Context, userID uuid.UUID) (uuid.UUID, error) { return userID, nil }
+func (f *fakes) UserTopic(_ context.Context, userID uuid.UUID) (uuid.UUID, error) { return userID, nil }
 
 func (f *fakes) Overview(_ context.Context, userID uuid.UUID, labels map[string]string) (generation.Overview, error) {
 	f.note("Overview", f.overview != nil)
@@ -275,7 +275,7 @@ func (f *fakes) ReceiveCallback(_ context.Context, token string, cb providers.Ca
 	return f.receive(token, cb)
 }
 
-func (f *fakes) Subscribe(uuid.UUID) (<-chan struct{}, func()) { return f.hints, func() {} }
+func (f *fakes) Subscribe(uuid.UUID) (<-chan struct{}, func()) { return f.notified, func() {} }
 
 // uploads is the same fakes as the service of uploads.
 type uploads struct{ *fakes }

@@ -10,11 +10,11 @@ import (
 
 // Deps is what the edge needs. Every field is required unless it says otherwise.
 type Deps struct {
-	Generations Generations
-	Changes     Changes
-	APIKeys     APIKeys
-	Uploads     Uploads
-	Credits     Credits
+	Generations   Generations
+	Notifications Notifications
+	APIKeys       APIKeys
+	Uploads       Uploads
+	Credits       Credits
 
 	Authenticator    Authenticator
 	AuthService      http.Handler // answers /api/auth/*: an allow-list in front of the auth service

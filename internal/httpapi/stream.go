@@ -36,8 +36,8 @@ type feed interface {
 }
 
 // stream answers with server-sent events until f has ended, the client has gone, or it is time.
-// hint tells when to look; f is looked at every few seconds anyway.
-func (s *server) stream(w http.ResponseWriter, r *http.Request, userID uuid.UUID, hint <-chan struct{}, f feed) {
+// notified tells when to look; f is looked at every few seconds anyway.
+func (s *server) stream(w http.ResponseWriter, r *http.Request, userID uuid.UUID, notified <-chan struct{}, f feed) {
 	release, ok := s.open.take(userID)
 	if !ok {
 		s.fail(w, r, errStreams)
@@ -65,7 +65,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, userID uuid.UUID
 
 	st := &stream{server: s, feed: f, w: w, rc: http.NewResponseController(w)}
 	if st.send("retry: 3000\n\n") {
-		st.follow(ctx, hint)
+		st.follow(ctx, notified)
 	}
 }
 
@@ -87,7 +87,7 @@ var always = func() <-chan struct{} { //nolint:gochecknoglobals // a constant, a
 	return c
 }()
 
-func (st *stream) follow(ctx context.Context, hint <-chan struct{}) {
+func (st *stream) follow(ctx context.Context, notified <-chan struct{}) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 
@@ -108,7 +108,7 @@ func (st *stream) follow(ctx context.Context, hint <-chan struct{}) {
 			return
 		}
 
-		again := hint
+		again := notified
 		if more {
 			again = always
 		}

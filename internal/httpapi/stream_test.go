@@ -125,9 +125,9 @@ func TestStream_SnapshotChangesEnd(t *testing.T) {
 		time.AfterFunc(time.Second, func() {
 			h.change(generation.StatusSubmitting)
 			h.change(generation.StatusRunning)
-			b.hints <- struct{}{}
+			b.notified <- struct{}{}
 		})
-		time.AfterFunc(20*time.Second-time.Millisecond, func() { h.change(generation.StatusSucceeded) }) // its hint is lost
+		time.AfterFunc(20*time.Second-time.Millisecond, func() { h.change(generation.StatusSucceeded) }) // its notification is lost
 
 		s, w := watch(t.Context(), b)
 
@@ -333,11 +333,11 @@ func TestStream_RealConnection(t *testing.T) {
 	<-timeouts.C
 
 	h.change(generation.StatusRunning)
-	b.hints <- struct{}{}
+	b.notified <- struct{}{}
 
 	awaitLine(t, lines, "id: "+sampleID+":2")
 	h.change(generation.StatusExpired)
-	b.hints <- struct{}{}
+	b.notified <- struct{}{}
 
 	rest, err := readAll(lines)
 	require.NoError(t, err, "ended, not cut off")

@@ -195,7 +195,7 @@ func TestUploads_Complete(t *testing.T) {
 
 		b.upload = func(userID, id uuid.UUID) (upload.Upload, error) {
 			if looks.Add(1) == 1 {
-				b.hints <- struct{}{}
+				b.notified <- struct{}{}
 
 				return uploadOfAlice(sampleUpload(upload.StatusInspecting))(userID, id)
 			}

@@ -23,14 +23,14 @@ func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	audience, err := s.Generations.Audience(ctx, p.UserID)
+	topic, err := s.Generations.UserTopic(ctx, p.UserID)
 	if err != nil {
 		s.fail(w, r, err)
 
 		return
 	}
 
-	hint, stop := s.Changes.Subscribe(audience)
+	notified, stop := s.Notifications.Subscribe(topic)
 	defer stop()
 
 	seen, resumed := lastEvent(r, "")
@@ -50,7 +50,7 @@ func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	s.stream(w, r, p.UserID, hint, f)
+	s.stream(w, r, p.UserID, notified, f)
 }
 
 // userFeed is what happens to all generations of a user, or to those with some labels.

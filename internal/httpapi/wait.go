@@ -15,13 +15,13 @@ import (
 
 const (
 	maxWait   = time.Minute     // longest Prefer: wait
-	lookEvery = 2 * time.Second // how often to look without a hint, because hints may be lost
+	lookEvery = 2 * time.Second // how often to look without a notification, because those may be lost
 	maxOpen   = 20              // streams, downloads and waits of one user in this process
 )
 
-// Changes gives hints that a generation has changed. A hint may be lost or come twice; the
-// channel is never closed, and nobody waits for its reader. The second result ends the hints.
-type Changes interface {
+// Notifications tells that a generation or an upload has changed. One may be lost or come twice; the
+// channel is never closed, and nobody waits for its reader. The second result ends the subscription.
+type Notifications interface {
 	Subscribe(id uuid.UUID) (<-chan struct{}, func())
 }
 
@@ -104,8 +104,8 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 
 func applied(limit time.Duration) *string { return new("wait=" + strconv.Itoa(int(limit.Seconds()))) }
 
-// look asks until the answer is yes or limit is over: at once, at each hint about id, and now and
-// then because hints may be lost. The connection's deadlines, and the request's own, are extended for
+// look asks until the answer is yes or limit is over: at once, at each notification about id, and now and
+// then because those may be lost. The connection's deadlines, and the request's own, are extended for
 // it alone, and the caller is judged again now and then.
 func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, ended func(ctx context.Context) (bool, error)) error {
 	defer extendDeadlines(exchangeOf(ctx).connection, limit+replyTime)()
@@ -120,7 +120,7 @@ func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, en
 		return ended(ctx)
 	}
 
-	hint, stop := s.Changes.Subscribe(id)
+	notified, stop := s.Notifications.Subscribe(id)
 	defer stop()
 
 	end := time.NewTimer(limit)
@@ -135,7 +135,7 @@ func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, en
 		}
 
 		select {
-		case <-hint:
+		case <-notified:
 		case <-tick.C:
 			if err := exchangeOf(ctx).stillAllowed(ctx); err != nil {
 				return err

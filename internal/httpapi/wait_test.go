@@ -82,14 +82,14 @@ func TestPreferWait(t *testing.T) {
 	}
 }
 
-func TestPreferWait_AHintIsFasterThanLooking(t *testing.T) {
+func TestPreferWait_ANotificationIsFasterThanLooking(t *testing.T) {
 	t.Parallel()
 
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t)
 		b.get = finishing(500 * time.Millisecond)
 
-		time.AfterFunc(500*time.Millisecond, func() { b.hints <- struct{}{} })
+		time.AfterFunc(500*time.Millisecond, func() { b.notified <- struct{}{} })
 
 		began := time.Now()
 		w := b.do("GET", "/v1/generations/"+sampleID, "", "Prefer", "wait=30")
@@ -161,7 +161,7 @@ func TestPreferWait_RealConnection(t *testing.T) {
 	b := setup(t)
 	b.get = finishing(150 * time.Millisecond)
 
-	time.AfterFunc(200*time.Millisecond, func() { b.hints <- struct{}{} })
+	time.AfterFunc(200*time.Millisecond, func() { b.notified <- struct{}{} })
 
 	server := httptest.NewUnstartedServer(b.handler)
 	server.Config.WriteTimeout, server.Config.ReadTimeout = 50*time.Millisecond, 50*time.Millisecond

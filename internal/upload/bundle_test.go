@@ -41,12 +41,12 @@ func TestMain(m *testing.M) { devtest.Main(m) }
 type bundle struct {
 	*upload.Service
 
-	jobs   *queuetest.Jobs
-	pool   *pgxpool.Pool
-	bucket *bucket
-	now    *clocktest.Clock
-	hints  chan uuid.UUID
-	user   uuid.UUID
+	jobs     *queuetest.Jobs
+	pool     *pgxpool.Pool
+	bucket   *bucket
+	now      *clocktest.Clock
+	notified chan uuid.UUID
+	user     uuid.UUID
 }
 
 func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
@@ -54,7 +54,7 @@ func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
 
 	s3 := devtest.S3(t)
 	b := &bundle{
-		pool: devtest.Postgres(t), now: clocktest.At(clock.System().Truncate(time.Second)), hints: make(chan uuid.UUID, 100), user: uuid.New(),
+		pool: devtest.Postgres(t), now: clocktest.At(clock.System().Truncate(time.Second)), notified: make(chan uuid.UUID, 100), user: uuid.New(),
 		bucket: &bucket{Bucket: r2.New(r2.Options{
 			Endpoint: s3.URL, Region: s3.Region, AccessKey: s3.AccessKey, SecretKey: redact.NewSecret(s3.SecretKey), Bucket: s3.Name, Now: time.Now,
 		})},
@@ -73,7 +73,7 @@ func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
 
 	b.Service = upload.New(upload.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Bucket: b.bucket, Pictures: picture.NewOpener(picture.Limits{}, 2),
-		Hints: hinter(b.hints), Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
+		Notifier: notifier(b.notified), Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
 		Users: user.New(b.pool, plans, b.now.Now),
 	})
 	b.Register(registry)
@@ -81,9 +81,9 @@ func setup(t *testing.T, edits ...func(*upload.Options)) *bundle {
 	return b
 }
 
-type hinter chan uuid.UUID
+type notifier chan uuid.UUID
 
-func (h hinter) Hint(_ string, id uuid.UUID, _ int64) { h <- id }
+func (n notifier) Notify(_ string, id uuid.UUID, _ int64) { n <- id }
 
 // pass lets time pass, for the service and for its jobs, and works what is due.
 func (b *bundle) pass(t *testing.T, d time.Duration) {

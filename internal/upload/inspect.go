@@ -118,7 +118,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload
 			return err
 		}
 
-		tx.AfterCommit(func() { h.Hints.Hint(ref, id, 1) })
+		tx.AfterCommit(func() { h.Notifier.Notify(ref, id, 1) })
 
 		return job.Complete(ctx, tx)
 	})

@@ -30,7 +30,7 @@ type Deps struct {
 	Bucket   storage.Bucket
 	Pictures *picture.Opener // nil in a process that runs no jobs
 	Users    *user.Directory
-	Hints    Hinter
+	Notifier Notifier
 	Log      *slog.Logger
 	Now      clock.Now
 	Options  Options
@@ -44,9 +44,9 @@ type Options struct {
 	KeepUnused time.Duration // from the end of the inspection, or from the last use
 }
 
-// Hinter tells watchers that an upload changed. Hints may be lost; Hint never blocks.
-type Hinter interface {
-	Hint(userRef string, id uuid.UUID, sequence int64)
+// Notifier tells watchers that an upload changed. Notifications may be lost; Notify never blocks.
+type Notifier interface {
+	Notify(userRef string, id uuid.UUID, sequence int64)
 }
 
 // Service is the verbs of uploads. Safe for concurrent use.

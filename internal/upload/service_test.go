@@ -40,7 +40,7 @@ func TestUpload_Life(t *testing.T) {
 	require.Equal(t, upload.StatusReady, u.Status)
 	require.Equal(t, []int{64, 48}, []int{u.Width, u.Height})
 	require.Equal(t, b.now.Now().Add(24*time.Hour), u.ExpiresAt)
-	require.Equal(t, u.ID, <-b.hints)
+	require.Equal(t, u.ID, <-b.notified)
 	require.Empty(t, b.jobs.Pending())
 
 	objects := b.bucket.objects(t)

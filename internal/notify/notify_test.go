@@ -1,4 +1,4 @@
-package hints_test
+package notify_test
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
-	"imagerun/internal/generation/hints"
+	"imagerun/internal/notify"
 )
 
 func TestMain(m *testing.M) { devtest.Main(m) }
 
-func TestHints(t *testing.T) {
+func TestNotifier(t *testing.T) {
 	t.Parallel()
 
 	server := devtest.OwnRedis(t)
@@ -26,12 +26,12 @@ func TestHints(t *testing.T) {
 	require.NoError(t, err)
 
 	client := redis.NewClient(options)
-	p, s := hints.NewPublisher(client, slog.New(slog.DiscardHandler)), hints.NewSubscriber(client)
+	n, s := notify.New(client, slog.New(slog.DiscardHandler)), notify.NewSubscriber(client)
 	ctx, cancel := context.WithCancel(t.Context())
 
 	var wg sync.WaitGroup
 
-	wg.Go(func() { p.Run(ctx) })
+	wg.Go(func() { n.Run(ctx) })
 	wg.Go(func() { s.Run(ctx) })
 
 	t.Cleanup(func() {
@@ -49,11 +49,11 @@ func TestHints(t *testing.T) {
 	ref := strings.ReplaceAll(user.String(), "-", "")
 	all, stopAll := s.Subscribe(user)
 
-	// Until the subscription stands hints are lost, which is allowed: so they are repeated.
+	// Until the subscription stands notifications are lost, which is allowed: so they are repeated.
 	arrives := func(c <-chan struct{}) {
 		t.Helper()
 		require.Eventually(t, func() bool {
-			p.Hint(ref, watched, 2)
+			n.Notify(ref, watched, 2)
 
 			select {
 			case <-c:
@@ -68,11 +68,11 @@ func TestHints(t *testing.T) {
 	arrives(again)
 	arrives(all)
 
-	// Redis restarts: hints are lost meanwhile, Hint never blocks, and they come again by themselves.
+	// Redis restarts: notifications are lost meanwhile, Notify never blocks, and they come again by themselves.
 	server.Kill()
 
 	for range 10_000 {
-		p.Hint(ref, watched, 3)
+		n.Notify(ref, watched, 3)
 	}
 
 	require.NoError(t, server.Restart(t.Context(), false))
@@ -80,7 +80,7 @@ func TestHints(t *testing.T) {
 
 	select {
 	case <-silent:
-		require.Fail(t, "a watcher of another generation was told")
+		require.Fail(t, "the watcher of something else was told")
 	default:
 	}
 

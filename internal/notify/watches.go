@@ -1,4 +1,4 @@
-package hints
+package notify
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // watchFor is how long a look lasts. Who goes on looking says so more often.
 const watchFor = 20 * time.Second
 
-// Watches remembers which generations somebody is looking at: a key each, which ends by itself.
+// Watches remembers what somebody is looking at, by its id: a key each, which ends by itself.
 type Watches struct{ redis redis.UniversalClient }
 
 // NewWatches returns watches kept in client.

@@ -1,8 +1,9 @@
-// Package hints tells every api process that a generation has changed, through Redis pub/sub.
+// Package notify tells the watchers of a user, in whatever process they are, that something of the user's
+// has changed, through Redis pub/sub. What it is, a generation or an upload, notify does not know.
 //
-// A hint is {user ref, generation id, sequence} and nothing else. Hints may be lost, repeated or
-// late: whoever gets one reads the truth from Postgres, and looks there every few seconds anyway.
-package hints
+// A notification is {user ref, id, sequence} and nothing else. It may be lost, repeated or late:
+// whoever gets one reads the truth from Postgres, and looks there every few seconds anyway.
+package notify
 
 import (
 	"context"
@@ -16,61 +17,62 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Channel is the Redis channel that all hints go through.
+// Channel is the Redis channel that all notifications go through. Released processes listen there, so
+// its name stays, and so do the three words of a message.
 const Channel = "imagerun:generation:hints"
 
-// backlog is how many hints may wait for Redis; more are dropped.
+// backlog is how many notifications may wait for Redis; more are dropped.
 const backlog = 4096
 
-// Publisher sends hints.
-type Publisher struct {
+// Notifier sends notifications.
+type Notifier struct {
 	redis redis.UniversalClient
 	log   *slog.Logger
 	queue chan string
 }
 
-// NewPublisher returns a publisher; hints go out while [Publisher.Run] runs.
-func NewPublisher(client redis.UniversalClient, log *slog.Logger) *Publisher {
-	return &Publisher{redis: client, log: log, queue: make(chan string, backlog)}
+// New returns a notifier; notifications go out while [Notifier.Run] runs.
+func New(client redis.UniversalClient, log *slog.Logger) *Notifier {
+	return &Notifier{redis: client, log: log, queue: make(chan string, backlog)}
 }
 
-// Hint says that a generation has reached a sequence. It never blocks.
-func (p *Publisher) Hint(userRef string, id uuid.UUID, sequence int64) {
+// Notify says that what has this id, the user's, has reached a sequence. It never blocks.
+func (n *Notifier) Notify(userRef string, id uuid.UUID, sequence int64) {
 	select {
-	case p.queue <- fmt.Sprintf("%s %s %d", userRef, id, sequence):
-	default: // a lost hint costs a watcher two seconds
+	case n.queue <- fmt.Sprintf("%s %s %d", userRef, id, sequence):
+	default: // a lost notification costs a watcher two seconds
 	}
 }
 
 // Run sends until ctx ends. What queues up while one round trip is in flight goes in the next.
-func (p *Publisher) Run(ctx context.Context) {
+func (n *Notifier) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case first := <-p.queue:
-			p.send(ctx, first)
+		case first := <-n.queue:
+			n.send(ctx, first)
 		}
 	}
 }
 
-func (p *Publisher) send(ctx context.Context, first string) {
+func (n *Notifier) send(ctx context.Context, first string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 
-	pipe := p.redis.Pipeline()
+	pipe := n.redis.Pipeline()
 	pipe.Publish(ctx, Channel, first)
 
-	for range min(len(p.queue), 500) {
-		pipe.Publish(ctx, Channel, <-p.queue)
+	for range min(len(n.queue), 500) {
+		pipe.Publish(ctx, Channel, <-n.queue)
 	}
 
 	if _, err := pipe.Exec(ctx); err != nil && ctx.Err() == nil {
-		p.log.Warn("hints were not sent", slog.Any("error", err))
+		n.log.Warn("notifications were not sent", slog.Any("error", err))
 	}
 }
 
-// Subscriber hands hints to the watchers in this process.
+// Subscriber hands notifications to the watchers in this process.
 type Subscriber struct {
 	redis redis.UniversalClient
 
@@ -78,14 +80,14 @@ type Subscriber struct {
 	watchers map[uuid.UUID]map[chan struct{}]struct{} // guarded by mu
 }
 
-// NewSubscriber returns a subscriber; hints arrive while [Subscriber.Run] runs.
+// NewSubscriber returns a subscriber; notifications arrive while [Subscriber.Run] runs.
 func NewSubscriber(client redis.UniversalClient) *Subscriber {
 	return &Subscriber{redis: client, watchers: make(map[uuid.UUID]map[chan struct{}]struct{})}
 }
 
-// Subscribe returns a channel that is ready after the generation of this id changed, or one of the
-// user's whose name in hints this is, and the function to
-// call when it is no longer wanted. Hints that come before the last was taken are one.
+// Subscribe returns a channel that is ready after what has this id changed, or anything of the user
+// whose topic (ref) it is, and the function to call when it is no longer wanted. Notifications that
+// come before the last was taken are one.
 func (s *Subscriber) Subscribe(id uuid.UUID) (<-chan struct{}, func()) {
 	c := make(chan struct{}, 1)
 
