@@ -69,6 +69,7 @@ var rows = []row{
 	{"internal/plan", list([]string{"internal/strictjson"}, foundation), "a plan is data, and knows nobody who has it"},
 	{"internal/user", list([]string{"internal/plan"}, foundation), "user knows names and plans: what somebody did is each domain's"},
 	{"internal/ratelimit", foundation, "ratelimit knows whom it counts by opaque ids, and nothing of plans"},
+	{"internal/cache", []string{"internal/clock"}, "a cache knows how old a reading is, and nothing of what was read"},
 	{"internal/notify", foundation, "notify knows users and ids, and nothing of what changed"},
 	{"internal/idempotency", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "idempotency knows nothing of what is made once"},
 	{"internal/inbox", list([]string{"internal/retention"}, jobs, foundation), "inbox keeps what vendors send: who a vendor is, and what its events do, comes to it"},
@@ -76,11 +77,11 @@ var rows = []row{
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/publicid", "internal/retention", "internal/storage", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{
-		"internal/credits", "internal/generation/catalogue", "internal/generation/estimate",
-		"internal/generation/recent", "internal/generation/turns",
+		"internal/cache", "internal/credits", "internal/generation/catalogue", "internal/generation/estimate",
+		"internal/generation/turns",
 		"internal/idempotency", "internal/picture", "internal/plan", "internal/providers", "internal/publicid", "internal/retention", "internal/storage", "internal/user",
 	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
-	{"internal/generation/estimate", list([]string{"internal/generation/recent"}, foundation), "an estimate knows times, and nothing of whose"},
+	{"internal/generation/estimate", list([]string{"internal/cache"}, foundation), "an estimate knows times, and nothing of whose"},
 	{"internal/generation/catalogue", list([]string{"internal/strictjson"}, foundation), "the catalogue is data, and knows nothing of who asks"},
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
 

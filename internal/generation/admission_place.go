@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerun/internal/cache"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/generation/estimate"
-	"imagerun/internal/generation/recent"
 	"imagerun/internal/generation/turns"
 )
 
@@ -28,11 +28,11 @@ type line struct {
 
 // newLines returns what reads the line of each provider. Reading counts every waiting generation;
 // it is done once a second at most, and only where somebody asks for a place.
-func (s *Service) newLines() map[string]*recent.Value[line] {
-	lines := map[string]*recent.Value[line]{}
+func (s *Service) newLines() map[string]*cache.Value[line] {
+	lines := map[string]*cache.Value[line]{}
 
 	for _, provider := range s.Catalogue.Providers() {
-		lines[provider] = &recent.Value[line]{
+		lines[provider] = &cache.Value[line]{
 			Load:  func(ctx context.Context) (line, error) { return s.readLine(ctx, provider) },
 			Now:   s.Now,
 			Fresh: lineFresh, Stale: 2 * lineFresh,

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imagerun/internal/cache"
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/generation/estimate"
-	"imagerun/internal/generation/recent"
 	"imagerun/internal/picture"
 	"imagerun/internal/plan"
 	"imagerun/internal/providers"
@@ -77,7 +77,7 @@ type Service struct {
 	models  *modelBreakers
 	metrics *Metrics
 	took    *estimate.Estimator
-	lines   map[string]*recent.Value[line] // by provider
+	lines   map[string]*cache.Value[line] // by provider
 
 	sayNoBiller sync.Once
 }

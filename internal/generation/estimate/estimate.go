@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imagerun/internal/cache"
 	"imagerun/internal/clock"
-	"imagerun/internal/generation/recent"
 )
 
 const (
@@ -29,7 +29,7 @@ type Estimator struct {
 	models []string
 	now    clock.Now
 
-	typical recent.Value[Typical]
+	typical cache.Value[Typical]
 }
 
 // Kind is what generations have in common that take about as long.
@@ -57,7 +57,7 @@ func (t Typical) Of(k Kind) (time.Duration, bool) {
 // New returns an estimator for the models of these ids. It asks for nothing yet.
 func New(pool *pgxpool.Pool, models []string, now clock.Now) *Estimator {
 	e := &Estimator{pool: pool, models: models, now: now}
-	e.typical = recent.Value[Typical]{Load: e.measure, Now: now, Fresh: fresh, Stale: stale}
+	e.typical = cache.Value[Typical]{Load: e.measure, Now: now, Fresh: fresh, Stale: stale}
 
 	return e
 }

@@ -1,4 +1,4 @@
-package recent_test
+package cache_test
 
 import (
 	"context"
@@ -11,11 +11,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"imagerun/internal/generation/recent"
+	"imagerun/internal/cache"
 )
 
-func value(load func(context.Context) (int, error)) *recent.Value[int] {
-	return &recent.Value[int]{Load: load, Now: time.Now, Fresh: time.Second, Stale: time.Minute}
+func value(load func(context.Context) (int, error)) *cache.Value[int] {
+	return &cache.Value[int]{Load: load, Now: time.Now, Fresh: time.Second, Stale: time.Minute}
 }
 
 func TestValue(t *testing.T) {

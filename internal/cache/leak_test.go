@@ -1,4 +1,4 @@
-package recent_test
+package cache_test
 
 import (
 	"testing"

@@ -1,5 +1,5 @@
-// Package recent keeps what was read a moment ago, for readers that a moment does not matter to.
-package recent
+// Package cache keeps what was read a moment ago, for readers that a moment does not matter to.
+package cache
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"imagerun/internal/clock"
 )
 
-// Value is the latest reading of something. At most one caller reads it anew; meanwhile the others
-// have the one before, and wait only where there is none that may still be given. Safe for
+// Value is the latest reading of something, stale while revalidate: at most one caller reads it anew;
+// meanwhile the others have the one before, and wait only where there is none that may still be given. Safe for
 // concurrent use. A caller must not hold what the reading needs, such as a connection of its pool.
 type Value[T any] struct {
 	// Load reads it.
