@@ -13,6 +13,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/credits/db"
+	"imagerun/queue"
 )
 
 // metrics count what is booked.
@@ -27,8 +28,8 @@ func newMetrics() metrics {
 	}, []string{"kind", "source"})}
 }
 
-// Collectors are what the process registers. What is booked in a transaction without AfterCommit is
-// not counted.
+// Collectors are what the process registers. What is booked in a transaction that is no
+// [queue.AfterCommitter] is not counted.
 func (l *Ledger) Collectors() []prometheus.Collector { return []prometheus.Collector{l.metrics.booked} }
 
 // Collectors are those of the ledger.
@@ -36,17 +37,12 @@ func (j *Jobs) Collectors() []prometheus.Collector { return j.ledger.Collectors(
 
 // count has what is about to be committed counted once it is.
 func (b *book) count() {
-	tx, ok := b.tx.(interface{ AfterCommit(f func()) })
-	if !ok {
-		return
-	}
-
 	moved := map[int64]int64{} // by sequence; what comes in on one side of an entry is what moves
 	for i, sequence := range b.params.PostingSequences {
 		moved[sequence] += max(0, b.params.Amounts[i])
 	}
 
-	tx.AfterCommit(func() {
+	queue.AfterCommit(b.tx, func() {
 		for i, sequence := range b.params.Sequences {
 			b.metrics.booked.WithLabelValues(b.params.Kinds[i], b.params.Sources[i]).Add(float64(moved[sequence]))
 		}

@@ -12,6 +12,7 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
+	"imagerun/queue"
 )
 
 // attempt returns the open attempt of the task, or makes one. An open attempt that this run did
@@ -121,7 +122,7 @@ func (h submitter) putBack(ctx context.Context, tx pgx.Tx, t *task) error {
 	}
 
 	t.AdmittedAt = nil
-	afterCommit(tx, h.WantAdmission)
+	queue.AfterCommit(tx, h.WantAdmission)
 
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/jobs"
+	"imagerun/queue"
 )
 
 // errOver says that the task is already in a terminal status, so the change is moot.
@@ -101,7 +102,8 @@ func (s *Service) change(ctx context.Context, tx pgx.Tx, t *task, to Status, cod
 		}
 	}
 
-	afterCommit(tx, func() {
+	// Where the transaction does not tell of its commit, the sweeps find the change within seconds.
+	queue.AfterCommit(tx, func() {
 		s.Notifier.Notify(t.ref, t.ID, sequence)
 
 		if to == StatusStoring || to.Terminal() {
@@ -170,14 +172,6 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, t *task, to Status, code F
 	}
 
 	return nil
-}
-
-// afterCommit runs f after the commit where the transaction offers it; where it does not, the
-// sweeps that need no notification find the change within seconds.
-func afterCommit(tx pgx.Tx, f func()) {
-	if t, ok := tx.(interface{ AfterCommit(f func()) }); ok {
-		t.AfterCommit(f)
-	}
 }
 
 func over(err error) bool { return errors.Is(err, errOver) }

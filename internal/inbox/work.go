@@ -141,9 +141,7 @@ func (h worker) end(ctx context.Context, tx pgx.Tx, id uuid.UUID, state string, 
 		return fmt.Errorf("mark event %s: %w", state, err)
 	}
 
-	if t, ok := tx.(interface{ AfterCommit(f func()) }); ok {
-		t.AfterCommit(func() { h.reportEnd(id, e.Source, state, code) })
-	}
+	queue.AfterCommit(tx, func() { h.reportEnd(id, e.Source, state, code) })
 
 	return nil
 }

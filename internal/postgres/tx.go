@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"imagerun/queue"
 )
 
 // Tx is a transaction that costs no round trip of its own: BEGIN goes out with its first statement, and
@@ -35,8 +37,9 @@ type keptStatement struct {
 	explain func(error) error // nil: the error is as it is
 }
 
-// AfterCommit has f run after the commit, and only if Commit returned nil. It is for hints that
-// may be lost: f must not block, and whatever depends on it needs a sweep that works without it.
+var _ queue.AfterCommitter = (*Tx)(nil)
+
+// AfterCommit implements [queue.AfterCommitter]: f runs only if Commit returned nil.
 func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
 
 // Keep keeps a statement whose result nobody waits for. Where it fails, explain makes of its error what

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/queue"
 	"imagerun/queue/durable/db"
 )
 
@@ -134,14 +135,16 @@ func (a *Admin) checkQueue(name string) error {
 	return nil
 }
 
-// committing is a transaction that can run something once it has been committed.
+// committing is a transaction that tells of its commit.
 type committing struct {
 	pgx.Tx
 
 	after []func()
 }
 
-// AfterCommit has f run after the commit, and only if that is known to have happened.
+var _ queue.AfterCommitter = (*committing)(nil)
+
+// AfterCommit implements [queue.AfterCommitter].
 func (c *committing) AfterCommit(f func()) { c.after = append(c.after, f) }
 
 func (q *Queue) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {

@@ -15,9 +15,9 @@ import (
 // commit, and tells of its commit. postgres.InTx's is one.
 type keeper interface {
 	pgx.Tx
+	queue.AfterCommitter
 
 	Keep(explain func(error) error, sql string, args ...any)
-	AfterCommit(f func())
 }
 
 // kept executes by keeping.

@@ -33,7 +33,7 @@ func TestRunner_DeadHookIsOneTransactionWithTheDeath(t *testing.T) {
 		require.NoError(t, err)
 
 		n := len(codes)
-		tx.(interface{ AfterCommit(f func()) }).AfterCommit(func() { committed = append(committed, n) })
+		queue.AfterCommit(tx, func() { committed = append(committed, n) })
 
 		if len(codes) == 1 {
 			return broken

@@ -40,7 +40,7 @@ func At(t time.Time) StageOption {
 }
 
 // Stage writes a job in the caller's transaction: it exists if and only if tx commits. It is the
-// only way in. When tx offers AfterCommit(func()), as postgres.InTx's does, the job is pushed
+// only way in. When tx is a [queue.AfterCommitter], as postgres.InTx's is, the job is pushed
 // right after the commit and off the caller's path; otherwise the relay finds it. When tx offers Keep, a job
 // without a [Key] costs no round trip: its row goes out with the transaction's next statement, or with its
 // commit, and an error of it comes from there.
@@ -145,9 +145,7 @@ func (q *Queue) afterCommit(tx pgx.Tx, p Push, replaces bool) {
 		return
 	}
 
-	if t, ok := tx.(interface{ AfterCommit(f func()) }); ok {
-		t.AfterCommit(func() { q.offer(p, replaces) })
-	}
+	queue.AfterCommit(tx, func() { q.offer(p, replaces) })
 }
 
 // offer leaves a push to the background, or to the relay when there is too much of it.

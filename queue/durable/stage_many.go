@@ -50,9 +50,7 @@ func (q *Queue) StageMany(ctx context.Context, tx pgx.Tx, args ...queue.Args) ([
 		return nil, fmt.Errorf("stage %d jobs: %w", len(args), err)
 	}
 
-	if t, ok := tx.(interface{ AfterCommit(f func()) }); ok {
-		t.AfterCommit(func() { q.offerMany(tasks) })
-	}
+	queue.AfterCommit(tx, func() { q.offerMany(tasks) })
 
 	for _, t := range tasks {
 		q.metrics.count(t.Kind, t.Queue, eventStaged)
