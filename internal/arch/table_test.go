@@ -73,7 +73,7 @@ var rows = []row{
 	{"internal/notify", foundation, "notify knows users and ids, and nothing of what changed"},
 	{"internal/idempotency", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "idempotency knows nothing of what is made once"},
 	{"internal/inbox", list([]string{"internal/retention"}, jobs, foundation), "inbox keeps what vendors send: who a vendor is, and what its events do, comes to it"},
-	{"internal/credits", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},
+	{"internal/credits", list([]string{"internal/cache", "internal/jobs", "internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/publicid", "internal/retention", "internal/storage", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
 	{"internal/generation", list([]string{

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imagerun/internal/cache"
 	"imagerun/internal/clock"
 	"imagerun/internal/credits/db"
+	"imagerun/internal/telemetry"
 	"imagerun/queue"
 )
 
@@ -71,50 +72,39 @@ type collector struct {
 	log  *slog.Logger
 	now  clock.Now
 	db   *db.Queries
-
-	mu     sync.Mutex
-	owed   db.OwedRow
-	owedAt time.Time
+	owed cache.Value[db.OwedRow]
 }
 
 // TableCollector returns what the ledger comes to as metrics. One process, a scheduler, has them:
 // they are the same everywhere. While Postgres is away they are absent.
 func TableCollector(pool *pgxpool.Pool, log *slog.Logger, now clock.Now) prometheus.Collector {
-	return &collector{pool: pool, log: log, now: now, db: db.New()}
-}
-
-// Describe implements prometheus.Collector.
-func (c *collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lateDesc, latestDesc, owedDesc, auditedDesc, breachesDesc} {
-		descs <- d
+	c := &collector{pool: pool, log: log, now: now, db: db.New()}
+	c.owed = cache.Value[db.OwedRow]{
+		Load: func(ctx context.Context) (db.OwedRow, error) { return c.db.Owed(ctx, pool) },
+		Now:  now, Fresh: owedEvery, Stale: owedEvery,
 	}
+
+	return telemetry.Scrape{Descs: []*prometheus.Desc{lateDesc, latestDesc, owedDesc, auditedDesc, breachesDesc}, Read: c.readTables}
 }
 
-// Collect implements prometheus.Collector.
-func (c *collector) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-
+func (c *collector) readTables(ctx context.Context, set telemetry.SetGauge) {
 	now := c.now()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
 
 	late, err := c.db.HoldsLate(ctx, c.pool, now)
 	if err != nil {
 		c.log.WarnContext(ctx, "overdue holds were not counted", slog.Any("error", err))
 	} else {
-		gauge(lateDesc, float64(late.Holds))
-		gauge(latestDesc, now.Sub(late.First).Seconds())
+		set(lateDesc, float64(late.Holds))
+		set(latestDesc, now.Sub(late.First).Seconds())
 	}
 
-	owed, err := c.outstanding(ctx, now)
+	owed, err := c.owed.Get(ctx)
 	if err != nil {
 		c.log.WarnContext(ctx, "outstanding credits were not added up", slog.Any("error", err))
 	} else {
-		gauge(owedDesc, float64(owed.Available), "available")
-		gauge(owedDesc, float64(owed.Held), "held")
-		gauge(owedDesc, float64(owed.Debt), "debt")
+		set(owedDesc, float64(owed.Available), "available")
+		set(owedDesc, float64(owed.Held), "held")
+		set(owedDesc, float64(owed.Debt), "debt")
 	}
 
 	last, err := c.db.AuditLast(ctx, c.pool)
@@ -124,23 +114,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	case err != nil:
 		c.log.WarnContext(ctx, "the last audit was not read", slog.Any("error", err))
 	default:
-		gauge(auditedDesc, float64(last.At.UnixMilli())/1000)
-		gauge(breachesDesc, float64(last.Breaches))
+		set(auditedDesc, float64(last.At.UnixMilli())/1000)
+		set(breachesDesc, float64(last.Breaches))
 	}
-}
-
-func (c *collector) outstanding(ctx context.Context, now time.Time) (db.OwedRow, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-
-	if !c.owedAt.IsZero() && now.Sub(c.owedAt) < owedEvery {
-		return c.owed, nil
-	}
-
-	row, err := c.db.Owed(ctx, c.pool)
-	if err == nil {
-		c.owed, c.owedAt = row, now
-	}
-
-	return row, err
 }

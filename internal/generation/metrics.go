@@ -13,6 +13,7 @@ import (
 
 	"imagerun/internal/generation/db"
 	"imagerun/internal/providers"
+	"imagerun/internal/telemetry"
 )
 
 // Metrics count what happens to generations. Labels are models, statuses, codes and methods.
@@ -94,35 +95,20 @@ var (
 		"What was captured for the images of the same attempts. Absent: nobody has said what a credit is worth.", []string{"model"}, nil)
 )
 
-// billCollector reads the last report when it is scraped.
-type billCollector struct {
-	pool   *pgxpool.Pool
-	log    *slog.Logger
-	credit float64
-}
-
 // BillCollector returns what the comparison of bills found as metrics. A credit is worth so many US dollars; zero: nobody
 // knows, and what was earned is left out. One process, a scheduler, has them: they are the same everywhere. While Postgres
 // is away they are absent.
 func BillCollector(pool *pgxpool.Pool, log *slog.Logger, credit float64) prometheus.Collector {
-	return billCollector{pool, log, credit}
-}
-
-// Describe implements prometheus.Collector.
-func (c billCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{comparedDesc, differencesDesc, costDesc, revenueDesc} {
-		descs <- d
+	return telemetry.Scrape{
+		Descs: []*prometheus.Desc{comparedDesc, differencesDesc, costDesc, revenueDesc},
+		Read:  func(ctx context.Context, set telemetry.SetGauge) { readLastBills(ctx, pool, log, credit, set) },
 	}
 }
 
-// Collect implements prometheus.Collector.
-func (c billCollector) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-
+func readLastBills(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger, credit float64, set telemetry.SetGauge) {
 	var r billReport
 
-	row, err := db.New().BillLast(ctx, c.pool, biller)
+	row, err := db.New().BillLast(ctx, pool, biller)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return
 	}
@@ -132,26 +118,22 @@ func (c billCollector) Collect(out chan<- prometheus.Metric) {
 	}
 
 	if err != nil {
-		c.log.WarnContext(ctx, "the last comparison of bills was not read", slog.Any("error", err))
+		log.WarnContext(ctx, "the last comparison of bills was not read", slog.Any("error", err))
 
 		return
 	}
 
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-
-	gauge(comparedDesc, float64(row.ComparedAt.UnixMilli())/1000)
+	set(comparedDesc, float64(row.ComparedAt.UnixMilli())/1000)
 
 	for kind, n := range r.Differences {
-		gauge(differencesDesc, float64(n), kind)
+		set(differencesDesc, float64(n), kind)
 	}
 
 	for model, m := range r.Models {
-		gauge(costDesc, float64(m.NanoUSD)/1e9, model)
+		set(costDesc, float64(m.NanoUSD)/1e9, model)
 
-		if c.credit > 0 {
-			gauge(revenueDesc, float64(m.Credits)*c.credit, model)
+		if credit > 0 {
+			set(revenueDesc, float64(m.Credits)*credit, model)
 		}
 	}
 }
