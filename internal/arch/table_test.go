@@ -32,10 +32,10 @@ var rows = []row{
 	{"web/...", nil, "pages and the code that embeds them stand alone"},
 
 	{"queue", nil, "queue is the public contract: standard library, uuid and pgx.Tx only"},
-	{"queue/internal/batcher", nil, "batcher does many at once, whatever it is"},
+	{"queue/batcher", nil, "batcher does many at once, whatever it is"},
 	{"queue/internal/seldom", nil, "seldom says when to speak, and nothing else"},
-	{"queue/durable/...", []string{"queue", "queue/internal/batcher", "queue/internal/seldom"}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
-	{"queue/asynqueue/...", []string{"queue", "queue/durable", "queue/internal/batcher", "queue/internal/seldom"}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
+	{"queue/durable/...", []string{"queue", "queue/batcher", "queue/internal/seldom"}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
+	{"queue/asynqueue/...", []string{"queue", "queue/durable", "queue/batcher", "queue/internal/seldom"}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
 
 	{"internal/fault", nil, "every package imports fault, so it imports none"},
 	{"internal/clock", nil, "every package imports clock, so it imports none"},
@@ -70,7 +70,7 @@ var rows = []row{
 	{"internal/user", list([]string{"internal/plan"}, foundation), "user knows names and plans: what somebody did is each domain's"},
 	{"internal/ratelimit", foundation, "ratelimit knows whom it counts by opaque ids, and nothing of plans"},
 	{"internal/cache", []string{"internal/clock"}, "a cache knows how old a reading is, and nothing of what was read"},
-	{"internal/notify", foundation, "notify knows users and ids, and nothing of what changed"},
+	{"internal/notify", list([]string{"queue/batcher"}, foundation), "notify knows users and ids, and nothing of what changed"},
 	{"internal/idempotency", list([]string{"internal/jobs", "internal/retention", "queue"}, foundation), "idempotency knows nothing of what is made once"},
 	{"internal/inbox", list([]string{"internal/retention"}, jobs, foundation), "inbox keeps what vendors send: who a vendor is, and what its events do, comes to it"},
 	{"internal/credits", list([]string{"internal/cache", "internal/jobs", "internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},

@@ -15,59 +15,59 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+
+	"imagerun/queue/batcher"
 )
 
 // Channel is the Redis channel that all notifications go through. Released processes listen there, so
 // its name stays, and so do the three words of a message.
 const Channel = "imagerun:generation:hints"
 
-// backlog is how many notifications may wait for Redis; more are dropped.
-const backlog = 4096
+const (
+	backlog     = 4096            // notifications that may wait for Redis; more are dropped
+	sendTimeout = 2 * time.Second // of one round trip
+)
 
-// Notifier sends notifications.
+// Notifier sends notifications: those that come while a round trip is under way go together in the next.
 type Notifier struct {
-	redis redis.UniversalClient
-	log   *slog.Logger
-	queue chan string
+	redis   redis.UniversalClient
+	log     *slog.Logger
+	batches batcher.Batcher[string]
 }
 
-// New returns a notifier; notifications go out while [Notifier.Run] runs.
+// New returns a notifier. [Notifier.Run] waits for what is on its way.
 func New(client redis.UniversalClient, log *slog.Logger) *Notifier {
-	return &Notifier{redis: client, log: log, queue: make(chan string, backlog)}
+	n := &Notifier{redis: client, log: log}
+	n.batches = batcher.Batcher[string]{Do: n.send, Room: backlog}
+
+	return n
 }
 
 // Notify says that what has this id, the user's, has reached a sequence. It never blocks.
 func (n *Notifier) Notify(userRef string, id uuid.UUID, sequence int64) {
-	select {
-	case n.queue <- fmt.Sprintf("%s %s %d", userRef, id, sequence):
-	default: // a lost notification costs a watcher two seconds
-	}
+	n.batches.Add(fmt.Sprintf("%s %s %d", userRef, id, sequence)) // a lost notification costs a watcher two seconds
 }
 
-// Run sends until ctx ends. What queues up while one round trip is in flight goes in the next.
+// Run lasts until ctx ends, and then until the last notification was sent, or Redis takes too long.
 func (n *Notifier) Run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case first := <-n.queue:
-			n.send(ctx, first)
-		}
+	<-ctx.Done()
+
+	select {
+	case <-n.batches.Idle():
+	case <-time.After(sendTimeout):
 	}
 }
 
-func (n *Notifier) send(ctx context.Context, first string) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+func (n *Notifier) send(batch []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
 	defer cancel()
 
 	pipe := n.redis.Pipeline()
-	pipe.Publish(ctx, Channel, first)
-
-	for range min(len(n.queue), 500) {
-		pipe.Publish(ctx, Channel, <-n.queue)
+	for _, message := range batch {
+		pipe.Publish(ctx, Channel, message)
 	}
 
-	if _, err := pipe.Exec(ctx); err != nil && ctx.Err() == nil {
+	if _, err := pipe.Exec(ctx); err != nil {
 		n.log.Warn("notifications were not sent", slog.Any("error", err))
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"imagerun/queue/batcher"
 	"imagerun/queue/durable"
-	"imagerun/queue/internal/batcher"
 	"imagerun/queue/internal/seldom"
 )
 

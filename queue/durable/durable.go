@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/queue"
+	"imagerun/queue/batcher"
 	"imagerun/queue/durable/db"
-	"imagerun/queue/internal/batcher"
 )
 
 // Task names one push of a job. An older epoch than the row's is a duplicate.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerun/queue/batcher"
 	"imagerun/queue/durable/db"
-	"imagerun/queue/internal/batcher"
 )
 
 const (

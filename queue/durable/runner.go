@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerun/queue"
-	"imagerun/queue/internal/batcher"
+	"imagerun/queue/batcher"
 )
 
 // Verdict is what the engine shall do with a task that was brought to [Runner.Start]. Postgres

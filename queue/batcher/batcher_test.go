@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"imagerun/queue/internal/batcher"
+	"imagerun/queue/batcher"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
