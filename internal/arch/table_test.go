@@ -41,7 +41,7 @@ var rows = []row{
 	{"internal/clock", nil, "every package imports clock, so it imports none"},
 	{"internal/redact", nil, "every package imports redact, so it imports none"},
 	{"internal/telemetry", []string{"internal/fault", "internal/redact", "internal/clock"}, "telemetry is foundation: what it shows is registered with it by app"},
-	{"internal/postgres", []string{"internal/fault", "internal/redact", "internal/telemetry", "migrations", "queue"}, "postgres is foundation: queries belong to the package that owns the table"},
+	{"internal/postgres", []string{"internal/clock", "internal/fault", "internal/redact", "internal/telemetry", "migrations", "queue"}, "postgres is foundation: queries belong to the package that owns the table"},
 	{"internal/config", []string{"internal/redact", "internal/fault"}, "config holds values; app turns its sections into each package's options"},
 	{"internal/devstack", []string{"internal/postgres", "migrations"}, "devstack starts servers; what runs on them belongs to app or apptest"},
 	{"internal/arch", nil, "arch only reads"},

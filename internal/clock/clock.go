@@ -27,14 +27,19 @@ func Jitter(d time.Duration, fraction float64) time.Duration {
 func Every(ctx context.Context, d time.Duration, fn func(context.Context)) {
 	for ctx.Err() == nil {
 		fn(ctx)
+		Sleep(ctx, Jitter(d, 0.1))
+	}
+}
 
-		t := time.NewTimer(Jitter(d, 0.1))
-		select {
-		case <-ctx.Done():
-			t.Stop()
+// Sleep waits for d. False: ctx ended first.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
 
-			return
-		case <-t.C:
-		}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }

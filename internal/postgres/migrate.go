@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"imagerun/internal/clock"
 )
 
 // after is how the file of a migration ends that the release before cannot live with.
@@ -148,10 +150,8 @@ func apply(ctx context.Context, p *goose.Provider, db *sql.DB, version int64, pa
 				"end that transaction (docs/operations.md, a new release) and migrate again: %w", lockAttempts, err)
 		}
 
-		select {
-		case <-ctx.Done():
+		if !clock.Sleep(ctx, lockPause) {
 			return errors.Join(ctx.Err(), err)
-		case <-time.After(lockPause):
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imagerun/internal/clock"
 	"imagerun/queue"
 )
 
@@ -133,15 +134,7 @@ func gaveWay(err error) bool {
 // pauseRerun waits 5 to 15 ms before the first rerun, and twice as long before each further one, so that those who
 // met do not meet again. False: the context has ended.
 func pauseRerun(ctx context.Context, n int) bool {
-	t := time.NewTimer((5*time.Millisecond + rand.N(10*time.Millisecond)) << n) //nolint:gosec // spreading load, not a secret
-	defer t.Stop()
-
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
+	return clock.Sleep(ctx, (5*time.Millisecond+rand.N(10*time.Millisecond))<<n) //nolint:gosec // spreading load, not a secret
 }
 
 // abandonWithin is how long the answer to a rollback is waited for.

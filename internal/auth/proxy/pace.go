@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/http"
 	"time"
+
+	"imagerun/internal/clock"
 )
 
 // pacedWriter holds an answer back until a whole number of steps has passed since the request. Better Auth does
@@ -39,11 +41,5 @@ func (w *pacedWriter) hold() {
 
 	w.held = true
 
-	t := time.NewTimer(w.step - time.Since(w.began)%w.step)
-	defer t.Stop()
-
-	select {
-	case <-w.r.Context().Done(): // nobody is there to tell the time
-	case <-t.C:
-	}
+	clock.Sleep(w.r.Context(), w.step-time.Since(w.began)%w.step) // it is cut short when nobody is there to tell the time
 }
