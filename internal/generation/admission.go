@@ -2,7 +2,6 @@ package generation
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 )
@@ -55,13 +54,4 @@ func (s *Service) Admit(ctx context.Context, provider string) (admitted int, err
 			return admitted, err
 		}
 	}
-}
-
-// wrap says what was being done when err happened; nil stays nil.
-func wrap(err error, doing string) error {
-	if err == nil {
-		return nil
-	}
-
-	return fmt.Errorf("%s: %w", doing, err)
 }

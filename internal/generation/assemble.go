@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
 )
 
@@ -53,89 +52,6 @@ func (s *Service) assemble(ctx context.Context, tasks []db.AiTask) ([]Generation
 	return out, nil
 }
 
-// generationOf is what the row alone says.
-func generationOf(t db.AiTask) (Generation, error) {
-	p, err := parametersOf(t)
-	if err != nil {
-		return Generation{}, err
-	}
-
-	return generationWith(t, p), nil
-}
-
-// generationWith is generationOf where the parameters are known.
-func generationWith(t db.AiTask, p catalogue.Parameters) Generation {
-	g := Generation{
-		ID: t.ID, UserID: t.UserID, Status: Status(t.Status), StatusSequence: t.StatusSequence,
-		Model: t.Model, Prompt: t.Prompt, NegativePrompt: t.NegativePrompt, Parameters: p, Metadata: t.Metadata,
-		FailureCode: FailureCode(orEmpty(t.FailureCode)), SupportCode: t.SupportCode,
-		CreatedAt: t.CreatedAt, DeadlineAt: t.DeadlineAt, AdmittedAt: t.AdmittedAt, FinishedAt: t.FinishedAt,
-		Favourite: t.FavouriteAt != nil, RemixOf: t.RemixOf, ReferenceID: t.ReferenceUploadID, ServedModel: orEmpty(t.ServedModel),
-		CancelRequested: t.CancelRequested, Delay: delayOf(t), Background: t.Background,
-	}
-	g.provided(t)
-
-	return g
-}
-
-// provided fills in what the provider said of a generation. How far it was stays true while it is stored, and until another
-// attempt is further.
-func (g *Generation) provided(t db.AiTask) {
-	if g.Status.Terminal() {
-		return
-	}
-
-	if t.Progress != nil {
-		g.Progress = new(float64(*t.Progress))
-	} else if g.Status == StatusRunning && t.ProviderPosition != nil { // it has not begun
-		g.ProviderPosition = new(int(*t.ProviderPosition))
-	}
-}
-
-// foretell fills in what is known of the times to come: places in the queue, starts, ends.
-func (s *Service) foretell(ctx context.Context, tasks []db.AiTask, at map[uuid.UUID]*Generation) error {
-	waiting := make(map[string][]uuid.UUID) // by provider
-	live := false
-
-	for _, t := range tasks {
-		live = live || t.FinishedAt == nil
-
-		if Status(t.Status) == StatusQueued && t.AdmittedAt == nil {
-			waiting[t.Provider] = append(waiting[t.Provider], t.ID)
-		}
-	}
-
-	if !live {
-		return nil
-	}
-
-	typical, err := s.took.Typical(ctx)
-	if err != nil {
-		return err
-	}
-
-	if len(waiting) > 0 {
-		if err := s.delayWaiting(ctx, tasks, at); err != nil {
-			return err
-		}
-	}
-
-	for provider, ids := range waiting {
-		if err := s.place(ctx, provider, tasks[0].UserID, ids, at, typical); err != nil {
-			return err
-		}
-	}
-
-	for _, g := range at {
-		took, known := typical.Of(kindOf(g.Model, g.Parameters))
-		if known && g.AdmittedAt != nil && g.FinishedAt == nil && g.AdmittedAt.Add(took).After(s.Now()) {
-			g.EstimatedFinishAt = new(g.AdmittedAt.Add(took))
-		}
-	}
-
-	return nil
-}
-
 func (s *Service) image(ctx context.Context, r db.AiImage) (Image, error) {
 	img := Image{ID: r.ID, Index: int(r.Index), Status: ImageStatus(r.Status), FailureCode: FailureCode(orEmpty(r.FailureCode))}
 	if img.Status == ImageStored && r.LostAt != nil {
@@ -163,4 +79,24 @@ func (s *Service) image(ctx context.Context, r db.AiImage) (Image, error) {
 	}
 
 	return img, nil
+}
+
+// price fills in what generations cost.
+func (s *Service) price(ctx context.Context, tasks []db.AiTask, at map[uuid.UUID]*Generation, ids []uuid.UUID) error {
+	costs, err := s.Credits.Costs(ctx, s.Pool, ids)
+	if err != nil {
+		return err
+	}
+
+	for _, t := range tasks {
+		prices, err := pricesOf(t)
+		if err != nil {
+			return err
+		}
+
+		g := at[t.ID]
+		g.Cost = Cost{Cost: costs[t.ID], Quoted: prices[t.Model] * int64(g.Parameters.NumImages)}
+	}
+
+	return nil
 }

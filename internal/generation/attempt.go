@@ -163,10 +163,3 @@ func (s *Service) endAttempt(ctx context.Context, tx pgx.Tx, id uuid.UUID, state
 
 	return s.recordCost(ctx, tx, units, id)
 }
-
-// recordCost writes down attempts that have ended, if there is a request of them, as ones whose bill is to be found.
-func (s *Service) recordCost(ctx context.Context, tx pgx.Tx, units string, attempts ...uuid.UUID) error {
-	err := s.db.CostRecord(ctx, postgres.Later(tx), db.CostRecordParams{AttemptIds: attempts, Units: textOrNil(units)})
-
-	return wrap(err, "record cost of attempts")
-}

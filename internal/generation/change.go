@@ -175,3 +175,12 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, t *task, to Status, code F
 }
 
 func over(err error) bool { return errors.Is(err, errOver) }
+
+// moot turns "it is over already" into success: the job has nothing left to do.
+func moot(err error) error {
+	if over(err) || notFound(err) {
+		return nil
+	}
+
+	return err
+}

@@ -191,15 +191,6 @@ func (h collector) rejected(ctx context.Context, job *queue.Job[jobs.CollectGene
 	return err
 }
 
-// restart has a generation handed over again, after a while. How far it was stays what its user is told, until it is further.
-func (s *Service) restart(ctx context.Context, tx pgx.Tx, t *task, wait time.Duration) error {
-	t.ProviderPosition = nil
-	t.delayed = true
-	t.setDelay(DelayRetrying, s.Now(), wait)
-
-	return s.change(ctx, tx, t, StatusSubmitting, "", nil)
-}
-
 // finish has the provider's copy deleted and completes the job.
 func (h collector) finish(ctx context.Context, tx pgx.Tx, job *queue.Job[jobs.CollectGeneration], attempt uuid.UUID) error {
 	if err := h.stage(ctx, tx, jobs.EraseAttempt{AttemptID: attempt}, attempt, 0); err != nil {
@@ -219,13 +210,4 @@ func (h collector) Dead(ctx context.Context, tx pgx.Tx, args jobs.CollectGenerat
 	}
 
 	return h.giveUp(ctx, tx, a.TaskID, code)
-}
-
-// moot turns "it is over already" into success: the job has nothing left to do.
-func moot(err error) error {
-	if over(err) || notFound(err) {
-		return nil
-	}
-
-	return err
 }

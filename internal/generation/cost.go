@@ -10,6 +10,7 @@ import (
 
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/db"
+	"imagerun/internal/postgres"
 )
 
 // pricesOf is what an image of the task costs; none where it was accepted for nothing.
@@ -44,22 +45,9 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, t *task) error {
 	return err
 }
 
-// price fills in what generations cost.
-func (s *Service) price(ctx context.Context, tasks []db.AiTask, at map[uuid.UUID]*Generation, ids []uuid.UUID) error {
-	costs, err := s.Credits.Costs(ctx, s.Pool, ids)
-	if err != nil {
-		return err
-	}
+// recordCost writes down attempts that have ended, if there is a request of them, as ones whose bill is to be found.
+func (s *Service) recordCost(ctx context.Context, tx pgx.Tx, units string, attempts ...uuid.UUID) error {
+	err := s.db.CostRecord(ctx, postgres.Later(tx), db.CostRecordParams{AttemptIds: attempts, Units: textOrNil(units)})
 
-	for _, t := range tasks {
-		prices, err := pricesOf(t)
-		if err != nil {
-			return err
-		}
-
-		g := at[t.ID]
-		g.Cost = Cost{Cost: costs[t.ID], Quoted: prices[t.Model] * int64(g.Parameters.NumImages)}
-	}
-
-	return nil
+	return wrap(err, "record cost of attempts")
 }

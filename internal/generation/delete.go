@@ -61,16 +61,6 @@ func (s *Service) remove(ctx context.Context, tx *postgres.Tx, t *task) error {
 	return s.stage(ctx, tx, jobs.EraseGeneration{TaskID: t.ID}, t.ID, 0)
 }
 
-// Deletion is what became of one of many to delete.
-type Deletion string
-
-// The ways that a deletion ends.
-const (
-	DeletionDone     Deletion = "deleted"
-	DeletionAlready  Deletion = "already_deleted"
-	DeletionNotFound Deletion = "not_found" // there is no such generation of the user's
-)
-
 // DeleteMany deletes each of the user's generations as [Service.Delete] does, in a transaction of
 // its own, and returns what became of each. After an error some are deleted; doing it again is
 // harmless.

@@ -16,9 +16,6 @@ import (
 	"imagerun/queue"
 )
 
-// TombstoneLifetime is how long the owner of a deleted generation gets 410 rather than 404.
-const TombstoneLifetime = 30 * 24 * time.Hour
-
 const (
 	// cancelPatience is how long an erasure waits for its cancel jobs without a word.
 	cancelPatience = time.Hour

@@ -53,3 +53,14 @@ func FailureText(code FailureCode) (message string, retryable bool) {
 		return "This generation did not succeed. Try again, and quote the support code if it happens twice.", true
 	}
 }
+
+// The faults of quotes.
+var (
+	ErrQuoteExpired  = fault.New(fault.Invalid, "quote_expired", "This quote has expired. Ask for another estimate, or leave the quote out.").WithFields(quoteField)
+	ErrQuoteMismatch = fault.New(fault.Invalid, "quote_mismatch", "This quote is for another request. Ask for an estimate of this one, or leave the quote out.").WithFields(quoteField)
+
+	quoteField = fault.Field{Pointer: "#/quote", Keyword: "quote", Detail: "Send the quote of an estimate of this very request, or leave it out."}
+)
+
+// ErrPlanForbids says that the caller's plan does not allow what was asked for.
+var ErrPlanForbids = fault.New(fault.Forbidden, "plan_forbids", "Your plan does not allow this. See errors for what it does allow; nothing was started or charged.")

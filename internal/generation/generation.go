@@ -244,3 +244,10 @@ type Page struct {
 	Generations []Generation
 	HasMore     bool
 }
+
+// Outcome is what became of one submission among many.
+type Outcome struct {
+	Accepted
+
+	Err error // why it was refused; nil: it was accepted, now or before
+}

@@ -9,9 +9,6 @@ import (
 	"imagerun/internal/plan"
 )
 
-// ErrPlanForbids says that the caller's plan does not allow what was asked for.
-var ErrPlanForbids = fault.New(fault.Forbidden, "plan_forbids", "Your plan does not allow this. See errors for what it does allow; nothing was started or charged.")
-
 // permits judges an order by its user's plan: how many images, and which models may make them, also
 // instead of the one that was asked for. The error is [ErrPlanForbids] with every part that is too much,
 // and what the plan allows there.

@@ -6,26 +6,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
-	"imagerun/internal/fault"
 	"imagerun/internal/generation/catalogue"
 )
 
-// QuoteLife is how long a quote is honoured.
-const QuoteLife = 10 * time.Minute
-
 const quotePrefix = "quo_"
-
-// The faults of quotes.
-var (
-	ErrQuoteExpired  = fault.New(fault.Invalid, "quote_expired", "This quote has expired. Ask for another estimate, or leave the quote out.").WithFields(quoteField)
-	ErrQuoteMismatch = fault.New(fault.Invalid, "quote_mismatch", "This quote is for another request. Ask for an estimate of this one, or leave the quote out.").WithFields(quoteField)
-
-	quoteField = fault.Field{Pointer: "#/quote", Keyword: "quote", Detail: "Send the quote of an estimate of this very request, or leave it out."}
-)
 
 // quote is a promise of prices. Nothing of it is stored: its holder keeps it, signed.
 type quote struct {

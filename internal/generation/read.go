@@ -52,31 +52,6 @@ func (s *Service) getMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID
 	return found, err
 }
 
-// visible returns the row of one generation of the user's. Errors: [ErrNotFound], [ErrDeleted].
-func (s *Service) visible(ctx context.Context, userID, id uuid.UUID) (db.AiTask, error) {
-	row, err := s.db.TaskGet(ctx, s.Pool, db.TaskGetParams{ID: id, UserID: userID})
-
-	switch {
-	case notFound(err):
-		gone, err := s.db.TombstoneExists(ctx, s.Pool, db.TombstoneExistsParams{ID: id, UserID: userID})
-		if err != nil {
-			return db.AiTask{}, fmt.Errorf("look for tombstone of %s: %w", id, err)
-		}
-
-		if gone {
-			return db.AiTask{}, ErrDeleted
-		}
-
-		return db.AiTask{}, ErrNotFound
-	case err != nil:
-		return db.AiTask{}, fmt.Errorf("read generation %s: %w", id, err)
-	case row.AiTask.DeletedAt != nil:
-		return db.AiTask{}, ErrDeleted
-	}
-
-	return row.AiTask, nil
-}
-
 // List returns one page of the user's generations, newest first. A place that is only an id which is not
 // the user's, or no more, gives [ErrNotFound].
 func (s *Service) List(ctx context.Context, userID uuid.UUID, f Filter) (Page, error) {

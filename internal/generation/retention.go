@@ -62,16 +62,6 @@ func (s *Service) forgetAttempts(ctx context.Context, batch int) (int, error) {
 	return int(n), wrap(err, "purge tombstones of attempts")
 }
 
-// costLifetime is how long it is kept what a request cost that nothing leads to.
-const costLifetime = 90 * 24 * time.Hour
-
-// forgetCosts forgets what requests cost that nothing leads to any more.
-func (s *Service) forgetCosts(ctx context.Context, batch int) (int, error) {
-	n, err := s.db.CostPurge(ctx, s.Pool, db.CostPurgeParams{Before: s.Now().Add(-costLifetime), Most: int32(batch)}) //nolint:gosec // a thousand
-
-	return int(n), wrap(err, "purge costs of what is erased")
-}
-
 // ForgetDeletions forgets which generations were deleted before a time, of so many users at most, and returns of how many. A
 // watcher who has not heard of them begins anew.
 func (s *Service) ForgetDeletions(ctx context.Context, before time.Time, most int) (users int, err error) {

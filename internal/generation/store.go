@@ -232,22 +232,3 @@ func (h collector) settle(ctx context.Context, tx *postgres.Tx, job *queue.Job[j
 
 	return h.finish(ctx, tx, job, a.ID)
 }
-
-// outcome says what the images make of their generation.
-func outcome(images []db.AiImage) (Status, FailureCode) {
-	n := map[ImageStatus]int{}
-	for _, img := range images {
-		n[ImageStatus(img.Status)]++
-	}
-
-	switch {
-	case n[ImageStored] == len(images):
-		return StatusSucceeded, ""
-	case n[ImageStored] > 0:
-		return StatusPartial, ""
-	case n[ImageBlocked] > 0:
-		return StatusBlocked, FailureOutputBlocked
-	default:
-		return StatusFailed, FailureNoImage
-	}
-}

@@ -16,7 +16,6 @@ import (
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
 	"imagerun/internal/redact"
-	"imagerun/internal/retention"
 	"imagerun/queue"
 )
 
@@ -37,18 +36,6 @@ const (
 	codeNoRoom  = "no_room"
 	codeAccount = "account_refused"
 )
-
-// Register makes the service the handler of the jobs of generations.
-func (s *Service) Register(r *queue.Registry) {
-	queue.Register(r, submitter{s})
-	queue.Register(r, collector{s})
-	queue.Register(r, canceler{s})
-	queue.Register(r, attemptEraser{s})
-	queue.Register(r, eraser{s})
-	queue.Register(r, purger{s})
-	queue.Register(r, retention.Former[jobs.PurgeTombstones](s.tombstones()...))
-	queue.Register(r, billComparer{s})
-}
 
 // submitter hands an admitted generation to its provider.
 type submitter struct{ *Service }

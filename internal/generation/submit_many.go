@@ -24,13 +24,6 @@ const maxTogether = 25
 // errNoneAccepted has a transaction rolled back that would leave nothing but a user.
 var errNoneAccepted = errors.New("none of them was accepted")
 
-// Outcome is what became of one submission among many.
-type Outcome struct {
-	Accepted
-
-	Err error // why it was refused; nil: it was accepted, now or before
-}
-
 // Repeats reports which submissions of a user repeat one that was accepted before. Each has a key.
 func (s *Service) Repeats(ctx context.Context, userID uuid.UUID, subs []Submission) ([]bool, error) {
 	requests := make([]idempotency.Request, len(subs))

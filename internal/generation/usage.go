@@ -1,24 +1,7 @@
 package generation
 
-import (
-	"context"
-	"fmt"
-
-	"github.com/google/uuid"
-)
-
 // Usage is how much of its plan a user takes now.
 type Usage struct {
 	Slots   int // generations in progress, deleted ones that their provider has not let go of included
 	Waiting int // generations that wait for a slot
-}
-
-// UsageOf returns how much of the plan a user takes now; see package user.
-func (s *Service) UsageOf(ctx context.Context, userID uuid.UUID) (Usage, error) {
-	row, err := s.db.TaskUsage(ctx, s.Pool, userID)
-	if err != nil {
-		return Usage{}, fmt.Errorf("count what user %s has under way: %w", userID, err)
-	}
-
-	return Usage{Slots: int(row.Slots), Waiting: int(row.Waiting)}, nil
 }

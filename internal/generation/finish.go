@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 	"fmt"
+	"imagerun/internal/generation/db"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -84,5 +85,24 @@ func (s *Service) verdict(ctx context.Context, tx pgx.Tx, t *task, code FailureC
 		return StatusCanceled, code, nil
 	default:
 		return StatusFailed, code, nil
+	}
+}
+
+// outcome says what the images make of their generation.
+func outcome(images []db.AiImage) (Status, FailureCode) {
+	n := map[ImageStatus]int{}
+	for _, img := range images {
+		n[ImageStatus(img.Status)]++
+	}
+
+	switch {
+	case n[ImageStored] == len(images):
+		return StatusSucceeded, ""
+	case n[ImageStored] > 0:
+		return StatusPartial, ""
+	case n[ImageBlocked] > 0:
+		return StatusBlocked, FailureOutputBlocked
+	default:
+		return StatusFailed, FailureNoImage
 	}
 }

@@ -1,13 +1,9 @@
 package generation
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-
-	"imagerun/internal/generation/db"
 )
 
 // Inspection is what operators see of a generation: ids, times, states and codes, and nothing that somebody wrote.
@@ -85,55 +81,4 @@ func (i Inspection) AttemptIDs() []uuid.UUID {
 	}
 
 	return ids
-}
-
-// Inspect returns everything about a generation, whoever's it is, for operators. Errors: [ErrNotFound].
-func Inspect(ctx context.Context, tx db.DBTX, id uuid.UUID) (Inspection, error) {
-	q := db.New()
-
-	t, err := q.InspectTask(ctx, tx, id)
-	if notFound(err) {
-		return Inspection{}, ErrNotFound
-	} else if err != nil {
-		return Inspection{}, fmt.Errorf("inspect %s: %w", id, err)
-	}
-
-	i := Inspection{
-		ID: t.ID, UserID: t.UserID, Plan: t.Plan, SupportCode: t.SupportCode, Provider: t.Provider, Model: t.Model, ServedModel: t.ServedModel,
-		Status: t.Status, Canceling: t.Canceling, FailureCode: t.FailureCode, CreatedAt: t.CreatedAt, AdmittedAt: t.AdmittedAt, DeadlineAt: t.DeadlineAt,
-		FinishedAt: t.FinishedAt, DeletedAt: t.DeletedAt, RemixOf: t.RemixOf, FromUploadID: t.ReferenceUploadID,
-	}
-
-	events, err := q.InspectEvents(ctx, tx, id)
-	if err != nil {
-		return i, fmt.Errorf("inspect events of %s: %w", id, err)
-	}
-
-	for _, e := range events {
-		i.Events = append(i.Events, InspectedEvent(e))
-	}
-
-	attempts, err := q.InspectAttempts(ctx, tx, id)
-	if err != nil {
-		return i, fmt.Errorf("inspect attempts of %s: %w", id, err)
-	}
-
-	for _, a := range attempts {
-		i.Attempts = append(i.Attempts, InspectedAttempt{
-			ID: a.ID, Number: a.N, State: a.State, Model: a.Model, Endpoint: a.Endpoint, RequestID: a.RequestID, ErrorCode: a.ErrorCode,
-			CreatedAt: a.CreatedAt, SentAt: a.SentAt, CallbackAt: a.CallbackAt, FinishedAt: a.FinishedAt, ErasedAt: a.ErasedAt,
-			UnitsTold: textOrNil(a.UnitsTold), UnitsBilled: textOrNil(a.UnitsBilled), CostNanoUSD: a.CostNanoUsd,
-		})
-	}
-
-	images, err := q.InspectImages(ctx, tx, id)
-	if err != nil {
-		return i, fmt.Errorf("inspect images of %s: %w", id, err)
-	}
-
-	for _, m := range images {
-		i.Images = append(i.Images, InspectedImage(m))
-	}
-
-	return i, nil
 }

@@ -13,18 +13,6 @@ import (
 // maxCancelWaiting is how many of those that wait are canceled in one call.
 const maxCancelWaiting = 100
 
-// Cancellation is what became of one of many to cancel.
-type Cancellation string
-
-// The ways that a cancel ends.
-const (
-	CancellationDone      Cancellation = "canceled"       // it has ended, now or before
-	CancellationRequested Cancellation = "canceling"      // its provider may have begun, and is asked to stop
-	CancellationTooLate   Cancellation = "not_cancelable" // it had ended in another way
-	CancellationDeleted   Cancellation = "deleted"
-	CancellationNotFound  Cancellation = "not_found" // there is no such generation of the user's
-)
-
 // CancelMany cancels each of the user's generations as [Service.Cancel] does, in a transaction of its own, and returns what became
 // of each. After an error some are canceled; doing it again is harmless.
 func (s *Service) CancelMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) ([]Cancellation, error) {
@@ -38,12 +26,6 @@ func (s *Service) CancelMany(ctx context.Context, userID uuid.UUID, ids []uuid.U
 	}
 
 	return done, nil
-}
-
-// CanceledWaiting is what became of those that waited.
-type CanceledWaiting struct {
-	IDs     []uuid.UUID
-	HasMore bool // there are more that wait
 }
 
 // CancelWaiting cancels what of the user's waits for its turn, the newest first, and leaves alone what gets its turn meanwhile.

@@ -5,18 +5,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"imagerun/internal/credits"
 )
-
-// OperatorCancel is what became of a generation that an operator canceled.
-type OperatorCancel struct {
-	Changed   bool // false: it had ended as canceled, or had been asked to stop
-	Status    Status
-	Canceling bool         // its provider may have begun, and decides what becomes of it
-	Returned  int64        // credits that returned with it
-	Cost      credits.Cost // by now
-}
 
 // CancelByOperator is [Service.Cancel] by an operator, whoever's the generation is, in the operator's own transaction: it ends with
 // [FailureByOperator]. One that its user asked to stop before stays the user's. Errors: [ErrNotFound], [ErrDeleted], [ErrNotCancelable].

@@ -1,0 +1,96 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/google/uuid"
+
+	"imagerun/internal/generation/db"
+)
+
+const (
+	albumPictures = 200
+	albumBytes    = 1 << 30
+)
+
+// Album collects the stored images of the user's generations, before any of them is read.
+// Errors: [ErrAlbumTooLarge], [ErrAlbumEmpty].
+func (s *Service) Album(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) (Album, error) {
+	tasks, err := s.db.TaskMany(ctx, s.Pool, db.TaskManyParams{UserID: userID, Ids: ids})
+	if err != nil {
+		return Album{}, fmt.Errorf("read generations of user %s: %w", userID, err)
+	}
+
+	byID := make(map[uuid.UUID]db.AiTask, len(tasks))
+	for _, t := range tasks {
+		byID[t.ID] = t
+	}
+
+	var a Album
+
+	tasks = tasks[:0]
+
+	for _, id := range ids {
+		if t, ok := byID[id]; ok {
+			tasks = append(tasks, t)
+		} else {
+			a.LeftOut = append(a.LeftOut, id)
+		}
+	}
+
+	if a.Generations, err = s.assemble(ctx, tasks); err != nil {
+		return Album{}, err
+	}
+
+	if err := s.pictures(ctx, &a); err != nil {
+		return Album{}, err
+	}
+
+	return a, nil
+}
+
+func (s *Service) pictures(ctx context.Context, a *Album) error {
+	ids := make([]uuid.UUID, len(a.Generations))
+	for i, g := range a.Generations {
+		ids[i] = g.ID
+	}
+
+	rows, err := s.db.ImageList(ctx, s.Pool, ids)
+	if err != nil {
+		return fmt.Errorf("list images: %w", err)
+	}
+
+	keys := make(map[uuid.UUID]string, len(rows))
+	for _, r := range rows {
+		keys[r.ID] = r.Key
+	}
+
+	var size int64
+
+	for _, g := range a.Generations {
+		for _, img := range g.Images {
+			if img.Status == ImageStored {
+				a.Pictures = append(a.Pictures, Picture{Image: img, GenerationID: g.ID, key: keys[img.ID]})
+				size += img.Bytes
+			}
+		}
+	}
+
+	switch {
+	case len(a.Pictures) == 0:
+		return ErrAlbumEmpty
+	case len(a.Pictures) > albumPictures || size > albumBytes:
+		return ErrAlbumTooLarge
+	}
+
+	return nil
+}
+
+// OpenPicture reads a picture as it comes; the caller closes it.
+func (s *Service) OpenPicture(ctx context.Context, p Picture) (io.ReadCloser, error) {
+	r, err := s.Bucket.Get(ctx, p.key)
+
+	return r, wrap(err, "open image "+p.ID.String())
+}
