@@ -16,6 +16,7 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/jobs"
 	"imagerun/internal/plan"
 	"imagerun/internal/redact"
@@ -26,7 +27,7 @@ import (
 // fairSystem is the product's own service on Postgres. Its clock and the provider are simulated, and
 // its jobs are not worked: a generation ends when its time is over.
 type fairSystem struct {
-	*generation.Service
+	*phases.Service
 
 	pool   *pgxpool.Pool
 	wishes []wish
@@ -67,7 +68,7 @@ func newFair(ctx context.Context, s *servers, wishes []wish) (*fairSystem, error
 	plans := &plan.Plans{Plans: []plan.Plan{{ID: plan.Default, Slots: fairSlots, QueueDepth: len(wishes), Weight: 1, MaxImages: 1}}}
 	ledger := credits.New(credits.Options{Now: clock})
 
-	f.Service = generation.New(generation.Deps{
+	f.Service = phases.New(phases.Deps{
 		Pool: f.pool, Queue: durable.New(f.pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(f.pool, plans, clock), Credits: ledger,
 		Notifier: noNotifier{}, Log: slog.New(slog.DiscardHandler), Now: clock,
 		Options: generation.Options{Slots: fairSlots, Deadline: 24 * time.Hour, MaxDeadline: 24 * time.Hour},

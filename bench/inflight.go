@@ -16,6 +16,7 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/jobs"
 	"imagerun/internal/plan"
 	"imagerun/internal/redact"
@@ -200,7 +201,7 @@ func acceptMany(ctx context.Context, pool *pgxpool.Pool, n int) error {
 	}
 
 	ledger := credits.New(credits.Options{Now: time.Now})
-	service := generation.New(generation.Deps{
+	service := phases.New(phases.Deps{
 		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans, Users: user.New(pool, plans, time.Now), Credits: ledger,
 		Notifier: noNotifier{}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Options: generation.Options{Slots: n, Deadline: time.Hour, MaxDeadline: time.Hour},

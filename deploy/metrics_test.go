@@ -19,7 +19,9 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/bills"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/jobs"
 	"imagerun/internal/ratelimit"
@@ -47,12 +49,12 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)),
 		sweep.Collector(pool, slog.New(slog.DiscardHandler)),
 		credits.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System),
-		generation.BillCollector(pool, slog.New(slog.DiscardHandler), 0))
+		bills.Collector(pool, slog.New(slog.DiscardHandler), 0))
 	collectors = append(collectors, credits.New(credits.Options{Now: clock.System}).Collectors()...)
 	collectors = append(collectors, ratelimit.NewMetrics().Collectors()...)
 	collectors = append(collectors, httpapi.NewMetrics().Collectors()...)
 	collectors = append(collectors, clock.NewCorrected(nil, nil).Collectors()...)
-	collectors = append(collectors, generation.New(generation.Deps{Catalogue: &catalogue.Catalogue{}}).Collectors()...)
+	collectors = append(collectors, phases.New(phases.Deps{Catalogue: &catalogue.Catalogue{}}).Collectors()...)
 
 	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true, "job": true}
 

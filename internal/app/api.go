@@ -17,7 +17,7 @@ import (
 	"imagerun/internal/auth/proxy"
 	"imagerun/internal/clock"
 	"imagerun/internal/config"
-	"imagerun/internal/generation"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/jobs"
 	"imagerun/internal/notify"
@@ -60,7 +60,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 
 	var uploads *upload.Service
 
-	service, err := b.generations(func(d *generation.Deps) {
+	service, err := b.generations(func(d *phases.Deps) {
 		uploads = b.uploads(bucket, nil)
 		d.Bucket = bucket
 		d.References = references{uploads}
@@ -134,7 +134,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 }
 
 // public builds the handler of the public listener.
-func (b *base) public(service *generation.Service, uploads *upload.Service, notifications *notify.Subscriber, keys *apikey.Keys, metrics *httpapi.Metrics, closing <-chan struct{}) (http.Handler, error) {
+func (b *base) public(service *phases.Service, uploads *upload.Service, notifications *notify.Subscriber, keys *apikey.Keys, metrics *httpapi.Metrics, closing <-chan struct{}) (http.Handler, error) {
 	upstream, err := url.Parse(b.cfg.Auth.URL)
 	if err != nil {
 		return nil, errors.New("auth.url is not an address")

@@ -18,6 +18,7 @@ import (
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/jobs"
 	"imagerun/internal/notify"
 	"imagerun/internal/ops"
@@ -173,14 +174,14 @@ func (b *base) close() {
 }
 
 // generations builds the domain, without what only workers need.
-func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, error) {
+func (b *base) generations(edit func(*phases.Deps)) (*phases.Service, error) {
 	models, err := fromFile(b.cfg.Generation.CataloguePath, catalogue.Load)
 	if err != nil {
 		return nil, err
 	}
 
 	g := b.cfg.Generation
-	deps := generation.Deps{
+	deps := phases.Deps{
 		Pool: b.pool, Queue: b.queue, Catalogue: models, Plans: b.plans, Users: b.users, Credits: b.credits, Notifier: b.notifier, Watches: notify.NewWatches(b.redis), Log: b.log, Now: b.clock.Now,
 		Options: generation.Options{
 			Slots: b.cfg.Fal.Slots, Deadline: g.Deadline, MaxDeadline: g.MaxDeadline, UnknownWait: g.UnknownWait,
@@ -193,7 +194,7 @@ func (b *base) generations(edit func(*generation.Deps)) (*generation.Service, er
 		edit(&deps)
 	}
 
-	return generation.New(deps), nil
+	return phases.New(deps), nil
 }
 
 // bucket builds the store of images and has its health watched by add.

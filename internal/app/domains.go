@@ -7,7 +7,7 @@ import (
 
 	"imagerun/internal/auth/betterauth"
 	"imagerun/internal/credits"
-	"imagerun/internal/generation"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/idempotency"
 	"imagerun/internal/inbox"
 	"imagerun/internal/jobs"
@@ -26,7 +26,7 @@ type domain interface {
 }
 
 // domains lists every domain. A scheduler has no uploads and no bucket, and sweeps none: nil.
-func (b *base) domains(service *generation.Service, uploads *upload.Service, bucket sweep.Bucket) []domain {
+func (b *base) domains(service *phases.Service, uploads *upload.Service, bucket sweep.Bucket) []domain {
 	list := []domain{
 		service,
 		credits.NewJobs(b.credits, b.pool, b.log),
@@ -82,5 +82,5 @@ func handlers(domains []domain, purger *retention.Purger) (*queue.Registry, erro
 
 // RetentionClasses returns what the product keeps and for how long, for reading: nothing is behind their steps.
 func RetentionClasses() []retention.Class {
-	return classes(new(base).domains(new(generation.Service), new(upload.Service), nil))
+	return classes(new(base).domains(new(phases.Service), new(upload.Service), nil))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/config"
-	"imagerun/internal/generation"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
 	"imagerun/internal/retention"
@@ -55,7 +55,7 @@ func TestWorker_HelpExplainsTheGroups(t *testing.T) {
 func TestPolicies_AreForTheHandlersThereAre(t *testing.T) {
 	t.Parallel()
 
-	domains := new(base).domains(new(generation.Service), new(upload.Service), nil)
+	domains := new(base).domains(new(phases.Service), new(upload.Service), nil)
 
 	purger, err := retention.NewPurger(retention.Options{}, classes(domains)...)
 	require.NoError(t, err)

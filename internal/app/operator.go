@@ -9,8 +9,9 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/config"
-	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/history"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/jobs"
 	"imagerun/internal/plan"
 	"imagerun/internal/storage/sweep"
@@ -21,7 +22,7 @@ import (
 
 // NewGenerations returns as much of the domain as an operator's command needs, with the models and plans that the processes
 // have. It has the database alone: jobs are woken there, and a scheduler pushes them.
-func NewGenerations(cfg config.Config, pool *pgxpool.Pool) (*generation.Service, error) {
+func NewGenerations(cfg config.Config, pool *pgxpool.Pool) (*phases.Service, error) {
 	models, modelsErr := fromFile(cfg.Generation.CataloguePath, catalogue.Load)
 	plans, plansErr := fromFile(cfg.Generation.PlansPath, plan.Load)
 
@@ -29,7 +30,7 @@ func NewGenerations(cfg config.Config, pool *pgxpool.Pool) (*generation.Service,
 		return nil, err
 	}
 
-	return generation.New(generation.Deps{
+	return phases.New(phases.Deps{
 		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans,
 		Users: user.New(pool, plans, clock.System), Credits: ledger(cfg.Credits, clock.System),
 		Notifier: noNotifier{}, Log: slog.New(slog.DiscardHandler), Now: clock.System,
@@ -45,5 +46,5 @@ func (noNotifier) Notify(string, uuid.UUID, int64) {}
 // NewSweeper returns what compares the bucket with every table that owns objects. A table that
 // comes to own some is a line here: until it is, its objects are foreign, and left alone.
 func NewSweeper(pool *pgxpool.Pool, bucket sweep.Bucket, now clock.Now) *sweep.Sweeper {
-	return sweep.New(bucket, now, generation.NewObjects(pool, now), upload.NewObjects(pool, now))
+	return sweep.New(bucket, now, history.NewObjects(pool, now), upload.NewObjects(pool, now))
 }

@@ -7,7 +7,7 @@ import (
 
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
-	"imagerun/internal/generation"
+	"imagerun/internal/generation/bills"
 	"imagerun/internal/jobs"
 	"imagerun/internal/storage/sweep"
 	"imagerun/queue/asynqueue"
@@ -47,7 +47,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 	b.registry.MustRegister(collectors(b.domains(service, nil, nil))...)
 	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, jobs.Kinds().Queues(), log), b.queue.TableCollector(),
 		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, b.clock.Now),
-		generation.BillCollector(b.pool, log, cfg.Credits.Value()))
+		bills.Collector(b.pool, log, cfg.Credits.Value()))
 
 	ctx, breaks := context.WithCancelCause(ctx)
 	defer breaks(nil)

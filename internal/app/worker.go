@@ -6,7 +6,7 @@ import (
 	"log/slog"
 
 	"imagerun/internal/config"
-	"imagerun/internal/generation"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/outbound"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
@@ -63,7 +63,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 
 	var uploads *upload.Service
 
-	service, err := b.generations(func(d *generation.Deps) {
+	service, err := b.generations(func(d *phases.Deps) {
 		uploads = b.uploads(bucket, pictures)
 		d.Bucket = bucket
 		d.Pictures = pictures

@@ -131,7 +131,7 @@ func judgeOwn(name, inner string) string {
 	}
 
 	if path.Base(inner) == "db" {
-		if path.Dir(inner) == name {
+		if parent := path.Dir(inner); parent == name || strings.HasPrefix(name, parent+"/") {
 			return ""
 		}
 
@@ -185,17 +185,18 @@ func TestJudge(t *testing.T) {
 	t.Parallel()
 
 	for _, c := range []struct{ name, file, path, want string }{
-		{"internal/generation", "service.go", "imagerun/internal/providers/fal", "app passes the vendor in"},
+		{"internal/generation/attempt", "submit.go", "imagerun/internal/providers/fal", "attempt calls the provider"},
+		{"internal/generation/task", "change.go", "imagerun/internal/generation/attempt", "knows none of them"},
 		{"internal/httpapi", "routes.go", "github.com/hibiken/asynq", "asynq must be replaceable"},
-		{"internal/generation", "service.go", "github.com/prometheus/client_golang/prometheus", "metrics.go"},
-		{"internal/generation", "metrics.go", "github.com/prometheus/client_golang/prometheus", ""},
+		{"internal/generation/task", "tasks.go", "github.com/prometheus/client_golang/prometheus", "metrics.go"},
+		{"internal/generation/task", "metrics.go", "github.com/prometheus/client_golang/prometheus", ""},
 		{"internal/simulators/falsim", "sim.go", "imagerun/internal/providers/fal", "nothing of ours"},
 		{"internal/httpapi", "list.go", "imagerun/internal/generation/db", "rows never leave"},
-		{"internal/generation", "store.go", "imagerun/internal/generation/db", ""},
+		{"internal/generation/attempt", "store.go", "imagerun/internal/generation/db", ""},
 		{"internal/app", "api.go", "imagerun/internal/devstack/devtest", "only tests"},
 		{"internal/novelty", "a.go", "imagerun/internal/fault", "has no row"},
 		{"queue", "args.go", "imagerun/internal/fault", "public contract"},
-		{"internal/generation", "service.go", "github.com/stretchr/testify/require", "assertions are for tests"},
+		{"internal/generation/task", "change.go", "github.com/stretchr/testify/require", "assertions are for tests"},
 	} {
 		got := judge(c.name, c.file, c.path)
 		if c.want == "" {

@@ -76,13 +76,33 @@ var rows = []row{
 	{"internal/credits", list([]string{"internal/cache", "internal/jobs", "internal/retention", "queue"}, foundation), "credits knows what is held for whom, and nothing of what is made"},
 	{"internal/picture", foundation, "picture reads bytes and knows nothing of where they come from or go to"},
 	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/publicid", "internal/retention", "internal/storage", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},
-	{"internal/generation", list([]string{
-		"internal/cache", "internal/credits", "internal/generation/catalogue", "internal/generation/estimate",
-		"internal/generation/turns",
-		"internal/idempotency", "internal/picture", "internal/plan", "internal/providers", "internal/publicid", "internal/retention", "internal/storage", "internal/user",
-	}, jobs, foundation), "generation declares the interface it needs; app passes the vendor in"},
-	{"internal/generation/estimate", list([]string{"internal/cache"}, foundation), "an estimate knows times, and nothing of whose"},
+	{"internal/generation", list([]string{"internal/credits", "internal/generation/catalogue", "internal/idempotency", "internal/picture", "internal/publicid"}, foundation), "generation is the words of its phases: what is done is in the phases below it"},
+	{"internal/generation/admission/estimate", list([]string{"internal/cache"}, foundation), "an estimate knows times, and nothing of whose"},
+	{"internal/generation/admission/fairqueue", nil, "the order of turns is arithmetic: what is read and written is admission's"},
 	{"internal/generation/catalogue", list([]string{"internal/strictjson"}, foundation), "the catalogue is data, and knows nothing of who asks"},
+	{"internal/generation/task", list([]string{"internal/credits", "internal/generation", "internal/generation/catalogue", "internal/providers"}, jobs, foundation), "every phase changes the row by task, so task knows none of them"},
+	{"internal/generation/breaker", list([]string{"internal/generation"}, foundation), "a breaker counts failures, and knows nothing of what failed"},
+	{"internal/generation/admission", list([]string{
+		"internal/credits", "internal/generation", "internal/generation/admission/...", "internal/generation/breaker", "internal/generation/catalogue", "internal/cache",
+		"internal/generation/task", "internal/plan",
+	}, jobs, foundation), "admission gives turns: what is done with one is attempt's"},
+	{"internal/generation/history", list([]string{
+		"internal/credits", "internal/generation", "internal/generation/admission", "internal/generation/catalogue", "internal/generation/task", "internal/picture", "internal/storage", "internal/user",
+	}, jobs, foundation), "history shows: what changes something belongs to another phase"},
+	{"internal/generation/intake", list([]string{
+		"internal/credits", "internal/generation", "internal/generation/admission", "internal/generation/admission/estimate", "internal/generation/catalogue", "internal/generation/history", "internal/generation/task",
+		"internal/idempotency", "internal/picture", "internal/plan", "internal/publicid", "internal/user",
+	}, jobs, foundation), "intake accepts: it calls nobody outside"},
+	{"internal/generation/attempt", list([]string{
+		"internal/generation", "internal/generation/breaker", "internal/generation/catalogue", "internal/generation/task", "internal/picture", "internal/providers", "internal/storage",
+	}, jobs, foundation), "attempt calls the provider: whose turn it is comes from admission"},
+	{"internal/generation/erasure", list([]string{
+		"internal/generation", "internal/generation/attempt", "internal/generation/task", "internal/providers", "internal/retention", "internal/storage", "internal/user",
+	}, jobs, foundation), "erasure undoes what attempt did, and nothing undoes erasure"},
+	{"internal/generation/bills", list([]string{"internal/generation", "internal/generation/task", "internal/providers", "internal/retention"}, jobs, foundation), "bills compare: they change no generation"},
+	{"internal/generation/phases", list([]string{
+		"internal/credits", "internal/generation", "internal/generation/...", "internal/picture", "internal/plan", "internal/providers", "internal/retention", "internal/storage", "internal/user",
+	}, jobs, foundation), "phases only puts the phases together"},
 	{"internal/generation/...", list([]string{"internal/generation"}, foundation), "a part of generation knows its parent and the foundation"},
 
 	{"internal/httpapi/...", list([]string{
@@ -104,7 +124,7 @@ var rows = []row{
 	{"cmd/imagerun/simulators", []string{"internal/cli", "internal/simulators/..."}, "a simulator shares nothing with us"},
 	{"cmd/imagerun/demo", []string{"cmd/imagerun/simulators", "internal/cli", "internal/config", "internal/devstack", "internal/plan", "internal/simulators/...", "internal/user"}, "the demo starts the programs, and does what a person would"},
 	{"cmd/imagerun/...", list([]string{
-		"migrations", "internal/app", "internal/cli", "internal/config", "internal/credits", "internal/generation", "internal/publicid", "internal/storage/...", "internal/support",
+		"migrations", "internal/app", "internal/cli", "internal/config", "internal/credits", "internal/generation", "internal/publicid", "internal/generation/history", "internal/generation/phases", "internal/storage/...", "internal/support",
 	}, jobs, foundation), "a group of commands asks and prints: rules belong to the domain, what two groups need to internal/cli, wiring to internal/app"},
 	{"cmd/...", []string{"internal/app", "internal/config"}, "a main says which process it is: wiring belongs to internal/app"},
 }

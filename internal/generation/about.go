@@ -8,7 +8,7 @@ import (
 	"imagerun/internal/publicid"
 )
 
-// generationID is the id on every line of the log about a generation, as its owner sees it.
-func generationID(id uuid.UUID) slog.Attr {
+// LogID is the id on every line of the log about a generation, as its owner sees it.
+func LogID(id uuid.UUID) slog.Attr {
 	return slog.String("generation_id", publicid.Format(publicid.PrefixGeneration, id))
 }

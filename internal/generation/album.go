@@ -15,13 +15,13 @@ type Album struct {
 	LeftOut     []uuid.UUID  // what is not the user's, or was deleted
 }
 
-// Picture is a stored image that [Service.OpenPicture] reads.
+// Picture is a stored image that [history.History.OpenPicture] reads.
 type Picture struct {
 	Image
 
 	GenerationID uuid.UUID
 
-	key string
+	Key string
 }
 
 // Extension returns the ending of a name for its file, without a dot.

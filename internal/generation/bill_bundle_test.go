@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/bills"
 	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
 	"imagerun/queue/durable"
@@ -79,7 +80,7 @@ func setupBilled(t *testing.T) (*bundle, *fakeBiller) {
 	t.Helper()
 
 	b, biller := setup(t), &fakeBiller{}
-	b.Biller = biller
+	b.Bills.Biller = biller
 	b.compareBills(t)
 
 	return b, biller
@@ -108,7 +109,7 @@ func (b *bundle) collectBills(t *testing.T, credit float64) map[string]float64 {
 	t.Helper()
 
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(generation.BillCollector(b.pool, slog.New(slog.DiscardHandler), credit))
+	registry.MustRegister(bills.Collector(b.pool, slog.New(slog.DiscardHandler), credit))
 
 	families, err := registry.Gather()
 	require.NoError(t, err)

@@ -169,7 +169,7 @@ func TestBills_NoKey(t *testing.T) {
 	var log bytes.Buffer
 
 	b := setup(t)
-	b.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	b.Bills.Log = slog.New(slog.NewJSONHandler(&log, nil))
 
 	for range 3 {
 		b.compareBills(t)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/history"
 	"imagerun/internal/providers"
 )
 
@@ -17,7 +18,7 @@ func TestBills_Cost(t *testing.T) {
 	b, biller := setupBilled(t)
 	g := b.succeed(t, "0.786432")
 
-	i, err := generation.Inspect(t.Context(), b.pool, g.ID)
+	i, err := history.Inspect(t.Context(), b.pool, g.ID)
 	require.NoError(t, err)
 	require.Equal(t, "0.786432", *i.Attempts[0].UnitsTold)
 	require.Nil(t, i.Attempts[0].CostNanoUSD)
@@ -28,7 +29,7 @@ func TestBills_Cost(t *testing.T) {
 	biller.bill("request-a", b.now.Now(), "0.286432", 1_432_159)
 	b.nextNight(t)
 
-	i, err = generation.Inspect(t.Context(), b.pool, g.ID)
+	i, err = history.Inspect(t.Context(), b.pool, g.ID)
 	require.NoError(t, err)
 	require.Equal(t, "0.786432", *i.Attempts[0].UnitsBilled)
 	require.EqualValues(t, 3_932_160, *i.Attempts[0].CostNanoUSD)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/jobs"
 	"imagerun/internal/providers"
 	"imagerun/queue"
@@ -197,9 +198,9 @@ func TestBreaker_ALookWithinATransactionNeedsNoSecondConnection(t *testing.T) {
 	registry := queue.NewRegistry(jobs.Kinds())
 	b.jobs = queuetest.New(t, b.pool, registry)
 
-	deps := b.Deps
+	deps := b.deps
 	deps.Pool, deps.Queue = pool, b.jobs.Queue()
-	b.Service = generation.New(deps)
+	b.Service = phases.New(deps)
 	b.Register(registry)
 
 	g := b.submit(t)

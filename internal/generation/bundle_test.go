@@ -17,6 +17,7 @@ import (
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/generation"
 	"imagerun/internal/generation/catalogue"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/jobs"
 	"imagerun/internal/picture"
 	"imagerun/internal/plan"
@@ -31,8 +32,9 @@ func TestMain(m *testing.M) { devtest.Main(m) }
 
 // bundle is a service on a database of its own, with a provider and a bucket that do as told.
 type bundle struct {
-	*generation.Service
+	*phases.Service
 
+	deps     phases.Deps
 	jobs     *queuetest.Jobs
 	pool     *pgxpool.Pool
 	provider *fakeProvider
@@ -82,11 +84,12 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, edits ...func(*generation.Options
 		edit(&options)
 	}
 
-	b.Service = generation.New(generation.Deps{
+	b.deps = phases.Deps{
 		Pool: b.pool, Queue: b.jobs.Queue(), Provider: b.provider, Bucket: b.bucket,
 		Pictures: picture.NewOpener(picture.Limits{}, 2), Catalogue: models, Plans: plans, Users: user.New(b.pool, plans, b.now.Now), Credits: b.credits, Notifier: noNotifier{}, Watches: b.watches, References: b.references,
 		Log: slog.New(slog.DiscardHandler), Now: b.now.Now, Options: options,
-	})
+	}
+	b.Service = phases.New(b.deps)
 	b.Register(registry)
 
 	return b

@@ -1,9 +1,9 @@
 package generation
 
 import (
-	"imagerun/internal/credits"
-
 	"github.com/google/uuid"
+
+	"imagerun/internal/credits"
 )
 
 // Cancellation is what became of one of many to cancel.

@@ -40,7 +40,7 @@ func TestProve_DeadSubmitsRetriedAtOnce(t *testing.T) {
 	b.pass(t, time.Minute)
 	require.Len(t, b.jobs.Dead(), many)
 
-	b.Options.Slots = slots
+	b.Admission.Options.Slots = slots
 	b.wait(t, studio, 2*slots)
 
 	n, err = b.Admit(t.Context(), "fal")

@@ -12,7 +12,7 @@
 //
 // # Invariants
 //
-//   - One function changes a status: [Service.change]. It holds the task's row lock, compares
+//   - One function changes a status: [task.Tasks.Change]. It holds the task's row lock, compares
 //     the sequence, and never leaves a terminal status. The status, its event and the jobs it
 //     causes are one transaction.
 //   - Locks are taken in one order: the task's row before any other, then its attempts', its jobs' and

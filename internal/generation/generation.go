@@ -204,7 +204,7 @@ type Submission struct {
 	UserID          uuid.UUID
 	DeadlineSeconds *int       // nil: the usual one
 	Background      bool       // it gets a turn when nothing else of the user's waits
-	RemixOf         *uuid.UUID // set by [Service.Remix]
+	RemixOf         *uuid.UUID // set by [intake.Intake.Remix]
 	Quote           string     // of an [Estimate] of the same request; empty: today's prices
 
 	IdempotencyKey string // empty: none

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/history"
 	"imagerun/internal/storage"
 )
 
@@ -16,10 +17,10 @@ func TestObjects_LostIsSaid(t *testing.T) {
 	b := setup(t)
 	g := b.start(t)
 	b.provider.finish(t, 0)
-	b.pass(t, b.Options.CollectFirst)
+	b.pass(t, b.deps.Options.CollectFirst)
 	require.Equal(t, generation.StatusSucceeded, b.get(t, g.ID).Status)
 
-	objects := generation.NewObjects(b.pool, b.now.Now)
+	objects := history.NewObjects(b.pool, b.now.Now)
 	page, err := objects.Page(t.Context(), "", 10)
 	require.NoError(t, err)
 	require.Len(t, page, 2)
@@ -80,9 +81,9 @@ func TestObjects_LostOfADeletedGeneration(t *testing.T) {
 	b := setup(t)
 	g := b.start(t)
 	b.provider.finish(t, 0)
-	b.pass(t, b.Options.CollectFirst)
+	b.pass(t, b.deps.Options.CollectFirst)
 
-	objects := generation.NewObjects(b.pool, b.now.Now)
+	objects := history.NewObjects(b.pool, b.now.Now)
 	page, err := objects.Page(t.Context(), "", 10)
 	require.NoError(t, err)
 	require.NoError(t, b.Delete(t.Context(), b.user, g.ID))
@@ -101,7 +102,7 @@ func TestObjects_LostOfADeletedGeneration(t *testing.T) {
 func TestObjects_Owns(t *testing.T) {
 	t.Parallel()
 
-	objects := generation.NewObjects(nil, nil)
+	objects := history.NewObjects(nil, nil)
 
 	for key, want := range map[string]bool{
 		"u/4f0c/0197f2a8-c4d2-7b53-a1f0-9e6d58c3b214/x.png":         true,

@@ -18,8 +18,8 @@ func TestPlan_RefusesWhatItDoesNotAllow(t *testing.T) {
 
 	b := setup(t)
 
-	for i := range b.Plans.Plans {
-		if p := &b.Plans.Plans[i]; p.ID == plan.Default {
+	for i := range b.deps.Plans.Plans {
+		if p := &b.deps.Plans.Plans[i]; p.ID == plan.Default {
 			p.MaxImages, p.Models = 2, []string{"z-image-turbo", "flux-schnell"}
 		}
 	}

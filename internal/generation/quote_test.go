@@ -73,10 +73,10 @@ func TestQuote(t *testing.T) {
 	}
 
 	// The prices go up; what was quoted stays.
-	for i := range b.Catalogue.Models {
-		for j := range b.Catalogue.Models[i].Qualities {
-			for k := range b.Catalogue.Models[i].Qualities[j].Prices {
-				b.Catalogue.Models[i].Qualities[j].Prices[k].Credits *= 100
+	for i := range b.deps.Catalogue.Models {
+		for j := range b.deps.Catalogue.Models[i].Qualities {
+			for k := range b.deps.Catalogue.Models[i].Qualities[j].Prices {
+				b.deps.Catalogue.Models[i].Qualities[j].Prices[k].Credits *= 100
 			}
 		}
 	}

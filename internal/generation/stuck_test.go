@@ -25,7 +25,7 @@ func bury(t *testing.T, b *bundle) {
 // expire lets the deadline come of what runs, whose attempt is to be called off then.
 func expire(t *testing.T, b *bundle) {
 	t.Helper()
-	b.now.Move(b.Options.Deadline)
+	b.now.Move(b.deps.Options.Deadline)
 
 	n, err := b.ExpireDue(t.Context())
 	require.NoError(t, err)

@@ -182,7 +182,7 @@ func TestSubmitMany_QueueFull(t *testing.T) {
 	b := setup(t)
 	b.submit(t)
 
-	depth, accepted := b.Plans.Of(plan.Default).QueueDepth, 0
+	depth, accepted := b.deps.Plans.Of(plan.Default).QueueDepth, 0
 
 	for i, o := range b.SubmitMany(t.Context(), b.user, many(b, 100, func(_ int, s *generation.Submission) { s.Model, s.NumImages = "z-image-turbo", new(1) })) {
 		if o.Err == nil {

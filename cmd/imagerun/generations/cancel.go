@@ -16,6 +16,8 @@ import (
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/history"
+	"imagerun/internal/generation/phases"
 	"imagerun/internal/postgres"
 	"imagerun/internal/support"
 	"imagerun/queue/durable"
@@ -107,7 +109,7 @@ func (f *cancelTool) cancel(c *cobra.Command, cfg config.Config, pool *pgxpool.P
 }
 
 // cancelIn cancels in one transaction with the audit of it. What the same request has done before is only said.
-func (f *cancelTool) cancelIn(ctx context.Context, tx *postgres.Tx, pool *pgxpool.Pool, service *generation.Service, id uuid.UUID) (canceled, error) {
+func (f *cancelTool) cancelIn(ctx context.Context, tx *postgres.Tx, pool *pgxpool.Pool, service *phases.Service, id uuid.UUID) (canceled, error) {
 	out := canceled{DryRun: f.DryRun, Request: f.Request, GenerationID: cli.GenerationID(id)}
 
 	before, err := f.otherUse(ctx, tx, pool, id)
@@ -116,7 +118,7 @@ func (f *cancelTool) cancelIn(ctx context.Context, tx *postgres.Tx, pool *pgxpoo
 	}
 
 	if before != nil {
-		s, err := generation.Inspect(ctx, tx, id)
+		s, err := history.Inspect(ctx, tx, id)
 		if err != nil {
 			return out, err
 		}

@@ -14,6 +14,7 @@ import (
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
 	"imagerun/internal/generation"
+	"imagerun/internal/generation/history"
 	"imagerun/internal/support"
 	"imagerun/queue/durable"
 )
@@ -98,7 +99,7 @@ func findGeneration(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uu
 }
 
 func inspectGeneration(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) (s inspected, err error) {
-	if s.Inspection, err = generation.Inspect(ctx, pool, id); err != nil {
+	if s.Inspection, err = history.Inspect(ctx, pool, id); err != nil {
 		return s, err
 	}
 

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/cli"
-	"imagerun/internal/generation"
+	"imagerun/internal/generation/history"
 	"imagerun/internal/support"
 )
 
@@ -41,7 +41,7 @@ func (f *flags) subject(ctx context.Context, pool *pgxpool.Pool) ([]uuid.UUID, e
 			continue
 		}
 
-		g, err := generation.Inspect(ctx, pool, s.ID)
+		g, err := history.Inspect(ctx, pool, s.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"imagerun/internal/redact"
 )
 
@@ -922,6 +923,162 @@ func (q *Queries) AttemptsRemember(ctx context.Context, db DBTX, arg AttemptsRem
 	return err
 }
 
+const BillBegin = `-- name: BillBegin :one
+insert into provider_bill (provider, listed_until) values ($1, $2)
+on conflict (provider) do update set provider = excluded.provider
+returning listed_until
+`
+
+type BillBeginParams struct {
+	Provider string
+	Now      time.Time
+}
+
+func (q *Queries) BillBegin(ctx context.Context, db DBTX, arg BillBeginParams) (time.Time, error) {
+	row := db.QueryRow(ctx, BillBegin, arg.Provider, arg.Now)
+	var listed_until time.Time
+	err := row.Scan(&listed_until)
+	return listed_until, err
+}
+
+const BillDifferences = `-- name: BillDifferences :many
+select d.kind::text as kind, count(*) as n, (array_agg(d.request_id) filter (where d.request_id is not null))[1:20]::text[] as requests from (
+    select request_id, case
+        when cost_nano_usd is null then case when images > 0 then 'unbilled' end
+        when attempt_id is null and request_id is not null then 'unknown'
+        when not delivered and cost_nano_usd > 0 then 'failed'
+        when units_told <> units_billed then 'units'
+    end as kind
+    from provider_cost where closed_at >= $1
+) d where d.kind is not null group by d.kind order by d.kind
+`
+
+type BillDifferencesRow struct {
+	Kind     string
+	N        int64
+	Requests []string
+}
+
+// What was found out since a time that is not as it should be, with some of the requests.
+func (q *Queries) BillDifferences(ctx context.Context, db DBTX, since *time.Time) ([]BillDifferencesRow, error) {
+	rows, err := db.Query(ctx, BillDifferences, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BillDifferencesRow
+	for rows.Next() {
+		var i BillDifferencesRow
+		if err := rows.Scan(&i.Kind, &i.N, &i.Requests); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const BillLast = `-- name: BillLast :one
+select compared_at, report from provider_bill where provider = $1 and report is not null
+`
+
+type BillLastRow struct {
+	ComparedAt *time.Time
+	Report     []byte
+}
+
+func (q *Queries) BillLast(ctx context.Context, db DBTX, provider string) (BillLastRow, error) {
+	row := db.QueryRow(ctx, BillLast, provider)
+	var i BillLastRow
+	err := row.Scan(&i.ComparedAt, &i.Report)
+	return i, err
+}
+
+const BillListed = `-- name: BillListed :execrows
+update provider_bill set listed_until = $1 where provider = $2 and listed_until = $3
+`
+
+type BillListedParams struct {
+	Until    time.Time
+	Provider string
+	Since    time.Time
+}
+
+// Of two that listed the same, one writes it down.
+func (q *Queries) BillListed(ctx context.Context, db DBTX, arg BillListedParams) (int64, error) {
+	result, err := db.Exec(ctx, BillListed, arg.Until, arg.Provider, arg.Since)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const BillModels = `-- name: BillModels :many
+select model::text, count(*) as attempts, sum(cost_nano_usd)::bigint as cost_nano_usd, sum(credits)::bigint as credits from provider_cost
+where closed_at >= $1 and cost_nano_usd is not null and model is not null group by model order by model
+`
+
+type BillModelsRow struct {
+	Model       string
+	Attempts    int64
+	CostNanoUsd int64
+	Credits     int64
+}
+
+func (q *Queries) BillModels(ctx context.Context, db DBTX, since *time.Time) ([]BillModelsRow, error) {
+	rows, err := db.Query(ctx, BillModels, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BillModelsRow
+	for rows.Next() {
+		var i BillModelsRow
+		if err := rows.Scan(
+			&i.Model,
+			&i.Attempts,
+			&i.CostNanoUsd,
+			&i.Credits,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const BillPending = `-- name: BillPending :one
+select count(*) from provider_cost where closed_at is null and images > 0 and checked_at is not null
+`
+
+// What was looked for in vain so far, although images of it are stored.
+func (q *Queries) BillPending(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, BillPending)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const BillReport = `-- name: BillReport :exec
+update provider_bill set compared_at = $1, report = $2 where provider = $3
+`
+
+type BillReportParams struct {
+	At       *time.Time
+	Report   []byte
+	Provider string
+}
+
+func (q *Queries) BillReport(ctx context.Context, db DBTX, arg BillReportParams) error {
+	_, err := db.Exec(ctx, BillReport, arg.At, arg.Report, arg.Provider)
+	return err
+}
+
 const BreakerClose = `-- name: BreakerClose :execrows
 delete from model_breaker where model = $1
 `
@@ -1008,6 +1165,246 @@ func (q *Queries) BreakerProbe(ctx context.Context, db DBTX, arg BreakerProbePar
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const CostBilled = `-- name: CostBilled :exec
+update provider_cost c set units_billed = b.units, cost_nano_usd = b.cost, checked_at = $1, closed_at = $1
+from (
+    select e.request_id, sum(e.units) as units, sum(e.cost)::bigint as cost from (
+        select unnest($2::text[]) as request_id, unnest($3::text[])::numeric as units, unnest($4::bigint[]) as cost
+    ) e group by e.request_id
+) b
+where c.request_id = b.request_id and c.closed_at is null
+`
+
+type CostBilledParams struct {
+	Now        *time.Time
+	RequestIds []string
+	Units      []string
+	Costs      []int64
+}
+
+// A request may have been billed in parts.
+func (q *Queries) CostBilled(ctx context.Context, db DBTX, arg CostBilledParams) error {
+	_, err := db.Exec(ctx, CostBilled,
+		arg.Now,
+		arg.RequestIds,
+		arg.Units,
+		arg.Costs,
+	)
+	return err
+}
+
+const CostChecked = `-- name: CostChecked :exec
+update provider_cost set checked_at = $1 where id = any($2::uuid[]) and closed_at is null
+`
+
+type CostCheckedParams struct {
+	Now *time.Time
+	Ids []uuid.UUID
+}
+
+func (q *Queries) CostChecked(ctx context.Context, db DBTX, arg CostCheckedParams) error {
+	_, err := db.Exec(ctx, CostChecked, arg.Now, arg.Ids)
+	return err
+}
+
+const CostForget = `-- name: CostForget :exec
+update provider_cost c set attempt_id = null, request_id = null, ended_at = date_trunc('hour', c.ended_at, 'UTC')
+from provider_attempt a where a.task_id = $1 and c.attempt_id = a.id
+`
+
+// What an erased generation cost stays, and nothing that leads to it.
+func (q *Queries) CostForget(ctx context.Context, db DBTX, taskID uuid.UUID) error {
+	_, err := db.Exec(ctx, CostForget, taskID)
+	return err
+}
+
+const CostGiveUp = `-- name: CostGiveUp :exec
+update provider_cost set closed_at = $1
+where closed_at is null and ended_at < $2 and (request_id is null or checked_at is not null)
+`
+
+type CostGiveUpParams struct {
+	Now    *time.Time
+	Before time.Time
+}
+
+// Also of what was listed in vain, since its generation is erased.
+func (q *Queries) CostGiveUp(ctx context.Context, db DBTX, arg CostGiveUpParams) error {
+	_, err := db.Exec(ctx, CostGiveUp, arg.Now, arg.Before)
+	return err
+}
+
+const CostMatch = `-- name: CostMatch :execrows
+update provider_cost set units_billed = $1::text::numeric, cost_nano_usd = $2, checked_at = $3, closed_at = $3
+where id = (
+    select c.id from provider_cost c
+    where c.closed_at is null and c.attempt_id is null and c.request_id is null and c.endpoint = $4
+        and c.ended_at between $5 and $6
+    order by c.units_told is distinct from $1::text::numeric, c.ended_at limit 1
+)
+`
+
+type CostMatchParams struct {
+	Units    string
+	Cost     *int64
+	Now      *time.Time
+	Endpoint string
+	From     time.Time
+	To       time.Time
+}
+
+// A bill of a request that nothing names any more, to an attempt of an erased generation that ended about then: those of an
+// endpoint and an hour are alike.
+func (q *Queries) CostMatch(ctx context.Context, db DBTX, arg CostMatchParams) (int64, error) {
+	result, err := db.Exec(ctx, CostMatch,
+		arg.Units,
+		arg.Cost,
+		arg.Now,
+		arg.Endpoint,
+		arg.From,
+		arg.To,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const CostMissing = `-- name: CostMissing :many
+select a.id from provider_attempt a where a.request_id = any($1::text[]) and a.finished_at is not null
+    and not exists (select from provider_cost c where c.request_id = a.request_id)
+`
+
+// Attempts that a release ended which recorded no cost.
+func (q *Queries) CostMissing(ctx context.Context, db DBTX, requestIds []string) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, CostMissing, requestIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const CostOpen = `-- name: CostOpen :many
+select id, request_id::text as request_id, ended_at from provider_cost
+where closed_at is null and request_id is not null and ended_at <= $1 and (checked_at is null or checked_at < $2)
+    and (ended_at, id) > ($3::timestamptz, $4::uuid)
+order by ended_at, id limit $5
+`
+
+type CostOpenParams struct {
+	Before  time.Time
+	Since   *time.Time
+	AfterAt time.Time
+	AfterID uuid.UUID
+	Most    int32
+}
+
+type CostOpenRow struct {
+	ID        uuid.UUID
+	RequestID string
+	EndedAt   time.Time
+}
+
+// Requests whose bill is looked for, and was not within this night.
+func (q *Queries) CostOpen(ctx context.Context, db DBTX, arg CostOpenParams) ([]CostOpenRow, error) {
+	rows, err := db.Query(ctx, CostOpen,
+		arg.Before,
+		arg.Since,
+		arg.AfterAt,
+		arg.AfterID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CostOpenRow
+	for rows.Next() {
+		var i CostOpenRow
+		if err := rows.Scan(&i.ID, &i.RequestID, &i.EndedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const CostPurge = `-- name: CostPurge :execrows
+delete from provider_cost where id in (
+    select c.id from provider_cost c where c.attempt_id is null and c.ended_at < $1 limit $2
+)
+`
+
+type CostPurgeParams struct {
+	Before time.Time
+	Most   int32
+}
+
+func (q *Queries) CostPurge(ctx context.Context, db DBTX, arg CostPurgeParams) (int64, error) {
+	result, err := db.Exec(ctx, CostPurge, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const CostRecord = `-- name: CostRecord :exec
+insert into provider_cost (attempt_id, request_id, model, endpoint, ended_at, delivered, images, credits, units_told)
+select a.id, a.request_id, coalesce(a.model, t.model), a.endpoint, a.finished_at,
+    n.images > 0 or (a.state = 'done' and a.error_code is null), n.images,
+    n.images * coalesce((t.prices->>coalesce(a.model, t.model))::bigint, 0), $1::text::numeric
+from provider_attempt a join ai_task t on t.id = a.task_id
+cross join lateral (
+    select count(*)::smallint as images from ai_image i where i.task_id = t.id and i.status = 'stored' and i.stored_at >= a.created_at
+) n
+where a.id = any($2::uuid[]) and a.finished_at is not null and a.request_id is not null
+on conflict (request_id) do update set attempt_id = excluded.attempt_id, model = excluded.model, ended_at = excluded.ended_at,
+    delivered = excluded.delivered, images = excluded.images, credits = excluded.credits, units_told = excluded.units_told,
+    checked_at = null, closed_at = null
+where provider_cost.attempt_id is null
+`
+
+type CostRecordParams struct {
+	Units      *string
+	AttemptIds []uuid.UUID
+}
+
+// Attempts that have ended and of which there is a request. One that was listed as unknown before is known now, and judged anew.
+func (q *Queries) CostRecord(ctx context.Context, db DBTX, arg CostRecordParams) error {
+	_, err := db.Exec(ctx, CostRecord, arg.Units, arg.AttemptIds)
+	return err
+}
+
+const CostUnknown = `-- name: CostUnknown :exec
+insert into provider_cost (request_id, endpoint, ended_at) values ($1::text, $2, $3) on conflict (request_id) do nothing
+`
+
+type CostUnknownParams struct {
+	RequestID string
+	Endpoint  string
+	At        time.Time
+}
+
+func (q *Queries) CostUnknown(ctx context.Context, db DBTX, arg CostUnknownParams) error {
+	_, err := db.Exec(ctx, CostUnknown, arg.RequestID, arg.Endpoint, arg.At)
+	return err
 }
 
 const EventInsert = `-- name: EventInsert :execrows
@@ -1243,6 +1640,33 @@ func (q *Queries) RequestsKnown(ctx context.Context, db DBTX, requestIds []strin
 			return nil, err
 		}
 		items = append(items, request_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const RequestsUnknown = `-- name: RequestsUnknown :many
+select r.id::text from unnest($1::text[]) as r (id)
+where not exists (select from provider_cost c where c.request_id = r.id)
+    and not exists (select from provider_attempt a where a.request_id = r.id)
+    and not exists (select from provider_attempt_tombstone o where o.request_id = r.id)
+`
+
+func (q *Queries) RequestsUnknown(ctx context.Context, db DBTX, requestIds []string) ([]string, error) {
+	rows, err := db.Query(ctx, RequestsUnknown, requestIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var r_id string
+		if err := rows.Scan(&r_id); err != nil {
+			return nil, err
+		}
+		items = append(items, r_id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
-	"imagerun/internal/generation"
+	"imagerun/internal/generation/history"
 	"imagerun/internal/redact"
 	"imagerun/internal/storage"
 	"imagerun/internal/storage/r2"
@@ -65,7 +65,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, store devtest.Bucket) *bundle {
 		SecretKey: redact.NewSecret(b.store.SecretKey), Bucket: b.store.Name, Now: time.Now, HTTPClient: client,
 	})}
 	now := func() time.Time { return time.Now().Add(b.ahead) }
-	b.images = &source{Objects: generation.NewObjects(b.pool, now)}
+	b.images = &source{Objects: history.NewObjects(b.pool, now)}
 	b.Sweeper = sweep.New(b.bucket, now, b.images)
 
 	return b
@@ -133,7 +133,7 @@ func (h *hooked) AbortMultipart(ctx context.Context, m storage.Multipart) error 
 
 // source is the table of images, whose calls may be met by a test.
 type source struct {
-	*generation.Objects
+	*history.Objects
 
 	page func([]storage.Record) ([]storage.Record, error)
 	find func() error
