@@ -5,8 +5,10 @@
 //   - A slot is counted from rows, so a crash leaks none.
 //   - Turns are by weight, and nobody waits for ever: package fairqueue says by whom, and how often, one who waits may be
 //     passed. How far each user has got is a row (admission_turn), so that it is the same whether one slot becomes free
-//     at a time or a hundred.
-//   - What is in the background gets its user's turns when nothing else of theirs waits for one.
+//     at a time or a hundred. A task that was given back because its model fails keeps its place among its user's, and the
+//     turn is spent.
+//   - What is in the background gets its user's turns when nothing else of theirs waits for one. It changes nobody else's turns,
+//     and waits for as long as its user has others waiting, until its deadline at most.
 //   - A place in the queue is the order in which admission goes, or not said.
 //   - A generation past its deadline ends, whatever has become of its jobs.
 package admission

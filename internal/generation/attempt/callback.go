@@ -51,7 +51,7 @@ func (s *Attempts) parseCallbackToken(token string) (uuid.UUID, bool) {
 }
 
 // ReceiveCallback takes a verified notice that an attempt has finished: it is kept, and the
-// collector is woken to fetch the result. Repeating it changes nothing. [ErrCallbackUnknown]:
+// collector is woken to fetch the result. Repeating it changes nothing. [generation.ErrCallbackUnknown]:
 // the token is not ours, or names another request than the notice does.
 func (s *Attempts) ReceiveCallback(ctx context.Context, token string, cb providers.Callback) error {
 	id, ok := s.parseCallbackToken(token)

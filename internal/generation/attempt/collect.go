@@ -35,6 +35,7 @@ type collector struct{ *Attempts }
 
 // Handle looks at the attempt once: still running means later, a result means now.
 func (h collector) Handle(ctx context.Context, job *queue.Job[jobs.CollectGeneration]) error {
+	// 1. What it was when it was read last: whatever is decided below looks again under the lock.
 	a, err := h.db.AttemptGet(ctx, h.Pool, job.Args.AttemptID)
 	if postgres.IsNotFound(err) {
 		return nil
@@ -49,6 +50,7 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[jobs.CollectGenera
 
 	task.LogAbout(ctx, row.AiTask)
 
+	// 2. Nobody may wait for it any more, or somebody asked it to stop.
 	switch {
 	case generation.Status(row.AiTask.Status).Terminal():
 		// The cancel job ends the attempt. An earlier run of this one may have died with an object
@@ -60,6 +62,7 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[jobs.CollectGenera
 		return h.endStopped(ctx, job, a)
 	}
 
+	// 3. The provider is asked, and its answer decides.
 	result, err := h.fetchResult(ctx, a, row.AiTask)
 
 	switch {

@@ -19,10 +19,10 @@ import (
 	"imagerun/queue"
 )
 
-// downloadMost bounds one output: a PNG of the largest size we ask for, twice over.
+// maxDownload bounds one output: a PNG of the largest size we ask for, twice over.
 const maxDownload = 32 << 20
 
-// spoiledMost is how often a file is fetched that is not there, or turns out not to be a picture.
+// maxSpoiled is how often a file is fetched that is not there, or turns out not to be a picture.
 const maxSpoiled = 3
 
 // imageVerdict is how an image ended that was not stored.
@@ -33,6 +33,7 @@ type imageVerdict struct {
 
 // storeImages puts every image of the result into the bucket and settles the generation.
 func (h collector) storeImages(ctx context.Context, job *queue.Job[jobs.CollectGeneration], a db.ProviderAttempt, result providers.Result) error {
+	// 1. The status says so before anything is put: a crash from here on is found as one that stores.
 	var source picture.SourceType
 
 	err := postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
@@ -55,6 +56,7 @@ func (h collector) storeImages(ctx context.Context, job *queue.Job[jobs.CollectG
 		return task.IgnoreFinished(err)
 	}
 
+	// 2. Each image that is still to come is brought, one after the other; those of a run before are there.
 	images, err := h.db.ImageList(ctx, h.Pool, []uuid.UUID{a.TaskID})
 	if err != nil {
 		return fmt.Errorf("list images of %s: %w", a.TaskID, err)
@@ -87,6 +89,7 @@ func (h collector) storeImages(ctx context.Context, job *queue.Job[jobs.CollectG
 		}
 	}
 
+	// 3. What became of its images ends the generation.
 	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error { return h.settleImages(ctx, tx, job, a, result.Units, verdicts) })
 	if err == nil && a.Model != nil {
 		h.Models.RecordSuccess(ctx, *a.Model)

@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	// attemptsMost is how many attempts at the provider a generation gets before it fails.
+	// maxAttempts is how many attempts at the provider a generation gets before it fails.
 	maxAttempts = 3
-	// attemptsOfModel is how many of them one model gets before another that the user allows.
+	// maxAttemptsOfModel is how many of them one model gets before another that the user allows.
 	maxAttemptsOfModel = 2
 	// busyPause is how long a provider that has no room is left alone.
 	busyPause = 10 * time.Second
@@ -45,12 +45,14 @@ type submitter struct{ *Attempts }
 // Handle commits an attempt, calls the provider, and commits what came of it. Found after a
 // crash with an attempt whose call may have happened, it finds out instead of calling again.
 func (h submitter) Handle(ctx context.Context, job *queue.Job[jobs.SubmitGeneration]) error {
+	// 1. While the provider refuses our account nobody is handed over.
 	if wait := h.account.Wait(); wait > 0 {
 		h.Tasks.RecordDelay(ctx, job.Args.TaskID, generation.DelayProviderUnavailable, wait)
 
 		return queue.Snooze(clock.Jitter(wait, 0.2))
 	}
 
+	// 2. The attempt's row is committed before the call.
 	var (
 		t     *task.Task
 		a     db.ProviderAttempt
@@ -87,6 +89,7 @@ func (h submitter) Handle(ctx context.Context, job *queue.Job[jobs.SubmitGenerat
 		return queue.Snooze(w.left)
 	}
 
+	// 3. A fresh attempt is called; of any other it is found out what became of it.
 	switch {
 	case postgres.IsNotFound(err) || task.IsFinished(err):
 		return nil
@@ -124,6 +127,7 @@ func (h submitter) submitFresh(ctx context.Context, job *queue.Job[jobs.SubmitGe
 	now := h.Now()
 
 	switch providers.ClassOf(err) {
+	// It may have happened: what became of it is found out before another attempt is made.
 	case providers.Unknown:
 		h.Log.Warn("outcome of a submit is unknown",
 			generation.LogID(t.ID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
@@ -139,6 +143,7 @@ func (h submitter) submitFresh(ctx context.Context, job *queue.Job[jobs.SubmitGe
 		h.Tasks.RecordDelay(ctx, t.ID, generation.DelayConfirming, h.Options.UnknownWait)
 
 		return queue.Snooze(h.Options.UnknownWait)
+	// Our trouble, not the user's: the attempt is taken back, and everybody waits.
 	case providers.Account:
 		wait := h.account.Trip()
 		h.metrics.accountBlocked.Set(1)
@@ -151,6 +156,7 @@ func (h submitter) submitFresh(ctx context.Context, job *queue.Job[jobs.SubmitGe
 		h.Tasks.RecordDelay(ctx, t.ID, generation.DelayProviderUnavailable, wait)
 
 		return queue.Snooze(wait)
+	// The request is at fault: another attempt would end as this one did.
 	case providers.Rejected:
 		return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
 			t, err2 := h.Tasks.Lock(ctx, tx, t.ID)
@@ -168,6 +174,7 @@ func (h submitter) submitFresh(ctx context.Context, job *queue.Job[jobs.SubmitGe
 
 			return job.Complete(ctx, tx)
 		})
+	// There is room later: no attempt is spent, and the deadline is the limit.
 	case providers.Busy:
 		if _, err := h.abandonAttempt(ctx, a, &providers.Error{Class: providers.Busy, Code: codeNoRoom}); err != nil {
 			return err
@@ -176,7 +183,8 @@ func (h submitter) submitFresh(ctx context.Context, job *queue.Job[jobs.SubmitGe
 		wait := clock.Jitter(busyPause, 0.5)
 		h.Tasks.RecordDelay(ctx, t.ID, generation.DelayProviderBusy, wait)
 
-		return queue.Snooze(wait) // there is room later: the deadline is the limit
+		return queue.Snooze(wait)
+	// It did not happen: the job is tried again.
 	default:
 		if !stopped {
 			h.Models.RecordFailure(ctx, task.ModelOf(t.AiTask, a))

@@ -15,7 +15,7 @@ import (
 )
 
 // Delete hides the user's generation at once and has it erased everywhere. One that has not ended is canceled first; where its
-// provider may have begun, it is settled as [phases.Service.Cancel] says, and erased then. Deleting what was deleted is [ErrDeleted]; see also [ErrNotFound].
+// provider may have begun, it is settled as [phases.Service.Cancel] says, and erased then. Deleting what was deleted is [generation.ErrDeleted]; see also [generation.ErrNotFound].
 func (s *Erasure) Delete(ctx context.Context, userID, id uuid.UUID) error {
 	if _, err := s.Tasks.FindOwned(ctx, userID, id); err != nil {
 		return err

@@ -31,6 +31,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseGeneration]
 
 	queue.About(ctx, generation.LogID(id))
 
+	// 1. It has ended.
 	row, err := h.db.TaskPeek(ctx, h.Pool, id)
 
 	switch {
@@ -42,6 +43,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseGeneration]
 		return job.Snooze() // what its provider does is to be paid for first, or returned
 	}
 
+	// 2. No attempt of it is open any more.
 	open, err := h.db.AttemptOpen(ctx, h.Pool, id)
 	if err != nil {
 		return fmt.Errorf("list open attempts of %s: %w", id, err)
@@ -51,6 +53,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseGeneration]
 		return err
 	}
 
+	// 3. The provider has nothing of it.
 	attempts, err := h.db.AttemptUnerased(ctx, h.Pool, id)
 	if err != nil {
 		return fmt.Errorf("list attempts of %s: %w", id, err)
@@ -62,6 +65,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseGeneration]
 		}
 	}
 
+	// 4. The bucket has nothing of it.
 	images, err := h.db.ImageList(ctx, h.Pool, []uuid.UUID{id})
 	if err != nil {
 		return fmt.Errorf("list images of %s: %w", id, err)
@@ -76,6 +80,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseGeneration]
 		return fmt.Errorf("delete objects of %s: %w", id, err)
 	}
 
+	// 5. Nor have we.
 	return h.deleteRows(ctx, job)
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// purgeMost is how many rows one transaction of the purge takes.
+	// maxPurged is how many rows one transaction of the purge takes.
 	maxPurged = 200
 	// deathRest is how long after the death of a job the next one of its kind and row is tried: it may have been a poison.
 	deathRest = 24 * time.Hour

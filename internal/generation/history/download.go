@@ -18,7 +18,7 @@ const (
 )
 
 // Album collects the stored images of the user's generations, before any of them is read.
-// Errors: [ErrAlbumTooLarge], [ErrAlbumEmpty].
+// Errors: [generation.ErrAlbumTooLarge], [generation.ErrAlbumEmpty].
 func (s *History) Album(ctx context.Context, userID uuid.UUID, ids []uuid.UUID) (generation.Album, error) {
 	tasks, err := s.db.TaskMany(ctx, s.Pool, db.TaskManyParams{UserID: userID, Ids: ids})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 const (
 	maxLive    = 100 // generations of an overview
 	maxChanges = 200 // changes in one look
-	// behindMost is how many events one may have missed. Who missed more had better begin anew.
+	// maxBehind is how many events one may have missed. Who missed more had better begin anew.
 	maxBehind = 2000
 )
 

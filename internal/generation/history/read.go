@@ -22,7 +22,7 @@ const taskColumns = `id, user_id, provider, status, status_sequence, model, cata
     reference_upload_id, reference_key, served_model, progress, provider_position, favourite_at, remix_of, prices,
     cancel_requested, delay_reason, delay_since, delay_next, operator_cancel, background`
 
-// Get returns one generation of the user's. Errors: [ErrNotFound], [ErrDeleted].
+// Get returns one generation of the user's. Errors: [generation.ErrNotFound], [generation.ErrDeleted].
 func (s *History) Get(ctx context.Context, userID, id uuid.UUID) (generation.Generation, error) {
 	t, err := s.Tasks.FindOwned(ctx, userID, id)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *History) GetMany(ctx context.Context, userID uuid.UUID, ids []uuid.UUID
 }
 
 // List returns one page of the user's generations, newest first. A place that is only an id which is not
-// the user's, or no more, gives [ErrNotFound].
+// the user's, or no more, gives [generation.ErrNotFound].
 func (s *History) List(ctx context.Context, userID uuid.UUID, f generation.Filter) (generation.Page, error) {
 	limit := f.Limit
 	if limit <= 0 {
@@ -148,7 +148,7 @@ func (s *History) List(ctx context.Context, userID uuid.UUID, f generation.Filte
 	return page, err
 }
 
-// timeOf returns the time of a place, which is that of its generation unless it says so itself. Errors: [ErrNotFound].
+// timeOf returns the time of a place, which is that of its generation unless it says so itself. Errors: [generation.ErrNotFound].
 func (s *History) timeOf(ctx context.Context, userID uuid.UUID, p generation.Place) (time.Time, error) {
 	if !p.CreatedAt.IsZero() {
 		return p.CreatedAt, nil

@@ -11,7 +11,7 @@ import (
 )
 
 // judgeByPlan judges an order by its user's plan: how many images, and which models may make them, also
-// instead of the one that was asked for. The error is [ErrPlanForbids] with every part that is too much,
+// instead of the one that was asked for. The error is [generation.ErrPlanForbids] with every part that is too much,
 // and what the plan allows there.
 func judgeByPlan(p plan.Plan, o order) error {
 	var fields []fault.Field

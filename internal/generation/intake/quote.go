@@ -29,7 +29,7 @@ func (s *Intake) sealQuote(q quote, userID uuid.UUID, o order) string {
 	return quotePrefix + base64.RawURLEncoding.EncodeToString(append(s.signQuote(body, userID, o), body...))
 }
 
-// honourQuote returns the prices of a quote. Errors: [ErrQuoteExpired], [ErrQuoteMismatch].
+// honourQuote returns the prices of a quote. Errors: [generation.ErrQuoteExpired], [generation.ErrQuoteMismatch].
 func (s *Intake) honourQuote(token string, userID uuid.UUID, o order) (catalogue.Prices, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, quotePrefix))
 	if err != nil || len(raw) < sha256.Size || !hmac.Equal(raw[:sha256.Size], s.signQuote(raw[sha256.Size:], userID, o)) {

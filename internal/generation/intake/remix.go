@@ -17,7 +17,7 @@ import (
 // Remix submits again what the user's generation asked for, but for what sub says otherwise. The
 // seed is a new one unless sub has one or sameSeed keeps it; the deadline is not taken over, nor whether it is in the background.
 // Where sub names another model, settings that it does not have are left to its defaults.
-// Errors: those of [Intake.Submit], [ErrNotFound], [ErrDeleted]; a repeat is answered although
+// Errors: those of [Intake.Submit], [generation.ErrNotFound], [generation.ErrDeleted]; a repeat is answered although
 // the original has been deleted since.
 func (s *Intake) Remix(ctx context.Context, id uuid.UUID, sub generation.Submission, sameSeed bool) (generation.Accepted, error) {
 	t, err := s.Tasks.FindOwned(ctx, sub.UserID, id)

@@ -41,7 +41,7 @@ type order struct {
 
 // Submit accepts a request for images: idempotency record, task, images and the hold of what they
 // may cost in one transaction. A replay of an earlier request returns that one's generation and its
-// record. Nothing outside Postgres is called. Errors: [catalogue.ErrInvalid], [ErrPlanForbids], [ErrQueueFull],
+// record. Nothing outside Postgres is called. Errors: [catalogue.ErrInvalid], [generation.ErrPlanForbids], [generation.ErrQueueFull],
 // [credits.ErrInsufficient], [credits.ErrInDebt], those of [idempotency.Begin].
 func (s *Intake) Submit(ctx context.Context, sub generation.Submission) (generation.Accepted, error) {
 	o, err := s.newOrder(sub)
@@ -105,14 +105,17 @@ func (s *Intake) answerReplay(ctx context.Context, userID uuid.UUID, record *ide
 // with errReplay.
 func (s *Intake) acceptOrder(ctx context.Context, o *order, out *generation.Accepted) error {
 	return postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		// 1. The locks, and all that the answer depends on, in one round trip.
 		if err := s.lockSubmitter(ctx, tx, o, &out.Replay); err != nil {
 			return err
 		}
 
+		// 2. The order is judged; its rows and its hold are written.
 		if err := s.writeOrder(ctx, tx, o, out); err != nil {
 			return err
 		}
 
+		// 3. Its key stands for it from now on. The rows go with the commit.
 		return finishOrder(ctx, tx, o)
 	})
 }

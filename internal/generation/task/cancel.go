@@ -98,7 +98,7 @@ func (t *Task) CancelCode() generation.FailureCode {
 	return generation.FailureCanceledByUser
 }
 
-// explainTooLate is [ErrNotCancelable] with what the generation cost.
+// explainTooLate is [generation.ErrNotCancelable] with what the generation cost.
 func (s *Tasks) explainTooLate(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	costs, err := s.Credits.Costs(ctx, tx, []uuid.UUID{id})
 	if err != nil {

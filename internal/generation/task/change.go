@@ -50,7 +50,7 @@ func (s *Tasks) Lock(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Task, error
 // the change causes, and after the commit the notification. Who served the task, how far its provider is and whether it is to stop
 // and what it waits for are written with it, as they are in t: each write of a row costs as much as the next. What it waited
 // for in another status is over. image is the index of an image
-// that was stored, or nil. In a terminal status it returns errOver and does nothing.
+// that was stored, or nil. In a terminal status it returns [ErrFinished] and does nothing.
 func (s *Tasks) Change(ctx context.Context, tx pgx.Tx, t *Task, to generation.Status, code generation.FailureCode, image *int16) error {
 	if t.State().Terminal() {
 		return ErrFinished

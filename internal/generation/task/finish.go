@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -11,6 +12,17 @@ import (
 	"imagerun/internal/generation/db"
 	"imagerun/internal/postgres"
 )
+
+// endings is how a generation ends of which no image was stored, by why there is none. For every other reason it failed;
+// with images it succeeded, or did in part, whatever the reason.
+var endings = map[generation.FailureCode]generation.Status{
+	generation.FailurePromptRejected: generation.StatusBlocked,
+	generation.FailureOutputBlocked:  generation.StatusBlocked,
+	generation.FailureDeadline:       generation.StatusExpired,
+	generation.FailureUnavailable:    generation.StatusExpired,
+	generation.FailureCanceledByUser: generation.StatusCanceled,
+	generation.FailureByOperator:     generation.StatusCanceled,
+}
 
 // deadByOperator is what a job died of that an operator ended; see [queue.Burier].
 const deadByOperator = "canceled"
@@ -77,18 +89,11 @@ func (s *Tasks) judgeEnd(ctx context.Context, tx pgx.Tx, t *Task, code generatio
 
 	t.missing = code
 
-	switch status, _ := OutcomeOf(images); {
-	case status == generation.StatusSucceeded || status == generation.StatusPartial:
+	if status, _ := OutcomeOf(images); status == generation.StatusSucceeded || status == generation.StatusPartial {
 		return status, "", nil
-	case code == generation.FailurePromptRejected || code == generation.FailureOutputBlocked:
-		return generation.StatusBlocked, code, nil
-	case code == generation.FailureDeadline || code == generation.FailureUnavailable:
-		return generation.StatusExpired, code, nil
-	case code == generation.FailureCanceledByUser || code == generation.FailureByOperator:
-		return generation.StatusCanceled, code, nil
-	default:
-		return generation.StatusFailed, code, nil
 	}
+
+	return cmp.Or(endings[code], generation.StatusFailed), code, nil
 }
 
 // OutcomeOf says what the images make of their generation.

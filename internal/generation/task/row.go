@@ -69,7 +69,7 @@ func setProviderProgress(g *generation.Generation, t db.AiTask) {
 	}
 }
 
-// FindOwned returns the row of one generation of the user's. Errors: [ErrNotFound], [ErrDeleted].
+// FindOwned returns the row of one generation of the user's. Errors: [generation.ErrNotFound], [generation.ErrDeleted].
 func (s *Tasks) FindOwned(ctx context.Context, userID, id uuid.UUID) (db.AiTask, error) {
 	row, err := s.db.TaskGet(ctx, s.Pool, db.TaskGetParams{ID: id, UserID: userID})
 
