@@ -22,7 +22,7 @@ type Estimate struct {
 func (e Estimate) Credits(model string) int64 { return e.Prices[model] * int64(e.Parameters.NumImages) }
 
 // AtMost is what a submit sets aside.
-func (e Estimate) AtMost() int64 { return e.Prices.Most() * int64(e.Parameters.NumImages) }
+func (e Estimate) AtMost() int64 { return e.Prices.Max() * int64(e.Parameters.NumImages) }
 
 // QuoteLife is how long a quote is honoured.
 const QuoteLife = 10 * time.Minute

@@ -109,14 +109,14 @@ func (g Generation) Notice() string {
 	case g.CancelRequested && (g.Status == StatusSucceeded || g.Status == StatusPartial):
 		return "It was finished before it could be stopped. " + g.Cost.Sentence()
 	case g.Status == StatusPartial:
-		return fmt.Sprintf("%d of %d pictures came. ", g.stored(), len(g.Images)) + g.Cost.Sentence()
+		return fmt.Sprintf("%d of %d pictures came. ", g.countStored(), len(g.Images)) + g.Cost.Sentence()
 	default:
 		return ""
 	}
 }
 
-// stored is how many of its images came, whatever became of them since.
-func (g Generation) stored() (n int) {
+// countStored is how many of its images came, whatever became of them since.
+func (g Generation) countStored() (n int) {
 	for _, img := range g.Images {
 		if img.Status == ImageStored || img.Status == ImageLost {
 			n++

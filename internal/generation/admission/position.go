@@ -60,16 +60,16 @@ func (s *Admission) readWaiters(ctx context.Context, provider string) (l waiters
 	l.Users, l.entering = make([]fairqueue.User, len(rows)), make(map[uuid.UUID]int64)
 
 	for i, r := range rows {
-		pass := l.enter(r.UserID, r.Pass)
+		pass := l.enterUser(r.UserID, r.Pass)
 		l.Users[i] = fairqueue.User{ID: r.UserID, Pass: pass, Weight: s.Plans.Of(r.Plan).Weight, Waiting: int(r.N)}
 	}
 
 	return l, nil
 }
 
-// enter returns the pass of a user. Who has none yet is given the one that the next round of
+// enterUser returns the pass of a user. Who has none yet is given the one that the next round of
 // admission will give them.
-func (l *waiters) enter(id uuid.UUID, pass *int64) int64 {
+func (l *waiters) enterUser(id uuid.UUID, pass *int64) int64 {
 	if pass != nil {
 		return *pass
 	}
@@ -79,8 +79,8 @@ func (l *waiters) enter(id uuid.UUID, pass *int64) int64 {
 	return l.entering[id]
 }
 
-// pass is where a user of whom this was read just now stands.
-func (l *waiters) pass(id uuid.UUID, pass *int64) int64 {
+// passOf is where a user of whom this was read just now stands.
+func (l *waiters) passOf(id uuid.UUID, pass *int64) int64 {
 	if pass != nil {
 		return *pass
 	}
@@ -170,7 +170,7 @@ func (s *Admission) PositionsOfNew(ctx context.Context, provider string, accepte
 	switch {
 	case err != nil:
 		return err
-	case len(l.shut) > 0 || overtaken(accepted): // not all that wait are in the line, or not behind those before them
+	case len(l.shut) > 0 || isOvertaken(accepted): // not all that wait are in the line, or not behind those before them
 		ids, at := make([]uuid.UUID, len(accepted)), make(map[uuid.UUID]*generation.Generation, len(accepted))
 		for i, a := range accepted {
 			ids[i], at[a.ID] = a.ID, a.Generation
@@ -186,8 +186,8 @@ func (s *Admission) PositionsOfNew(ctx context.Context, provider string, accepte
 	return nil
 }
 
-// overtaken reports whether one of them came after one in the background, and stands before it.
-func overtaken(accepted []NewPosition) bool {
+// isOvertaken reports whether one of them came after one in the background, and stands before it.
+func isOvertaken(accepted []NewPosition) bool {
 	i := slices.IndexFunc(accepted, func(a NewPosition) bool { return a.Background })
 
 	return i >= 0 && slices.ContainsFunc(accepted[i:], func(a NewPosition) bool { return !a.Background })
@@ -196,7 +196,7 @@ func overtaken(accepted []NewPosition) bool {
 // estimatePosition fills in the place of a generation before which so many of its user wait, and when it should begin and end.
 func (s *Admission) estimatePosition(g *generation.Generation, l waiters, turn UserShare, own int, typical estimate.Typical) {
 	plan := s.Plans.Of(turn.Plan)
-	me := fairqueue.User{ID: g.UserID, Pass: l.pass(g.UserID, turn.Pass), Weight: plan.Weight}
+	me := fairqueue.User{ID: g.UserID, Pass: l.passOf(g.UserID, turn.Pass), Weight: plan.Weight}
 	ahead := own + l.Ahead(me, own)
 	g.QueuePosition = &ahead
 

@@ -41,13 +41,13 @@ func New(w io.Writer) *Archive {
 	out := &sink{w: w}
 
 	a := &Archive{out: out, zip: zip.NewWriter(out), buf: make([]byte, 64<<10)}
-	a.zip.RegisterCompressor(zip.Deflate, a.store)
+	a.zip.RegisterCompressor(zip.Deflate, a.frameBlocks)
 
 	return a
 }
 
-// store frames an entry as blocks of DEFLATE, and makes it no smaller.
-func (a *Archive) store(w io.Writer) (_ io.WriteCloser, err error) {
+// frameBlocks frames an entry as blocks of DEFLATE, and makes it no smaller.
+func (a *Archive) frameBlocks(w io.Writer) (_ io.WriteCloser, err error) {
 	if a.blocks == nil {
 		a.blocks, err = flate.NewWriter(w, flate.NoCompression)
 

@@ -42,7 +42,7 @@ func Load(data []byte) (*Catalogue, error) {
 	}
 
 	for i, m := range c.Models {
-		if err := m.check(); err != nil {
+		if err := m.checkModel(); err != nil {
 			errs = append(errs, fmt.Errorf("model %d (%q): %w", i, m.ID, err))
 		}
 

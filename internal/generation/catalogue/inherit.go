@@ -13,15 +13,15 @@ import (
 // reference, stays for [Catalogue.Resolve] to refuse.
 func (c *Catalogue) Inherit(r, earlier Request) Request {
 	if r.AspectRatio != nil || r.Width != nil || r.Height != nil {
-		earlier.shapeless()
+		earlier.clearShape()
 	}
 
 	// A reference decided the size; another quality, reference or model decides anew.
 	if earlier.Reference != nil && earlier.AspectRatio == nil && (r.Quality != nil || r.Reference != nil || r.Model != "") {
-		earlier.shapeless()
+		earlier.clearShape()
 	}
 
-	merged := r.over(earlier)
+	merged := r.mergeOver(earlier)
 
 	// Other models are judged once the rest is good, so a second look may find more to drop.
 	for range 2 {
@@ -33,17 +33,17 @@ func (c *Catalogue) Inherit(r, earlier Request) Request {
 		}
 
 		for _, f := range e.Fields {
-			earlier.drop(f)
+			earlier.dropSetting(f)
 		}
 
-		merged = r.over(earlier)
+		merged = r.mergeOver(earlier)
 	}
 
 	return merged
 }
 
-// over returns what r says, and below that what earlier says.
-func (r Request) over(earlier Request) Request {
+// mergeOver returns what r says, and below that what earlier says.
+func (r Request) mergeOver(earlier Request) Request {
 	if r.Model == "" {
 		r.Model = earlier.Model
 	}
@@ -52,13 +52,13 @@ func (r Request) over(earlier Request) Request {
 		r.Prompt = earlier.Prompt
 	}
 
-	r.NegativePrompt = first(r.NegativePrompt, earlier.NegativePrompt)
-	r.AspectRatio = first(r.AspectRatio, earlier.AspectRatio)
-	r.Width, r.Height = first(r.Width, earlier.Width), first(r.Height, earlier.Height)
-	r.Quality = first(r.Quality, earlier.Quality)
-	r.NumImages = first(r.NumImages, earlier.NumImages)
-	r.OutputFormat = first(r.OutputFormat, earlier.OutputFormat)
-	r.Reference = first(r.Reference, earlier.Reference)
+	r.NegativePrompt = firstSet(r.NegativePrompt, earlier.NegativePrompt)
+	r.AspectRatio = firstSet(r.AspectRatio, earlier.AspectRatio)
+	r.Width, r.Height = firstSet(r.Width, earlier.Width), firstSet(r.Height, earlier.Height)
+	r.Quality = firstSet(r.Quality, earlier.Quality)
+	r.NumImages = firstSet(r.NumImages, earlier.NumImages)
+	r.OutputFormat = firstSet(r.OutputFormat, earlier.OutputFormat)
+	r.Reference = firstSet(r.Reference, earlier.Reference)
 
 	if r.FallbackModels == nil {
 		r.FallbackModels = earlier.FallbackModels
@@ -71,15 +71,15 @@ func (r Request) over(earlier Request) Request {
 	return r
 }
 
-// drop forgets the setting that a field of a refusal is about.
-func (r *Request) drop(f fault.Field) {
+// dropSetting forgets the setting that a field of a refusal is about.
+func (r *Request) dropSetting(f fault.Field) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(f.Pointer, "#/"), "/")
 
 	switch name {
 	case "negative_prompt":
 		r.NegativePrompt = nil
 	case "aspect_ratio", "width", "height":
-		r.shapeless()
+		r.clearShape()
 	case "quality":
 		r.Quality = nil
 	case "num_images":
@@ -90,14 +90,14 @@ func (r *Request) drop(f fault.Field) {
 		r.FallbackModels = nil
 	case "reference":
 		if f.Keyword == "size" { // the reference decides it
-			r.shapeless()
+			r.clearShape()
 		}
 	}
 }
 
-func (r *Request) shapeless() { r.AspectRatio, r.Width, r.Height = nil, nil, nil }
+func (r *Request) clearShape() { r.AspectRatio, r.Width, r.Height = nil, nil, nil }
 
-func first[T any](a, b *T) *T {
+func firstSet[T any](a, b *T) *T {
 	if a != nil {
 		return a
 	}

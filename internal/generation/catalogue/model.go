@@ -54,13 +54,13 @@ type Quality struct {
 
 // Resizes reports whether the form makes pictures of a size that is asked for; otherwise they have
 // their reference's.
-func (f Form) Resizes() bool { return f.Input.uses(wordWidth) || f.Input.uses(wordAspectRatio) }
+func (f Form) Resizes() bool { return f.Input.usesWord(wordWidth) || f.Input.usesWord(wordAspectRatio) }
 
-// exact reports whether the form takes any size, and not only a shape.
-func (f Form) exact() bool { return f.Input.uses(wordWidth) }
+// takesExactSize reports whether the form takes any size, and not only a shape.
+func (f Form) takesExactSize() bool { return f.Input.usesWord(wordWidth) }
 
 // NegativePrompt reports whether the model knows what to leave out, at least without a reference.
-func (m Model) NegativePrompt() bool { return m.Text.Input.uses(wordNegativePrompt) }
+func (m Model) NegativePrompt() bool { return m.Text.Input.usesWord(wordNegativePrompt) }
 
 // Endpoints lists the provider's ids of the model's forms.
 func (m Model) Endpoints() []string {
@@ -71,8 +71,8 @@ func (m Model) Endpoints() []string {
 	return []string{m.Text.Endpoint, m.Image.Endpoint}
 }
 
-// form is the one that a request of these parameters uses; false: the model has none.
-func (m Model) form(p Parameters) (Form, bool) {
+// findForm is the one that a request of these parameters uses; false: the model has none.
+func (m Model) findForm(p Parameters) (Form, bool) {
 	switch {
 	case p.Strength == nil:
 		return m.Text, true
@@ -83,8 +83,8 @@ func (m Model) form(p Parameters) (Form, bool) {
 	}
 }
 
-// quality returns the step of that id.
-func (m Model) quality(id string) (Quality, bool) {
+// findQuality returns the step of that id.
+func (m Model) findQuality(id string) (Quality, bool) {
 	i := slices.IndexFunc(m.Qualities, func(q Quality) bool { return q.ID == id })
 	if i < 0 {
 		return Quality{}, false
@@ -102,7 +102,7 @@ func (m Model) qualityIDs() []string {
 	return ids
 }
 
-func (m Model) check() error {
+func (m Model) checkModel() error {
 	var errs []error
 
 	require := func(ok bool, what string) {
@@ -130,7 +130,7 @@ func (m Model) check() error {
 		errs = append(errs, q.checkPrices())
 
 		for _, r := range m.AspectRatios {
-			w, h, err := m.size(r, q)
+			w, h, err := m.sizeOfRatio(r, q)
 			require(err == nil, fmt.Sprintf("aspect ratio %q is not two numbers", r))
 			require(err != nil || m.sizeAllowed(w, h), fmt.Sprintf("quality %q at %q is outside of sides", q.ID, r))
 		}
@@ -145,11 +145,11 @@ func (m Model) check() error {
 		needed = append(needed, wordOutputFormat)
 	}
 
-	errs = append(errs, m.Text.check("text", needed...))
+	errs = append(errs, m.Text.checkForm("text", needed...))
 	require(m.Text.Resizes(), "text.input must say the size: $width and $height, or $aspect_ratio")
 
 	if f := m.Image; f != nil {
-		errs = append(errs, f.check("image", append(needed, wordReference, wordStrength)...))
+		errs = append(errs, f.checkForm("image", append(needed, wordReference, wordStrength)...))
 		s := f.Strength
 		require(s != nil && s.Min >= 0 && s.Min < s.Max && s.Max <= 1 && s.Default >= s.Min && s.Default <= s.Max,
 			"image.strength must be a range within 0 and 1 that holds its default")
@@ -158,25 +158,25 @@ func (m Model) check() error {
 	return errors.Join(errs...)
 }
 
-// check verifies a form whose recipe must have these words: what a request may say must reach the
+// checkForm verifies a form whose recipe must have these words: what a request may say must reach the
 // provider, and without the seed one whose submit was not answered could not be found again.
-func (f Form) check(name string, words ...string) error {
+func (f Form) checkForm(name string, words ...string) error {
 	var errs []error
 
 	if f.Endpoint == "" {
 		errs = append(errs, fmt.Errorf("%s.endpoint is required", name))
 	}
 
-	for _, w := range f.Input.unknown() {
+	for _, w := range f.Input.unknownWords() {
 		errs = append(errs, fmt.Errorf("%s.input has %s, which is no word of ours", name, w))
 	}
 
-	if f.Input.uses(wordWidth) != f.Input.uses(wordHeight) {
+	if f.Input.usesWord(wordWidth) != f.Input.usesWord(wordHeight) {
 		errs = append(errs, fmt.Errorf("%s.input needs $width and $height together", name))
 	}
 
 	for _, w := range words {
-		if !f.Input.uses(w) {
+		if !f.Input.usesWord(w) {
 			errs = append(errs, fmt.Errorf("%s.input lacks %s", name, w))
 		}
 	}

@@ -48,30 +48,30 @@ type Parameters struct {
 	FallbackModels []string `json:"fallback_models,omitempty"`
 }
 
-// size scales a ratio such as "16:9" to the quality's size class.
-func (m Model) size(ratio string, q Quality) (width, height int, err error) {
+// sizeOfRatio scales a ratio such as "16:9" to the quality's size class.
+func (m Model) sizeOfRatio(ratio string, q Quality) (width, height int, err error) {
 	w, h, err := parseRatio(ratio)
 	if err != nil {
 		return 0, 0, err
 	}
 
-	width, height = m.scale(w/h, q)
+	width, height = m.scaleToQuality(w/h, q)
 
 	return width, height, nil
 }
 
-// scale finds the size of a shape in the quality's size class, rounded down to what the model
+// scaleToQuality finds the size of a shape in the quality's size class, rounded down to what the model
 // takes so that it never costs the next megapixel.
-func (m Model) scale(ratio float64, q Quality) (width, height int) {
+func (m Model) scaleToQuality(ratio float64, q Quality) (width, height int) {
 	round := func(x float64) int { return int(math.Floor(x/float64(m.Sides.MultipleOf)+1e-9)) * m.Sides.MultipleOf }
 	w := math.Sqrt(float64(q.Pixels) * ratio)
 
 	return round(w), round(float64(q.Pixels) / w)
 }
 
-// fit is scale for a shape that may be too long for the model: the nearest that it takes.
-func (m Model) fit(ratio float64, q Quality) (width, height int) {
-	width, height = m.scale(ratio, q)
+// fitToModel is scale for a shape that may be too long for the model: the nearest that it takes.
+func (m Model) fitToModel(ratio float64, q Quality) (width, height int) {
+	width, height = m.scaleToQuality(ratio, q)
 
 	low := (m.Sides.Min + m.Sides.MultipleOf - 1) / m.Sides.MultipleOf * m.Sides.MultipleOf
 	high := m.Sides.Max / m.Sides.MultipleOf * m.Sides.MultipleOf

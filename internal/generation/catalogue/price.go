@@ -17,8 +17,8 @@ type Tier struct {
 // and those that the caller allows instead.
 type Prices map[string]int64
 
-// Most is the highest of the prices: what must be set aside for each image.
-func (p Prices) Most() int64 {
+// Max is the highest of the prices: what must be set aside for each image.
+func (p Prices) Max() int64 {
 	var most int64
 	for _, credits := range p {
 		most = max(most, credits)
@@ -29,19 +29,19 @@ func (p Prices) Most() int64 {
 
 // Price is what a request costs that [Catalogue.Resolve] found good.
 func (c *Catalogue) Price(m Model, p Parameters) Prices {
-	prices := Prices{m.ID: m.price(p)}
+	prices := Prices{m.ID: m.priceOfImage(p)}
 
 	for _, id := range p.FallbackModels {
 		other, _ := c.Find(id)
-		prices[id] = other.price(p)
+		prices[id] = other.priceOfImage(p)
 	}
 
 	return prices
 }
 
-// price is what one image of these parameters costs.
-func (m Model) price(p Parameters) int64 {
-	q, _ := m.quality(p.Quality)
+// priceOfImage is what one image of these parameters costs.
+func (m Model) priceOfImage(p Parameters) int64 {
+	q, _ := m.findQuality(p.Quality)
 
 	var credits int64
 	for _, tier := range q.Prices {

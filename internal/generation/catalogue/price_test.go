@@ -30,7 +30,7 @@ func TestPrice(t *testing.T) {
 			m, p, err := c.Resolve(request("flux-dev", tc.edit))
 			require.NoError(t, err)
 			require.Equal(t, tc.want, c.Price(m, p))
-			require.Equal(t, tc.want["flux-dev"], c.Price(m, p).Most())
+			require.Equal(t, tc.want["flux-dev"], c.Price(m, p).Max())
 		})
 	}
 

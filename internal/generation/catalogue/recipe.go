@@ -41,7 +41,7 @@ type Texts struct {
 
 // Endpoint is the provider's model id for these parameters; false: the model cannot serve them.
 func (m Model) Endpoint(p Parameters) (string, bool) {
-	f, ok := m.form(p)
+	f, ok := m.findForm(p)
 
 	return f.Endpoint, ok && f.Endpoint != ""
 }
@@ -49,19 +49,19 @@ func (m Model) Endpoint(p Parameters) (string, bool) {
 // Input is the request in the provider's words. The error says that the model cannot serve
 // these parameters.
 func (m Model) Input(p Parameters, t Texts) (json.RawMessage, error) {
-	f, ok := m.form(p)
+	f, ok := m.findForm(p)
 	if !ok || len(m.Qualities) == 0 {
 		return nil, fmt.Errorf("model %q does not serve this", m.ID)
 	}
 
-	q, ok := m.quality(p.Quality)
+	q, ok := m.findQuality(p.Quality)
 	if !ok {
 		q = m.Qualities[0] // the catalogue changed under a waiting generation
 	}
 
 	// Where it stands in for a model that keeps its reference's size, that may be none of its own.
 	if p.Strength != nil && f.Resizes() && !m.sizeAllowed(p.Width, p.Height) {
-		p.Width, p.Height = m.fit(float64(max(p.Width, 1))/float64(max(p.Height, 1)), q)
+		p.Width, p.Height = m.fitToModel(float64(max(p.Width, 1))/float64(max(p.Height, 1)), q)
 	}
 
 	values := map[string]any{
@@ -81,13 +81,13 @@ func (m Model) Input(p Parameters, t Texts) (json.RawMessage, error) {
 		values[wordStrength] = *p.Strength
 	}
 
-	filled, _ := fill(map[string]any(f.Input), values)
+	filled, _ := fillWords(map[string]any(f.Input), values)
 
 	return json.Marshal(filled)
 }
 
-// fill replaces the words in a JSON value; false: it is a word without a value.
-func fill(v any, values map[string]any) (any, bool) {
+// fillWords replaces the words in a JSON value; false: it is a word without a value.
+func fillWords(v any, values map[string]any) (any, bool) {
 	switch v := v.(type) {
 	case string:
 		if !strings.HasPrefix(v, "$") {
@@ -101,7 +101,7 @@ func fill(v any, values map[string]any) (any, bool) {
 		out := make(map[string]any, len(v))
 
 		for name, member := range v {
-			if value, ok := fill(member, values); ok {
+			if value, ok := fillWords(member, values); ok {
 				out[name] = value
 			}
 		}
@@ -111,7 +111,7 @@ func fill(v any, values map[string]any) (any, bool) {
 		out := make([]any, 0, len(v))
 
 		for _, member := range v {
-			if value, ok := fill(member, values); ok {
+			if value, ok := fillWords(member, values); ok {
 				out = append(out, value)
 			}
 		}
@@ -122,10 +122,10 @@ func fill(v any, values map[string]any) (any, bool) {
 	}
 }
 
-func (r Recipe) uses(word string) bool { return slices.Contains(wordsIn(map[string]any(r)), word) }
+func (r Recipe) usesWord(word string) bool { return slices.Contains(wordsIn(map[string]any(r)), word) }
 
-// unknown lists what looks like a word of ours and is none.
-func (r Recipe) unknown() []string {
+// unknownWords lists what looks like a word of ours and is none.
+func (r Recipe) unknownWords() []string {
 	return slices.DeleteFunc(wordsIn(map[string]any(r)), func(w string) bool { return slices.Contains(words, w) })
 }
 

@@ -34,7 +34,7 @@ type judge struct {
 	fields  []fault.Field
 }
 
-func (j *judge) wrong(pointer, keyword, detail string) {
+func (j *judge) addFault(pointer, keyword, detail string) {
 	j.fields = append(j.fields, fault.Field{Pointer: "#/" + pointer, Keyword: keyword, Detail: detail})
 }
 
@@ -49,9 +49,9 @@ func (c *Catalogue) Resolve(r Request) (Model, Parameters, error) {
 	}
 
 	j := judge{Request: r, model: m}
-	j.look()
-	j.metadata()
-	c.fallbacks(&j)
+	j.judgeByModel()
+	j.judgeMetadata()
+	c.judgeFallbacks(&j)
 
 	if len(j.fields) > 0 {
 		return Model{}, Parameters{}, ErrInvalid.WithFields(j.fields...)
@@ -60,8 +60,8 @@ func (c *Catalogue) Resolve(r Request) (Model, Parameters, error) {
 	return m, j.p, nil
 }
 
-// look judges everything that depends on the model.
-func (j *judge) look() {
+// judgeByModel judges everything that depends on the model.
+func (j *judge) judgeByModel() {
 	m := j.model
 	j.form, j.quality = m.Text, m.Qualities[0]
 	if j.Reference != nil && m.Image != nil {
@@ -70,28 +70,28 @@ func (j *judge) look() {
 
 	j.p = Parameters{NumImages: 1, OutputFormat: m.OutputFormats[0], Quality: j.quality.ID}
 
-	j.prompts()
-	j.reference()
+	j.judgePrompts()
+	j.judgeReference()
 
 	if j.Quality != nil {
-		if q, ok := m.quality(*j.Quality); ok {
+		if q, ok := m.findQuality(*j.Quality); ok {
 			j.quality, j.p.Quality = q, q.ID
 		} else {
-			j.wrong("quality", "enum", "This model does not have that quality. Choose one of: "+strings.Join(m.qualityIDs(), ", ")+".")
+			j.addFault("quality", "enum", "This model does not have that quality. Choose one of: "+strings.Join(m.qualityIDs(), ", ")+".")
 		}
 	}
 
 	if j.OutputFormat != nil {
 		j.p.OutputFormat = *j.OutputFormat
 		if !slices.Contains(m.OutputFormats, j.p.OutputFormat) {
-			j.wrong("output_format", "enum", "This model does not make that format. Choose one of: "+strings.Join(m.OutputFormats, ", ")+".")
+			j.addFault("output_format", "enum", "This model does not make that format. Choose one of: "+strings.Join(m.OutputFormats, ", ")+".")
 		}
 	}
 
 	if j.NumImages != nil {
 		j.p.NumImages = *j.NumImages
 		if j.p.NumImages < 1 || j.p.NumImages > m.MaxImages {
-			j.wrong("num_images", "maximum", askForImages(m.MaxImages))
+			j.addFault("num_images", "maximum", askForImages(m.MaxImages))
 		}
 	}
 
@@ -99,12 +99,12 @@ func (j *judge) look() {
 	case j.Seed == nil:
 		j.p.Seed = rand.Int64N(SeedMax + 1) //nolint:gosec // a picture's seed is no secret
 	case *j.Seed < 0 || *j.Seed > SeedMax:
-		j.wrong("seed", "maximum", "The seed must be from 0 to 9007199254740991 (2^53 − 1).")
+		j.addFault("seed", "maximum", "The seed must be from 0 to 9007199254740991 (2^53 − 1).")
 	default:
 		j.p.Seed = *j.Seed
 	}
 
-	j.size()
+	j.judgeSize()
 }
 
 func askForImages(most int) string {
@@ -115,30 +115,30 @@ func askForImages(most int) string {
 	return fmt.Sprintf("Ask for 1 to %d images.", most)
 }
 
-func (j *judge) prompts() {
+func (j *judge) judgePrompts() {
 	switch {
-	case blank(j.Prompt):
-		j.wrong("prompt", "minLength", "Describe the picture: the prompt must not be empty.")
+	case isBlank(j.Prompt):
+		j.addFault("prompt", "minLength", "Describe the picture: the prompt must not be empty.")
 	case utf8.RuneCountInString(j.Prompt.Reveal()) > j.model.PromptMax:
-		j.wrong("prompt", "maxLength", fmt.Sprintf("Shorten the prompt to %d characters.", j.model.PromptMax))
+		j.addFault("prompt", "maxLength", fmt.Sprintf("Shorten the prompt to %d characters.", j.model.PromptMax))
 	}
 
 	switch {
 	case j.NegativePrompt == nil:
-	case !j.form.Input.uses(wordNegativePrompt):
-		j.wrong("negative_prompt", "unsupported", "This model has no negative prompt. Leave it out, or choose a model that has one.")
+	case !j.form.Input.usesWord(wordNegativePrompt):
+		j.addFault("negative_prompt", "unsupported", "This model has no negative prompt. Leave it out, or choose a model that has one.")
 	case utf8.RuneCountInString(j.NegativePrompt.Reveal()) > j.model.PromptMax:
-		j.wrong("negative_prompt", "maxLength", fmt.Sprintf("Shorten the negative prompt to %d characters.", j.model.PromptMax))
+		j.addFault("negative_prompt", "maxLength", fmt.Sprintf("Shorten the negative prompt to %d characters.", j.model.PromptMax))
 	}
 }
 
-func (j *judge) reference() {
+func (j *judge) judgeReference() {
 	if j.Reference == nil {
 		return
 	}
 
 	if j.model.Image == nil {
-		j.wrong("reference", "unsupported", "This model does not start from a picture. Leave the reference out, or choose a model that does.")
+		j.addFault("reference", "unsupported", "This model does not start from a picture. Leave the reference out, or choose a model that does.")
 
 		return
 	}
@@ -147,72 +147,72 @@ func (j *judge) reference() {
 
 	if given := j.Reference.Strength; given != nil {
 		if strength = *given; !(strength >= j.form.Strength.Min && strength <= j.form.Strength.Max) { // NaN is neither
-			j.wrong("reference/strength", "range", fmt.Sprintf("The strength must be from %g to %g for this model.", j.form.Strength.Min, j.form.Strength.Max))
+			j.addFault("reference/strength", "range", fmt.Sprintf("The strength must be from %g to %g for this model.", j.form.Strength.Min, j.form.Strength.Max))
 		}
 	}
 
 	j.p.Strength = &strength
 }
 
-func (j *judge) size() {
+func (j *judge) judgeSize() {
 	given := j.Width != nil || j.Height != nil
 
 	switch ref := j.Reference; {
 	case ref != nil && !j.form.Resizes():
 		if given || j.AspectRatio != nil {
-			j.wrong("reference", "size", "With a reference this model keeps the reference's size. Leave aspect_ratio, width and height out.")
+			j.addFault("reference", "size", "With a reference this model keeps the reference's size. Leave aspect_ratio, width and height out.")
 		}
 
 		j.p.Width, j.p.Height = ref.Width, ref.Height
 	case given:
-		j.exactSize()
-	case ref != nil && j.form.exact() && j.AspectRatio == nil && ref.Width > 0 && ref.Height > 0:
-		j.p.Width, j.p.Height = j.model.fit(float64(ref.Width)/float64(ref.Height), j.quality)
+		j.judgeExactSize()
+	case ref != nil && j.form.takesExactSize() && j.AspectRatio == nil && ref.Width > 0 && ref.Height > 0:
+		j.p.Width, j.p.Height = j.model.fitToModel(float64(ref.Width)/float64(ref.Height), j.quality)
 	default:
-		j.ratioSize()
+		j.judgeRatioSize()
 	}
 }
 
-func (j *judge) exactSize() {
+func (j *judge) judgeExactSize() {
 	m := j.model
 
 	switch {
 	case j.AspectRatio != nil:
-		j.wrong("aspect_ratio", "not", "Give either aspect_ratio or width and height.")
+		j.addFault("aspect_ratio", "not", "Give either aspect_ratio or width and height.")
 	case j.Width == nil:
-		j.wrong("width", "required", "Give width together with height.")
+		j.addFault("width", "required", "Give width together with height.")
 	case j.Height == nil:
-		j.wrong("height", "required", "Give height together with width.")
-	case !j.form.exact():
-		j.wrong("width", "unsupported", "This model takes an aspect_ratio. Leave width and height out.")
+		j.addFault("height", "required", "Give height together with width.")
+	case !j.form.takesExactSize():
+		j.addFault("width", "unsupported", "This model takes an aspect_ratio. Leave width and height out.")
 	case !m.sizeAllowed(*j.Width, *j.Height):
 		detail := fmt.Sprintf("Each side must be %d to %d pixels and a multiple of %d, and both together at most %d pixels.",
 			m.Sides.Min, m.Sides.Max, m.Sides.MultipleOf, m.Sides.MaxPixels)
-		j.wrong("width", "size", detail)
+		j.addFault("width", "size", detail)
 	default:
 		j.p.Width, j.p.Height = *j.Width, *j.Height
 	}
 }
 
-func (j *judge) ratioSize() {
+func (j *judge) judgeRatioSize() {
 	j.p.AspectRatio = j.model.AspectRatios[0]
 	if j.AspectRatio != nil {
 		j.p.AspectRatio = *j.AspectRatio
 	}
 
 	if !slices.Contains(j.model.AspectRatios, j.p.AspectRatio) {
-		j.wrong("aspect_ratio", "enum", "This model does not have that aspect ratio. Choose one of: "+strings.Join(j.model.AspectRatios, ", ")+".")
+		j.addFault("aspect_ratio", "enum", "This model does not have that aspect ratio. Choose one of: "+strings.Join(j.model.AspectRatios, ", ")+".")
 
 		return
 	}
 
-	j.p.Width, j.p.Height, _ = j.model.size(j.p.AspectRatio, j.quality) // the catalogue was checked at start
+	j.p.Width, j.p.Height, _ = j.model.sizeOfRatio(j.p.AspectRatio, j.quality) // the catalogue was checked at start
 }
 
-// fallbacks judges the models that the caller allows instead: each must take this very request.
-func (c *Catalogue) fallbacks(j *judge) {
+// judgeFallbacks judges the models that the caller allows instead: each must take this very request.
+func (c *Catalogue) judgeFallbacks(j *judge) {
 	if len(j.FallbackModels) > fallbacksMax {
-		j.wrong("fallback_models", "maxItems", fmt.Sprintf("Allow at most %d other models.", fallbacksMax))
+		j.addFault("fallback_models", "maxItems", fmt.Sprintf("Allow at most %d other models.", fallbacksMax))
 
 		return
 	}
@@ -223,19 +223,19 @@ func (c *Catalogue) fallbacks(j *judge) {
 
 		switch {
 		case !ok:
-			j.wrong(pointer, "enum", "There is no such model. Choose one of: "+strings.Join(c.IDs(), ", ")+".")
+			j.addFault(pointer, "enum", "There is no such model. Choose one of: "+strings.Join(c.IDs(), ", ")+".")
 		case id == j.model.ID || slices.Contains(j.FallbackModels[:i], id):
-			j.wrong(pointer, "uniqueItems", "Name each other model once.")
-		case len(j.fields) == 0 && !m.takes(j.Request, j.p):
-			j.wrong(pointer, "unsupported", "This model cannot serve the same request. Leave it out, or ask for a size, quality and format that it has.")
+			j.addFault(pointer, "uniqueItems", "Name each other model once.")
+		case len(j.fields) == 0 && !m.takesRequest(j.Request, j.p):
+			j.addFault(pointer, "unsupported", "This model cannot serve the same request. Leave it out, or ask for a size, quality and format that it has.")
 		}
 	}
 
 	j.p.FallbackModels = j.FallbackModels
 }
 
-// takes reports whether the model can serve a request with the parameters found for another.
-func (m Model) takes(r Request, p Parameters) bool {
+// takesRequest reports whether the model can serve a request with the parameters found for another.
+func (m Model) takesRequest(r Request, p Parameters) bool {
 	r.Quality, r.OutputFormat, r.NumImages, r.Seed = &p.Quality, &p.OutputFormat, &p.NumImages, &p.Seed
 
 	if r.Reference != nil {
@@ -244,39 +244,39 @@ func (m Model) takes(r Request, p Parameters) bool {
 	}
 
 	j := judge{Request: r, model: m}
-	j.look()
+	j.judgeByModel()
 
 	return len(j.fields) == 0 && (p.AspectRatio == "" || m.sizeAllowed(p.Width, p.Height))
 }
 
-// metadata allows a small flat map of strings: enough to carry the caller's own ids.
-func (j *judge) metadata() {
+// judgeMetadata allows a small flat map of strings: enough to carry the caller's own ids.
+func (j *judge) judgeMetadata() {
 	if len(j.Metadata) == 0 {
 		return
 	}
 
 	var entries map[string]string
 	if err := json.Unmarshal(j.Metadata, &entries); err != nil {
-		j.wrong("metadata", "type", "Metadata is a flat object whose values are strings.")
+		j.addFault("metadata", "type", "Metadata is a flat object whose values are strings.")
 
 		return
 	}
 
 	if len(entries) > metadataMax {
-		j.wrong("metadata", "maxProperties", fmt.Sprintf("Metadata holds at most %d entries.", metadataMax))
+		j.addFault("metadata", "maxProperties", fmt.Sprintf("Metadata holds at most %d entries.", metadataMax))
 	}
 
 	for k, v := range entries {
 		if len(k) > 64 || len(v) > 512 {
-			j.wrong("metadata", "maxLength", "A metadata key has at most 64 bytes and a value at most 512.")
+			j.addFault("metadata", "maxLength", "A metadata key has at most 64 bytes and a value at most 512.")
 
 			return
 		}
 	}
 }
 
-// blank reports whether a text shows nothing: spaces of any script, and what has no width.
-func blank(text redact.Personal) bool {
+// isBlank reports whether a text shows nothing: spaces of any script, and what has no width.
+func isBlank(text redact.Personal) bool {
 	return strings.TrimFunc(text.Reveal(), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Cc)
 	}) == ""

@@ -59,5 +59,5 @@ func (s *Erasure) Register(r *queue.Registry) {
 	queue.Register(r, attemptEraser{s})
 	queue.Register(r, eraser{s})
 	queue.Register(r, purger{s})
-	queue.Register(r, retention.Former[jobs.PurgeTombstones](s.tombstones()...))
+	queue.Register(r, retention.Former[jobs.PurgeTombstones](s.tombstoneClasses()...))
 }

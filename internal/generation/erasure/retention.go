@@ -31,11 +31,11 @@ func (s *Erasure) Retention() []retention.Class {
 			}},
 		},
 		Job: jobs.PurgeGenerations{}.Kind(),
-	}}, s.tombstones()...)
+	}}, s.tombstoneClasses()...)
 }
 
-// tombstones are the classes of what outlives a generation.
-func (s *Erasure) tombstones() []retention.Class {
+// tombstoneClasses are the classes of what outlives a generation.
+func (s *Erasure) tombstoneClasses() []retention.Class {
 	return []retention.Class{
 		{
 			Name:   "attempt_tombstone",

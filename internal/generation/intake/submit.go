@@ -149,7 +149,7 @@ func (s *Intake) writeOrder(ctx context.Context, tx *postgres.Tx, o *order, out 
 		now = o.after.Add(time.Microsecond) // as precise as its column: their order is that of their times
 	}
 
-	cost := generation.Cost{Cost: credits.Cost{Held: o.prices.Most() * images}, Quoted: o.prices[o.model.ID] * images}
+	cost := generation.Cost{Cost: credits.Cost{Held: o.prices.Max() * images}, Quoted: o.prices[o.model.ID] * images}
 
 	out.Balance, err = s.Credits.HoldLocked(ctx, tx, o.funds, credits.Hold{
 		UserID: o.UserID, TaskID: o.id, AutoRefundAt: now.Add(o.deadline), Credits: cost.Held,

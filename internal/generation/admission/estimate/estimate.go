@@ -57,7 +57,7 @@ func (t Typical) Of(k Kind) (time.Duration, bool) {
 // New returns an estimator for the models of these ids. It asks for nothing yet.
 func New(pool *pgxpool.Pool, models []string, now clock.Now) *Estimator {
 	e := &Estimator{pool: pool, models: models, now: now}
-	e.typical = cache.Value[Typical]{Load: e.measure, Now: now, Fresh: fresh, Stale: stale}
+	e.typical = cache.Value[Typical]{Load: e.measureKinds, Now: now, Fresh: fresh, Stale: stale}
 
 	return e
 }
@@ -66,7 +66,7 @@ func New(pool *pgxpool.Pool, models []string, now clock.Now) *Estimator {
 // some seconds ago. It must not be called with a connection of the pool in hand.
 func (e *Estimator) Typical(ctx context.Context) (Typical, error) { return e.typical.Get(ctx) }
 
-func (e *Estimator) measure(ctx context.Context) (Typical, error) {
+func (e *Estimator) measureKinds(ctx context.Context) (Typical, error) {
 	rows, err := e.pool.Query(ctx, `
 		select m.id, coalesce(t.quality, ''), coalesce(t.images, 0),
 			percentile_cont(0.5) within group (order by extract(epoch from t.finished_at - t.admitted_at))
@@ -110,12 +110,12 @@ type Line struct {
 // Start is when a generation in the line gets its turn, where each takes typical: slots become
 // free at the rate at which generations end, and it needs one of both kinds.
 func (l Line) Start(now time.Time, typical time.Duration) time.Time {
-	wait := max(turns(l.Ahead, l.Busy, l.Slots, typical), turns(l.OwnAhead, l.OwnBusy, l.OwnSlots, typical))
+	wait := max(countTurns(l.Ahead, l.Busy, l.Slots, typical), countTurns(l.OwnAhead, l.OwnBusy, l.OwnSlots, typical))
 
 	return now.Add(wait).Truncate(step).Add(step)
 }
 
-func turns(ahead, busy, slots int, typical time.Duration) time.Duration {
+func countTurns(ahead, busy, slots int, typical time.Duration) time.Duration {
 	must := max(0, ahead+1-max(0, slots-busy)) // this many have to end first
 
 	return time.Duration(must) * typical / time.Duration(max(1, slots))

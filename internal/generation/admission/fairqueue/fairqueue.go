@@ -58,9 +58,9 @@ type User struct {
 
 func (u User) stride() int64 { return max(1, Round/int64(max(1, u.Weight))) }
 
-// turn is the pass with which a user gets their nth turn from now, the first being 0, if
+// passOfTurn is the pass with which a user gets their nth turn from now, the first being 0, if
 // the line goes on from its clock.
-func (u User) turn(c GlobalPass, n int) int64 {
+func (u User) passOfTurn(c GlobalPass, n int) int64 {
 	if n == 0 {
 		return u.Pass
 	}
@@ -68,8 +68,8 @@ func (u User) turn(c GlobalPass, n int) int64 {
 	return max(u.Pass, c.Current) + int64(n)*u.stride()
 }
 
-// before is the order of the line; the ids decide what passes do not.
-func before(pass int64, id uuid.UUID, other int64, otherID uuid.UUID) bool {
+// comesBefore is the order of the line; the ids decide what passes do not.
+func comesBefore(pass int64, id uuid.UUID, other int64, otherID uuid.UUID) bool {
 	return pass < other || pass == other && bytes.Compare(id[:], otherID[:]) < 0
 }
 
@@ -83,7 +83,7 @@ func (c *GlobalPass) Serve(users []User, turns int) []int {
 		next := -1
 
 		for i, u := range users {
-			if u.Waiting > 0 && (next < 0 || before(u.Pass, u.ID, users[next].Pass, users[next].ID)) {
+			if u.Waiting > 0 && (next < 0 || comesBefore(u.Pass, u.ID, users[next].Pass, users[next].ID)) {
 				next = i
 			}
 		}
@@ -115,16 +115,16 @@ type Waiters struct {
 // nobody comes or goes and nobody's slots are all taken. What the line says of the user itself
 // does not count, since the caller may know better.
 func (l Waiters) Ahead(me User, n int) (ahead int) {
-	pass := me.turn(l.GlobalPass, n)
+	pass := me.passOfTurn(l.GlobalPass, n)
 
 	for _, u := range l.Users {
-		if u.ID == me.ID || u.Waiting == 0 || !before(u.Pass, u.ID, pass, me.ID) {
+		if u.ID == me.ID || u.Waiting == 0 || !comesBefore(u.Pass, u.ID, pass, me.ID) {
 			continue
 		}
 
 		// The turns after the first are a stride apart.
 		rest := int64(0)
-		if gap := pass - u.turn(l.GlobalPass, 1); gap >= 0 {
+		if gap := pass - u.passOfTurn(l.GlobalPass, 1); gap >= 0 {
 			rest = gap/u.stride() + 1
 			if gap%u.stride() == 0 && bytes.Compare(u.ID[:], me.ID[:]) > 0 {
 				rest--
