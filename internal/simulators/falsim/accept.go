@@ -13,26 +13,26 @@ import (
 // entry takes what may run, from the queue's door or from the one beside it.
 type entry func(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any)
 
-// admit refuses what never becomes a request: a wrong method or key, an empty balance, an app that
+// checkSubmission refuses what never becomes a request: a wrong method or key, an empty balance, an app that
 // is not there, a body that is no JSON.
-func (s *Sim) admit(parts []string, enter entry) handler {
+func (s *Sim) checkSubmission(parts []string, enter entry) handler {
 	return func(w http.ResponseWriter, r *http.Request, body []byte) {
 		endpoint := strings.Join(parts, "/")
 		app := strings.Join(parts[:min(2, len(parts))], "/")
 
 		switch {
 		case r.Method != http.MethodPost:
-			answer(w, http.StatusMethodNotAllowed, map[string]any{"detail": "Method Not Allowed"})
+			writeJSON(w, http.StatusMethodNotAllowed, map[string]any{"detail": "Method Not Allowed"})
 
 			return
-		case !s.gate.authorize(w, r, app):
+		case !s.gate.authorizeCall(w, r, app):
 			return
 		case s.Knobs().ExhaustedBalance:
-			answer(w, http.StatusForbidden, map[string]any{"detail": lockedText})
+			writeJSON(w, http.StatusForbidden, map[string]any{"detail": lockedText})
 
 			return
 		case !knownApp(app):
-			answer(w, http.StatusNotFound, map[string]any{"detail": fmt.Sprintf("Application %q not found", parts[min(1, len(parts)-1)])})
+			writeJSON(w, http.StatusNotFound, map[string]any{"detail": fmt.Sprintf("Application %q not found", parts[min(1, len(parts)-1)])})
 
 			return
 		}
@@ -42,7 +42,7 @@ func (s *Sim) admit(parts []string, enter entry) handler {
 
 		var object map[string]any
 		if err := decoder.Decode(&object); err != nil {
-			answer(w, http.StatusBadRequest, map[string]any{"detail": "Request body is not valid JSON"})
+			writeJSON(w, http.StatusBadRequest, map[string]any{"detail": "Request body is not valid JSON"})
 
 			return
 		}
@@ -51,17 +51,17 @@ func (s *Sim) admit(parts []string, enter entry) handler {
 	}
 }
 
-// accept puts a request into the queue. What is wrong with its input comes out later, through
+// enqueueRequest puts a request into the queue. What is wrong with its input comes out later, through
 // the result, as on the live queue.
-func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any) {
+func (s *Sim) enqueueRequest(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.advance()
+	s.advanceClock()
 
 	if limit, err := strconv.Atoi(r.URL.Query().Get("fal_max_queue_length")); err == nil && len(s.line) > limit {
 		w.Header().Set("X-Fal-Needs-Retry", "1")
-		answer(w, http.StatusTooManyRequests, map[string]any{"detail": "Queue is full", "error_type": "queue_full"})
+		writeJSON(w, http.StatusTooManyRequests, map[string]any{"detail": "Queue is full", "error_type": "queue_full"})
 
 		return
 	}
@@ -71,47 +71,47 @@ func (s *Sim) accept(w http.ResponseWriter, r *http.Request, endpoint, app strin
 		return
 	}
 
-	s.line.join(req)
+	s.line.add(req)
 	s.limitStart(req, r.Header)
 
-	answered := s.describe(req, false)
-	answered["queue_position"] = s.line.position(req)
+	answered := s.describeStatus(req, false)
+	answered["queue_position"] = s.line.positionOf(req)
 
 	if req.webhook != "" {
 		answered["gateway_request_id"] = req.id
 	}
 
 	if s.knobs.QueueMS > 0 {
-		s.Clock.At(req.submitted.Add(millis(s.knobs.QueueMS)), func() {}) // to look at the queue then
+		s.Clock.At(req.submitted.Add(fromMillis(s.knobs.QueueMS)), func() {}) // to look at the queue then
 	}
 
-	s.advance()
+	s.advanceClock()
 	answered["status"] = "IN_QUEUE" // as fal answers, even if a slot was free
-	answer(w, http.StatusOK, answered)
+	writeJSON(w, http.StatusOK, answered)
 }
 
 // newRequest writes a request down, or answers why not and returns nil. The caller holds mu.
 func (s *Sim) newRequest(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any) *request {
-	if !tagged(r.Header.Get("X-Fal-Tags")) {
-		answer(w, http.StatusBadRequest, map[string]any{"detail": "Invalid X-Fal-Tags header"})
+	if !validateTags(r.Header.Get("X-Fal-Tags")) {
+		writeJSON(w, http.StatusBadRequest, map[string]any{"detail": "Invalid X-Fal-Tags header"})
 
 		return nil
 	}
 
 	req := &request{
-		id: s.NewID(), endpoint: endpoint, app: app, base: s.Base(r), model: models()[endpoint],
+		id: s.NewID(), endpoint: endpoint, app: app, base: s.Base(r), model: imitatedModels()[endpoint],
 		webhook: r.URL.Query().Get("fal_webhook"),
 		storeIO: r.Header.Get("X-Fal-Store-IO") != "0", submitted: s.Clock.Now(),
-		noRetry: yes(r.Header.Get("X-Fal-No-Retry")), noFall: yes(r.Header.Get("X-App-Fal-Disable-Fallback")),
+		noRetry: parseFlag(r.Header.Get("X-Fal-No-Retry")), noFall: parseFlag(r.Header.Get("X-App-Fal-Disable-Fallback")),
 		low:       r.Header.Get("X-Fal-Queue-Priority") == "low",
 		lifecycle: readLifecycle(r.Header.Get("X-Fal-Object-Lifecycle-Preference")),
-		duration:  millis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.Rand().Float64()-1)))),
+		duration:  fromMillis(int64(float64(s.knobs.DurationMS) * (1 + s.knobs.Jitter*(2*s.Rand().Float64()-1)))),
 		over:      make(chan struct{}),
 	}
 	seed := s.Rand().Int64N(1 << 31)
 
 	if req.model != nil {
-		req.input, req.problems = req.model.read(body, seed)
+		req.input, req.problems = req.model.parseInput(body, seed)
 	}
 
 	if req.storeIO {
@@ -122,15 +122,15 @@ func (s *Sim) newRequest(w http.ResponseWriter, r *http.Request, endpoint, app s
 	s.requests[req.id] = req
 	s.order = append(s.order, req)
 	s.count.Accepted++
-	s.forget()
+	s.forgetOldest()
 
 	return req
 }
 
-// tagged checks tags as they are documented: up to 10 of "key=value", keys of 64 and values of
+// validateTags checks tags as they are documented: up to 10 of "key=value", keys of 64 and values of
 // 256 characters, 1,024 in all, none of fal's own. What fal does with others is not; here they
 // are a bad request. https://fal.ai/docs (common parameters, read 2026-11)
-func tagged(header string) bool {
+func validateTags(header string) bool {
 	if header == "" {
 		return true
 	}
@@ -147,7 +147,7 @@ func tagged(header string) bool {
 	return fits
 }
 
-func yes(header string) bool { return header == "1" || header == "true" || header == "yes" }
+func parseFlag(header string) bool { return header == "1" || header == "true" || header == "yes" }
 
 // limitStart ends a request that has not started within its own limit. The newer name wins.
 func (s *Sim) limitStart(req *request, h http.Header) {
@@ -161,15 +161,15 @@ func (s *Sim) limitStart(req *request, h http.Header) {
 
 		s.Clock.At(end, func() {
 			if req.phase == queued {
-				s.line.leave(req)
-				s.finish(req, end, notStarted())
+				s.line.removeRequest(req)
+				s.finishRequest(req, end, notStartedOutcome())
 			}
 		})
 	}
 }
 
 func knownApp(app string) bool {
-	for id := range models() {
+	for id := range imitatedModels() {
 		if strings.HasPrefix(id+"/", app+"/") && strings.Contains(app, "/") {
 			return true
 		}

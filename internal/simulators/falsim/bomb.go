@@ -50,14 +50,14 @@ func greyPNG(width, height int, data []byte) []byte {
 	var out bytes.Buffer
 
 	out.WriteString("\x89PNG\r\n\x1a\n")
-	chunk(&out, "IHDR", head)
-	chunk(&out, "IDAT", data)
-	chunk(&out, "IEND", nil)
+	writeChunk(&out, "IHDR", head)
+	writeChunk(&out, "IDAT", data)
+	writeChunk(&out, "IEND", nil)
 
 	return out.Bytes()
 }
 
-func chunk(w io.Writer, name string, data []byte) {
+func writeChunk(w io.Writer, name string, data []byte) {
 	sum := crc32.NewIEEE()
 	out := io.MultiWriter(w, sum)
 
@@ -68,15 +68,15 @@ func chunk(w io.Writer, name string, data []byte) {
 
 func gifOf(p picture) []byte {
 	var buf bytes.Buffer
-	if err := gif.Encode(&buf, p.paint(), nil); err != nil {
+	if err := gif.Encode(&buf, p.paintImage(), nil); err != nil {
 		return nil
 	}
 
 	return buf.Bytes()
 }
 
-// scramble spoils a tenth of the file in its middle.
-func scramble(data []byte) []byte {
+// corruptMiddle spoils a tenth of the file in its middle.
+func corruptMiddle(data []byte) []byte {
 	for i := len(data) / 2; i < len(data)/2+len(data)/10; i++ {
 		data[i] ^= 0x5a
 	}
@@ -84,8 +84,8 @@ func scramble(data []byte) []byte {
 	return data
 }
 
-func otherwise(whole []byte, p picture, format string) []byte {
-	data, err := p.encode(format)
+func encodeOrKeep(whole []byte, p picture, format string) []byte {
+	data, err := p.encodeAs(format)
 	if err != nil {
 		return whole
 	}

@@ -6,9 +6,9 @@ import (
 	"imagerun/internal/simulators/kit/knobs"
 )
 
-// check says what no simulator could do: a name that it does not know, a share above one, a count below zero. So
+// checkValues says what no simulator could do: a name that it does not know, a share above one, a count below zero. So
 // a slip of the pen is refused instead of switching nothing on.
-func (k *Knobs) check() error {
+func (k *Knobs) checkValues() error {
 	return errors.Join(
 		knobs.CheckOneOf("jwks", k.JWKS, []string{"", "more", "late", "none"}),
 		knobs.CheckOneOf("media", k.Media, append(Poisons(), "")),

@@ -19,7 +19,7 @@ func (s *Sim) Control() http.Handler {
 			n = 50
 		}
 
-		answer(w, http.StatusOK, s.Pictures(n))
+		writeJSON(w, http.StatusOK, s.Pictures(n))
 	})
 	mux.HandleFunc("GET /_control/pictures/{store}/{name}", s.host.servePicture)
 	mux.HandleFunc("POST /_control/keys", func(w http.ResponseWriter, r *http.Request) {

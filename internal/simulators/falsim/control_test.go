@@ -223,7 +223,7 @@ func TestControl_ShowsPictures(t *testing.T) {
 	require.Contains(t, string(b.do("GET", control.URL+"/_control/faults", "").raw), `"name":"lose"`)
 }
 
-// Whoever watched before a reset has kept ids and keys: neither may come again for something else.
+// A client that watched before a reset has kept ids and keys: neither may come again for something else.
 func TestReset_RepeatsNoID(t *testing.T) {
 	t.Parallel()
 

@@ -14,23 +14,23 @@ import (
 
 // Paint returns the picture of a prompt, a seed and a size (pixels), as png, jpeg or webp.
 func Paint(prompt string, seed int64, width, height int, format string) ([]byte, error) {
-	return picture{subject: prompt, caption: prompt, seed: seed, width: width, height: height}.encode(format)
+	return picture{subject: prompt, caption: prompt, seed: seed, width: width, height: height}.encodeAs(format)
 }
 
-// encode writes the picture as png, jpeg or webp and returns the bytes.
-func (p picture) encode(format string) ([]byte, error) {
+// encodeAs writes the picture as png, jpeg or webp and returns the bytes.
+func (p picture) encodeAs(format string) ([]byte, error) {
 	var (
 		buf bytes.Buffer
 		err error
 	)
 
-	switch img := p.paint(); format {
+	switch img := p.paintImage(); format {
 	case "png":
 		err = (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&buf, img)
 	case "jpeg":
-		err = jpeg.Encode(&buf, yCbCr(img), &jpeg.Options{Quality: 88})
+		err = jpeg.Encode(&buf, toYCbCr(img), &jpeg.Options{Quality: 88})
 	case "webp":
-		if err = nativewebp.Encode(&buf, nrgba(img), nil); err != nil {
+		if err = nativewebp.Encode(&buf, toNRGBA(img), nil); err != nil {
 			break
 		}
 
@@ -39,7 +39,7 @@ func (p picture) encode(format string) ([]byte, error) {
 		if _, broken := webp.Decode(bytes.NewReader(buf.Bytes())); broken != nil {
 			p.seed++
 
-			return p.encode(format)
+			return p.encodeAs(format)
 		}
 	default:
 		err = fmt.Errorf("no such format: %q", format)
@@ -48,9 +48,9 @@ func (p picture) encode(format string) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// yCbCr converts by table: the jpeg encoder would ask an indexed image for every pixel's colour
+// toYCbCr converts by table: the jpeg encoder would ask an indexed image for every pixel's colour
 // through an interface, which is several times slower.
-func yCbCr(img *image.Paletted) *image.YCbCr {
+func toYCbCr(img *image.Paletted) *image.YCbCr {
 	var table [256][3]uint8
 	for i, c := range img.Palette {
 		r, g, b, _ := c.RGBA()
@@ -65,9 +65,9 @@ func yCbCr(img *image.Paletted) *image.YCbCr {
 	return out
 }
 
-// nrgba spreads the palette out: nativewebp 0.9 writes broken files of indexed images with 16
+// toNRGBA spreads the palette out: nativewebp 0.9 writes broken files of indexed images with 16
 // colours or fewer, which a blacked out picture is.
-func nrgba(img *image.Paletted) *image.NRGBA {
+func toNRGBA(img *image.Paletted) *image.NRGBA {
 	var table [256][4]uint8
 	for i, c := range img.Palette {
 		r, g, b, a := c.RGBA()

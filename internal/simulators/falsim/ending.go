@@ -12,7 +12,7 @@ import (
 type ending struct {
 	what string
 	fail func() outcome           // an error
-	edit func(res map[string]any) // or a result's JSON; nil as well: what succeed does by name
+	edit func(res map[string]any) // or a result's JSON; nil as well: what makeResult does by name
 }
 
 // The endings that change the pictures, not the JSON.
@@ -24,7 +24,7 @@ const (
 // endingFor is how a running request that could succeed is to end. The caller holds mu.
 func (s *Sim) endingFor(n int64) (string, ending) {
 	name := ""
-	if s.knobs.EndingEveryNth == 0 || every(n, s.knobs.EndingEveryNth) {
+	if s.knobs.EndingEveryNth == 0 || isNth(n, s.knobs.EndingEveryNth) {
 		name = s.knobs.Ending
 	}
 
@@ -34,13 +34,13 @@ func (s *Sim) endingFor(n int64) (string, ending) {
 		}
 	}
 
-	return name, endings()[name]
+	return name, endingsByName()[name]
 }
 
 // Endings lists the words for [Knobs].Ending, sorted.
-func Endings() []string { return slices.Sorted(maps.Keys(endings())) }
+func Endings() []string { return slices.Sorted(maps.Keys(endingsByName())) }
 
-func endings() map[string]ending {
+func endingsByName() map[string]ending {
 	all := map[string]ending{}
 
 	for _, e := range modelErrors() {
@@ -130,7 +130,7 @@ func bentResults() map[string]ending {
 		"big_seed":      {what: "a seed above 2^53", edit: set("seed", bigSeed)},
 		"null_nsfw":     {what: "has_nsfw_concepts: null", edit: set("has_nsfw_concepts", nil)},
 		"short_nsfw":    {what: "has_nsfw_concepts shorter than images", edit: set("has_nsfw_concepts", []any{})},
-		"more_members":  {what: "members that nobody knows", edit: set("debug_info", map[string]any{"node": "gpu-7", "trace": []any{1, 2}})},
+		"more_members":  {what: "members that fal does not document", edit: set("debug_info", map[string]any{"node": "gpu-7", "trace": []any{1, 2}})},
 		"foreign_link":  {what: "the image is on a host that is not fal's", edit: links("https://files.example.com/a.png")},
 		"private_link":  {what: "the image is at an address inside", edit: links("http://169.254.169.254/latest/meta-data/")},
 		"file_link":     {what: "the image is file:///etc/passwd", edit: links("file:///etc/passwd")},
@@ -141,11 +141,11 @@ func bentResults() map[string]ending {
 	}
 }
 
-// endingsOfChaos is the part of chaos for how requests end.
-func endingsOfChaos() []Fault {
+// endingFaults is the part of chaos for how requests end.
+func endingFaults() []Fault {
 	var list []Fault
 	for _, name := range Endings() {
-		list = append(list, Fault{Name: name, Routes: []string{RouteEnding}, What: endings()[name].what})
+		list = append(list, Fault{Name: name, Routes: []string{RouteEnding}, What: endingsByName()[name].what})
 	}
 
 	return list

@@ -80,36 +80,36 @@ func New(o Options) *Sim {
 	s.host = &fileHost{gate: s.gate, mu: &s.mu, bigPicture: sync.OnceValue(func() []byte { return bigPNG(20_000, 20_000) })}
 	s.Kit = kit.New(&s.mu, kit.Options{
 		Seed: o.Seed, BaseURL: o.BaseURL, AllowPrivateCallbacks: o.AllowPrivateCallbacks, MaxLog: o.MaxLog, Now: o.Now,
-	}, s.vendor())
+	}, s.buildVendor())
 	s.host.Kit = s.Kit
 	s.now = s.Clock.Now
 	s.references = fetcher{s.Context(), &http.Client{Transport: s.Transport, Timeout: referenceTimeout}}
 	s.keys = newKeyring(s.Rand())
-	s.begin()
+	s.resetState()
 
 	return s
 }
 
-// vendor is what the kit must know of fal.
-func (s *Sim) vendor() kit.Vendor {
+// buildVendor is what the kit must know of fal.
+func (s *Sim) buildVendor() kit.Vendor {
 	return kit.Vendor{
 		Name: "falsim", Routes: callRoutes(), Unlogged: []string{RoutePut}, MaxBody: maxBody,
-		Faults: Faults, Refusal: refusal,
+		Faults: Faults, Refusal: refusalBody,
 		Actions:    []rules.Action{{Name: ActPoison, Route: RouteMedia, Variants: Poisons(), Serve: s.host.serveMedia}},
-		Deliveries: s.delivery(), Notice: s.notice,
-		Settle: s.startAll, Reset: s.begin,
+		Deliveries: s.deliveryPolicy(), Notice: s.findNotice,
+		Settle: s.startQueued, Reset: s.resetState,
 		Knobs: knobs.Serve(s.Knobs, s.turnKnobs), Stats: func() any { return s.Stats() }, Page: template.HTML(controlPage), //nolint:gosec // our own page
 	}
 }
 
-// begin puts everything back to the beginning. The caller holds mu, or is New.
-func (s *Sim) begin() {
+// resetState puts everything back to the beginning. The caller holds mu, or is New.
+func (s *Sim) resetState() {
 	s.knobs = s.opts.Knobs
-	s.knobs.start(s.opts)
-	s.Tune(s.knobs.common())
+	s.knobs.applyOptions(s.opts)
+	s.Tune(s.knobs.kitKnobs())
 	s.requests = map[string]*request{}
 	s.erasures = map[string]erasure{}
-	s.host.begin()
+	s.host.resetFiles()
 	s.order, s.line = nil, nil
 	s.running = 0
 	s.count = counters{}
@@ -122,15 +122,15 @@ func (s *Sim) Handler() http.Handler {
 	mux.HandleFunc("/queue/", s.serveQueue)
 	mux.HandleFunc("/run/", s.serveRun)
 	mux.HandleFunc("GET /rest/.well-known/jwks.json", s.On(RouteJWKS, s.serveJWKS))
-	mux.HandleFunc("GET /v1/models", s.On(RoutePricing, s.platform(s.serveModels)))
-	mux.HandleFunc("GET /v1/models/requests/by-endpoint", s.On(RouteFind, s.platform(s.serveFind(false))))
-	mux.HandleFunc("GET /v1/models/requests/search", s.On(RouteFind, s.platform(s.serveFind(true))))
-	mux.HandleFunc("DELETE /v1/models/requests/{id}/payloads", s.On(RouteErase, s.admin(s.serveErase)))
-	mux.HandleFunc("GET /v1/models/pricing", s.On(RoutePricing, s.platform(s.servePricing)))
-	mux.HandleFunc("POST /v1/models/pricing/estimate", s.On(RoutePricing, s.platform(s.serveEstimate)))
-	mux.HandleFunc("GET /v1/models/usage", s.On(RouteBilling, s.admin(s.serveUsage)))
-	mux.HandleFunc("GET /v1/models/billing-events", s.On(RouteBilling, s.admin(s.serveBillingEvents)))
-	mux.HandleFunc("GET /v1/account/billing", s.On(RouteBilling, s.admin(s.serveBilling)))
+	mux.HandleFunc("GET /v1/models", s.On(RoutePricing, s.requireKey(s.serveModels)))
+	mux.HandleFunc("GET /v1/models/requests/by-endpoint", s.On(RouteFind, s.requireKey(s.serveFind(false))))
+	mux.HandleFunc("GET /v1/models/requests/search", s.On(RouteFind, s.requireKey(s.serveFind(true))))
+	mux.HandleFunc("DELETE /v1/models/requests/{id}/payloads", s.On(RouteErase, s.requireAdmin(s.serveErase)))
+	mux.HandleFunc("GET /v1/models/pricing", s.On(RoutePricing, s.requireKey(s.servePricing)))
+	mux.HandleFunc("POST /v1/models/pricing/estimate", s.On(RoutePricing, s.requireKey(s.serveEstimate)))
+	mux.HandleFunc("GET /v1/models/usage", s.On(RouteBilling, s.requireAdmin(s.serveUsage)))
+	mux.HandleFunc("GET /v1/models/billing-events", s.On(RouteBilling, s.requireAdmin(s.serveBillingEvents)))
+	mux.HandleFunc("GET /v1/account/billing", s.On(RouteBilling, s.requireAdmin(s.serveBilling)))
 	mux.HandleFunc("GET /v1/meta", s.On(RouteMeta, s.serveMeta))
 	mux.HandleFunc("GET /files/b/{store}/{name}", s.On(RouteMedia, func(w http.ResponseWriter, r *http.Request, _ []byte) {
 		s.host.serveMedia(w, r, s.Knobs().Media)
@@ -148,7 +148,7 @@ func (s *Sim) Handler() http.Handler {
 	return mux
 }
 
-// serveTrap is where a redirect or a false link of chaos leads. Who comes here has followed it.
+// serveTrap is where a redirect or a false link of chaos leads. A client that comes here has followed it.
 func serveTrap(w http.ResponseWriter, _ *http.Request, _ []byte) {
-	answer(w, http.StatusOK, map[string]any{"status": "COMPLETED", "request_id": "trap"})
+	writeJSON(w, http.StatusOK, map[string]any{"status": "COMPLETED", "request_id": "trap"})
 }

@@ -22,12 +22,12 @@ func Faults() []Fault {
 	parsed := slices.DeleteFunc(callRoutes(), func(r string) bool { return r == RouteMedia })
 
 	return slices.Concat(
-		chaos.LostCalls(all), chaos.RefusedCalls(all), unfinished(), chaos.SpoiledReplies(all, parsed), misleadingReplies(),
-		poisonings(), deliveries.Policy{Faults: webhookFaults()}.Table(), endingsOfChaos(),
+		chaos.LostCalls(all), chaos.RefusedCalls(all), unfinishedReplies(), chaos.SpoiledReplies(all, parsed), misleadingReplies(),
+		poisonFaults(), deliveries.Policy{Faults: webhookFaults()}.Table(), endingFaults(),
 	)
 }
 
-func unfinished() []Fault {
+func unfinishedReplies() []Fault {
 	return []Fault{{
 		Name: "unfinished", Routes: []string{RouteResult}, What: "400 still in progress, although it is over",
 		Rule: Rule{Action: ActAnswer, Status: http.StatusBadRequest, Body: `{"detail":"Request is still in progress"}`},
@@ -39,13 +39,13 @@ func misleadingReplies() []Fault {
 	rewrite := Rule{Action: ActRewrite}
 
 	return []Fault{
-		{Name: "false_links", Routes: []string{RouteSubmit, RouteStatus}, Acts: true, What: "status, response and cancel URL lead to the trap", Rule: rewrite, Edit: mislead},
-		{Name: "unknown_status", Routes: []string{RouteStatus, RouteStream}, Acts: true, What: "a status that fal does not have", Rule: rewrite, Edit: misname},
-		{Name: "early_completed", Routes: []string{RouteStatus}, Acts: true, What: "COMPLETED before it is", Rule: rewrite, Edit: completed},
+		{Name: "false_links", Routes: []string{RouteSubmit, RouteStatus}, Acts: true, What: "status, response and cancel URL lead to the trap", Rule: rewrite, Edit: falsifyLinks},
+		{Name: "unknown_status", Routes: []string{RouteStatus, RouteStream}, Acts: true, What: "a status that fal does not have", Rule: rewrite, Edit: falsifyStatus},
+		{Name: "early_completed", Routes: []string{RouteStatus}, Acts: true, What: "COMPLETED before it is", Rule: rewrite, Edit: completeEarly},
 	}
 }
 
-func mislead(code int, reply map[string]any) int {
+func falsifyLinks(code int, reply map[string]any) int {
 	for k, v := range reply {
 		if text, ok := v.(string); ok && strings.HasSuffix(k, "_url") {
 			reply[k] = strings.Replace(text, "/queue/", "/trap/", 1)
@@ -55,13 +55,13 @@ func mislead(code int, reply map[string]any) int {
 	return code
 }
 
-func misname(code int, reply map[string]any) int {
+func falsifyStatus(code int, reply map[string]any) int {
 	reply["status"] = "FAILED"
 
 	return code
 }
 
-func completed(code int, reply map[string]any) int {
+func completeEarly(code int, reply map[string]any) int {
 	if reply["request_id"] == nil {
 		return code
 	}
@@ -72,8 +72,8 @@ func completed(code int, reply map[string]any) int {
 	return http.StatusOK
 }
 
-// refusal is the body that fal's gateway, or its platform API, gives a status.
-func refusal(route string, code int) string {
+// refusalBody is the body that fal's gateway, or its platform API, gives a status.
+func refusalBody(route string, code int) string {
 	switch {
 	case code == http.StatusNotFound && (route == RouteStatus || route == RouteStream || route == RouteCancel):
 		return `{"status":"NOT_FOUND"}`
@@ -86,12 +86,12 @@ func refusal(route string, code int) string {
 			kind = "server_error"
 		}
 
-		return string(encode(map[string]any{"error": map[string]any{"type": kind, "message": http.StatusText(code), "docs_url": platformDocs, "request_id": "falsim"}}))
+		return string(encodeJSON(map[string]any{"error": map[string]any{"type": kind, "message": http.StatusText(code), "docs_url": platformDocs, "request_id": "falsim"}}))
 	case code == http.StatusForbidden:
-		return string(encode(map[string]any{"detail": lockedText}))
+		return string(encodeJSON(map[string]any{"detail": lockedText}))
 	case code == http.StatusUnauthorized:
 		return `{"detail":"No user found for Key ID and Secret"}`
 	default:
-		return string(encode(map[string]any{"detail": http.StatusText(code)}))
+		return string(encodeJSON(map[string]any{"detail": http.StatusText(code)}))
 	}
 }

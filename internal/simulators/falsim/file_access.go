@@ -38,12 +38,14 @@ func readLifecycle(header string) lifecycle {
 	return out
 }
 
-// over reports whether what began to live then does no more.
-func (l lifecycle) over(began, now time.Time) bool { return l.keep > 0 && now.After(began.Add(l.keep)) }
+// hasExpired reports whether what began to live then does no more.
+func (l lifecycle) hasExpired(began, now time.Time) bool {
+	return l.keep > 0 && now.After(began.Add(l.keep))
+}
 
-// serveToken gives the account's token for files that are not everybody'h.
+// serveToken gives the account's token for files that are not public.
 func (h *fileHost) serveToken(w http.ResponseWriter, r *http.Request, _ []byte) {
-	if !h.gate.authorize(w, r, "storage") {
+	if !h.gate.authorizeCall(w, r, "storage") {
 		return
 	}
 
@@ -52,7 +54,7 @@ func (h *fileHost) serveToken(w http.ResponseWriter, r *http.Request, _ []byte) 
 
 	token, expires := h.NewID(), h.Clock.Now().Add(tokenLife)
 	h.tokens[token] = expires
-	answer(w, http.StatusOK, map[string]any{
+	writeJSON(w, http.StatusOK, map[string]any{
 		"token": token, "token_type": "Bearer", "base_url": h.Base(r) + "/files", "expires_at": expires.UTC().Format(time.RFC3339),
 	})
 }
@@ -64,7 +66,7 @@ func (h *fileHost) mayRead(w http.ResponseWriter, r *http.Request, l lifecycle) 
 	}
 
 	switch {
-	case h.bears(r), h.holdsLink(r):
+	case h.hasToken(r), h.hasSignedLink(r):
 		return true
 	case l.access == "hide":
 		http.Error(w, "404 page not found", http.StatusNotFound)
@@ -75,16 +77,16 @@ func (h *fileHost) mayRead(w http.ResponseWriter, r *http.Request, l lifecycle) 
 	return false
 }
 
-// bears reports whether the call has a token that is still good.
-func (h *fileHost) bears(r *http.Request) bool {
+// hasToken reports whether the call has a token that is still good.
+func (h *fileHost) hasToken(r *http.Request) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
 	return h.Clock.Now().Before(h.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")])
 }
 
-// holdsLink reports whether the call's address was signed, and still is.
-func (h *fileHost) holdsLink(r *http.Request) bool {
+// hasSignedLink reports whether the call's address was signed, and still is.
+func (h *fileHost) hasSignedLink(r *http.Request) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
@@ -94,10 +96,10 @@ func (h *fileHost) holdsLink(r *http.Request) bool {
 // maxSigned is how long a signed link may last.
 const maxSigned = 7 * 24 * time.Hour
 
-// serveSign gives a link to a private file, which whoever has it may read for a while.
+// serveSign gives a link with which a private file can be read for a while, without a key.
 // https://fal.ai/docs (file access controls, read 2026-11)
 func (h *fileHost) serveSign(w http.ResponseWriter, r *http.Request, body []byte) {
-	if !h.bears(r) && !h.gate.authorize(w, r, "storage") {
+	if !h.hasToken(r) && !h.gate.authorizeCall(w, r, "storage") {
 		return
 	}
 
@@ -112,7 +114,7 @@ func (h *fileHost) serveSign(w http.ResponseWriter, r *http.Request, body []byte
 	}
 
 	if lasts <= 0 || lasts > maxSigned || in.Scope != nil && !slices.Contains(in.Scope, "read") {
-		answer(w, http.StatusUnprocessableEntity, map[string]any{"detail": "Invalid duration or scope"})
+		writeJSON(w, http.StatusUnprocessableEntity, map[string]any{"detail": "Invalid duration or scope"})
 
 		return
 	}
@@ -123,12 +125,12 @@ func (h *fileHost) serveSign(w http.ResponseWriter, r *http.Request, body []byte
 	defer h.mu.Unlock()
 
 	if _, made := h.files[path]; !made && h.uploads[path] == nil {
-		answer(w, http.StatusNotFound, map[string]any{"detail": "File not found"})
+		writeJSON(w, http.StatusNotFound, map[string]any{"detail": "File not found"})
 
 		return
 	}
 
 	signature := h.NewID()
 	h.links[path+"?"+signature] = h.Clock.Now().Add(lasts)
-	answer(w, http.StatusOK, map[string]any{"signed_url": h.Base(r) + "/files/b/" + path + "?signature=" + signature})
+	writeJSON(w, http.StatusOK, map[string]any{"signed_url": h.Base(r) + "/files/b/" + path + "?signature=" + signature})
 }

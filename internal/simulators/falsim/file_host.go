@@ -30,8 +30,8 @@ type fileHost struct {
 	links   map[string]time.Time // signed, "path?signature", with their ends
 }
 
-// begin puts everything back to the beginning. The caller holds mu.
-func (h *fileHost) begin() {
+// resetFiles puts everything back to the beginning. The caller holds mu.
+func (h *fileHost) resetFiles() {
 	h.files, h.uploads, h.byAge = map[string]file{}, map[string]*upload{}, nil
 	h.tokens, h.links = map[string]time.Time{}, map[string]time.Time{}
 }
@@ -43,15 +43,15 @@ type file struct {
 	format  string
 }
 
-// gone reports whether the file is no longer served.
-func (f file) gone(now time.Time) bool {
+// isGone reports whether the file is no longer served.
+func (f file) isGone(now time.Time) bool {
 	r := f.request
 
-	return r.erased || r.lifecycle.over(r.finished, now)
+	return r.erased || r.lifecycle.hasExpired(r.finished, now)
 }
 
-// keep names a file and remembers how to paint it. The caller holds mu.
-func (h *fileHost) keep(r *request, f file, i int) string {
+// addFile names a file and remembers how to paint it. The caller holds mu.
+func (h *fileHost) addFile(r *request, f file, i int) string {
 	if r.input.syncMode {
 		return ""
 	}
@@ -66,11 +66,11 @@ func (h *fileHost) keep(r *request, f file, i int) string {
 }
 
 // serveMedia serves a file: no key, a long cache life, 404 once erased or expired. The picture is painted
-// now, and never before somebody wants it; fault spoils it in one of the ways of [Poisons].
+// now, and not before a caller wants it; fault spoils it in one of the ways of [Poisons].
 func (h *fileHost) serveMedia(w http.ResponseWriter, r *http.Request, fault string) {
 	h.mu.Lock()
 	f, ok := h.files[r.PathValue("store")+"/"+r.PathValue("name")]
-	ok = ok && !f.gone(h.Clock.Now())
+	ok = ok && !f.isGone(h.Clock.Now())
 	h.mu.Unlock()
 
 	if !ok && h.serveUpload(w, r, r.PathValue("store")+"/"+r.PathValue("name")) {
@@ -90,20 +90,20 @@ func (h *fileHost) serveMedia(w http.ResponseWriter, r *http.Request, fault stri
 	w.Header().Set("Cache-Control", cacheLong)
 	w.Header().Set("Content-Type", contentType(f.format))
 
-	if p, poisoned := poisons()[fault]; poisoned {
+	if p, poisoned := poisonsByName()[fault]; poisoned {
 		p.serve(h, w, f)
 
 		return
 	}
 
-	data, err := f.pic.encode(f.format)
+	data, err := f.pic.encodeAs(f.format)
 	if err != nil {
 		http.Error(w, "cannot paint", http.StatusInternalServerError)
 
 		return
 	}
 
-	send(w, data)
+	writeFile(w, data)
 }
 
 // servePicture paints a picture for the page: uncounted, unspoiled, and as a PNG.
@@ -118,7 +118,7 @@ func (h *fileHost) servePicture(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	data, err := f.pic.encode("png")
+	data, err := f.pic.encodeAs("png")
 	if err != nil {
 		http.Error(w, "cannot paint", http.StatusInternalServerError)
 
@@ -127,11 +127,11 @@ func (h *fileHost) servePicture(w http.ResponseWriter, r *http.Request) {
 
 	w.Header().Set("Content-Type", "image/png")
 	w.Header().Set("Cache-Control", "private, max-age=86400, immutable")
-	send(w, data)
+	writeFile(w, data)
 }
 
-// send writes a file with its length.
-func send(w http.ResponseWriter, data []byte) {
+// writeFile writes a file with its length.
+func writeFile(w http.ResponseWriter, data []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	_, _ = w.Write(data)
 }

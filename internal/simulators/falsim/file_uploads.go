@@ -17,10 +17,10 @@ const (
 	maxParts   = 10_000
 )
 
-// upload is a file that somebody sent, or is about to send.
+// upload is a file that a caller sent, or is about to send.
 type upload struct {
 	path        string // store and name
-	token       string // who has it may send
+	token       string // the caller that has it may send
 	contentType string
 	data        []byte // nil: not there yet
 	parts       map[int][]byte
@@ -28,7 +28,7 @@ type upload struct {
 	sent        time.Time
 }
 
-func (u *upload) size() int {
+func (u *upload) countBytes() int {
 	n := len(u.data)
 	for _, p := range u.parts {
 		n += len(p)
@@ -42,7 +42,7 @@ func (u *upload) size() int {
 // reads (@fal-ai/client 1.10, storage.js).
 func (h *fileHost) serveInitiate(parts bool) handler {
 	return func(w http.ResponseWriter, r *http.Request, body []byte) {
-		if !h.gate.authorize(w, r, "storage") {
+		if !h.gate.authorizeCall(w, r, "storage") {
 			return
 		}
 
@@ -51,7 +51,7 @@ func (h *fileHost) serveInitiate(parts bool) handler {
 			FileName    string `json:"file_name"`
 		}
 		if err := json.Unmarshal(body, &in); err != nil || in.FileName == "" || r.URL.Query().Get("storage_type") != "fal-cdn-v3" {
-			answer(w, http.StatusUnprocessableEntity, map[string]any{"detail": []problem{{Loc: []any{"body", "file_name"}, Msg: "Field required", Type: "missing"}}})
+			writeJSON(w, http.StatusUnprocessableEntity, map[string]any{"detail": []problem{{Loc: []any{"body", "file_name"}, Msg: "Field required", Type: "missing"}}})
 
 			return
 		}
@@ -59,7 +59,7 @@ func (h *fileHost) serveInitiate(parts bool) handler {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 
-		u := h.expect(r.Header, in.FileName, in.ContentType)
+		u := h.initiateUpload(r.Header, in.FileName, in.ContentType)
 
 		kind := "upload"
 		if parts {
@@ -67,15 +67,15 @@ func (h *fileHost) serveInitiate(parts bool) handler {
 		}
 
 		base := h.Base(r)
-		answer(w, http.StatusOK, map[string]any{
+		writeJSON(w, http.StatusOK, map[string]any{
 			"upload_url": base + "/files/" + kind + "/" + u.path + "?token=" + u.token,
 			"file_url":   base + "/files/b/" + u.path,
 		})
 	}
 }
 
-// expect names a file that is about to be sent. The caller holds mu.
-func (h *fileHost) expect(header http.Header, name, kind string) *upload {
+// initiateUpload names a file that is about to be sent. The caller holds mu.
+func (h *fileHost) initiateUpload(header http.Header, name, kind string) *upload {
 	if kind == "" {
 		kind = "application/octet-stream"
 	}
@@ -103,12 +103,12 @@ func (h *fileHost) servePost(w http.ResponseWriter, r *http.Request, body []byte
 	name := r.Header.Get("X-Fal-File-Name")
 
 	switch {
-	case !h.bears(r):
-		answer(w, http.StatusUnauthorized, map[string]any{"detail": "Invalid token"})
+	case !h.hasToken(r):
+		writeJSON(w, http.StatusUnauthorized, map[string]any{"detail": "Invalid token"})
 
 		return
 	case name == "":
-		answer(w, http.StatusUnprocessableEntity, map[string]any{"detail": "X-Fal-File-Name is missing"})
+		writeJSON(w, http.StatusUnprocessableEntity, map[string]any{"detail": "X-Fal-File-Name is missing"})
 
 		return
 	}
@@ -116,20 +116,20 @@ func (h *fileHost) servePost(w http.ResponseWriter, r *http.Request, body []byte
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
-	u := h.expect(r.Header, name, r.Header.Get("Content-Type"))
-	h.store(u, body)
-	answer(w, http.StatusOK, map[string]any{"access_url": h.Base(r) + "/files/b/" + u.path})
+	u := h.initiateUpload(r.Header, name, r.Header.Get("Content-Type"))
+	h.storeUpload(u, body)
+	writeJSON(w, http.StatusOK, map[string]any{"access_url": h.Base(r) + "/files/b/" + u.path})
 }
 
-// sendable finds the upload that a call may add to. The caller holds mu.
-func (h *fileHost) sendable(w http.ResponseWriter, r *http.Request, parts bool) *upload {
+// findUpload finds the upload that a call may add to. The caller holds mu.
+func (h *fileHost) findUpload(w http.ResponseWriter, r *http.Request, parts bool) *upload {
 	u := h.uploads[r.PathValue("store")+"/"+r.PathValue("name")]
 
 	switch {
 	case u == nil || u.data != nil || parts != (u.parts != nil):
-		answer(w, http.StatusNotFound, map[string]any{"detail": "Upload not found"})
+		writeJSON(w, http.StatusNotFound, map[string]any{"detail": "Upload not found"})
 	case r.URL.Query().Get("token") != u.token:
-		answer(w, http.StatusForbidden, map[string]any{"detail": "Invalid upload token"})
+		writeJSON(w, http.StatusForbidden, map[string]any{"detail": "Invalid upload token"})
 	default:
 		return u
 	}
@@ -141,13 +141,13 @@ func (h *fileHost) servePut(w http.ResponseWriter, r *http.Request, body []byte)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
-	if u := h.sendable(w, r, false); u != nil {
+	if u := h.findUpload(w, r, false); u != nil {
 		if t := r.Header.Get("Content-Type"); t != "" {
 			u.contentType = t
 		}
 
-		h.store(u, body)
-		answer(w, http.StatusOK, map[string]any{"access_url": h.Base(r) + "/files/b/" + u.path})
+		h.storeUpload(u, body)
+		writeJSON(w, http.StatusOK, map[string]any{"access_url": h.Base(r) + "/files/b/" + u.path})
 	}
 }
 
@@ -155,20 +155,20 @@ func (h *fileHost) servePart(w http.ResponseWriter, r *http.Request, body []byte
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
-	u := h.sendable(w, r, true)
+	u := h.findUpload(w, r, true)
 	if u == nil {
 		return
 	}
 
 	n, err := strconv.Atoi(r.PathValue("part"))
-	if err != nil || n < 1 || n > maxParts || u.size()+len(body) > maxUploads {
-		answer(w, http.StatusBadRequest, map[string]any{"detail": "Invalid part"})
+	if err != nil || n < 1 || n > maxParts || u.countBytes()+len(body) > maxUploads {
+		writeJSON(w, http.StatusBadRequest, map[string]any{"detail": "Invalid part"})
 
 		return
 	}
 
 	u.parts[n] = body
-	answer(w, http.StatusOK, map[string]any{"partNumber": n, "etag": etag(body)})
+	writeJSON(w, http.StatusOK, map[string]any{"partNumber": n, "etag": computeETag(body)})
 }
 
 // serveComplete puts the parts together if they are the ones that came in.
@@ -176,7 +176,7 @@ func (h *fileHost) serveComplete(w http.ResponseWriter, r *http.Request, body []
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
-	u := h.sendable(w, r, true)
+	u := h.findUpload(w, r, true)
 	if u == nil {
 		return
 	}
@@ -193,33 +193,33 @@ func (h *fileHost) serveComplete(w http.ResponseWriter, r *http.Request, body []
 
 	for i, p := range in.Parts {
 		data, known := u.parts[p.Number]
-		fits = fits && known && p.Number == i+1 && p.ETag == etag(data)
+		fits = fits && known && p.Number == i+1 && p.ETag == computeETag(data)
 		whole = append(whole, data...)
 	}
 
 	if !fits {
-		answer(w, http.StatusBadRequest, map[string]any{"detail": "The parts do not fit"})
+		writeJSON(w, http.StatusBadRequest, map[string]any{"detail": "The parts do not fit"})
 
 		return
 	}
 
 	u.parts = nil
-	h.store(u, whole)
-	answer(w, http.StatusOK, map[string]any{})
+	h.storeUpload(u, whole)
+	writeJSON(w, http.StatusOK, map[string]any{})
 }
 
-// store keeps an upload and forgets the oldest ones beyond the bound. The caller holds mu.
-func (h *fileHost) store(u *upload, data []byte) {
+// storeUpload keeps an upload and forgets the oldest ones beyond the bound. The caller holds mu.
+func (h *fileHost) storeUpload(u *upload, data []byte) {
 	u.data, u.sent = data, h.Clock.Now()
 
 	total := 0
 	for _, u := range h.byAge {
-		total += u.size()
+		total += u.countBytes()
 	}
 
 	for total > maxUploads {
 		old := h.byAge[0]
-		total -= old.size()
+		total -= old.countBytes()
 		h.byAge = h.byAge[1:]
 		delete(h.uploads, old.path)
 	}
@@ -229,7 +229,7 @@ func (h *fileHost) store(u *upload, data []byte) {
 func (h *fileHost) serveUpload(w http.ResponseWriter, r *http.Request, at string) bool {
 	h.mu.Lock()
 	u := h.uploads[at]
-	gone := u == nil || u.data == nil || u.lifecycle.over(u.sent, h.Clock.Now())
+	gone := u == nil || u.data == nil || u.lifecycle.hasExpired(u.sent, h.Clock.Now())
 	h.mu.Unlock()
 
 	if gone {
@@ -242,12 +242,12 @@ func (h *fileHost) serveUpload(w http.ResponseWriter, r *http.Request, at string
 
 	w.Header().Set("Cache-Control", cacheLong)
 	w.Header().Set("Content-Type", u.contentType)
-	send(w, u.data)
+	writeFile(w, u.data)
 
 	return true
 }
 
-func etag(data []byte) string {
+func computeETag(data []byte) string {
 	sum := md5.Sum(data) //nolint:gosec // an etag is no secret
 
 	return `"` + hex.EncodeToString(sum[:]) + `"`

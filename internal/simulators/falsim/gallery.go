@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Picture is one picture that was made, or the file that somebody uploaded.
+// Picture is one picture that was made, or the file that a caller uploaded.
 type Picture struct {
 	Path      string    `json:"path"` // below /files/b/
 	RequestID string    `json:"request_id"`
@@ -30,7 +30,7 @@ func (s *Sim) Pictures(last int) []Picture {
 			f := s.host.files[path]
 			out = append(out, Picture{
 				Path: path, RequestID: r.id, Endpoint: r.endpoint, Prompt: r.input.prompt, Seed: f.pic.seed,
-				Width: f.pic.width, Height: f.pic.height, Made: r.finished, Gone: f.gone(s.Clock.Now()),
+				Width: f.pic.width, Height: f.pic.height, Made: r.finished, Gone: f.isGone(s.Clock.Now()),
 			})
 		}
 

@@ -11,8 +11,8 @@ import (
 // gate lets the account's keys in, and refuses others in fal's words.
 type gate struct{ kit.Credential }
 
-// authorize reports whether a call may go on to an app. If not, it has been answered.
-func (g gate) authorize(w http.ResponseWriter, r *http.Request, app string) bool {
+// authorizeCall reports whether a call may go on to an app. If not, it has been answered.
+func (g gate) authorizeCall(w http.ResponseWriter, r *http.Request, app string) bool {
 	var detail string
 
 	switch key, standing := g.Check(r); {
@@ -26,7 +26,7 @@ func (g gate) authorize(w http.ResponseWriter, r *http.Request, app string) bool
 		return true
 	}
 
-	answer(w, http.StatusUnauthorized, map[string]any{"detail": detail})
+	writeJSON(w, http.StatusUnauthorized, map[string]any{"detail": detail})
 
 	return false
 }

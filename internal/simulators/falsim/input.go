@@ -39,8 +39,8 @@ type problem struct {
 // maxPixels bounds a picture: falsim has no use for bigger ones, and painting is not free.
 const maxPixels = 4096 * 4096
 
-// read validates the body against the model. Fields that the model does not know are ignored.
-func (m *model) read(body map[string]any, seed int64) (input, []problem) {
+// parseInput validates the body against the model. Fields that the model does not know are ignored.
+func (m *model) parseInput(body map[string]any, seed int64) (input, []problem) {
 	in := input{images: 1, seed: seed, format: m.format, safety: true, strength: m.strength}
 
 	var problems []problem
@@ -49,19 +49,19 @@ func (m *model) read(body map[string]any, seed int64) (input, []problem) {
 		v, given := body[f.name]
 		if !given || v == nil {
 			if f.required {
-				problems = append(problems, m.missing(f.name, body))
+				problems = append(problems, m.missingField(f.name, body))
 			}
 
 			continue
 		}
 
-		if p := m.check(f, v); p != nil {
+		if p := m.checkField(f, v); p != nil {
 			problems = append(problems, *p)
 
 			continue
 		}
 
-		in.take(f.name, v)
+		in.setField(f.name, v)
 	}
 
 	if len(problems) > 0 {
@@ -73,7 +73,7 @@ func (m *model) read(body map[string]any, seed int64) (input, []problem) {
 	}
 
 	if !m.image {
-		in.width, in.height = m.size(in.size, image.Point{})
+		in.width, in.height = m.pictureSize(in.size, image.Point{})
 	}
 
 	if strings.Contains(strings.ToLower(in.prompt), "forbidden") {
@@ -96,7 +96,7 @@ func tooLarge(in input) *problem {
 	return &p
 }
 
-func (in *input) take(name string, v any) {
+func (in *input) setField(name string, v any) {
 	switch name {
 	case "prompt":
 		in.prompt, _ = v.(string)
@@ -105,9 +105,9 @@ func (in *input) take(name string, v any) {
 	case "image_url":
 		in.reference, _ = v.(string)
 	case "strength":
-		in.strength = number(v)
+		in.strength = parseNumber(v)
 	case "num_images":
-		in.images = int(number(v))
+		in.images = int(parseNumber(v))
 	case "seed":
 		n, _ := v.(json.Number)
 		in.seed, _ = n.Int64()
@@ -120,7 +120,7 @@ func (in *input) take(name string, v any) {
 	}
 }
 
-func (m *model) check(f field, v any) *problem {
+func (m *model) checkField(f field, v any) *problem {
 	fail := func(kind1, msg1, kind2, msg2 string, ctx map[string]any) *problem {
 		p := problem{Loc: []any{"body", f.name}, Msg: msg2, Type: kind2, Ctx: ctx, Input: v}
 		if m.pydantic1 {
@@ -145,21 +145,21 @@ func (m *model) check(f field, v any) *problem {
 			return fail("type_error.list", "value is not a valid list", "list_type", "Input should be a valid list", nil)
 		}
 
-		if most := int(f.max); most > 0 && len(list) > most {
-			text := "List should have at most " + strconv.Itoa(most) + " items after validation"
+		if limit := int(f.max); limit > 0 && len(list) > limit {
+			text := "List should have at most " + strconv.Itoa(limit) + " items after validation"
 
-			return fail("value_error.list.max_items", text, "sequence_too_long", text, map[string]any{"max_length": most})
+			return fail("value_error.list.max_items", text, "sequence_too_long", text, map[string]any{"max_length": limit})
 		}
 	case isOneOf:
 		if s, _ := v.(string); !slices.Contains(f.oneOf, s) {
-			return fail("value_error.const", "unexpected value; permitted: "+quoted(f.oneOf), "literal_error", "Input should be "+quoted(f.oneOf), map[string]any{"expected": quoted(f.oneOf)})
+			return fail("value_error.const", "unexpected value; permitted: "+quoteList(f.oneOf), "literal_error", "Input should be "+quoteList(f.oneOf), map[string]any{"expected": quoteList(f.oneOf)})
 		}
 	case isSize:
 		if !m.knowsSize(v) {
-			return fail("value_error.const", "unexpected value; permitted: "+quoted(m.sizes), "enum", "Input should be "+quoted(m.sizes), map[string]any{"expected": quoted(m.sizes)})
+			return fail("value_error.const", "unexpected value; permitted: "+quoteList(m.sizes), "enum", "Input should be "+quoteList(m.sizes), map[string]any{"expected": quoteList(m.sizes)})
 		}
 	case isInt, isFloat:
-		n := number(v)
+		n := parseNumber(v)
 		if math.IsNaN(n) || f.kind == isInt && n != math.Trunc(n) {
 			return fail("type_error.integer", "value is not a valid integer", "int_parsing", "Input should be a valid integer, unable to parse string as an integer", nil)
 		}
@@ -178,7 +178,7 @@ func (m *model) check(f field, v any) *problem {
 	return nil
 }
 
-func (m *model) missing(name string, body map[string]any) problem {
+func (m *model) missingField(name string, body map[string]any) problem {
 	if m.pydantic1 {
 		return problem{Loc: []any{"body", name}, Msg: "field required", Type: "value_error.missing"}
 	}
@@ -200,7 +200,7 @@ func (m *model) knowsSize(v any) bool {
 	case map[string]any:
 		for _, side := range []string{"width", "height"} {
 			if n, ok := v[side]; ok {
-				if n := number(n); math.IsNaN(n) || n != math.Trunc(n) || n <= 0 || n > maxSide {
+				if n := parseNumber(n); math.IsNaN(n) || n != math.Trunc(n) || n <= 0 || n > maxSide {
 					return false
 				}
 			}
@@ -212,8 +212,8 @@ func (m *model) knowsSize(v any) bool {
 	}
 }
 
-// size works out width and height; a model that edits an image keeps the image's.
-func (m *model) size(v any, reference image.Point) (width, height int) {
+// pictureSize works out width and height; a model that edits an image keeps the image's.
+func (m *model) pictureSize(v any, reference image.Point) (width, height int) {
 	switch v := v.(type) {
 	case string:
 		if v != autoSize {
@@ -222,7 +222,7 @@ func (m *model) size(v any, reference image.Point) (width, height int) {
 	case map[string]any:
 		side := func(name string) int {
 			if n, ok := v[name]; ok {
-				return int(number(n))
+				return int(parseNumber(n))
 			}
 
 			return 512
@@ -238,8 +238,8 @@ func (m *model) size(v any, reference image.Point) (width, height int) {
 	return presets[defaultSize][0], presets[defaultSize][1]
 }
 
-// number reads a JSON number; anything else is not a number.
-func number(v any) float64 {
+// parseNumber reads a JSON number; anything else is not a number.
+func parseNumber(v any) float64 {
 	n, ok := v.(json.Number)
 	if !ok {
 		return math.NaN()
@@ -253,6 +253,6 @@ func number(v any) float64 {
 	return f
 }
 
-func quoted(list []string) string {
+func quoteList(list []string) string {
 	return "'" + strings.Join(list, "', '") + "'"
 }

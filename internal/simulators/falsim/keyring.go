@@ -18,16 +18,16 @@ type keyring struct {
 
 func newKeyring(rng *rand.Rand) keyring {
 	k := keyring{rng: rng}
-	k.rotate(false)
+	k.rotateKey(false)
 	k.foreign = k.newKey()
 
 	return k
 }
 
-func (k *keyring) signer() ed25519.PrivateKey { return k.published[len(k.published)-1] }
+func (k *keyring) signingKey() ed25519.PrivateKey { return k.published[len(k.published)-1] }
 
-// rotate signs with a new key from now on; the old ones stay published if keep is set.
-func (k *keyring) rotate(keep bool) {
+// rotateKey signs with a new key from now on; the old ones stay published if keep is set.
+func (k *keyring) rotateKey(keep bool) {
 	if !keep {
 		k.published = nil
 	}
@@ -45,8 +45,8 @@ func (k *keyring) newKey() ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed)
 }
 
-// jwks are the published keys, changed as the knob says.
-func (k *keyring) jwks(knob string) []map[string]string {
+// publishedJWKS are the published keys, changed as the knob says.
+func (k *keyring) publishedJWKS(knob string) []map[string]string {
 	keys := []map[string]string{}
 	published := k.published
 
@@ -80,7 +80,7 @@ func (s *Sim) serveJWKS(w http.ResponseWriter, _ *http.Request, _ []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	answer(w, http.StatusOK, map[string]any{"keys": s.keys.jwks(s.knobs.JWKS)})
+	writeJSON(w, http.StatusOK, map[string]any{"keys": s.keys.publishedJWKS(s.knobs.JWKS)})
 }
 
 // RotateKey signs with a new key from now on; the old ones stay published if keep is set.
@@ -88,5 +88,5 @@ func (s *Sim) RotateKey(keep bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.keys.rotate(keep)
+	s.keys.rotateKey(keep)
 }

@@ -42,7 +42,7 @@ type Knobs struct {
 	// and the list of requests. Negative: behind.
 	ClockSkewMS int64 `json:"clock_skew_ms"`
 	// JWKS changes the published keys: "" as they should be, "more" beside keys of other kinds
-	// and with members that nobody knows, "late" without the one that signs now, "none" no keys.
+	// and with members that fal does not document, "late" without the one that signs now, "none" no keys.
 	JWKS string `json:"jwks"`
 	// Media changes what the file host answers: "" as it should, or one of Poisons.
 	Media string `json:"media"`
@@ -60,7 +60,7 @@ type Knobs struct {
 	Chaos Chaos `json:"chaos"`
 }
 
-func (k *Knobs) start(o Options) {
+func (k *Knobs) applyOptions(o Options) {
 	if o.Duration != 0 {
 		k.DurationMS = o.Duration.Milliseconds()
 	} else if k.DurationMS == 0 {
@@ -92,16 +92,16 @@ func (s *Sim) SetKnobs(change func(*Knobs)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.advance()
+	s.advanceClock()
 
 	change(&s.knobs)
-	s.Tune(s.knobs.common())
-	s.advance()
+	s.Tune(s.knobs.kitKnobs())
+	s.advanceClock()
 }
 
 // turnKnobs turns them all, or none if one is wrong.
 func (s *Sim) turnKnobs(next Knobs) error {
-	if err := next.check(); err != nil {
+	if err := next.checkValues(); err != nil {
 		return err
 	}
 
@@ -110,12 +110,12 @@ func (s *Sim) turnKnobs(next Knobs) error {
 	return nil
 }
 
-// common are the kit's among the knobs.
-func (k *Knobs) common() kit.Knobs { return kit.Knobs{LatencyMS: k.LatencyMS, Chaos: k.Chaos} }
+// kitKnobs are the kit's among the knobs.
+func (k *Knobs) kitKnobs() kit.Knobs { return kit.Knobs{LatencyMS: k.LatencyMS, Chaos: k.Chaos} }
 
-// every reports whether the nth one is to misbehave.
-func every(n int64, nth int) bool { return nth > 0 && n%int64(nth) == 0 }
+// isNth reports whether the nth one is to misbehave.
+func isNth(n int64, nth int) bool { return nth > 0 && n%int64(nth) == 0 }
 
-func (k *Knobs) skew() time.Duration { return millis(k.ClockSkewMS) }
+func (k *Knobs) clockSkew() time.Duration { return fromMillis(k.ClockSkewMS) }
 
-func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+func fromMillis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -26,16 +26,16 @@ type listing struct {
 	expand      []string
 }
 
-// listing reads a query. It reports false when fal would refuse it.
-func (s *Sim) listing(r *http.Request, most int) (listing, bool) {
+// readListing reads a query. It reports false when fal would refuse it.
+func (s *Sim) readListing(r *http.Request, maxRows int) (listing, bool) {
 	q, k := r.URL.Query(), s.Knobs()
-	skew := k.skew()
+	skew := k.clockSkew()
 	now := s.Clock.Now().Add(skew)
-	start, errStart := moment(q.Get("start"), now.Add(-24*time.Hour))
-	end, errEnd := moment(q.Get("end"), now.Add(1)) // what is of now belongs to it
+	start, errStart := parseTime(q.Get("start"), now.Add(-24*time.Hour))
+	end, errEnd := parseTime(q.Get("end"), now.Add(1)) // what is of now belongs to it
 	l := listing{
-		start: start.Add(-skew), end: end.Add(-skew), limit: min(50, most), status: q.Get("status"),
-		endpoints: named(q["endpoint_id"]), requests: named(q["request_id"]), expand: named(q["expand"]),
+		start: start.Add(-skew), end: end.Add(-skew), limit: min(50, maxRows), status: q.Get("status"),
+		endpoints: splitNames(q["endpoint_id"]), requests: splitNames(q["request_id"]), expand: splitNames(q["expand"]),
 	}
 
 	if v := q.Get("limit"); v != "" {
@@ -46,15 +46,15 @@ func (s *Sim) listing(r *http.Request, most int) (listing, bool) {
 		l.page, _ = strconv.Atoi(string(raw))
 	}
 
-	return l, errStart == nil && errEnd == nil && l.limit >= 1 && l.limit <= most && l.page >= 0 && len(l.requests) <= maxNamed
+	return l, errStart == nil && errEnd == nil && l.limit >= 1 && l.limit <= maxRows && l.page >= 0 && len(l.requests) <= maxNamed
 }
 
-func (l listing) names(r *request) bool {
+func (l listing) namesRequest(r *request) bool {
 	return (len(l.endpoints) == 0 || slices.Contains(l.endpoints, r.endpoint)) && (len(l.requests) == 0 || slices.Contains(l.requests, r.id))
 }
 
-// paged is one page of a list, under the list's own name.
-func paged[T any](l listing, name string, all []T, row func(T) map[string]any) map[string]any {
+// pageOf is one page of a list, under the list's own name.
+func pageOf[T any](l listing, name string, all []T, row func(T) map[string]any) map[string]any {
 	from, to := min(l.page*l.limit, len(all)), min((l.page+1)*l.limit, len(all))
 	rows := make([]map[string]any, 0, to-from)
 
@@ -70,12 +70,12 @@ func paged[T any](l listing, name string, all []T, row func(T) map[string]any) m
 	return out
 }
 
-// named reads a parameter that may come several times, and with commas.
-func named(values []string) []string {
+// splitNames reads a parameter that may come several times, and with commas.
+func splitNames(values []string) []string {
 	return slices.DeleteFunc(strings.Split(strings.Join(values, ","), ","), func(v string) bool { return v == "" })
 }
 
-func moment(text string, otherwise time.Time) (time.Time, error) {
+func parseTime(text string, otherwise time.Time) (time.Time, error) {
 	if text == "" {
 		return otherwise, nil
 	}
@@ -87,7 +87,7 @@ func moment(text string, otherwise time.Time) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-func stamp(t time.Time, skew time.Duration) any {
+func formatTime(t time.Time, skew time.Duration) any {
 	if t.IsZero() {
 		return nil
 	}

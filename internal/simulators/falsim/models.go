@@ -49,8 +49,8 @@ const (
 	maxSide     = 14142
 )
 
-// models lists the endpoints that are imitated.
-func models() map[string]*model {
+// imitatedModels lists the endpoints that are imitated.
+func imitatedModels() map[string]*model {
 	sizes := []string{"square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"}
 	jpegPNG, all := []string{"jpeg", "png"}, []string{"jpeg", "png", "webp"}
 	prompt := field{name: "prompt", kind: isString, required: true}

@@ -45,33 +45,38 @@ type result struct {
 	Prompt  string             `json:"prompt"`
 }
 
-// decide works out how a running request ends. The caller holds mu.
-func (s *Sim) decide(r *request) outcome {
+// decideOutcome works out how a running request ends. The caller holds mu.
+func (s *Sim) decideOutcome(r *request) outcome {
 	s.count.decided++
 	n := s.count.decided
 
 	switch {
+	// It was cancelled while it ran, and the knob has it stop.
 	case r.cancelled && s.knobs.CancelStops:
-		return cancelled()
+		return cancelledOutcome()
+	// Its app is there and has no such path.
 	case r.model == nil:
 		sub := strings.TrimPrefix(r.endpoint, r.app)
 
 		return modelError(http.StatusNotFound, "not_found", map[string]any{"detail": "Path " + sub + " not found"}, false)
+	// Its input is refused, as older models write it and as newer ones do.
 	case len(r.problems) > 0 && s.knobs.DetailAsString:
 		return modelError(http.StatusUnprocessableEntity, r.problems[0].Type, map[string]any{"detail": r.problems[0].Msg}, false)
 	case len(r.problems) > 0:
 		return modelError(http.StatusUnprocessableEntity, r.problems[0].Type, map[string]any{"detail": r.problems}, false)
-	case every(n, s.knobs.FailEveryNth) && s.knobs.DetailAsString:
+	// Its turn to fail has come, written in either way.
+	case isNth(n, s.knobs.FailEveryNth) && s.knobs.DetailAsString:
 		return modelError(http.StatusInternalServerError, "internal_server_error", map[string]any{"detail": "Internal Server Error"}, true)
-	case every(n, s.knobs.FailEveryNth):
+	case isNth(n, s.knobs.FailEveryNth):
 		p := falProblem("internal_server_error", "An internal server error occurred.", "", nil, nil)
 		p.Loc = []any{"body"}
 
 		return modelError(http.StatusInternalServerError, p.Type, map[string]any{"detail": []problem{p}}, true)
 	}
 
+	// fal itself has tried it so often that another endpoint takes over.
 	if r.tries >= fallbackAfter && !r.noFall {
-		o := s.succeed(r, n, "")
+		o := s.makeResult(r, n, "")
 		o.header["X-Fal-Served-From"] = "falsim-fallback"
 
 		return o
@@ -82,7 +87,7 @@ func (s *Sim) decide(r *request) outcome {
 		return end.fail()
 	}
 
-	o := s.succeed(r, n, name)
+	o := s.makeResult(r, n, name)
 	if end.edit != nil && !r.input.syncMode { // whose images are not in the body yet
 		o.body = rules.EditJSON(o.body, end.edit)
 	}
@@ -90,15 +95,15 @@ func (s *Sim) decide(r *request) outcome {
 	return o
 }
 
-func (s *Sim) succeed(r *request, n int64, ending string) outcome {
+func (s *Sim) makeResult(r *request, n int64, ending string) outcome {
 	in := r.input
 	count := in.images
 
-	if every(n, s.knobs.FewerEveryNth) || ending == endingFewer {
+	if isNth(n, s.knobs.FewerEveryNth) || ending == endingFewer {
 		count--
 	}
 
-	nsfw := in.safety && (strings.Contains(strings.ToLower(in.prompt), "nsfw") || every(n, s.knobs.NSFWEveryNth)) || ending == endingNSFW
+	nsfw := in.safety && (strings.Contains(strings.ToLower(in.prompt), "nsfw") || isNth(n, s.knobs.NSFWEveryNth)) || ending == endingNSFW
 	res := result{
 		Images: []imageFile{}, NSFW: []bool{}, Seed: in.seed, Prompt: in.prompt,
 		Timings: map[string]float64{"inference": r.duration.Seconds()},
@@ -110,9 +115,9 @@ func (s *Sim) succeed(r *request, n int64, ending string) outcome {
 
 	for i := range count {
 		f := file{
-			request: r, format: in.format, pic: in.picture(i, nsfw),
+			request: r, format: in.format, pic: in.pictureAt(i, nsfw),
 		}
-		img := imageFile{URL: s.host.keep(r, f, i)}
+		img := imageFile{URL: s.host.addFile(r, f, i)}
 
 		if in.syncMode {
 			img.URL = "data:" + contentType(in.format) + ";base64," // completed when read
@@ -132,13 +137,13 @@ func (s *Sim) succeed(r *request, n int64, ending string) outcome {
 	}
 
 	return outcome{
-		status: http.StatusOK, body: encode(res),
+		status: http.StatusOK, body: encodeJSON(res),
 		header: map[string]string{"X-Fal-Billable-Units": strconv.FormatFloat(units*float64(count), 'f', -1, 64)},
 	}
 }
 
-// picture is the ith picture of a request.
-func (in input) picture(i int, black bool) picture {
+// pictureAt is the ith picture of a request.
+func (in input) pictureAt(i int, black bool) picture {
 	return picture{
 		subject: in.prompt + "\x00" + in.negative, caption: in.prompt, tint: in.tint,
 		seed: in.seed + int64(i), width: in.width, height: in.height, black: black,
@@ -147,7 +152,7 @@ func (in input) picture(i int, black bool) picture {
 
 func modelError(status int, kind string, body any, retryable bool) outcome {
 	return outcome{
-		status: status, body: encode(body), errorType: kind, message: "Invalid status code: " + strconv.Itoa(status),
+		status: status, body: encodeJSON(body), errorType: kind, message: "Invalid status code: " + strconv.Itoa(status),
 		header: map[string]string{"X-Fal-Retryable": strconv.FormatBool(retryable), "X-Fal-Billable-Units": "0"},
 	}
 }
@@ -157,26 +162,26 @@ func modelError(status int, kind string, body any, retryable bool) outcome {
 func infraError(status int, kind, detail string) outcome {
 	return outcome{
 		status: status, errorType: kind, message: detail,
-		body:   encode(map[string]any{"detail": detail, "error_type": kind}),
+		body:   encodeJSON(map[string]any{"detail": detail, "error_type": kind}),
 		header: map[string]string{"X-Fal-Error-Type": kind},
 	}
 }
 
-// cancelled is what falsim answers for a cancelled request. fal documents the error type, not
+// cancelledOutcome is what falsim answers for a cancelled request. fal documents the error type, not
 // the body.
-func cancelled() outcome {
+func cancelledOutcome() outcome {
 	return infraError(statusClientClosed, "client_cancelled", infraText("client_cancelled"))
 }
 
-// notStarted is the end of a request whose start timeout ran out in the queue.
-func notStarted() outcome {
+// notStartedOutcome is the end of a request whose start timeout ran out in the queue.
+func notStartedOutcome() outcome {
 	o := infraError(http.StatusGatewayTimeout, "request_timeout", infraText("request_timeout"))
 	o.header["X-Fal-Request-Timeout-Type"] = "user"
 
 	return o
 }
 
-func encode(v any) []byte {
+func encodeJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // only our own types get here

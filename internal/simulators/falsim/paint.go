@@ -38,9 +38,9 @@ const (
 	bandColour = sunColour + 3
 )
 
-// paint makes the picture. An indexed image costs a byte per pixel, and every encoder is quick
+// paintImage makes the picture. An indexed image costs a byte per pixel, and every encoder is quick
 // with it: 1024×1024 takes a few milliseconds before encoding.
-func (p picture) paint() *image.Paletted {
+func (p picture) paintImage() *image.Paletted {
 	img := image.NewPaletted(image.Rect(0, 0, p.width, p.height), color.Palette{color.Black})
 	if p.black {
 		return img
@@ -49,7 +49,7 @@ func (p picture) paint() *image.Paletted {
 	sum := sha256.Sum256([]byte(p.subject + "\x00" + strconv.FormatInt(p.seed, 10)))
 	rng := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:]))) //nolint:gosec // a picture, not a secret
 
-	img.Palette = palette(rng, p.tint)
+	img.Palette = pickPalette(rng, p.tint)
 
 	switch rng.IntN(6) {
 	case 0:
@@ -65,18 +65,18 @@ func (p picture) paint() *image.Paletted {
 	return img
 }
 
-// palette picks three related hues for the sky, which a reference tints, and a darker family for the land.
-func palette(rng *rand.Rand, tint *tint) color.Palette {
+// pickPalette picks three related hues for the sky, which a reference tints, and a darker family for the land.
+func pickPalette(rng *rand.Rand, tint *tint) color.Palette {
 	hue := rng.Float64()
 	stops := []color.RGBA{
-		hsv(hue, 0.75, 0.30),
-		hsv(hue+0.06+0.08*rng.Float64(), 0.65, 0.75),
-		hsv(hue+0.15+0.15*rng.Float64(), 0.45, 0.98),
+		fromHSV(hue, 0.75, 0.30),
+		fromHSV(hue+0.06+0.08*rng.Float64(), 0.65, 0.75),
+		fromHSV(hue+0.15+0.15*rng.Float64(), 0.45, 0.98),
 	}
 
 	if tint != nil {
 		for i := range stops {
-			stops[i] = mix(tint.colours[i], stops[i], tint.strength)
+			stops[i] = blendColours(tint.colours[i], stops[i], tint.strength)
 		}
 	}
 
@@ -85,19 +85,19 @@ func palette(rng *rand.Rand, tint *tint) color.Palette {
 	for i := range skyShades {
 		t := float64(i) / (skyShades - 1) * float64(len(stops)-1)
 		k := min(int(t), len(stops)-2)
-		pal = append(pal, mix(stops[k], stops[k+1], t-float64(k)))
+		pal = append(pal, blendColours(stops[k], stops[k+1], t-float64(k)))
 	}
 
 	ground := hue + 0.45 + 0.1*rng.Float64()
 	for layer := range landLayers {
 		v := 0.72 - 0.1*float64(layer)
 		for shade := range landShades {
-			pal = append(pal, hsv(ground+0.01*float64(layer), 0.35+0.06*float64(layer), v-0.012*float64(shade)))
+			pal = append(pal, fromHSV(ground+0.01*float64(layer), 0.35+0.06*float64(layer), v-0.012*float64(shade)))
 		}
 	}
 
 	return append(pal,
-		hsv(hue+0.5, 0.18, 1), hsv(hue+0.5, 0.35, 0.98), // sun and halo
+		fromHSV(hue+0.5, 0.18, 1), fromHSV(hue+0.5, 0.35, 0.98), // sun and halo
 		color.RGBA{R: 250, G: 250, B: 250, A: 255}, color.RGBA{R: 16, G: 16, B: 24, A: 255}) // ink and its band
 }
 
@@ -253,7 +253,7 @@ func writeCaption(img *image.Paletted, text string) {
 	}
 }
 
-func hsv(h, s, v float64) color.RGBA {
+func fromHSV(h, s, v float64) color.RGBA {
 	h = (h - math.Floor(h)) * 6
 	v = max(0, min(1, v))
 	channel := func(n float64) uint8 {
@@ -265,7 +265,7 @@ func hsv(h, s, v float64) color.RGBA {
 	return color.RGBA{R: channel(5), G: channel(3), B: channel(1), A: 255}
 }
 
-func mix(a, b color.RGBA, t float64) color.RGBA {
+func blendColours(a, b color.RGBA, t float64) color.RGBA {
 	m := func(x, y uint8) uint8 { return uint8(float64(x)*(1-t) + float64(y)*t) }
 
 	return color.RGBA{R: m(a.R, b.R), G: m(a.G, b.G), B: m(a.B, b.B), A: 255}

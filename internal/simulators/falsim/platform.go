@@ -11,12 +11,12 @@ import (
 
 const platformDocs = "https://docs.fal.ai/platform-apis"
 
-// platform guards the platform API, whose errors have an envelope of their own.
+// requireKey guards the platform API, whose errors have an envelope of their own.
 // https://docs.fal.ai/platform-apis (read 2026-11)
-func (s *Sim) platform(h handler) handler {
+func (s *Sim) requireKey(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, body []byte) {
-		if key, isKey := strings.CutPrefix(r.Header.Get("Authorization"), "Key "); !isKey || !s.knows(key) {
-			s.refuse(w, http.StatusUnauthorized, "authorization_error", "Authentication required")
+		if key, isKey := strings.CutPrefix(r.Header.Get("Authorization"), "Key "); !isKey || !s.knowsKey(key) {
+			s.refuseCall(w, http.StatusUnauthorized, "authorization_error", "Authentication required")
 
 			return
 		}
@@ -25,11 +25,11 @@ func (s *Sim) platform(h handler) handler {
 	}
 }
 
-// admin guards what a key that may only run models may not do.
-func (s *Sim) admin(h handler) handler {
-	return s.platform(func(w http.ResponseWriter, r *http.Request, body []byte) {
+// requireAdmin guards what a key that may only run models may not do.
+func (s *Sim) requireAdmin(h handler) handler {
+	return s.requireKey(func(w http.ResponseWriter, r *http.Request, body []byte) {
 		if r.Header.Get("Authorization") != "Key "+s.opts.Key {
-			s.refuse(w, http.StatusForbidden, "authorization_error", "Admin API key required")
+			s.refuseCall(w, http.StatusForbidden, "authorization_error", "Admin API key required")
 
 			return
 		}
@@ -38,13 +38,13 @@ func (s *Sim) admin(h handler) handler {
 	})
 }
 
-// knows reports whether the key is one of the account's.
-func (s *Sim) knows(key string) bool {
+// knowsKey reports whether the key is one of the account's.
+func (s *Sim) knowsKey(key string) bool {
 	return key == s.opts.Key || s.opts.RunKey != "" && key == s.opts.RunKey
 }
 
-func (s *Sim) refuse(w http.ResponseWriter, status int, kind, message string) {
-	answer(w, status, map[string]any{"error": map[string]any{
+func (s *Sim) refuseCall(w http.ResponseWriter, status int, kind, message string) {
+	writeJSON(w, status, map[string]any{"error": map[string]any{
 		"type": kind, "message": message, "docs_url": platformDocs, "request_id": "falsim",
 	}})
 }
@@ -54,9 +54,9 @@ func (s *Sim) refuse(w http.ResponseWriter, status int, kind, message string) {
 // https://docs.fal.ai/platform-apis/v1/models/requests/by-endpoint (read 2026-11)
 func (s *Sim) serveFind(search bool) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ []byte) {
-		l, ok := s.listing(r, maxFound)
+		l, ok := s.readListing(r, maxFound)
 		if !ok || !search && len(l.endpoints) == 0 {
-			s.refuse(w, http.StatusBadRequest, "validation_error", "Invalid query parameters")
+			s.refuseCall(w, http.StatusBadRequest, "validation_error", "Invalid query parameters")
 
 			return
 		}
@@ -64,13 +64,13 @@ func (s *Sim) serveFind(search bool) handler {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 
-		s.advance()
+		s.advanceClock()
 
-		skew := s.knobs.skew()
-		answer(w, http.StatusOK, paged(l, "items", s.listed(l), func(req *request) map[string]any {
-			row := req.row(skew)
+		skew := s.knobs.clockSkew()
+		writeJSON(w, http.StatusOK, pageOf(l, "items", s.selectListed(l), func(req *request) map[string]any {
+			row := req.listingRow(skew)
 			if slices.Contains(l.expand, "payloads") {
-				row["json_input"], row["json_output"] = req.payloads()
+				row["json_input"], row["json_output"] = req.keptPayloads()
 			}
 
 			return row
@@ -78,12 +78,12 @@ func (s *Sim) serveFind(search bool) handler {
 	}
 }
 
-// listed are the requests that a listing asks for. The caller holds mu.
-func (s *Sim) listed(l listing) []*request {
+// selectListed are the requests that a listing asks for. The caller holds mu.
+func (s *Sim) selectListed(l listing) []*request {
 	var found []*request
 
 	for _, req := range slices.Backward(s.order) {
-		if l.names(req) && !req.submitted.Before(l.start) && !req.submitted.After(l.end) && fits(req, l.status) {
+		if l.namesRequest(req) && !req.submitted.Before(l.start) && !req.submitted.After(l.end) && hasStatus(req, l.status) {
 			found = append(found, req)
 		}
 	}
@@ -91,8 +91,8 @@ func (s *Sim) listed(l listing) []*request {
 	return found
 }
 
-// payloads are what went in and came out, while it is kept.
-func (r *request) payloads() (in, out any) {
+// keptPayloads are what went in and came out, while it is kept.
+func (r *request) keptPayloads() (in, out any) {
 	if r.erased || r.body == nil {
 		return nil, nil
 	}
@@ -104,10 +104,10 @@ func (r *request) payloads() (in, out any) {
 	return r.body, out
 }
 
-func (r *request) row(skew time.Duration) map[string]any {
+func (r *request) listingRow(skew time.Duration) map[string]any {
 	row := map[string]any{
-		"request_id": r.id, "endpoint_id": r.endpoint, "sent_at": stamp(r.submitted, skew),
-		"started_at": stamp(r.started, skew), "ended_at": stamp(r.finished, skew), "status_code": nil, "duration": nil,
+		"request_id": r.id, "endpoint_id": r.endpoint, "sent_at": formatTime(r.submitted, skew),
+		"started_at": formatTime(r.started, skew), "ended_at": formatTime(r.finished, skew), "status_code": nil, "duration": nil,
 	}
 
 	if r.phase == done {
@@ -117,7 +117,7 @@ func (r *request) row(skew time.Duration) map[string]any {
 	return row
 }
 
-func fits(r *request, status string) bool {
+func hasStatus(r *request, status string) bool {
 	switch status {
 	case "success":
 		return r.outcome.status == http.StatusOK
@@ -145,18 +145,18 @@ func (s *Sim) serveErase(w http.ResponseWriter, r *http.Request, _ []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.advance()
+	s.advanceClock()
 
 	req := s.requests[r.PathValue("id")]
 	if req == nil {
-		s.refuse(w, http.StatusNotFound, "not_found", "Request not found")
+		s.refuseCall(w, http.StatusNotFound, "not_found", "Request not found")
 
 		return
 	}
 
 	key := r.Header.Get("Idempotency-Key")
 	if e := s.erasures[key+" "+req.id]; s.now().Before(e.until) {
-		answer(w, http.StatusOK, e.answer)
+		writeJSON(w, http.StatusOK, e.answer)
 
 		return
 	}
@@ -184,19 +184,19 @@ func (s *Sim) serveErase(w http.ResponseWriter, r *http.Request, _ []byte) {
 		s.erasures[key+" "+req.id] = e
 	}
 
-	answer(w, http.StatusOK, e.answer)
+	writeJSON(w, http.StatusOK, e.answer)
 }
 
 func (s *Sim) servePricing(w http.ResponseWriter, r *http.Request, _ []byte) {
 	prices := []map[string]any{}
 
 	for _, id := range r.URL.Query()["endpoint_id"] {
-		if m := models()[id]; m != nil {
+		if m := imitatedModels()[id]; m != nil {
 			prices = append(prices, map[string]any{"endpoint_id": id, "unit_price": m.price, "unit": unit, "currency": "USD"})
 		}
 	}
 
-	answer(w, http.StatusOK, map[string]any{"prices": prices, "next_cursor": nil, "has_more": false})
+	writeJSON(w, http.StatusOK, map[string]any{"prices": prices, "next_cursor": nil, "has_more": false})
 }
 
 // serveEstimate works out what so many units, or so many calls, would cost. What a call costs is the
@@ -213,7 +213,7 @@ func (s *Sim) serveEstimate(w http.ResponseWriter, _ *http.Request, body []byte)
 
 	historical := json.Unmarshal(body, &in) == nil && in.Type == "historical_api_price"
 	if !historical && in.Type != "unit_price" || len(in.Endpoints) == 0 {
-		s.refuse(w, http.StatusBadRequest, "validation_error", "Invalid request body")
+		s.refuseCall(w, http.StatusBadRequest, "validation_error", "Invalid request body")
 
 		return
 	}
@@ -221,9 +221,9 @@ func (s *Sim) serveEstimate(w http.ResponseWriter, _ *http.Request, body []byte)
 	total := 0.0
 
 	for id, e := range in.Endpoints {
-		m, quantity := models()[id], e.Units
+		m, quantity := imitatedModels()[id], e.Units
 		if m == nil {
-			s.refuse(w, http.StatusNotFound, "not_found", "Endpoint not found: "+id)
+			s.refuseCall(w, http.StatusNotFound, "not_found", "Endpoint not found: "+id)
 
 			return
 		}
@@ -234,7 +234,7 @@ func (s *Sim) serveEstimate(w http.ResponseWriter, _ *http.Request, body []byte)
 		}
 
 		if quantity == nil || *quantity < 0 {
-			s.refuse(w, http.StatusBadRequest, "validation_error", "Invalid quantity for "+id)
+			s.refuseCall(w, http.StatusBadRequest, "validation_error", "Invalid quantity for "+id)
 
 			return
 		}
@@ -242,7 +242,7 @@ func (s *Sim) serveEstimate(w http.ResponseWriter, _ *http.Request, body []byte)
 		total += *quantity * each
 	}
 
-	answer(w, http.StatusOK, map[string]any{"estimate_type": in.Type, "total_cost": total, "currency": "USD"})
+	writeJSON(w, http.StatusOK, map[string]any{"estimate_type": in.Type, "total_cost": total, "currency": "USD"})
 }
 
 func (s *Sim) serveBilling(w http.ResponseWriter, r *http.Request, _ []byte) {
@@ -257,9 +257,9 @@ func (s *Sim) serveBilling(w http.ResponseWriter, r *http.Request, _ []byte) {
 		out["credits"] = map[string]any{"current_balance": balance, "currency": "USD"}
 	}
 
-	answer(w, http.StatusOK, out)
+	writeJSON(w, http.StatusOK, out)
 }
 
 func (s *Sim) serveMeta(w http.ResponseWriter, _ *http.Request, _ []byte) {
-	answer(w, http.StatusOK, map[string]any{"webhook_ip_ranges": []string{"127.0.0.1/32", "::1/128"}})
+	writeJSON(w, http.StatusOK, map[string]any{"webhook_ip_ranges": []string{"127.0.0.1/32", "::1/128"}})
 }

@@ -18,9 +18,9 @@ type poison struct {
 }
 
 // Poisons lists the words for [Knobs].Media and [Rule].Variant, sorted.
-func Poisons() []string { return slices.Sorted(maps.Keys(poisons())) }
+func Poisons() []string { return slices.Sorted(maps.Keys(poisonsByName())) }
 
-func poisons() map[string]poison {
+func poisonsByName() map[string]poison {
 	refuse := func(code int) poison {
 		return poison{"answers " + strconv.Itoa(code), func(_ *fileHost, w http.ResponseWriter, _ file) {
 			http.Error(w, http.StatusText(code), code)
@@ -28,12 +28,12 @@ func poisons() map[string]poison {
 	}
 	other := func(what string, data func(h *fileHost, f file, whole []byte) []byte) poison {
 		return poison{what, func(h *fileHost, w http.ResponseWriter, f file) {
-			whole, err := f.pic.encode(f.format)
+			whole, err := f.pic.encodeAs(f.format)
 			if err != nil {
 				panic(http.ErrAbortHandler)
 			}
 
-			send(w, data(h, f, whole))
+			writeFile(w, data(h, f, whole))
 		}}
 	}
 
@@ -50,7 +50,7 @@ func poisons() map[string]poison {
 			rules.Flood(w)
 		}},
 		"truncated": {"half of what was announced, then cut", func(_ *fileHost, w http.ResponseWriter, f file) {
-			data, _ := f.pic.encode(f.format)
+			data, _ := f.pic.encodeAs(f.format)
 			w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 			_, _ = w.Write(data[:len(data)/2])
 			panic(http.ErrAbortHandler)
@@ -64,23 +64,23 @@ func poisons() map[string]poison {
 		"svg":        other("SVG with a script", func(*fileHost, file, []byte) []byte { return []byte(svg) }),
 		"gif":        other("a GIF", func(_ *fileHost, f file, _ []byte) []byte { return gifOf(f.pic) }),
 		"half":       other("half of the file, as if it were all", func(_ *fileHost, _ file, whole []byte) []byte { return whole[:len(whole)/2] }),
-		"corrupt":    other("bytes in the middle are wrong", func(_ *fileHost, _ file, whole []byte) []byte { return scramble(whole) }),
+		"corrupt":    other("bytes in the middle are wrong", func(_ *fileHost, _ file, whole []byte) []byte { return corruptMiddle(whole) }),
 		"polyglot":   other("a page of HTML follows the picture", func(_ *fileHost, _ file, whole []byte) []byte { return append(whole, page...) }),
 		"bomb":       other("a small PNG of 400 megapixels", func(h *fileHost, _ file, _ []byte) []byte { return h.bigPicture() }),
 		"false_size": other("a PNG that says 60,000 × 60,000 and holds nothing", func(*fileHost, file, []byte) []byte { return hollowPNG(60_000, 60_000) }),
 		"wrong_type": other("another format than announced", func(_ *fileHost, f file, whole []byte) []byte {
-			return otherwise(whole, f.pic, otherFormat(f.format))
+			return encodeOrKeep(whole, f.pic, otherFormat(f.format))
 		}),
 		"wrong_size": other("half as wide and high as announced", func(_ *fileHost, f file, whole []byte) []byte {
 			f.pic.width, f.pic.height = max(1, f.pic.width/2), max(1, f.pic.height/2)
 
-			return otherwise(whole, f.pic, f.format)
+			return encodeOrKeep(whole, f.pic, f.format)
 		}),
 	}
 }
 
-// poisonings is the part of chaos for the file host.
-func poisonings() []Fault {
+// poisonFaults is the part of chaos for the file host.
+func poisonFaults() []Fault {
 	var list []Fault
 
 	for _, name := range Poisons() {
@@ -89,7 +89,7 @@ func poisonings() []Fault {
 		}
 
 		list = append(list, Fault{
-			Name: name, Routes: []string{RouteMedia}, Acts: true, What: poisons()[name].what,
+			Name: name, Routes: []string{RouteMedia}, Acts: true, What: poisonsByName()[name].what,
 			Rule: Rule{Action: ActPoison, Variant: name},
 		})
 	}

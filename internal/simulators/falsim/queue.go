@@ -20,7 +20,7 @@ func (s *Sim) serveQueue(w http.ResponseWriter, r *http.Request) {
 	at := slices.Index(parts, "requests")
 
 	if at < 2 {
-		s.On(RouteSubmit, s.admit(parts, s.accept))(w, r)
+		s.On(RouteSubmit, s.checkSubmission(parts, s.enqueueRequest))(w, r)
 
 		return
 	}
@@ -33,9 +33,9 @@ func (s *Sim) serveQueue(w http.ResponseWriter, r *http.Request) {
 	one := func(route, method string, h func(http.ResponseWriter, *http.Request, *request)) {
 		s.On(route, func(w http.ResponseWriter, r *http.Request, _ []byte) {
 			if r.Method != method {
-				answer(w, http.StatusMethodNotAllowed, map[string]any{"detail": "Method Not Allowed"})
-			} else if s.gate.authorize(w, r, app) {
-				h(w, r, s.find(app, id))
+				writeJSON(w, http.StatusMethodNotAllowed, map[string]any{"detail": "Method Not Allowed"})
+			} else if s.gate.authorizeCall(w, r, app) {
+				h(w, r, s.findRequest(app, id))
 			}
 		})(w, r)
 	}
@@ -50,26 +50,26 @@ func (s *Sim) serveQueue(w http.ResponseWriter, r *http.Request) {
 	case "cancel":
 		one(RouteCancel, http.MethodPut, s.serveCancel)
 	default:
-		answer(w, http.StatusNotFound, map[string]any{"detail": "Path not found"})
+		writeJSON(w, http.StatusNotFound, map[string]any{"detail": "Path not found"})
 	}
 }
 
-// find returns the request after everything that is due has happened, or nil.
-func (s *Sim) find(app, id string) *request {
+// findRequest returns the request after everything that is due has happened, or nil.
+func (s *Sim) findRequest(app, id string) *request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.advance()
+	s.advanceClock()
 
-	if r := s.requests[id]; r != nil && r.app == app && !(r.phase == done && s.Clock.Now().After(r.expires(s.knobs.ResultTTLMS))) {
+	if r := s.requests[id]; r != nil && r.app == app && !(r.phase == done && s.Clock.Now().After(r.expiresAt(s.knobs.ResultTTLMS))) {
 		return r
 	}
 
 	return nil
 }
 
-// describe is the status object. The caller holds mu.
-func (s *Sim) describe(r *request, logs bool) map[string]any {
+// describeStatus is the status object. The caller holds mu.
+func (s *Sim) describeStatus(r *request, logs bool) map[string]any {
 	self := r.base + "/queue/" + r.app + "/requests/" + r.id
 	d := map[string]any{
 		"status": "IN_QUEUE", "request_id": r.id, "response_url": self, "status_url": self + "/status",
@@ -81,12 +81,12 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 	}
 
 	if logs {
-		d["logs"] = r.logs(s.Clock.Now(), s.knobs.skew())
+		d["logs"] = r.logLines(s.Clock.Now(), s.knobs.clockSkew())
 	}
 
 	switch r.phase {
 	case queued:
-		d["queue_position"] = s.line.position(r)
+		d["queue_position"] = s.line.positionOf(r)
 	case running:
 		d["status"] = "IN_PROGRESS"
 	case done:
@@ -109,7 +109,7 @@ func (s *Sim) describe(r *request, logs bool) map[string]any {
 // barSteps is how many steps a picture takes, as its log tells.
 const barSteps = 8
 
-func (r *request) logs(now time.Time, skew time.Duration) []map[string]any {
+func (r *request) logLines(now time.Time, skew time.Duration) []map[string]any {
 	line := func(at time.Time, text string) map[string]any {
 		return map[string]any{"message": text, "timestamp": at.Add(skew).UTC().Format("2006-01-02T15:04:05.000Z"), "level": "INFO", "source": "USER"}
 	}

@@ -36,11 +36,11 @@ type tint struct {
 
 var errTooBig = errors.New("the file is too big")
 
-// refer downloads the reference of a running request, as a runner does, and then lets the
+// applyReference downloads the reference of a running request, as a runner does, and then lets the
 // request go on: to its end when its time is over, or to its error at once.
-func (s *Sim) refer(r *request) {
-	data, err := s.references.fetch(r.input.reference)
-	size, colours, p := examine(data, err)
+func (s *Sim) applyReference(r *request) {
+	data, err := s.references.fetchReference(r.input.reference)
+	size, colours, p := examineReference(data, err)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +52,7 @@ func (s *Sim) refer(r *request) {
 	end := s.Clock.Now()
 
 	if p == nil {
-		r.input.width, r.input.height = r.model.size(r.input.size, size)
+		r.input.width, r.input.height = r.model.pictureSize(r.input.size, size)
 		r.input.tint = &tint{colours, r.input.strength}
 		p = tooLarge(r.input)
 	}
@@ -60,11 +60,11 @@ func (s *Sim) refer(r *request) {
 	if p != nil {
 		r.problems = append(r.problems, *p)
 	} else {
-		end = later(end, r.started.Add(r.duration))
+		end = laterOf(end, r.started.Add(r.duration))
 	}
 
-	s.Clock.At(end, func() { s.conclude(r, end) })
-	s.advance()
+	s.Clock.At(end, func() { s.endAttempt(r, end) })
+	s.advanceClock()
 }
 
 // fetcher downloads references until the simulator ends.
@@ -73,8 +73,8 @@ type fetcher struct {
 	client *http.Client
 }
 
-// fetch gets a reference from where its address says, up to a size.
-func (f fetcher) fetch(ref string) ([]byte, error) {
+// fetchReference gets a reference from where its address says, up to a size.
+func (f fetcher) fetchReference(ref string) ([]byte, error) {
 	if text, ok := strings.CutPrefix(ref, "data:"); ok {
 		_, data, ok := strings.Cut(text, ";base64,")
 		if !ok {
@@ -113,8 +113,8 @@ func (f fetcher) fetch(ref string) ([]byte, error) {
 	}
 }
 
-// examine reads a reference and refuses it in fal's words. https://docs.fal.ai/errors
-func examine(data []byte, err error) (size image.Point, colours [3]color.RGBA, p *problem) {
+// examineReference reads a reference and refuses it in fal's words. https://docs.fal.ai/errors
+func examineReference(data []byte, err error) (size image.Point, colours [3]color.RGBA, p *problem) {
 	refuse := func(kind, text string, ctx map[string]any) (image.Point, [3]color.RGBA, *problem) {
 		p := falProblem(kind, text, "image_url", nil, ctx)
 
@@ -145,11 +145,11 @@ func examine(data []byte, err error) (size image.Point, colours [3]color.RGBA, p
 		return refuse("image_load_error", loadText, nil)
 	}
 
-	return img.Bounds().Size(), averages(img), nil
+	return img.Bounds().Size(), averageThirds(img), nil
 }
 
-// averages looks at a few hundred pixels of each third.
-func averages(img image.Image) (out [3]color.RGBA) {
+// averageThirds looks at a few hundred pixels of each third.
+func averageThirds(img image.Image) (out [3]color.RGBA) {
 	const steps = 16
 
 	b := img.Bounds()

@@ -46,8 +46,8 @@ type request struct {
 	paths     []string
 }
 
-// publish turns the outcome into what the result URL answers.
-func (r *request) publish(olderShapes bool) {
+// setResultHeaders gives the outcome the headers of the result URL.
+func (r *request) setResultHeaders(olderShapes bool) {
 	if r.outcome.header == nil {
 		r.outcome.header = map[string]string{}
 	}
@@ -64,8 +64,8 @@ func (r *request) publish(olderShapes bool) {
 	}
 }
 
-// read returns the result's body; images of sync mode are painted into it now.
-func (r *request) read() []byte {
+// resultBody returns the result's body; images of sync mode are painted into it now.
+func (r *request) resultBody() []byte {
 	if !r.input.syncMode || r.outcome.status != http.StatusOK {
 		return r.outcome.body
 	}
@@ -76,7 +76,7 @@ func (r *request) read() []byte {
 	}
 
 	for i := range res.Images {
-		data, err := r.input.picture(i, res.NSFW[i]).encode(r.input.format)
+		data, err := r.input.pictureAt(i, res.NSFW[i]).encodeAs(r.input.format)
 		if err != nil {
 			return r.outcome.body
 		}
@@ -84,16 +84,16 @@ func (r *request) read() []byte {
 		res.Images[i].URL += base64.StdEncoding.EncodeToString(data)
 	}
 
-	return encode(res)
+	return encodeJSON(res)
 }
 
-// expires is when the result goes: 1 hour after completion, 6 minutes if it is 10 KB or more,
+// expiresAt is when the result goes: 1 hour after completion, 6 minutes if it is 10 KB or more,
 // and with payload storage 30 days, unless it is over 1 MB. The knob, in milliseconds, wins if it is turned.
 // https://fal.ai/docs/inference-api/queue/result (read 2026-11)
-func (r *request) expires(knob int64) time.Time {
+func (r *request) expiresAt(knob int64) time.Time {
 	switch {
 	case knob > 0:
-		return r.finished.Add(millis(knob))
+		return r.finished.Add(fromMillis(knob))
 	case r.storeIO && len(r.outcome.body) <= 1_000_000 && !r.input.syncMode:
 		return r.finished.AddDate(0, 0, 30)
 	case len(r.outcome.body) >= 10_000 || r.input.syncMode:

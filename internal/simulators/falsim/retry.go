@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// conclude ends an attempt to run a request: for good, or fal tries once more.
-func (s *Sim) conclude(r *request, t time.Time) {
+// endAttempt ends an attempt to run a request: for good, or fal tries once more.
+func (s *Sim) endAttempt(r *request, t time.Time) {
 	if r.phase != running {
 		return
 	}
 
-	o := s.decide(r)
+	o := s.decideOutcome(r)
 	if r.triesAgain(o) {
 		s.running--
 		r.phase, r.tries, r.gateway = queued, r.tries+1, s.NewID()
-		s.line.join(r)
+		s.line.add(r)
 		s.count.Retried++
 
 		return
 	}
 
-	s.finish(r, t, o)
+	s.finishRequest(r, t, o)
 }
 
 const (

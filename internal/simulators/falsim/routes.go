@@ -24,7 +24,7 @@ const (
 	RouteMedia   = "media"
 	RouteUpload  = "upload"      // initiate, tokens, signed links
 	RoutePut     = "put"         // send a file, a part, complete
-	RouteTrap    = kit.RouteTrap // where the redirects and false links of chaos lead: nobody should come
+	RouteTrap    = kit.RouteTrap // where the redirects and false links of chaos lead: no client should come
 )
 
 // What chaos can spoil beside calls, named like routes.

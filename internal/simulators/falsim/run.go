@@ -6,15 +6,15 @@ import (
 )
 
 // serveRun is the synchronous host: POST /{model id} runs a model at once and answers as the model
-// does, errors included. It never waits for a slot, and nobody tries again but the caller; one that
+// does, errors included. It never waits for a slot, and only the caller tries again; one that
 // goes away has ended its request. https://docs.fal.ai/model-apis/model-endpoints/synchronous-requests
 // (read 2026-11)
 func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(strings.TrimPrefix(r.URL.Path, "/run"), "/"), "/")
-	s.On(RouteRun, s.admit(parts, s.run))(w, r)
+	s.On(RouteRun, s.checkSubmission(parts, s.runAndWait))(w, r)
 }
 
-func (s *Sim) run(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any) {
+func (s *Sim) runAndWait(w http.ResponseWriter, r *http.Request, endpoint, app string, body map[string]any) {
 	req := s.runNow(w, r, endpoint, app, body)
 	if req == nil {
 		return
@@ -24,8 +24,8 @@ func (s *Sim) run(w http.ResponseWriter, r *http.Request, endpoint, app string, 
 	case <-req.over:
 	case <-r.Context().Done():
 		s.mu.Lock()
-		s.finish(req, s.Clock.Now(), infraError(statusClientClosed, clientGone, infraText(clientGone)))
-		s.advance()
+		s.finishRequest(req, s.Clock.Now(), infraError(statusClientClosed, clientGone, infraText(clientGone)))
+		s.advanceClock()
 		s.mu.Unlock()
 
 		return
@@ -37,7 +37,7 @@ func (s *Sim) run(w http.ResponseWriter, r *http.Request, endpoint, app string, 
 	o := req.outcome
 	s.mu.Unlock()
 
-	req.reveal(w, o)
+	req.writeOutcome(w, o)
 }
 
 // runNow starts a request, or answers why not and returns nil.
@@ -45,11 +45,11 @@ func (s *Sim) runNow(w http.ResponseWriter, r *http.Request, endpoint, app strin
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.advance()
+	s.advanceClock()
 
 	if s.knobs.Slots > 0 && s.running >= s.knobs.Slots {
 		w.Header().Set("X-Fal-Needs-Retry", "1")
-		answer(w, http.StatusTooManyRequests, map[string]any{
+		writeJSON(w, http.StatusTooManyRequests, map[string]any{
 			"detail": "Concurrent requests limit reached", "error_type": "concurrent_requests_limit",
 		})
 
@@ -59,8 +59,8 @@ func (s *Sim) runNow(w http.ResponseWriter, r *http.Request, endpoint, app strin
 	req := s.newRequest(w, r, endpoint, app, body)
 	if req != nil {
 		req.noRetry, req.webhook = true, ""
-		s.start(req, req.submitted)
-		s.advance()
+		s.startRequest(req, req.submitted)
+		s.advanceClock()
 	}
 
 	return req

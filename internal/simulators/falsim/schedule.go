@@ -2,40 +2,40 @@ package falsim
 
 import "time"
 
-// advance lets everything happen that is due. The caller holds mu.
-func (s *Sim) advance() { s.Clock.Advance() }
+// advanceClock lets everything happen that is due. The caller holds mu.
+func (s *Sim) advanceClock() { s.Clock.Advance() }
 
-// startAll starts what has a slot, in the order of the queue.
-func (s *Sim) startAll(t time.Time) {
+// startQueued starts what has a slot, in the order of the queue.
+func (s *Sim) startQueued(t time.Time) {
 	for len(s.line) > 0 && (s.knobs.Slots <= 0 || s.running < s.knobs.Slots) {
 		r := s.line[0]
-		if r.submitted.Add(millis(s.knobs.QueueMS)).After(t) {
-			return // advance comes back when its event is due
+		if r.submitted.Add(fromMillis(s.knobs.QueueMS)).After(t) {
+			return // advanceClock comes back when its event is due
 		}
 
-		s.line.leave(r)
-		s.start(r, t)
+		s.line.removeRequest(r)
+		s.startRequest(r, t)
 	}
 }
 
-// start lets a request run, which takes a slot.
-func (s *Sim) start(r *request, t time.Time) {
+// startRequest lets a request run, which takes a slot.
+func (s *Sim) startRequest(r *request, t time.Time) {
 	s.running++
-	r.phase, r.started = running, later(t, r.submitted)
+	r.phase, r.started = running, laterOf(t, r.submitted)
 
 	switch end := r.started.Add(r.duration); {
 	case len(r.problems) > 0 || r.model == nil: // refused before any work
 		end = r.started
-		s.Clock.At(end, func() { s.conclude(r, end) })
+		s.Clock.At(end, func() { s.endAttempt(r, end) })
 	case r.model.image && r.input.tint == nil && s.Context().Err() == nil:
-		s.Go(func() { s.refer(r) })
+		s.Go(func() { s.applyReference(r) })
 	default:
-		s.Clock.At(end, func() { s.conclude(r, end) })
+		s.Clock.At(end, func() { s.endAttempt(r, end) })
 	}
 }
 
-// finish ends a request with an outcome, once.
-func (s *Sim) finish(r *request, t time.Time, o outcome) {
+// finishRequest ends a request with an outcome, once.
+func (s *Sim) finishRequest(r *request, t time.Time, o outcome) {
 	if r.phase == done {
 		return
 	}
@@ -45,7 +45,7 @@ func (s *Sim) finish(r *request, t time.Time, o outcome) {
 	}
 
 	r.phase, r.finished, r.outcome = done, t, o
-	r.publish(s.knobs.OlderShapes)
+	r.setResultHeaders(s.knobs.OlderShapes)
 
 	if o.status == statusClientClosed {
 		s.count.Cancelled++
@@ -57,8 +57,8 @@ func (s *Sim) finish(r *request, t time.Time, o outcome) {
 	close(r.over)
 }
 
-// forget drops the oldest finished requests beyond the bound.
-func (s *Sim) forget() {
+// forgetOldest drops the oldest finished requests beyond the bound.
+func (s *Sim) forgetOldest() {
 	for len(s.order) > s.opts.MaxRequests && s.order[0].phase == done {
 		r := s.order[0]
 		s.order[0] = nil
@@ -71,7 +71,7 @@ func (s *Sim) forget() {
 	}
 }
 
-func later(a, b time.Time) time.Time {
+func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

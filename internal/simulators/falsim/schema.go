@@ -12,19 +12,19 @@ const unit = "megapixel"
 // serveModels lists the endpoints, and with expand=openapi-3.0 what each of them accepts.
 // https://docs.fal.ai/platform-apis/v1/models (read 2026-11)
 func (s *Sim) serveModels(w http.ResponseWriter, r *http.Request, _ []byte) {
-	l, ok := s.listing(r, maxFound)
+	l, ok := s.readListing(r, maxFound)
 	if !ok {
-		s.refuse(w, http.StatusBadRequest, "validation_error", "Invalid query parameters")
+		s.refuseCall(w, http.StatusBadRequest, "validation_error", "Invalid query parameters")
 
 		return
 	}
 
-	known := models()
+	known := imitatedModels()
 	ids := slices.DeleteFunc(sortedKeys(known), func(id string) bool {
 		return len(l.endpoints) > 0 && !slices.Contains(l.endpoints, id)
 	})
 
-	answer(w, http.StatusOK, paged(l, "models", ids, func(id string) map[string]any {
+	writeJSON(w, http.StatusOK, pageOf(l, "models", ids, func(id string) map[string]any {
 		m := known[id]
 		category := "text-to-image"
 
@@ -46,7 +46,7 @@ func (m *model) openAPI(id string) map[string]any {
 	properties, required := map[string]any{}, []string{}
 
 	for _, f := range m.fields {
-		properties[f.name] = f.schema(m)
+		properties[f.name] = f.jsonSchema(m)
 
 		if f.required {
 			required = append(required, f.name)
@@ -67,7 +67,7 @@ func (m *model) openAPI(id string) map[string]any {
 	}
 }
 
-func (f field) schema(m *model) map[string]any {
+func (f field) jsonSchema(m *model) map[string]any {
 	out := map[string]any{}
 
 	switch f.kind {

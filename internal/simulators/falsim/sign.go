@@ -20,9 +20,9 @@ const (
 	headerSignature = "X-Fal-Webhook-Signature"
 )
 
-// sign returns fal's four headers for a webhook. The timestamp is that of this try. The caller holds mu.
-func (s *Sim) sign(d *deliveries.Delivery) (http.Header, []byte) {
-	id, user, at := d.Event, s.opts.UserID, s.Clock.Now().Add(s.knobs.skew())
+// signDelivery returns fal's four headers for a webhook. The timestamp is that of this try. The caller holds mu.
+func (s *Sim) signDelivery(d *deliveries.Delivery) (http.Header, []byte) {
+	id, user, at := d.Event, s.opts.UserID, s.Clock.Now().Add(s.knobs.clockSkew())
 
 	switch d.Fault {
 	case faultWrongUser:
@@ -35,11 +35,11 @@ func (s *Sim) sign(d *deliveries.Delivery) (http.Header, []byte) {
 		id = otherID
 	case faultRotated:
 		if d.Tries == 1 {
-			s.keys.rotate(false)
+			s.keys.rotateKey(false)
 		}
 	}
 
-	key := s.keys.signer()
+	key := s.keys.signingKey()
 	if d.Fault == faultForged {
 		key = s.keys.foreign
 	}

@@ -50,7 +50,7 @@ func (s *Sim) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.advance()
+	s.advanceClock()
 
 	out, c := s.count.Stats, s.Counts()
 	out.Considered, out.Faults = c.Considered, c.Faults

@@ -84,7 +84,7 @@ func TestUpload_IsRefused(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, b.do("POST", initiate, `{"file_name":"a.png"}`).status)
 }
 
-// What is not everybody's needs a token, outputs and uploads alike.
+// What is not public needs a token, outputs and uploads alike.
 func TestFiles_MayBePrivate(t *testing.T) {
 	t.Parallel()
 

@@ -5,8 +5,8 @@ import "slices"
 // waitingLine are the requests that wait for a slot, by turn.
 type waitingLine []*request
 
-// join puts a request at the end of its part of the line: low priority comes last.
-func (l *waitingLine) join(r *request) {
+// add puts a request at the end of its part of the line: low priority comes last.
+func (l *waitingLine) add(r *request) {
 	at := len(*l)
 	if !r.low {
 		if i := slices.IndexFunc(*l, func(q *request) bool { return q.low }); i >= 0 {
@@ -17,12 +17,12 @@ func (l *waitingLine) join(r *request) {
 	*l = slices.Insert(*l, at, r)
 }
 
-// leave takes a request out of the line, if it is there.
-func (l *waitingLine) leave(r *request) {
+// removeRequest takes a request out of the line, if it is there.
+func (l *waitingLine) removeRequest(r *request) {
 	if i := slices.Index(*l, r); i >= 0 {
 		*l = slices.Delete(*l, i, i+1)
 	}
 }
 
-// position is the number of requests ahead of r.
-func (l *waitingLine) position(r *request) int { return max(0, slices.Index(*l, r)) }
+// positionOf is the number of requests ahead of r.
+func (l *waitingLine) positionOf(r *request) int { return max(0, slices.Index(*l, r)) }

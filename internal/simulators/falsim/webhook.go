@@ -16,12 +16,12 @@ const (
 	maxBackoff   = 5 * time.Minute
 )
 
-// delivery follows fal's rules: 2xx is delivered, a redirect is a failure for good, a private
+// deliveryPolicy follows fal's rules: 2xx is delivered, a redirect is a failure for good, a private
 // target is dropped, and anything else is tried again, less and less often, until the result
 // has expired. https://docs.fal.ai/model-apis/model-endpoints/webhooks (read 2026-11)
-func (s *Sim) delivery() deliveries.Policy {
+func (s *Sim) deliveryPolicy() deliveries.Policy {
 	return deliveries.Policy{
-		Sign: s.sign,
+		Sign: s.signDelivery,
 		Timeout: func(try int) time.Duration {
 			if try == 1 {
 				return firstTimeout
@@ -30,7 +30,7 @@ func (s *Sim) delivery() deliveries.Policy {
 			return retryTimeout
 		},
 		Retry: func(d *deliveries.Delivery) (time.Duration, bool) {
-			backoff := millis(s.knobs.WebhookBackoffMS)
+			backoff := fromMillis(s.knobs.WebhookBackoffMS)
 			if backoff == 0 {
 				backoff = time.Second
 			}
@@ -47,25 +47,25 @@ func (s *Sim) delivery() deliveries.Policy {
 func (s *Sim) callBack(r *request) {
 	s.count.WebhooksDue++
 	n := s.count.WebhooksDue
-	d := &deliveries.Delivery{Event: r.id, URL: r.webhook, Until: r.expires(s.knobs.ResultTTLMS), Body: r.notice()}
+	d := &deliveries.Delivery{Event: r.id, URL: r.webhook, Until: r.expiresAt(s.knobs.ResultTTLMS), Body: r.noticeBody()}
 
 	switch k := &s.knobs; {
-	case every(n, k.ForgeEveryNth):
+	case isNth(n, k.ForgeEveryNth):
 		d.Fault = faultForged
-	case every(n, k.WrongUserEveryNth):
+	case isNth(n, k.WrongUserEveryNth):
 		d.Fault = faultWrongUser
-	case every(n, k.StaleEveryNth):
+	case isNth(n, k.StaleEveryNth):
 		d.Fault = faultStale
-	case k.WebhookFault != "" && (k.WebhookFaultEveryNth == 0 || every(n, k.WebhookFaultEveryNth)):
+	case k.WebhookFault != "" && (k.WebhookFaultEveryNth == 0 || isNth(n, k.WebhookFaultEveryNth)):
 		s.Courier.Falsify(d, k.WebhookFault)
 	}
 
-	due := r.finished.Add(millis(s.knobs.WebhookDelayMS))
+	due := r.finished.Add(fromMillis(s.knobs.WebhookDelayMS))
 
 	switch {
-	case every(n, s.knobs.LoseEveryNth):
+	case isNth(n, s.knobs.LoseEveryNth):
 		s.Courier.Lose(d)
-	case every(n, s.knobs.DoubleEveryNth):
+	case isNth(n, s.knobs.DoubleEveryNth):
 		s.Courier.Double(d, due)
 	case d.Fault != "":
 		s.Courier.Plan(d, due)
@@ -74,11 +74,11 @@ func (s *Sim) callBack(r *request) {
 	}
 }
 
-// notice is the webhook's body.
-func (r *request) notice() []byte {
+// noticeBody is the webhook's body.
+func (r *request) noticeBody() []byte {
 	n := map[string]any{"request_id": r.id, "gateway_request_id": r.gateway, "status": "OK"}
 
-	if payload := r.read(); json.Valid(payload) {
+	if payload := r.resultBody(); json.Valid(payload) {
 		n["payload"] = json.RawMessage(payload)
 	} else {
 		n["payload"], n["payload_error"] = nil, unpackedText
@@ -88,15 +88,15 @@ func (r *request) notice() []byte {
 		n["status"], n["error"] = "ERROR", "Invalid status code: "+strconv.Itoa(r.outcome.status)
 	}
 
-	return encode(n)
+	return encodeJSON(n)
 }
 
-// notice is what the kit delivers of a request, by its id: nothing before it has finished. The caller holds mu.
-func (s *Sim) notice(id string) (target string, body []byte, ok bool) {
+// findNotice is what the kit delivers of a request, by its id: nothing before it has finished. The caller holds mu.
+func (s *Sim) findNotice(id string) (target string, body []byte, ok bool) {
 	r := s.requests[id]
 	if r == nil || r.phase != done {
 		return "", nil, false
 	}
 
-	return r.webhook, r.notice(), true
+	return r.webhook, r.noticeBody(), true
 }

@@ -38,7 +38,7 @@ func webhookFaults() []deliveries.Fault {
 		{Name: "other_body", What: "well signed, the body names another request than the header", Body: edit(func(n map[string]any) {
 			n["request_id"], n["gateway_request_id"] = otherID, otherID
 		})},
-		{Name: faultUnknown, What: "well signed, for a request that nobody made", Body: edit(func(n map[string]any) { n["request_id"] = otherID })},
+		{Name: faultUnknown, What: "well signed, for a request that was never submitted", Body: edit(func(n map[string]any) { n["request_id"] = otherID })},
 		{Name: "other_gateway_id", What: "to be believed: fal tried more than once inside", Body: edit(func(n map[string]any) { n["gateway_request_id"] = otherID })},
 		{Name: "uppercase", What: "the signature in upper-case hex", Header: func(h http.Header) {
 			h.Set(headerSignature, strings.ToUpper(h.Get(headerSignature)))

@@ -8,39 +8,39 @@ import (
 
 func (s *Sim) serveStatus(w http.ResponseWriter, r *http.Request, req *request) {
 	if req == nil {
-		answer(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
+		writeJSON(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
 
 		return
 	}
 
 	w.Header().Set("X-Fal-Request-Id", req.id)
 
-	d, status := s.look(req, r)
-	answer(w, status, d)
+	d, status := s.readStatus(req, r)
+	writeJSON(w, status, d)
 }
 
-// look returns the status object and its HTTP status: 200 when it is over, 202 until then.
-func (s *Sim) look(req *request, r *http.Request) (map[string]any, int) {
+// readStatus returns the status object and its HTTP status: 200 when it is over, 202 until then.
+func (s *Sim) readStatus(req *request, r *http.Request) (map[string]any, int) {
 	logs := r.URL.Query().Get("logs")
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.advance()
+	s.advanceClock()
 
 	status := http.StatusAccepted
 	if req.phase == done {
 		status = http.StatusOK
 	}
 
-	return s.describe(req, logs == "1" || logs == "true"), status
+	return s.describeStatus(req, logs == "1" || logs == "true"), status
 }
 
 // serveStream sends the status whenever it changes, until the request is over. Each event has
 // the log lines that the ones before had not: fal's JavaScript client adds them up.
 func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) {
 	if req == nil {
-		answer(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
+		writeJSON(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
 
 		return
 	}
@@ -58,7 +58,7 @@ func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) 
 	sent, lines, at := "", 0, time.Now()
 
 	for {
-		d, status := s.look(req, r)
+		d, status := s.readStatus(req, r)
 		all, _ := d["logs"].([]map[string]any)
 
 		if state := fmt.Sprint(d["status"], d["queue_position"], len(all)); state != sent {
@@ -67,7 +67,7 @@ func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) 
 			}
 
 			sent, lines, at = state, len(all), time.Now()
-			_, _ = fmt.Fprintf(w, "data: %s\n\n", encode(d))
+			_, _ = fmt.Fprintf(w, "data: %s\n\n", encodeJSON(d))
 		} else if time.Since(at) > keepAlive {
 			at = time.Now()
 			_, _ = fmt.Fprint(w, ": keep-alive\n\n")
@@ -90,13 +90,13 @@ func (s *Sim) serveStream(w http.ResponseWriter, r *http.Request, req *request) 
 // serveResult answers exactly what the model answered, errors included.
 func (s *Sim) serveResult(w http.ResponseWriter, _ *http.Request, req *request) {
 	if req == nil {
-		answer(w, http.StatusNotFound, map[string]any{"detail": "Request not found"})
+		writeJSON(w, http.StatusNotFound, map[string]any{"detail": "Request not found"})
 
 		return
 	}
 
 	s.mu.Lock()
-	d := s.describe(req, false)
+	d := s.describeStatus(req, false)
 	over, erased, o := req.phase == done, req.erased, req.outcome
 	s.mu.Unlock()
 
@@ -104,19 +104,19 @@ func (s *Sim) serveResult(w http.ResponseWriter, _ *http.Request, req *request) 
 
 	switch {
 	case !over:
-		answer(w, http.StatusBadRequest, map[string]any{
+		writeJSON(w, http.StatusBadRequest, map[string]any{
 			"detail": "Request is still in progress", "request_id": req.id,
 			"response_url": d["response_url"], "status_url": d["status_url"], "cancel_url": d["cancel_url"],
 		})
 	case erased:
-		answer(w, http.StatusNotFound, map[string]any{"detail": "Request not found"})
+		writeJSON(w, http.StatusNotFound, map[string]any{"detail": "Request not found"})
 	default:
-		req.reveal(w, o)
+		req.writeOutcome(w, o)
 	}
 }
 
-// reveal answers with what the model answered.
-func (r *request) reveal(w http.ResponseWriter, o outcome) {
+// writeOutcome answers with what the model answered.
+func (r *request) writeOutcome(w http.ResponseWriter, o outcome) {
 	w.Header().Set("Content-Type", "application/json")
 
 	for k, v := range o.header {
@@ -124,13 +124,13 @@ func (r *request) reveal(w http.ResponseWriter, o outcome) {
 	}
 
 	w.WriteHeader(o.status)
-	_, _ = w.Write(r.read())
+	_, _ = w.Write(r.resultBody())
 }
 
 // serveCancel follows fal's table: removed from the queue, asked to stop, too late, unknown.
 func (s *Sim) serveCancel(w http.ResponseWriter, _ *http.Request, req *request) {
 	if req == nil {
-		answer(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
+		writeJSON(w, http.StatusNotFound, map[string]any{"status": "NOT_FOUND"})
 
 		return
 	}
@@ -138,7 +138,7 @@ func (s *Sim) serveCancel(w http.ResponseWriter, _ *http.Request, req *request) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	s.advance()
+	s.advanceClock()
 
 	said := map[string]any{"status": "OK"}
 	if s.knobs.OlderShapes {
@@ -146,31 +146,34 @@ func (s *Sim) serveCancel(w http.ResponseWriter, _ *http.Request, req *request) 
 	}
 
 	switch req.phase {
+	// It waits: it leaves the queue and never runs.
 	case queued:
-		s.line.leave(req)
-		s.finish(req, s.Clock.Now(), cancelled())
-		answer(w, http.StatusOK, said)
+		s.line.removeRequest(req)
+		s.finishRequest(req, s.Clock.Now(), cancelledOutcome())
+		writeJSON(w, http.StatusOK, said)
+	// It runs: it is asked to stop, and need not.
 	case running:
 		req.cancelled = true
 		if s.knobs.CancelStops {
-			s.finish(req, s.Clock.Now(), cancelled())
-			s.advance()
+			s.finishRequest(req, s.Clock.Now(), cancelledOutcome())
+			s.advanceClock()
 		}
 
 		if s.knobs.OlderShapes {
-			answer(w, http.StatusOK, said)
+			writeJSON(w, http.StatusOK, said)
 
 			return
 		}
 
-		answer(w, http.StatusAccepted, map[string]any{"status": "CANCELLATION_REQUESTED"})
+		writeJSON(w, http.StatusAccepted, map[string]any{"status": "CANCELLATION_REQUESTED"})
+	// It is over: too late.
 	case done:
-		answer(w, http.StatusBadRequest, map[string]any{"status": "ALREADY_COMPLETED"})
+		writeJSON(w, http.StatusBadRequest, map[string]any{"status": "ALREADY_COMPLETED"})
 	}
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(encode(body))
+	_, _ = w.Write(encodeJSON(body))
 }
