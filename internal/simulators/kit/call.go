@@ -21,13 +21,13 @@ func (k *Kit) On(route string, h Handler) http.HandlerFunc {
 			return // the caller went away
 		}
 
-		n, rule, wait := k.begin(route, r, body)
+		n, rule, wait := k.recordCall(route, r, body)
 		if !k.rules.Sleep(r, wait) {
 			return
 		}
 
 		seen := &calllog.StatusWriter{ResponseWriter: w}
-		defer func() { k.end(n, seen.Status) }()
+		defer func() { k.recordStatus(n, seen.Status) }()
 
 		if rule == nil {
 			h(seen, r, body)
@@ -39,8 +39,8 @@ func (k *Kit) On(route string, h Handler) http.HandlerFunc {
 	}
 }
 
-// begin remembers a call, and returns its number, what is to spoil it, and how many milliseconds it waits.
-func (k *Kit) begin(route string, r *http.Request, body []byte) (n int64, rule *rules.ActiveRule, wait int64) {
+// recordCall remembers a call, and returns its number, what is to spoil it, and how many milliseconds it waits.
+func (k *Kit) recordCall(route string, r *http.Request, body []byte) (n int64, rule *rules.ActiveRule, wait int64) {
 	k.lock.Lock()
 	defer k.lock.Unlock()
 
@@ -56,22 +56,22 @@ func (k *Kit) begin(route string, r *http.Request, body []byte) (n int64, rule *
 		wait += rule.DelayMS
 	}
 
-	return k.log.Add(k.received(route, r, body, rule)), rule, wait
+	return k.log.Add(k.describeCall(route, r, body, rule)), rule, wait
 }
 
-func (k *Kit) end(n int64, code int) {
+func (k *Kit) recordStatus(n int64, code int) {
 	k.lock.Lock()
 	defer k.lock.Unlock()
 
 	k.log.SetStatus(n, code)
 }
 
-// received is what the log remembers of a call.
-func (k *Kit) received(route string, r *http.Request, body []byte, rule *rules.ActiveRule) calllog.Received {
+// describeCall is what the log remembers of a call.
+func (k *Kit) describeCall(route string, r *http.Request, body []byte, rule *rules.ActiveRule) calllog.Received {
 	call := calllog.Received{At: k.Clock.Now(), Route: route, Method: r.Method, URL: r.URL.String(), Header: maps.Clone(r.Header)}
 
 	for name := range call.Header {
-		if k.vendor.masks(name) {
+		if k.vendor.isSecretHeader(name) {
 			call.Header[name] = []string{"[masked]"}
 		}
 	}

@@ -30,7 +30,7 @@ func (k *Kit) Control() *http.ServeMux {
 	mux.HandleFunc("GET /{$}", serveIndex)
 	mux.HandleFunc("GET /_control/{$}", serveIndex)
 	mux.HandleFunc("GET /_control/requests", func(w http.ResponseWriter, r *http.Request) {
-		knobs.Answer(w, http.StatusOK, last(r, k.Requests(r.URL.Query().Get("route"))))
+		knobs.Answer(w, http.StatusOK, lastOf(r, k.Requests(r.URL.Query().Get("route"))))
 	})
 	mux.HandleFunc("GET /_control/stats", k.serveStats)
 	mux.HandleFunc("GET /_control/faults", func(w http.ResponseWriter, _ *http.Request) {
@@ -50,7 +50,7 @@ func (k *Kit) Control() *http.ServeMux {
 	})
 	mux.HandleFunc("POST /_control/rules/{id}/release", k.releaseRule)
 	mux.HandleFunc("GET /_control/deliveries", func(w http.ResponseWriter, r *http.Request) {
-		knobs.Answer(w, http.StatusOK, last(r, k.Deliveries()))
+		knobs.Answer(w, http.StatusOK, lastOf(r, k.Deliveries()))
 	})
 	mux.HandleFunc("POST /_control/deliveries", k.postDelivery)
 	mux.HandleFunc("GET /_control/clock", k.serveClock)
@@ -175,9 +175,9 @@ func (k *Kit) moveClock(w http.ResponseWriter, r *http.Request) {
 	k.serveClock(w, r)
 }
 
-// last returns the end of a list, as long as the query says, the newest first; all of it in
+// lastOf returns the end of a list, as long as the query says, the newest first; all of it in
 // its order without a query.
-func last[T any](r *http.Request, list []T) []T {
+func lastOf[T any](r *http.Request, list []T) []T {
 	n, err := strconv.Atoi(r.URL.Query().Get("last"))
 	if err != nil || n < 0 {
 		return list

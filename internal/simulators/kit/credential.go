@@ -17,7 +17,7 @@ const (
 	Known
 )
 
-// Credential is how a vendor's callers say who they are.
+// Credential is what a caller of a vendor names itself with.
 type Credential struct {
 	Header string // such as "Authorization"
 	Scheme string // the word before the key, with its blank; empty: none

@@ -12,7 +12,7 @@ import (
 	"imagerun/internal/simulators/kit/rules"
 )
 
-// RouteTrap is where the redirects and false links of chaos lead: nobody should come. A vendor serves it at
+// RouteTrap is where the redirects and false links of chaos lead: no client should come. A vendor serves it at
 // [chaos.TrapPath].
 const RouteTrap = "trap"
 
@@ -92,7 +92,7 @@ func (v Vendor) withDefaults() Vendor {
 	return v
 }
 
-// masks reports whether a header's value is a secret.
-func (v Vendor) masks(header string) bool {
+// isSecretHeader reports whether a header's value is a secret.
+func (v Vendor) isSecretHeader(header string) bool {
 	return slices.ContainsFunc(v.Secrets, func(secret string) bool { return strings.EqualFold(secret, header) })
 }

@@ -30,16 +30,16 @@ type Received struct {
 // Log is the calls that came in, bounded, and how many there were of each route. The caller of every method
 // holds the simulator's lock.
 type Log struct {
-	most  int
-	calls []Received
-	n     int64
-	kept  map[string]int   // calls that are remembered, by route
-	count map[string]int64 // calls that came, by route
+	maxCalls int
+	calls    []Received
+	n        int64
+	kept     map[string]int   // calls that are remembered, by route
+	count    map[string]int64 // calls that came, by route
 }
 
 // New makes an empty log of so many calls at most.
-func New(most int) *Log {
-	return &Log{most: most, kept: map[string]int{}, count: map[string]int64{}}
+func New(maxCalls int) *Log {
+	return &Log{maxCalls: maxCalls, kept: map[string]int{}, count: map[string]int64{}}
 }
 
 // Add remembers a call and returns its number.
@@ -49,14 +49,14 @@ func (l *Log) Add(r Received) int64 {
 	l.calls = append(l.calls, r)
 	l.kept[r.Route]++
 	l.count[r.Route]++
-	l.trim()
+	l.trimBusiest()
 
 	return r.N
 }
 
-// trim forgets the oldest calls of the busiest route, so that polls do not push the rare calls out.
-func (l *Log) trim() {
-	if len(l.calls) <= l.most {
+// trimBusiest forgets the oldest calls of the busiest route, so that polls do not push the rare calls out.
+func (l *Log) trimBusiest() {
+	if len(l.calls) <= l.maxCalls {
 		return
 	}
 
@@ -67,7 +67,7 @@ func (l *Log) trim() {
 		}
 	}
 
-	drop := max(1, l.most/20)
+	drop := max(1, l.maxCalls/20)
 	l.calls = slices.DeleteFunc(l.calls, func(r Received) bool {
 		if r.Route != busiest || drop == 0 {
 			return false

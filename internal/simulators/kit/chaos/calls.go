@@ -9,7 +9,7 @@ import (
 	"imagerun/internal/simulators/kit/rules"
 )
 
-// TrapPath is where redirects of chaos lead. Nobody should come.
+// TrapPath is where redirects of chaos lead. No client should come.
 const TrapPath = "/trap/redirect"
 
 // LostCalls never get a reply, or get it late.
@@ -80,11 +80,11 @@ func SpoiledReplies(routes, parsed []string) []Fault {
 		{Name: "blank", Routes: parsed, Acts: true, What: "success with a blank body", Rule: body(" ")},
 		{Name: "null", Routes: parsed, Acts: true, What: "the reply is null", Rule: body("null")},
 		{Name: "empty_object", Routes: parsed, Acts: true, What: "the reply is {}", Rule: body("{}")},
-		{Name: "wrong_members", Routes: parsed, Acts: true, What: "every member of the reply has the wrong type", Rule: body(""), Edit: mistype},
+		{Name: "wrong_members", Routes: parsed, Acts: true, What: "every member of the reply has the wrong type", Rule: body(""), Edit: falsifyTypes},
 	}
 }
 
-func mistype(code int, reply map[string]any) int {
+func falsifyTypes(code int, reply map[string]any) int {
 	for k, v := range reply {
 		if _, isText := v.(string); isText {
 			reply[k] = []any{1}
@@ -96,7 +96,7 @@ func mistype(code int, reply map[string]any) int {
 	return code
 }
 
-// CallFaults are all that can be done to calls, whoever the vendor is.
+// CallFaults are all that can be done to calls of any vendor.
 func CallFaults(routes, parsed []string) []Fault {
 	return slices.Concat(LostCalls(routes), RefusedCalls(routes), SpoiledReplies(routes, parsed))
 }

@@ -65,8 +65,8 @@ func (k Knobs) Check(table []Fault) error {
 	return nil
 }
 
-// permits reports whether a fault may happen to a route.
-func (k Knobs) permits(route string, f Fault) bool {
+// permitsFault reports whether a fault may happen to a route.
+func (k Knobs) permitsFault(route string, f Fault) bool {
 	named := func(list []string) bool {
 		return slices.Contains(list, route) || slices.Contains(list, f.Name) || slices.Contains(list, route+"/"+f.Name)
 	}

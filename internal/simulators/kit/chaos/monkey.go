@@ -67,8 +67,8 @@ func (m *Monkey) Choose(route string) *Fault {
 		return nil
 	}
 
-	next := b.draw(func() []Fault {
-		return slices.DeleteFunc(m.table(), func(f Fault) bool { return !m.knobs.permits(route, f) })
+	next := b.drawFault(func() []Fault {
+		return slices.DeleteFunc(m.table(), func(f Fault) bool { return !m.knobs.permitsFault(route, f) })
 	})
 	if next != nil {
 		m.chosen[route+"/"+next.Name]++

@@ -24,7 +24,7 @@ func newShuffleBag(seed, otherwise uint64, route string) *shuffleBag {
 	return &shuffleBag{rng: rand.New(rand.NewPCG(seed, h.Sum64()))} //nolint:gosec // a simulator
 }
 
-func (b *shuffleBag) draw(all func() []Fault) *Fault {
+func (b *shuffleBag) drawFault(all func() []Fault) *Fault {
 	if len(b.left) == 0 {
 		b.left = all()
 		b.rng.Shuffle(len(b.left), func(i, j int) { b.left[i], b.left[j] = b.left[j], b.left[i] })

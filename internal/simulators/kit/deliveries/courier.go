@@ -87,11 +87,11 @@ func (c *Courier) Clear() { c.kept, c.crowded, c.counts = nil, nil, Counts{} }
 // Plan has a delivery sent when the clock passes its hour.
 func (c *Courier) Plan(d *Delivery, due time.Time) {
 	d.State, d.Due = Waiting, due
-	c.remember(d)
-	c.Clock.At(due, func() { c.post(d) })
+	c.keepDelivery(d)
+	c.Clock.At(due, func() { c.startTry(d) })
 }
 
-func (c *Courier) remember(d *Delivery) {
+func (c *Courier) keepDelivery(d *Delivery) {
 	if len(c.kept) >= maxKept {
 		c.kept = slices.Delete(c.kept, 0, maxKept/10)
 	}
@@ -99,8 +99,8 @@ func (c *Courier) remember(d *Delivery) {
 	c.kept = append(c.kept, d)
 }
 
-// post makes one try in the background, or leaves it to the next that is done.
-func (c *Courier) post(d *Delivery) {
+// startTry makes one try in the background, or leaves it to the next that is done.
+func (c *Courier) startTry(d *Delivery) {
 	if c.Ctx.Err() != nil {
 		return
 	}
@@ -115,39 +115,39 @@ func (c *Courier) post(d *Delivery) {
 	d.State = Sending
 	d.Tries++
 	c.counts.Sent++
-	req, err := c.sign(d)
+	req, err := c.signRequest(d)
 	limit := c.policy.Timeout(d.Tries)
 
 	c.UnderWay.Go(func() {
 		code := 0
 		if err == nil {
-			code, err = c.send(req, limit)
+			code, err = c.sendRequest(req, limit)
 		}
 
 		c.Lock.Lock()
 		defer c.Lock.Unlock()
 
 		c.underWay--
-		c.settle(d, code, err)
+		c.recordTry(d, code, err)
 
 		if len(c.crowded) > 0 {
 			next := c.crowded[0]
 			c.crowded = c.crowded[1:]
-			c.post(next)
+			c.startTry(next)
 		}
 
 		c.Clock.Advance()
 	})
 }
 
-// sign makes the request of one try.
-func (c *Courier) sign(d *Delivery) (*http.Request, error) {
+// signRequest makes the request of one try.
+func (c *Courier) signRequest(d *Delivery) (*http.Request, error) {
 	if err := checkTarget(d.URL, c.AllowPrivate); err != nil {
 		return nil, err
 	}
 
 	header, body := c.policy.Sign(d)
-	if change := c.policy.fault(d.Fault).Header; change != nil {
+	if change := c.policy.findFault(d.Fault).Header; change != nil {
 		change(header)
 	}
 
@@ -161,8 +161,8 @@ func (c *Courier) sign(d *Delivery) (*http.Request, error) {
 	return req, nil
 }
 
-// send needs no lock.
-func (c *Courier) send(req *http.Request, limit time.Duration) (int, error) {
+// sendRequest needs no lock.
+func (c *Courier) sendRequest(req *http.Request, limit time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), limit)
 	defer cancel()
 
@@ -174,9 +174,9 @@ func (c *Courier) send(req *http.Request, limit time.Duration) (int, error) {
 	return res.StatusCode, res.Body.Close()
 }
 
-// settle writes down how a try ended: 2xx is delivered, a private target is dropped, and of anything else the
+// recordTry writes down how a try ended: 2xx is delivered, a private target is dropped, and of anything else the
 // policy says whether it is tried again.
-func (c *Courier) settle(d *Delivery, code int, err error) {
+func (c *Courier) recordTry(d *Delivery, code int, err error) {
 	d.Status, d.Error = code, ""
 	if err != nil {
 		d.Error = err.Error()
@@ -186,15 +186,19 @@ func (c *Courier) settle(d *Delivery, code int, err error) {
 	next := c.Clock.Now().Add(wait)
 
 	switch {
+	// The target leads inside: it is dropped for good.
 	case errors.Is(err, errPrivateTarget):
 		d.State = Dropped
+	// Any 2xx is a delivery.
 	case code >= 200 && code < 300:
 		d.State = Delivered
 		c.counts.Delivered++
+	// The policy has had enough, or the next try would come too late.
 	case !again, !d.Until.IsZero() && next.After(d.Until):
 		d.State = Failed
+	// It is tried again.
 	default:
 		d.State, d.Due = Waiting, next
-		c.Clock.At(next, func() { c.post(d) })
+		c.Clock.At(next, func() { c.startTry(d) })
 	}
 }

@@ -72,7 +72,7 @@ func (p Policy) Table() []chaos.Fault {
 	return list
 }
 
-func (p Policy) fault(name string) Fault {
+func (p Policy) findFault(name string) Fault {
 	for _, f := range p.Faults {
 		if f.Name == name {
 			return f

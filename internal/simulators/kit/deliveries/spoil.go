@@ -9,7 +9,7 @@ const storm = 20
 func (c *Courier) Falsify(d *Delivery, fault string) {
 	d.Fault = fault
 
-	if change := c.policy.fault(fault).Body; change != nil {
+	if change := c.policy.findFault(fault).Body; change != nil {
 		d.Body = change(d.Body)
 	}
 }
@@ -18,13 +18,13 @@ func (c *Courier) Falsify(d *Delivery, fault string) {
 func (c *Courier) Lose(d *Delivery) {
 	d.State = Lost
 	c.counts.Lost++
-	c.remember(d)
+	c.keepDelivery(d)
 }
 
 // Double plans a delivery twice.
-func (c *Courier) Double(d *Delivery, due time.Time) { c.multiply(d, due, 2) }
+func (c *Courier) Double(d *Delivery, due time.Time) { c.planCopies(d, due, 2) }
 
-func (c *Courier) multiply(d *Delivery, due time.Time, times int) {
+func (c *Courier) planCopies(d *Delivery, due time.Time, times int) {
 	c.counts.Doubled += int64(times - 1)
 
 	for range times {
@@ -44,7 +44,7 @@ func (c *Courier) PlanSpoiled(d *Delivery, due time.Time, name string, hold time
 	case "doubled":
 		c.Double(d, due)
 	case "storm":
-		c.multiply(d, due, storm)
+		c.planCopies(d, due, storm)
 	case "late":
 		c.Plan(d, due.Add(10*hold))
 	default:

@@ -24,11 +24,11 @@ func (s *Rules) Apply(rule *ActiveRule, w http.ResponseWriter, r *http.Request, 
 	case ActDrop:
 		panic(http.ErrAbortHandler)
 	case ActReset:
-		reset(w)
+		resetConnection(w)
 
 		return
 	case ActHang:
-		s.hold(rule, r)
+		s.holdCall(rule, r)
 		act(w)
 
 		return
@@ -44,56 +44,56 @@ func (s *Rules) Apply(rule *ActiveRule, w http.ResponseWriter, r *http.Request, 
 	act(reply)
 
 	reply.header.Set("Content-Length", strconv.Itoa(len(reply.body)))
-	s.spoil(rule, w, r, reply)
+	s.sendSpoiled(rule, w, r, reply)
 }
 
-// spoil sends a reply that exists, but not as it is.
-func (s *Rules) spoil(rule *ActiveRule, w http.ResponseWriter, r *http.Request, reply *buffer) {
+// sendSpoiled sends a reply that exists, but not as it is.
+func (s *Rules) sendSpoiled(rule *ActiveRule, w http.ResponseWriter, r *http.Request, reply *buffer) {
 	half := len(reply.body) / 2
 
 	switch rule.Action {
 	case ActLose:
 		panic(http.ErrAbortHandler)
 	case ActWithhold:
-		s.hold(rule, r)
-		reply.send(w, reply.body)
+		s.holdCall(rule, r)
+		reply.sendPart(w, reply.body)
 	case ActStall:
-		reply.send(w, reply.body[:half])
-		s.hold(rule, r)
+		reply.sendPart(w, reply.body[:half])
+		s.holdCall(rule, r)
 		_, _ = w.Write(reply.body[half:])
 	case ActTruncate:
-		reply.send(w, reply.body[:half])
+		reply.sendPart(w, reply.body[:half])
 		panic(http.ErrAbortHandler)
 	case ActHalve:
 		reply.header.Set("Content-Length", strconv.Itoa(half))
-		reply.send(w, reply.body[:half])
+		reply.sendPart(w, reply.body[:half])
 	case ActSpill:
-		spill(w, reply, half)
+		spillReply(w, reply, half)
 	case ActSlow:
 		piece := len(reply.body)/20 + 1
-		reply.send(w, nil)
+		reply.sendPart(w, nil)
 
 		for from := 0; from < len(reply.body) && s.Sleep(r, rule.DelayMS); from += piece {
 			_, _ = w.Write(reply.body[from:min(from+piece, len(reply.body))])
 			_ = http.NewResponseController(w).Flush()
 		}
 	case ActRewrite:
-		reply.rewrite(rule)
-		reply.send(w, reply.body)
+		reply.applyRewrite(rule)
+		reply.sendPart(w, reply.body)
 	case ActFlood:
 		reply.header.Del("Content-Length")
-		reply.send(w, nil)
+		reply.sendPart(w, nil)
 		Flood(w)
 	case ActGzipBomb:
 		reply.body = s.packed()
 		reply.header.Set("Content-Encoding", "gzip")
 		reply.header.Set("Content-Length", strconv.Itoa(len(reply.body)))
-		reply.send(w, reply.body)
+		reply.sendPart(w, reply.body)
 	}
 }
 
-// hold waits for the rule's release or its own end; a caller that leaves first is cut off.
-func (s *Rules) hold(rule *ActiveRule, r *http.Request) {
+// holdCall waits for the rule's release or its own end; a caller that leaves first is cut off.
+func (s *Rules) holdCall(rule *ActiveRule, r *http.Request) {
 	change := func(by int) {
 		s.lock.Lock()
 		rule.Held += by

@@ -32,7 +32,7 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (b *buffer) send(w http.ResponseWriter, part []byte) {
+func (b *buffer) sendPart(w http.ResponseWriter, part []byte) {
 	maps.Copy(w.Header(), b.header)
 
 	w.WriteHeader(b.code)
@@ -40,8 +40,8 @@ func (b *buffer) send(w http.ResponseWriter, part []byte) {
 	_ = http.NewResponseController(w).Flush()
 }
 
-// rewrite puts the rule's own words in place of the reply's.
-func (b *buffer) rewrite(rule *ActiveRule) {
+// applyRewrite puts the rule's own words in place of the reply's.
+func (b *buffer) applyRewrite(rule *ActiveRule) {
 	if rule.edit != nil {
 		b.body = EditJSON(b.body, func(reply map[string]any) { b.code = rule.edit(b.code, reply) })
 	}
@@ -83,8 +83,8 @@ func packFlood() []byte {
 	return buf.Bytes()
 }
 
-// reset ends the connection so that the caller sees a reset rather than an end.
-func reset(w http.ResponseWriter) {
+// resetConnection ends the connection so that the caller sees a reset rather than an end.
+func resetConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // HTTP/2 has no connection of its own
@@ -97,8 +97,8 @@ func reset(w http.ResponseWriter) {
 	}
 }
 
-// spill writes more than it announces, which net/http would not do.
-func spill(w http.ResponseWriter, reply *buffer, announced int) {
+// spillReply writes more than it announces, which net/http would not do.
+func spillReply(w http.ResponseWriter, reply *buffer, announced int) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)

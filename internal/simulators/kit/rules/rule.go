@@ -28,7 +28,7 @@ const (
 	ActGzipBomb = "gzip_bomb" // the same, packed into a few kilobytes
 )
 
-func actions() []string {
+func actionNames() []string {
 	return []string{
 		ActAnswer, ActHang, ActDrop, ActReset, ActWithhold, ActLose, ActStall, ActTruncate, ActHalve, ActSpill, ActSlow,
 		ActRewrite, ActFlood, ActGzipBomb,
@@ -64,14 +64,14 @@ type ActiveRule struct {
 	ID    int    `json:"id"`
 	Left  int    `json:"left"` // calls it still applies to; negative: any number
 	Held  int    `json:"held"` // calls it is holding now
-	Fault string `json:"-"`    // that chaos chose; empty: a rule that somebody made
+	Fault string `json:"-"`    // that chaos chose; empty: a rule that a test or caller made
 
 	once sync.Once
 	open chan struct{}
 	edit func(code int, reply map[string]any) int // of a rewrite
 }
 
-func (r *ActiveRule) free() { r.once.Do(func() { close(r.open) }) }
+func (r *ActiveRule) releaseHeld() { r.once.Do(func() { close(r.open) }) }
 
 // ForOneCall is a rule that is in no list: a fault that chaos chose for one call. Edit, if there is one, changes
 // the members of a rewritten reply and returns its status.
@@ -81,7 +81,7 @@ func ForOneCall(r Rule, fault string, edit func(code int, reply map[string]any) 
 
 // Add forces the next answers of a route and returns the rule's number.
 func (s *Rules) Add(r Rule) (int, error) {
-	if err := s.check(r); err != nil {
+	if err := s.checkRule(r); err != nil {
 		return 0, err
 	}
 
@@ -102,8 +102,8 @@ func (s *Rules) Add(r Rule) (int, error) {
 	return s.last, nil
 }
 
-func (s *Rules) check(r Rule) error {
-	known := actions()
+func (s *Rules) checkRule(r Rule) error {
+	known := actionNames()
 	for name := range s.own {
 		known = append(known, name)
 	}

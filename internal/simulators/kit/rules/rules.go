@@ -39,7 +39,7 @@ func (s *Rules) Release(id int) {
 	for _, r := range s.list {
 		if id == 0 || r.ID == id {
 			r.Left = 0
-			r.free()
+			r.releaseHeld()
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (s *Rules) Take(route string) *ActiveRule {
 // Clear lets go of what is held, and forgets every rule. Numbers go on. The caller holds the lock.
 func (s *Rules) Clear() {
 	for _, r := range s.list {
-		r.free()
+		r.releaseHeld()
 	}
 
 	s.list = nil
