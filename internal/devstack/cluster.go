@@ -17,9 +17,9 @@ type Cluster struct {
 	URL   string
 	Nodes []*Redis // the masters at the start, then the replica of each, if there are any
 
-	dir   string
-	place *place
-	o     ClusterOptions
+	dir       string
+	workspace *workspace
+	o         ClusterOptions
 
 	buses    []int // ports that the nodes talk to each other on
 	claims   []*fileLock
@@ -28,12 +28,12 @@ type Cluster struct {
 
 // ClusterOptions say what kind of cluster to start.
 type ClusterOptions struct {
-	Replicas bool   // one of each master, who takes its place two to four seconds after its end
+	Replicas bool   // one of each master, which takes its place two to four seconds after its end
 	Rights   string // not empty: TLS everywhere, and the URL is for a user with these rights alone
 }
 
-func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOptions) (c *Cluster, err error) {
-	c = &Cluster{place: p, dir: dir, o: o}
+func (p *workspace) newRedisCluster(ctx context.Context, dir string, o ClusterOptions) (c *Cluster, err error) {
+	c = &Cluster{workspace: p, dir: dir, o: o}
 
 	defer func() {
 		if err != nil {
@@ -53,7 +53,7 @@ func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOption
 	}
 
 	for i := range nodes {
-		if err := c.add(ctx); err != nil {
+		if err := c.addNode(ctx); err != nil {
 			return c, err
 		}
 
@@ -61,13 +61,13 @@ func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOption
 			continue
 		}
 
-		if err := c.ask(ctx, i, "cluster", "addslotsrange", i*clusterSlots/3, (i+1)*clusterSlots/3-1); err != nil {
+		if err := c.runCommand(ctx, i, "cluster", "addslotsrange", i*clusterSlots/3, (i+1)*clusterSlots/3-1); err != nil {
 			return c, err
 		}
 	}
 
 	for i := 1; i < nodes; i++ {
-		if err := c.ask(ctx, i, "cluster", "meet", "127.0.0.1", c.Nodes[0].peerPort(), c.buses[0]); err != nil {
+		if err := c.runCommand(ctx, i, "cluster", "meet", "127.0.0.1", c.Nodes[0].peerPort(), c.buses[0]); err != nil {
 			return c, err
 		}
 	}
@@ -78,20 +78,20 @@ func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOption
 	}
 
 	for _, node := range c.Nodes {
-		if err := node.says(ctx, whole, "cluster", "info"); err != nil {
+		if err := node.waitForAnswer(ctx, whole, "cluster", "info"); err != nil {
 			return c, err
 		}
 	}
 
 	for i := masters; i < nodes; i++ {
-		if err := c.replicate(ctx, i, i-masters); err != nil {
+		if err := c.makeReplica(ctx, i, i-masters); err != nil {
 			return c, err
 		}
 	}
 
 	var addrs []string
 	for _, node := range c.Nodes {
-		addrs = append(addrs, address(node.peerPort()))
+		addrs = append(addrs, loopbackAddress(node.peerPort()))
 	}
 
 	c.URL = "redis+cluster://" + strings.Join(addrs, ",")
@@ -102,9 +102,9 @@ func (p *place) newRedisCluster(ctx context.Context, dir string, o ClusterOption
 	return c, nil
 }
 
-// add starts a node that knows of no other yet.
-func (c *Cluster) add(ctx context.Context) error {
-	bus, claim, err := c.place.claimPort(0)
+// addNode starts a node that knows of no other yet.
+func (c *Cluster) addNode(ctx context.Context) error {
+	bus, claim, err := c.workspace.claimPort(0)
 	if err != nil {
 		return err
 	}
@@ -117,10 +117,10 @@ func (c *Cluster) add(ctx context.Context) error {
 		"--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0",
 	}
 	if c.security != nil {
-		args = append(append(args, "--tls-cluster", "yes"), c.security.user(c.o.Rights)...)
+		args = append(append(args, "--tls-cluster", "yes"), c.security.userArgs(c.o.Rights)...)
 	}
 
-	node, err := c.place.newRedisWith(ctx, filepath.Join(c.dir, strconv.Itoa(len(c.Nodes))), redisOptions{args: args, security: c.security})
+	node, err := c.workspace.newRedisWith(ctx, filepath.Join(c.dir, strconv.Itoa(len(c.Nodes))), redisOptions{args: args, security: c.security})
 	if err != nil {
 		return err
 	}
@@ -130,8 +130,8 @@ func (c *Cluster) add(ctx context.Context) error {
 	return nil
 }
 
-func (c *Cluster) ask(ctx context.Context, i int, command ...any) error {
-	client := c.Nodes[i].client()
+func (c *Cluster) runCommand(ctx context.Context, i int, command ...any) error {
+	client := c.Nodes[i].newClient()
 	defer client.Close()
 
 	if err := client.Do(ctx, command...).Err(); err != nil {
@@ -141,9 +141,9 @@ func (c *Cluster) ask(ctx context.Context, i int, command ...any) error {
 	return nil
 }
 
-// replicate makes node i the replica of a master, and waits until it holds what that does.
-func (c *Cluster) replicate(ctx context.Context, i, master int) error {
-	client := c.Nodes[master].client()
+// makeReplica makes node i the replica of a master, and waits until it holds what that does.
+func (c *Cluster) makeReplica(ctx context.Context, i, master int) error {
+	client := c.Nodes[master].newClient()
 	id, err := client.Do(ctx, "cluster", "myid").Text()
 	_ = client.Close()
 
@@ -151,16 +151,16 @@ func (c *Cluster) replicate(ctx context.Context, i, master int) error {
 		return fmt.Errorf("name of a cluster node: %w", err)
 	}
 
-	if err := c.ask(ctx, i, "cluster", "replicate", id); err != nil {
+	if err := c.runCommand(ctx, i, "cluster", "replicate", id); err != nil {
 		return err
 	}
 
-	return c.Nodes[i].replicated(ctx)
+	return c.Nodes[i].waitReplicated(ctx)
 }
 
 // Node returns the master, at the start, of key.
 func (c *Cluster) Node(ctx context.Context, key string) (*Redis, error) {
-	client := c.Nodes[0].client()
+	client := c.Nodes[0].newClient()
 	defer client.Close()
 
 	slot, err := client.ClusterKeySlot(ctx, key).Result()
@@ -174,7 +174,7 @@ func (c *Cluster) Node(ctx context.Context, key string) (*Redis, error) {
 		}
 	}
 
-	return nil, fmt.Errorf("slot %d is nobody's", slot)
+	return nil, fmt.Errorf("slot %d has no master", slot)
 }
 
 // Stop ends all nodes.
@@ -188,8 +188,8 @@ func (c *Cluster) Stop() {
 	}
 }
 
-// until returns when ready says so, or with an error after half a minute.
-func until(ctx context.Context, ready func() bool) error {
+// waitUntil returns when ready says so, or with an error after half a minute.
+func waitUntil(ctx context.Context, ready func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 

@@ -3,7 +3,7 @@
 //
 // What stays true:
 //   - Nothing outlives the process that started it, however that process ends: each server
-//     has a watcher that notices when the starter is gone (see [leash]).
+//     has a watcher that notices when the starter is gone (see [reaper]).
 //   - Every server listens on 127.0.0.1 alone, on a port that no other process of this
 //     repository uses (see [claimPort]).
 //   - A Postgres cluster is made once for each version and set of migrations, and copied after

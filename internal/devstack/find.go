@@ -19,9 +19,9 @@ const (
 
 var digits = regexp.MustCompile(`\d+`)
 
-// find returns the first of the candidates that runs and says a version of at least oldest,
+// findProgram returns the first of the candidates that runs and says a version of at least oldest,
 // together with what it said.
-func find(name string, oldest int, candidates []string) (path, version string, err error) {
+func findProgram(name string, oldest int, candidates []string) (path, version string, err error) {
 	var old []string
 
 	for _, path := range candidates {
@@ -46,8 +46,8 @@ func find(name string, oldest int, candidates []string) (path, version string, e
 	return "", "", fmt.Errorf("%s (version %d or newer) was not found: run scripts/deps.sh, which installs it", name, oldest)
 }
 
-// candidates lists where a program may be: our own bin folder, PATH, then globs, newest first.
-func (p *place) candidates(name string, globs ...string) []string {
+// programPaths lists where a program may be: our own bin folder, PATH, then globs, newest first.
+func (p *workspace) programPaths(name string, globs ...string) []string {
 	list := []string{filepath.Join(p.root, ".imagerun", "bin", name)}
 
 	if path, err := exec.LookPath(name); err == nil {
@@ -68,8 +68,8 @@ func (p *place) candidates(name string, globs ...string) []string {
 }
 
 // findPostgres returns the folder that holds initdb and postgres.
-func (p *place) findPostgres() (bin, version string, err error) {
-	candidates := p.candidates("postgres",
+func (p *workspace) findPostgres() (bin, version string, err error) {
+	candidates := p.programPaths("postgres",
 		"/usr/lib/postgresql/*/bin/postgres",
 		"/usr/pgsql-*/bin/postgres",
 		"/opt/homebrew/opt/postgresql@*/bin/postgres",
@@ -83,25 +83,25 @@ func (p *place) findPostgres() (bin, version string, err error) {
 		return err != nil
 	})
 
-	path, version, err := find("postgres", minPostgres, candidates)
+	path, version, err := findProgram("postgres", minPostgres, candidates)
 
 	return filepath.Dir(path), version, err
 }
 
-func (p *place) findRedis() (string, error) {
-	path, _, err := find("redis-server", minRedis, p.candidates("redis-server", "/opt/homebrew/opt/redis/bin/redis-server"))
+func (p *workspace) findRedis() (string, error) {
+	path, _, err := findProgram("redis-server", minRedis, p.programPaths("redis-server", "/opt/homebrew/opt/redis/bin/redis-server"))
 
 	return path, err
 }
 
 // findGateway returns the S3 server, building it from tools/ when it is not there.
-func (p *place) findGateway() (string, error) {
+func (p *workspace) findGateway() (string, error) {
 	path := filepath.Join(p.root, ".imagerun", "bin", "versitygw")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
 
-	l, err := lock(filepath.Join(p.state, "versitygw.lock"), true)
+	l, err := lockFile(filepath.Join(p.state, "versitygw.lock"), true)
 	if err != nil {
 		return "", err
 	}

@@ -12,7 +12,7 @@ const (
 	keepPause    = 200 * time.Millisecond // between two tries
 )
 
-// Keep starts a server again that ends although nobody stopped it, on its port and with the data that it had on disk,
+// Keep starts a server again that ends without having been stopped, on its port and with the data that it had on disk,
 // until [Stack.Stop]. It tells which; an error means that this server stays away.
 func (s *Stack) Keep(ctx context.Context, tell func(name string, err error)) {
 	ctx, s.unkeep = context.WithCancel(ctx)

@@ -13,8 +13,8 @@ const (
 	authRole  = "auth"
 )
 
-// Logins lists who connects to every server, besides the owner: each process by its name, operator for the commands, mailer
-// for who sends the auth service's mails, and app for what knows of one role alone. What each may do is its group role's,
+// Logins lists the roles that connect to every server, besides the owner: each process by its name, operator for the commands, mailer
+// for the sender of the auth service's mails, and app for what knows of one role alone. What each may do is its group role's,
 // imagerun_ and the login.
 func Logins() []string {
 	return []string{"api", "worker", "scheduler", "operator", "mailer", authRole, appRole}
@@ -38,7 +38,7 @@ func (p *Postgres) makeLogins(ctx context.Context) error {
 			sql += "alter role auth set search_path = auth;"
 		}
 
-		if err := p.exec(ctx, sql); err != nil {
+		if err := p.execSQL(ctx, sql); err != nil {
 			return fmt.Errorf("make the login %s: %w", login, err)
 		}
 	}

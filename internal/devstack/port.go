@@ -19,22 +19,22 @@ const (
 )
 
 // claimPort returns a free port of 127.0.0.1 and the lock that keeps other processes of this
-// repository from taking it until the lock is closed. wish is tried first; zero is no wish.
-func (p *place) claimPort(wish int) (int, *fileLock, error) {
+// repository from taking it until the lock is closed. preferredPort is tried first; zero: there is none.
+func (p *workspace) claimPort(preferredPort int) (int, *fileLock, error) {
 	dir := filepath.Join(p.state, "ports")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, nil, fmt.Errorf("claim a port: %w", err)
 	}
 
 	for range 200 {
-		port, patience := wish, time.Second
+		port, patience := preferredPort, time.Second
 		if port == 0 {
 			port, patience = firstPort+rand.IntN(lastPort-firstPort), 0
 		}
 
-		wish = 0
+		preferredPort = 0
 
-		l, err := lock(filepath.Join(dir, strconv.Itoa(port)), false)
+		l, err := lockFile(filepath.Join(dir, strconv.Itoa(port)), false)
 		if err != nil {
 			continue
 		}
@@ -55,7 +55,7 @@ func portFree(port int, patience time.Duration) bool {
 	deadline := time.Now().Add(patience)
 
 	for {
-		l, err := net.Listen("tcp", address(port))
+		l, err := net.Listen("tcp", loopbackAddress(port))
 		if err == nil {
 			return l.Close() == nil
 		}
@@ -68,4 +68,4 @@ func portFree(port int, patience time.Duration) bool {
 	}
 }
 
-func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func loopbackAddress(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

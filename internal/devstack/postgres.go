@@ -21,7 +21,7 @@ type Postgres struct {
 	AppURL   string // as the role that may do what api, worker and scheduler may together
 	AuthURL  string // what the auth service connects with
 
-	place     *place
+	workspace *workspace
 	bin       string
 	dir       string // data folder
 	log       string // file; beside the data folder
@@ -33,14 +33,14 @@ type Postgres struct {
 }
 
 // newPostgres starts a server on a copy of the template in dir, with a migrated database
-// "imagerun" that is empty. wish is the port it should have if it can.
-func (p *place) newPostgres(ctx context.Context, dir string, durable bool, passwords map[string]string, wish int) (*Postgres, error) {
+// "imagerun" that is empty. preferredPort is the port it has if that is free.
+func (p *workspace) newPostgres(ctx context.Context, dir string, durable bool, passwords map[string]string, preferredPort int) (*Postgres, error) {
 	bin, version, err := p.findPostgres()
 	if err != nil {
 		return nil, err
 	}
 
-	pg := &Postgres{place: p, bin: bin, dir: dir, port: wish, durable: durable}
+	pg := &Postgres{workspace: p, bin: bin, dir: dir, port: preferredPort, durable: durable}
 
 	_, err = os.Stat(dir)
 	fresh := errors.Is(err, fs.ErrNotExist)
@@ -59,16 +59,16 @@ func (p *place) newPostgres(ctx context.Context, dir string, durable bool, passw
 		return nil, err
 	}
 
-	pg.OwnerURL = pg.url(ownerRole, mainDatabase)
-	pg.AppURL = pg.url(appRole, mainDatabase)
-	pg.AuthURL = pg.url(authRole, mainDatabase)
+	pg.OwnerURL = pg.databaseURL(ownerRole, mainDatabase)
+	pg.AppURL = pg.databaseURL(appRole, mainDatabase)
+	pg.AuthURL = pg.databaseURL(authRole, mainDatabase)
 
 	return pg, nil
 }
 
 // newCluster makes pg.dir: all or nothing, so that a run that was killed leaves no half of it.
-func (p *place) newCluster(ctx context.Context, pg *Postgres, passwords map[string]string) error {
-	template, err := p.template(ctx)
+func (p *workspace) newCluster(ctx context.Context, pg *Postgres, passwords map[string]string) error {
+	template, err := p.ensureTemplate(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,9 +88,9 @@ func (p *place) newCluster(ctx context.Context, pg *Postgres, passwords map[stri
 		return err
 	}
 
-	err = pg.exec(ctx, "create database "+mainDatabase+" template "+templateDatabase)
+	err = pg.execSQL(ctx, "create database "+mainDatabase+" template "+templateDatabase)
 	if password, ok := passwords[ownerRole]; ok && err == nil {
-		err = pg.exec(ctx, "alter role "+ownerRole+" password '"+password+"'")
+		err = pg.execSQL(ctx, "alter role "+ownerRole+" password '"+password+"'")
 	}
 
 	// Orderly: what was written must be on disk before the folder gets its name.
@@ -120,7 +120,7 @@ func sameMajor(dir, version string) error {
 
 func (p *Postgres) start(ctx context.Context) error {
 	if p.claim == nil {
-		port, claim, err := p.place.claimPort(p.port)
+		port, claim, err := p.workspace.claimPort(p.port)
 		if err != nil {
 			return err
 		}
@@ -147,13 +147,13 @@ func (p *Postgres) start(ctx context.Context) error {
 	p.log = p.dir + ".log"
 
 	// The eighth line of the file is the server's own word for its state, and the first its
-	// process id: nobody else's server on that port can be mistaken for it.
+	// process id: another server on that port cannot be mistaken for it.
 	process, err := command{
-		name: "postgres", args: append([]string{filepath.Join(p.bin, "postgres"), "-D", p.dir}, p.settings()...),
-		dir: p.dir, log: p.log, cred: p.place.cred, stop: syscall.SIGINT,
+		name: "postgres", args: append([]string{filepath.Join(p.bin, "postgres"), "-D", p.dir}, p.serverArgs()...),
+		dir: p.dir, log: p.log, cred: p.workspace.cred, stop: syscall.SIGINT,
 	}.run(func(process *process) bool {
 		if ctx.Err() != nil {
-			process.signal(syscall.SIGQUIT)
+			process.sendSignal(syscall.SIGQUIT)
 		}
 
 		text, err := os.ReadFile(ready)
@@ -163,10 +163,10 @@ func (p *Postgres) start(ctx context.Context) error {
 
 		lines := strings.Split(string(text), "\n")
 
-		return len(lines) > 7 && lines[0] == strconv.Itoa(process.pid()) && strings.TrimSpace(lines[7]) == "ready"
+		return len(lines) > 7 && lines[0] == strconv.Itoa(process.processID()) && strings.TrimSpace(lines[7]) == "ready"
 	})
 	if err != nil {
-		p.release()
+		p.releasePort()
 
 		return err
 	}
@@ -176,7 +176,7 @@ func (p *Postgres) start(ctx context.Context) error {
 	return nil
 }
 
-func (p *Postgres) settings() []string {
+func (p *Postgres) serverArgs() []string {
 	list := []string{
 		"listen_addresses=127.0.0.1",
 		"port=" + strconv.Itoa(p.port),
@@ -203,8 +203,8 @@ func (p *Postgres) settings() []string {
 	return args
 }
 
-func (p *Postgres) url(role, database string) string {
-	u := url.URL{Scheme: "postgres", Host: address(p.port), Path: "/" + database, RawQuery: "sslmode=disable", User: url.User(role)}
+func (p *Postgres) databaseURL(role, database string) string {
+	u := url.URL{Scheme: "postgres", Host: loopbackAddress(p.port), Path: "/" + database, RawQuery: "sslmode=disable", User: url.User(role)}
 	if password, ok := p.passwords[role]; ok {
 		u.User = url.UserPassword(role, password)
 	}
@@ -213,21 +213,21 @@ func (p *Postgres) url(role, database string) string {
 }
 
 // LoginURL returns the URL of the database "imagerun" for one of [Logins].
-func (p *Postgres) LoginURL(login string) string { return p.url(login, mainDatabase) }
+func (p *Postgres) LoginURL(login string) string { return p.databaseURL(login, mainDatabase) }
 
 // NewDatabase makes a migrated, empty database and returns URLs for it.
 func (p *Postgres) NewDatabase(ctx context.Context, name string) (app, auth, owner string, err error) {
 	sql := "create database " + pgx.Identifier{name}.Sanitize() + " template " + templateDatabase
-	if err := p.exec(ctx, sql); err != nil {
+	if err := p.execSQL(ctx, sql); err != nil {
 		return "", "", "", fmt.Errorf("create database %s: %w", name, err)
 	}
 
-	return p.url(appRole, name), p.url(authRole, name), p.url(ownerRole, name), nil
+	return p.databaseURL(appRole, name), p.databaseURL(authRole, name), p.databaseURL(ownerRole, name), nil
 }
 
-// DropDatabase removes a database, whoever is still connected to it.
+// DropDatabase removes a database, though clients may still be connected to it.
 func (p *Postgres) DropDatabase(ctx context.Context, name string) error {
-	return p.exec(ctx, "drop database if exists "+pgx.Identifier{name}.Sanitize()+" with (force)")
+	return p.execSQL(ctx, "drop database if exists "+pgx.Identifier{name}.Sanitize()+" with (force)")
 }
 
 // Restart ends the server at once, as a crash of the machine would for its clients, and starts
@@ -250,7 +250,7 @@ func (p *Postgres) Stop() {
 // Start begins again after [Postgres.Stop], on the same port with the same data.
 func (p *Postgres) Start(ctx context.Context) error { return p.start(ctx) }
 
-func (p *Postgres) release() {
+func (p *Postgres) releasePort() {
 	if p.claim != nil {
 		_ = p.claim.Close()
 		p.claim = nil

@@ -8,41 +8,41 @@ import (
 
 // Private starts throw-away servers of one process, each when it is first asked for.
 type Private struct {
-	mu      sync.Mutex
-	place   *place
-	dir     string
-	release func()
-	stops   []func()
-	n       int
+	mu        sync.Mutex // guards all below
+	workspace *workspace
+	dir       string
+	release   func()
+	stops     []func()
+	n         int
 }
 
-// folder returns a name for a new server's folder. Callers hold mu.
-func (p *Private) folder(kind string) (string, error) {
-	if p.place == nil {
-		place, err := findPlace()
+// newFolder returns a name for a new server's folder. Callers hold mu.
+func (p *Private) newFolder(kind string) (string, error) {
+	if p.workspace == nil {
+		workspace, err := findWorkspace()
 		if err != nil {
 			return "", err
 		}
 
-		dir, release, err := place.runFolder()
+		dir, release, err := workspace.makeRunFolder()
 		if err != nil {
 			return "", err
 		}
 
-		p.place, p.dir, p.release = place, dir, release
+		p.workspace, p.dir, p.release = workspace, dir, release
 	}
 
 	p.n++
 
-	return filepath.Join(p.dir, kind+"-"+token(3)), nil
+	return filepath.Join(p.dir, kind+"-"+randomToken(3)), nil
 }
 
-// prepare reserves a folder of the given kind for a server of p.
-func (p *Private) prepare(kind string) (string, error) {
+// reserveFolder reserves a folder of the given kind for a server of p.
+func (p *Private) reserveFolder(kind string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
-	return p.folder(kind)
+	return p.newFolder(kind)
 }
 
 func (p *Private) onStop(f func()) {
@@ -53,21 +53,23 @@ func (p *Private) onStop(f func()) {
 }
 
 // Postgres starts a server whose data is thrown away. fsync is off.
-func (p *Private) Postgres(ctx context.Context) (*Postgres, error) { return p.postgres(ctx, false) }
+func (p *Private) Postgres(ctx context.Context) (*Postgres, error) {
+	return p.startPostgres(ctx, false)
+}
 
 // DurablePostgres starts a server that writes as one in production does, for measurements. Its
 // data is thrown away all the same.
 func (p *Private) DurablePostgres(ctx context.Context) (*Postgres, error) {
-	return p.postgres(ctx, true)
+	return p.startPostgres(ctx, true)
 }
 
-func (p *Private) postgres(ctx context.Context, durable bool) (*Postgres, error) {
-	dir, err := p.prepare("postgres")
+func (p *Private) startPostgres(ctx context.Context, durable bool) (*Postgres, error) {
+	dir, err := p.reserveFolder("postgres")
 	if err != nil {
 		return nil, err
 	}
 
-	pg, err := p.place.newPostgres(ctx, dir, durable, nil, 0)
+	pg, err := p.workspace.newPostgres(ctx, dir, durable, nil, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -79,12 +81,12 @@ func (p *Private) postgres(ctx context.Context, durable bool) (*Postgres, error)
 
 // Redis starts a server that persists nothing.
 func (p *Private) Redis(ctx context.Context) (*Redis, error) {
-	dir, err := p.prepare("redis")
+	dir, err := p.reserveFolder("redis")
 	if err != nil {
 		return nil, err
 	}
 
-	r, err := p.place.newRedis(ctx, dir, false, 0)
+	r, err := p.workspace.newRedis(ctx, dir, false, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -97,12 +99,12 @@ func (p *Private) Redis(ctx context.Context) (*Redis, error) {
 // SecureRedis starts a server that persists nothing. Its URL is for a user with the given rights
 // alone, as ACL SETUSER takes them, over TLS.
 func (p *Private) SecureRedis(ctx context.Context, rights string) (*Redis, error) {
-	dir, err := p.prepare("redis")
+	dir, err := p.reserveFolder("redis")
 	if err != nil {
 		return nil, err
 	}
 
-	r, err := p.place.newSecureRedis(ctx, dir, rights)
+	r, err := p.workspace.newSecureRedis(ctx, dir, rights)
 	if err != nil {
 		return nil, err
 	}
@@ -114,12 +116,12 @@ func (p *Private) SecureRedis(ctx context.Context, rights string) (*Redis, error
 
 // Cluster starts a Redis Cluster of three masters, which persists nothing.
 func (p *Private) Cluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
-	dir, err := p.prepare("cluster")
+	dir, err := p.reserveFolder("cluster")
 	if err != nil {
 		return nil, err
 	}
 
-	c, err := p.place.newRedisCluster(ctx, dir, o)
+	c, err := p.workspace.newRedisCluster(ctx, dir, o)
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +133,12 @@ func (p *Private) Cluster(ctx context.Context, o ClusterOptions) (*Cluster, erro
 
 // Sentinel starts one Redis master, two replicas and three sentinels, which persist nothing.
 func (p *Private) Sentinel(ctx context.Context, o SentinelOptions) (*Sentinel, error) {
-	dir, err := p.prepare("sentinel")
+	dir, err := p.reserveFolder("sentinel")
 	if err != nil {
 		return nil, err
 	}
 
-	s, err := p.place.newSentinel(ctx, dir, o)
+	s, err := p.workspace.newSentinel(ctx, dir, o)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +150,12 @@ func (p *Private) Sentinel(ctx context.Context, o SentinelOptions) (*Sentinel, e
 
 // S3 starts a server with one bucket and random keys.
 func (p *Private) S3(ctx context.Context) (*S3, error) {
-	dir, err := p.prepare("s3")
+	dir, err := p.reserveFolder("s3")
 	if err != nil {
 		return nil, err
 	}
 
-	s, err := p.place.newS3(ctx, dir, "test"+token(8), token(20), "test", 0)
+	s, err := p.workspace.newS3(ctx, dir, "test"+randomToken(8), randomToken(20), "test", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -179,5 +181,5 @@ func (p *Private) Stop() {
 		p.release()
 	}
 
-	p.stops, p.place, p.release = nil, nil, nil
+	p.stops, p.workspace, p.release = nil, nil, nil
 }

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// leash is the shell script that every server is started through. Its first argument is the
+// reaper is the shell script that every server is started through. Its first argument is the
 // signal that ends the server. Before it becomes the server (same process id) it leaves behind
 // a watcher, which reads from a pipe that only the starter can write to. When that pipe ends,
 // the starter is gone, by whatever way, and the watcher ends the server. The watcher's parent
 // is not the server: Postgres and Redis do not expect children they did not make. It ignores
 // SIGHUP, which the kernel sends to the group of a stopped server whose starter has died.
-const leash = `
+const reaper = `
 (
 	(
 		trap '' HUP INT TERM
@@ -52,9 +52,9 @@ type command struct {
 type process struct {
 	command
 
-	cmd   *exec.Cmd
-	leash *os.File
-	done  chan struct{} // closed once it has ended
+	cmd    *exec.Cmd
+	reaper *os.File
+	done   chan struct{} // closed once it has ended
 }
 
 func (c command) start() (*process, error) {
@@ -72,12 +72,12 @@ func (c command) start() (*process, error) {
 
 	signal := map[syscall.Signal]string{syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGQUIT: "QUIT"}[c.stop]
 
-	cmd := exec.Command("/bin/sh", append([]string{"-c", leash, signal}, c.args...)...)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", reaper, signal}, c.args...)...)
 	cmd.Dir = c.dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}, c.env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.ExtraFiles = []*os.File{r}
-	// A group of its own: Ctrl-C in the terminal is for us, who end the servers in order.
+	// A group of its own: Ctrl-C in the terminal is for the starter, which ends the servers in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: c.cred}
 
 	if err := cmd.Start(); err != nil {
@@ -86,7 +86,7 @@ func (c command) start() (*process, error) {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)
 	}
 
-	p := &process{command: c, cmd: cmd, leash: w, done: make(chan struct{})}
+	p := &process{command: c, cmd: cmd, reaper: w, done: make(chan struct{})}
 
 	go func() {
 		_ = cmd.Wait()
@@ -110,7 +110,7 @@ func (c command) run(ready func(p *process) bool) (p *process, err error) {
 			return nil, err
 		}
 
-		if err = p.await(func() bool { return ready(p) }); !errors.Is(err, errEnded) {
+		if err = p.waitReady(func() bool { return ready(p) }); !errors.Is(err, errEnded) {
 			return p, err
 		}
 	}
@@ -118,9 +118,9 @@ func (c command) run(ready func(p *process) bool) (p *process, err error) {
 	return nil, err
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
+func (p *process) processID() int { return p.cmd.Process.Pid }
 
-func (p *process) ended() bool {
+func (p *process) hasEnded() bool {
 	select {
 	case <-p.done:
 		return true
@@ -129,24 +129,24 @@ func (p *process) ended() bool {
 	}
 }
 
-func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
+func (p *process) sendSignal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
 // end sends s and returns when the server is gone, by force after ten seconds.
 func (p *process) end(s syscall.Signal) {
-	p.signal(s)
-	p.signal(syscall.SIGCONT)
+	p.sendSignal(s)
+	p.sendSignal(syscall.SIGCONT)
 
 	select {
 	case <-p.done:
 	case <-time.After(10 * time.Second):
-		p.signal(syscall.SIGKILL)
+		p.sendSignal(syscall.SIGKILL)
 		<-p.done
 	}
 }
 
-// await returns when ready says so. It fails when the server ends or 60 s have passed, with
+// waitReady returns when ready says so. It fails when the server ends or 60 s have passed, with
 // the end of the server's log.
-func (p *process) await(ready func() bool) error {
+func (p *process) waitReady(ready func() bool) error {
 	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 
@@ -156,11 +156,11 @@ func (p *process) await(ready func() bool) error {
 	for !ready() {
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s %w: %s", p.name, errEnded, tail(p.log))
+			return fmt.Errorf("%s %w: %s", p.name, errEnded, readTail(p.log))
 		case <-deadline.C:
 			p.end(syscall.SIGKILL)
 
-			return fmt.Errorf("%s was not ready within 60 s: %s", p.name, tail(p.log))
+			return fmt.Errorf("%s was not ready within 60 s: %s", p.name, readTail(p.log))
 		case <-tick.C:
 		}
 	}
@@ -168,8 +168,8 @@ func (p *process) await(ready func() bool) error {
 	return nil
 }
 
-// tail returns the last lines of a log.
-func tail(path string) string {
+// readTail returns the last lines of a log.
+func readTail(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "no log"

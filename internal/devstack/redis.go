@@ -25,49 +25,49 @@ type Redis struct {
 	Addr     string // host:port
 	Security *Security
 
-	place   *place
-	bin     string
-	dir     string
-	port    int
-	tlsPort int         // zero: none
-	claims  []*fileLock // on its ports
-	durable bool        // append-only file
-	args    []string    // of this kind of server; the first may be a configuration file
-	process *process
+	workspace *workspace
+	bin       string
+	dir       string
+	port      int
+	tlsPort   int         // zero: none
+	claims    []*fileLock // on its ports
+	durable   bool        // append-only file
+	args      []string    // of this kind of server; the first may be a configuration file
+	process   *process
 }
 
 // redisOptions say what kind of server to start.
 type redisOptions struct {
-	durable  bool
-	wish     int       // a port to try first
-	security *Security // nil: no TLS, no users
-	args     []string  // the first may be a configuration file
+	durable       bool
+	preferredPort int       // a port to try first
+	security      *Security // nil: no TLS, no users
+	args          []string  // the first may be a configuration file
 }
 
-func (p *place) newRedis(ctx context.Context, dir string, durable bool, wish int) (*Redis, error) {
+func (p *workspace) newRedis(ctx context.Context, dir string, durable bool, preferredPort int) (*Redis, error) {
 	return p.newRedisWith(ctx, dir, redisOptions{
-		durable: durable, wish: wish, args: []string{"--databases", strconv.Itoa(redisDatabases)},
+		durable: durable, preferredPort: preferredPort, args: []string{"--databases", strconv.Itoa(redisDatabases)},
 	})
 }
 
 // newSecureRedis starts a server whose URL is for a user with these rights alone, over TLS.
-func (p *place) newSecureRedis(ctx context.Context, dir, rights string) (*Redis, error) {
+func (p *workspace) newSecureRedis(ctx context.Context, dir, rights string) (*Redis, error) {
 	security, err := newSecurity(filepath.Join(dir, "tls"))
 	if err != nil {
 		return nil, err
 	}
 
-	r, err := p.newRedisWith(ctx, dir, redisOptions{security: security, args: security.user(rights)})
+	r, err := p.newRedisWith(ctx, dir, redisOptions{security: security, args: security.userArgs(rights)})
 	if err != nil {
 		return nil, err
 	}
 
-	r.URL = security.URL("rediss", address(r.tlsPort), "/0")
+	r.URL = security.URL("rediss", loopbackAddress(r.tlsPort), "/0")
 
 	return r, nil
 }
 
-func (p *place) newRedisWith(ctx context.Context, dir string, o redisOptions) (*Redis, error) {
+func (p *workspace) newRedisWith(ctx context.Context, dir string, o redisOptions) (*Redis, error) {
 	bin, err := p.findRedis()
 	if err != nil {
 		return nil, err
@@ -77,29 +77,29 @@ func (p *place) newRedisWith(ctx context.Context, dir string, o redisOptions) (*
 		return nil, fmt.Errorf("data folder of redis: %w", err)
 	}
 
-	r := &Redis{place: p, bin: bin, dir: dir, durable: o.durable, args: o.args, Security: o.security}
-	if r.port, err = r.claim(o.wish); err != nil {
+	r := &Redis{workspace: p, bin: bin, dir: dir, durable: o.durable, args: o.args, Security: o.security}
+	if r.port, err = r.claimPort(o.preferredPort); err != nil {
 		return nil, err
 	}
 
-	r.URL, r.Addr = "redis://"+address(r.port)+"/0", address(r.port)
+	r.URL, r.Addr = "redis://"+loopbackAddress(r.port)+"/0", loopbackAddress(r.port)
 
 	if o.security != nil {
-		if r.tlsPort, err = r.claim(0); err != nil {
-			r.release()
+		if r.tlsPort, err = r.claimPort(0); err != nil {
+			r.releasePorts()
 
 			return nil, err
 		}
 
-		r.args = append(slices.Clone(r.args), o.security.arguments(r.tlsPort)...)
+		r.args = append(slices.Clone(r.args), o.security.tlsArgs(r.tlsPort)...)
 	}
 
 	return r, r.start(ctx)
 }
 
-// claim takes a port for as long as the server is not stopped.
-func (r *Redis) claim(wish int) (int, error) {
-	port, claim, err := r.place.claimPort(wish)
+// claimPort takes a port for as long as the server is not stopped.
+func (r *Redis) claimPort(preferredPort int) (int, error) {
+	port, claim, err := r.workspace.claimPort(preferredPort)
 	if err != nil {
 		return 0, err
 	}
@@ -109,32 +109,32 @@ func (r *Redis) claim(wish int) (int, error) {
 	return port, nil
 }
 
-func (r *Redis) release() {
+func (r *Redis) releasePorts() {
 	for _, claim := range r.claims {
 		_ = claim.Close()
 	}
 }
 
 func (r *Redis) start(ctx context.Context) error {
-	client := r.client()
+	client := r.newClient()
 	defer client.Close()
 
 	process, err := command{
 		name: "redis-server", dir: r.dir, log: filepath.Join(r.dir, "redis.log"), stop: syscall.SIGTERM,
-		args: append([]string{r.bin}, r.arguments()...),
+		args: append([]string{r.bin}, r.serverArgs()...),
 	}.run(func(process *process) bool {
 		if ctx.Err() != nil {
-			process.signal(syscall.SIGKILL)
+			process.sendSignal(syscall.SIGKILL)
 		}
 
 		info, err := client.Info(ctx, "server").Result()
 
-		// The process id in the answer: nobody else's server can be mistaken for ours. While it
+		// The process id in the answer: another server cannot be mistaken for ours. While it
 		// loads its data it answers this, but no ping.
-		return err == nil && strings.Contains(info, "process_id:"+strconv.Itoa(process.pid())+"\r\n") && client.Ping(ctx).Err() == nil
+		return err == nil && strings.Contains(info, "process_id:"+strconv.Itoa(process.processID())+"\r\n") && client.Ping(ctx).Err() == nil
 	})
 	if err != nil {
-		r.release()
+		r.releasePorts()
 
 		return err
 	}
@@ -144,7 +144,7 @@ func (r *Redis) start(ctx context.Context) error {
 	return nil
 }
 
-func (r *Redis) arguments() []string {
+func (r *Redis) serverArgs() []string {
 	appendonly := "no"
 	if r.durable {
 		appendonly = "yes"
@@ -156,7 +156,7 @@ func (r *Redis) arguments() []string {
 	)
 }
 
-func (r *Redis) client() *redis.Client {
+func (r *Redis) newClient() *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: r.Addr, MaxRetries: -1, DialTimeout: time.Second, PoolSize: 1})
 }
 
@@ -169,12 +169,12 @@ func (r *Redis) peerPort() int {
 	return r.port
 }
 
-// says waits until the answer to a command has all of these.
-func (r *Redis) says(ctx context.Context, parts []string, command ...any) error {
-	client := r.client()
+// waitForAnswer waits until the answer to a command has all of these.
+func (r *Redis) waitForAnswer(ctx context.Context, parts []string, command ...any) error {
+	client := r.newClient()
 	defer client.Close()
 
-	err := until(ctx, func() bool {
+	err := waitUntil(ctx, func() bool {
 		answer, err := client.Do(ctx, command...).Text()
 
 		return err == nil && !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(answer, part) })
@@ -186,16 +186,16 @@ func (r *Redis) says(ctx context.Context, parts []string, command ...any) error 
 	return nil
 }
 
-// replicated waits until a replica holds what its master does.
-func (r *Redis) replicated(ctx context.Context) error {
-	return r.says(ctx, []string{"master_link_status:up\r\n"}, "info", "replication")
+// waitReplicated waits until a replica holds what its master does.
+func (r *Redis) waitReplicated(ctx context.Context) error {
+	return r.waitForAnswer(ctx, []string{"master_link_status:up\r\n"}, "info", "replication")
 }
 
 // Restart ends the server and starts it again on the same port, with all it held (as if it
 // had persisted everything) or with nothing.
 func (r *Redis) Restart(ctx context.Context, keepData bool) error {
 	if keepData && !r.durable {
-		client := r.client()
+		client := r.newClient()
 		err := client.Save(ctx).Err()
 		_ = client.Close()
 
@@ -211,7 +211,7 @@ func (r *Redis) Restart(ctx context.Context, keepData bool) error {
 	}
 
 	if !keepData {
-		if err := r.forget(); err != nil {
+		if err := r.removeData(); err != nil {
 			return err
 		}
 	}
@@ -219,8 +219,8 @@ func (r *Redis) Restart(ctx context.Context, keepData bool) error {
 	return r.start(ctx)
 }
 
-// forget removes what the server has on disk.
-func (r *Redis) forget() error {
+// removeData removes what the server has on disk.
+func (r *Redis) removeData() error {
 	err := os.Remove(filepath.Join(r.dir, "dump.rdb"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("empty redis: %w", err)
@@ -237,14 +237,14 @@ func (r *Redis) forget() error {
 func (r *Redis) Kill() { r.process.end(syscall.SIGKILL) }
 
 // Pause stops the server from answering; connections stay open and nothing is refused.
-func (r *Redis) Pause() { r.process.signal(syscall.SIGSTOP) }
+func (r *Redis) Pause() { r.process.sendSignal(syscall.SIGSTOP) }
 
 // Continue ends a [Redis.Pause].
-func (r *Redis) Continue() { r.process.signal(syscall.SIGCONT) }
+func (r *Redis) Continue() { r.process.sendSignal(syscall.SIGCONT) }
 
 // Flush empties every database of the server.
 func (r *Redis) Flush(ctx context.Context) error {
-	client := r.client()
+	client := r.newClient()
 	defer client.Close()
 
 	return client.FlushAll(ctx).Err()
@@ -258,5 +258,5 @@ func (r *Redis) Stop() {
 		r.process.end(syscall.SIGKILL)
 	}
 
-	r.release()
+	r.releasePorts()
 }

@@ -25,7 +25,7 @@ type S3 struct {
 	process *process
 }
 
-func (p *place) newS3(ctx context.Context, dir, accessKey, secretKey, bucket string, wish int) (*S3, error) {
+func (p *workspace) newS3(ctx context.Context, dir, accessKey, secretKey, bucket string, preferredPort int) (*S3, error) {
 	bin, err := p.findGateway()
 	if err != nil {
 		return nil, err
@@ -39,13 +39,13 @@ func (p *place) newS3(ctx context.Context, dir, accessKey, secretKey, bucket str
 		}
 	}
 
-	port, claim, err := p.claimPort(wish)
+	port, claim, err := p.claimPort(preferredPort)
 	if err != nil {
 		return nil, err
 	}
 
 	s := &S3{
-		URL: "http://" + address(port), Region: "auto", AccessKey: accessKey, SecretKey: secretKey, Bucket: bucket,
+		URL: "http://" + loopbackAddress(port), Region: "auto", AccessKey: accessKey, SecretKey: secretKey, Bucket: bucket,
 		bin: bin, dir: dir, port: port, claim: claim,
 	}
 
@@ -69,12 +69,12 @@ func (s *S3) start(ctx context.Context) error {
 		name: "versitygw", dir: s.dir, log: filepath.Join(s.dir, "s3.log"), stop: syscall.SIGTERM,
 		env: []string{"ROOT_ACCESS_KEY=" + s.AccessKey, "ROOT_SECRET_KEY=" + s.SecretKey},
 		args: []string{
-			s.bin, "--port", address(s.port), "--region", s.Region, "--quiet", "--keep-alive", "--health", "/health",
+			s.bin, "--port", loopbackAddress(s.port), "--region", s.Region, "--quiet", "--keep-alive", "--health", "/health",
 			"posix", "--sidecar", filepath.Join(s.dir, "sidecar"), filepath.Join(s.dir, "buckets"),
 		},
 	}.run(func(process *process) bool {
 		if ctx.Err() != nil {
-			process.signal(syscall.SIGKILL)
+			process.sendSignal(syscall.SIGKILL)
 		}
 
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/health", nil)
@@ -89,7 +89,7 @@ func (s *S3) start(ctx context.Context) error {
 
 		_ = resp.Body.Close()
 
-		return resp.StatusCode == http.StatusOK && !process.ended()
+		return resp.StatusCode == http.StatusOK && !process.hasEnded()
 	})
 	if err != nil {
 		return err

@@ -19,33 +19,33 @@ import (
 )
 
 // Security is how a private Redis is reached by its product: over TLS alone, with a certificate
-// of its own, as a user who may do no more than was asked for. The harness has a door of its own,
+// of its own, as a user that may do no more than was asked for. The harness has a door of its own,
 // without either.
 type Security struct {
 	User, Password   string
-	CA, Cert, Key    string // files in PEM: who is believed, and what the product presents
+	CA, Cert, Key    string // files in PEM: the authority that is believed, and what the product presents
 	AnotherAuthority string // file of an authority that has signed nothing of these
 }
 
 // newSecurity makes the throw-away authority and its certificate.
 func newSecurity(dir string) (*Security, error) {
-	s := &Security{User: "product", Password: token(16)}
+	s := &Security{User: "product", Password: randomToken(16)}
 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of certificates: %w", err)
 	}
 
 	var err error
-	if s.AnotherAuthority, _, err = certify(dir, "another", nil); err != nil {
+	if s.AnotherAuthority, _, err = makeCertificate(dir, "another", nil); err != nil {
 		return nil, err
 	}
 
 	authority := &signer{}
-	if s.CA, _, err = certify(dir, "authority", authority); err != nil {
+	if s.CA, _, err = makeCertificate(dir, "authority", authority); err != nil {
 		return nil, err
 	}
 
-	s.Cert, s.Key, err = certify(dir, "redis", authority)
+	s.Cert, s.Key, err = makeCertificate(dir, "redis", authority)
 
 	return s, err
 }
@@ -56,9 +56,9 @@ type signer struct {
 	key  *ecdsa.PrivateKey
 }
 
-// certify writes a certificate for 127.0.0.1 and its key. by signs it, or becomes it if it is
-// nobody yet; nil: it signs itself.
-func certify(dir, name string, by *signer) (certFile, keyFile string, err error) {
+// makeCertificate writes a certificate for 127.0.0.1 and its key. by signs it, or becomes it if it is
+// not one yet; nil: it signs itself.
+func makeCertificate(dir, name string, by *signer) (certFile, keyFile string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", "", fmt.Errorf("make a key: %w", err)
@@ -113,16 +113,16 @@ func certify(dir, name string, by *signer) (certFile, keyFile string, err error)
 	return certFile, keyFile, nil
 }
 
-// arguments of a server that listens for the product on port, and talks to its likes over TLS.
-func (s *Security) arguments(port int) []string {
+// tlsArgs of a server that listens for the product on port, and talks to its likes over TLS.
+func (s *Security) tlsArgs(port int) []string {
 	return []string{
 		"--tls-port", strconv.Itoa(port), "--tls-cert-file", s.Cert, "--tls-key-file", s.Key, "--tls-ca-cert-file", s.CA,
 		"--tls-replication", "yes",
 	}
 }
 
-// user are the arguments that make the product's user with these rights.
-func (s *Security) user(rights string) []string {
+// userArgs are the arguments that make the product's user with these rights.
+func (s *Security) userArgs(rights string) []string {
 	return append([]string{"--user", s.User, "on", ">" + s.Password}, strings.Fields(rights)...)
 }
 

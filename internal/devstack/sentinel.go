@@ -12,7 +12,7 @@ import (
 // SentinelMaster is what the sentinels call the server they watch.
 const SentinelMaster = "main"
 
-// Sentinel is a private Redis master with two replicas and three sentinels, who make a replica
+// Sentinel is a private Redis master with two replicas and three sentinels, which make a replica
 // the master a second or two after the master has gone.
 type Sentinel struct {
 	URL     string
@@ -23,13 +23,13 @@ type Sentinel struct {
 }
 
 // SentinelOptions say what kind of servers and sentinels to start. With rights everything is over
-// TLS, and the URL is for a user who has these alone.
+// TLS, and the URL is for a user that has these alone.
 type SentinelOptions struct {
 	Rights      string // in the servers, as ACL SETUSER takes them
 	WatchRights string // in the sentinels
 }
 
-func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) (s *Sentinel, err error) {
+func (p *workspace) newSentinel(ctx context.Context, dir string, o SentinelOptions) (s *Sentinel, err error) {
 	s = &Sentinel{}
 
 	defer func() {
@@ -51,7 +51,7 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 		}
 
 		if s.security != nil {
-			args = append(args, s.security.user(o.Rights)...)
+			args = append(args, s.security.userArgs(o.Rights)...)
 		}
 
 		server, err := p.newRedisWith(ctx, filepath.Join(dir, "server"+strconv.Itoa(i)), redisOptions{args: args, security: s.security})
@@ -63,7 +63,7 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 	}
 
 	for _, server := range s.Servers[1:] {
-		if err := server.replicated(ctx); err != nil {
+		if err := server.waitReplicated(ctx); err != nil {
 			return s, err
 		}
 	}
@@ -83,7 +83,7 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 
 		args := []string{file, "--sentinel"}
 		if s.security != nil {
-			args = append(args, s.security.user(o.WatchRights)...)
+			args = append(args, s.security.userArgs(o.WatchRights)...)
 		}
 
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -96,7 +96,7 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 		}
 
 		s.Watchers = append(s.Watchers, watcher)
-		addrs = append(addrs, address(watcher.peerPort()))
+		addrs = append(addrs, loopbackAddress(watcher.peerPort()))
 	}
 
 	s.URL = "redis+sentinel://" + strings.Join(addrs, ",") + "/" + SentinelMaster
@@ -107,7 +107,7 @@ func (p *place) newSentinel(ctx context.Context, dir string, o SentinelOptions) 
 
 	// They know of each other and of the replicas.
 	for _, watcher := range s.Watchers {
-		if err := watcher.says(ctx, []string{"status=ok", "slaves=2,sentinels=3"}, "info", "sentinel"); err != nil {
+		if err := watcher.waitForAnswer(ctx, []string{"status=ok", "slaves=2,sentinels=3"}, "info", "sentinel"); err != nil {
 			return s, err
 		}
 	}

@@ -50,7 +50,7 @@ type identity struct {
 // Start starts all three servers and applies the migrations that are missing. What it had
 // started when it fails is stopped.
 func Start(ctx context.Context, o Options) (s *Stack, err error) {
-	p, err := findPlace()
+	p, err := findWorkspace()
 	if err != nil {
 		return nil, err
 	}
@@ -133,23 +133,23 @@ func (s *Stack) Stop() {
 
 	if s.Postgres != nil {
 		s.Postgres.Stop()
-		s.Postgres.release()
+		s.Postgres.releasePort()
 	}
 
 	_ = s.claim.Close()
 }
 
-// claimFolder keeps a second stack out of dir. Whom it finds there it names.
+// claimFolder keeps a second stack out of dir. Its error names the process that is there.
 func claimFolder(dir string) (*fileLock, error) {
 	path := filepath.Join(dir, "lock")
 
-	l, err := lock(path, false)
+	l, err := lockFile(path, false)
 
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		who, _ := os.ReadFile(path)
+		pid, _ := os.ReadFile(path)
 
-		return nil, fmt.Errorf("already running: process %s runs the servers of %s; stop it first, with Ctrl-C where it runs or kill %s", who, dir, who)
+		return nil, fmt.Errorf("already running: process %s runs the servers of %s; stop it first, with Ctrl-C where it runs or kill %s", pid, dir, pid)
 	case err != nil:
 		return nil, err
 	}
@@ -167,8 +167,8 @@ func loadIdentity(file string) (identity, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		id := identity{
-			Passwords: map[string]string{ownerRole: token(16)},
-			AccessKey: "dev" + token(8), SecretKey: token(20), Bucket: "imagerun-dev",
+			Passwords: map[string]string{ownerRole: randomToken(16)},
+			AccessKey: "dev" + randomToken(8), SecretKey: randomToken(20), Bucket: "imagerun-dev",
 		}
 		id.fillPasswords()
 
@@ -194,7 +194,7 @@ func loadIdentity(file string) (identity, error) {
 func (id *identity) fillPasswords() {
 	for _, login := range Logins() {
 		if id.Passwords[login] == "" {
-			id.Passwords[login] = token(16)
+			id.Passwords[login] = randomToken(16)
 		}
 	}
 }

@@ -29,9 +29,9 @@ const (
 	mainDatabase     = "imagerun"
 )
 
-// template returns the data folder of a stopped cluster with the migrated template database,
+// ensureTemplate returns the data folder of a stopped cluster with the migrated template database,
 // making it if this version of Postgres and these migrations have none yet.
-func (p *place) template(ctx context.Context) (string, error) {
+func (p *workspace) ensureTemplate(ctx context.Context) (string, error) {
 	bin, version, err := p.findPostgres()
 	if err != nil {
 		return "", err
@@ -47,7 +47,7 @@ func (p *place) template(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("cache of clusters: %w", err)
 	}
 
-	l, err := lock(filepath.Join(cache, "lock"), true)
+	l, err := lockFile(filepath.Join(cache, "lock"), true)
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +96,7 @@ func templateKey(version string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
 
-// sweepTemplates removes clusters that nobody has used for a day.
+// sweepTemplates removes clusters that no run has used for a day.
 func sweepTemplates(cache string) {
 	dirs, _ := filepath.Glob(filepath.Join(cache, "*"))
 
@@ -107,8 +107,8 @@ func sweepTemplates(cache string) {
 	}
 }
 
-func (p *place) makeTemplate(ctx context.Context, bin, dir string) error {
-	if err := p.give(dir); err != nil {
+func (p *workspace) makeTemplate(ctx context.Context, bin, dir string) error {
+	if err := p.makeServerFolder(dir); err != nil {
 		return err
 	}
 
@@ -123,17 +123,17 @@ func (p *place) makeTemplate(ctx context.Context, bin, dir string) error {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
 
-	pg := &Postgres{place: p, bin: bin, dir: dir}
+	pg := &Postgres{workspace: p, bin: bin, dir: dir}
 	if err := pg.start(ctx); err != nil {
 		return err
 	}
 	defer pg.Stop()
 
-	if err := pg.exec(ctx, "create database "+templateDatabase); err != nil {
+	if err := pg.execSQL(ctx, "create database "+templateDatabase); err != nil {
 		return err
 	}
 
-	if _, err := postgres.FinishMigrate(ctx, pg.url(ownerRole, templateDatabase), migrations.FS); err != nil {
+	if _, err := postgres.FinishMigrate(ctx, pg.databaseURL(ownerRole, templateDatabase), migrations.FS); err != nil {
 		return err
 	}
 
@@ -141,12 +141,12 @@ func (p *place) makeTemplate(ctx context.Context, bin, dir string) error {
 		return err
 	}
 
-	return pg.exec(ctx, "alter database "+templateDatabase+" with is_template true allow_connections false")
+	return pg.execSQL(ctx, "alter database "+templateDatabase+" with is_template true allow_connections false")
 }
 
-// exec runs SQL as the owner, outside the databases that tests use.
-func (p *Postgres) exec(ctx context.Context, sql string) error {
-	conn, err := pgx.Connect(ctx, p.url(ownerRole, "postgres"))
+// execSQL runs SQL as the owner, outside the databases that tests use.
+func (p *Postgres) execSQL(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, p.databaseURL(ownerRole, "postgres"))
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func Main(m *testing.M) {
 
 	// After a failure, what is left says nothing new.
 	if code == 0 {
-		if err := leaks(); err != nil {
+		if err := findLeaks(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 
 			code = 1
@@ -62,8 +62,8 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// leaks describes the goroutines that are still there when patience is at its end.
-func leaks() (err error) {
+// findLeaks describes the goroutines that are still there when patience is at its end.
+func findLeaks() (err error) {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if err = goleak.Find(); err == nil { // takes a second or so to find any
 			break
@@ -94,7 +94,7 @@ func Pool(t testing.TB, url string) *pgxpool.Pool {
 }
 
 // PostgresURLs makes a fresh, migrated database and returns its URLs for the application's
-// role, the auth service's role, and the owner, who is a superuser.
+// role, the auth service's role, and the owner, which is a superuser.
 func PostgresURLs(t testing.TB) (app, auth, owner string) {
 	t.Helper()
 

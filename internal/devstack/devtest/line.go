@@ -39,7 +39,7 @@ func NewLine(t testing.TB, server string) *Line {
 				return
 			}
 
-			open.Go(func() { l.carry(client) })
+			open.Go(func() { l.carryConnection(client) })
 		}
 	})
 
@@ -88,8 +88,8 @@ func (l *Line) Heal() {
 	}
 }
 
-// carry passes one connection on until either side ends it.
-func (l *Line) carry(client net.Conn) {
+// carryConnection passes one connection on until either side ends it.
+func (l *Line) carryConnection(client net.Conn) {
 	defer client.Close()
 
 	server, err := net.Dial("tcp", l.server) //nolint:noctx // of a test
@@ -98,19 +98,19 @@ func (l *Line) carry(client net.Conn) {
 	}
 	defer server.Close()
 
-	if !l.keep(client, server) {
+	if !l.trackConns(client, server) {
 		return
 	}
-	defer l.forget(client, server)
+	defer l.untrackConns(client, server)
 
 	var back sync.WaitGroup
 
-	back.Go(func() { l.pass(client, server) })
-	l.pass(server, client)
+	back.Go(func() { l.copyDirection(client, server) })
+	l.copyDirection(server, client)
 	back.Wait()
 }
 
-func (l *Line) keep(ends ...net.Conn) bool {
+func (l *Line) trackConns(ends ...net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
@@ -125,7 +125,7 @@ func (l *Line) keep(ends ...net.Conn) bool {
 	return true
 }
 
-func (l *Line) forget(ends ...net.Conn) {
+func (l *Line) untrackConns(ends ...net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
@@ -134,8 +134,8 @@ func (l *Line) forget(ends ...net.Conn) {
 	}
 }
 
-// pass copies one direction, and ends the connection with it.
-func (l *Line) pass(to, from net.Conn) {
+// copyDirection copies one direction, and ends the connection with it.
+func (l *Line) copyDirection(to, from net.Conn) {
 	defer to.Close()
 	defer from.Close()
 

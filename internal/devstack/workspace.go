@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// place is where servers of one checkout keep their files.
-type place struct {
+// workspace is where servers of one checkout keep their files.
+type workspace struct {
 	root  string              // of the repository
 	state string              // where servers may write
-	cred  *syscall.Credential // whom Postgres runs as; nil: as ourselves
+	cred  *syscall.Credential // of the user that Postgres runs as; nil: as ourselves
 }
 
 // Root returns the root of the repository that contains the working directory: the nearest
@@ -46,15 +46,15 @@ func Root() (string, error) {
 	}
 }
 
-// findPlace finds the repository and makes its state folder: .imagerun/state, which for root
+// findWorkspace finds the repository and makes its state folder: .imagerun/state, which for root
 // is a link to a folder under /var/tmp, because Postgres may not enter a private home.
-func findPlace() (*place, error) {
+func findWorkspace() (*workspace, error) {
 	root, err := Root()
 	if err != nil {
 		return nil, err
 	}
 
-	p := &place{root: root, state: filepath.Join(root, ".imagerun", "state")}
+	p := &workspace{root: root, state: filepath.Join(root, ".imagerun", "state")}
 
 	if os.Geteuid() != 0 {
 		if err := os.MkdirAll(p.state, 0o700); err != nil {
@@ -64,7 +64,7 @@ func findPlace() (*place, error) {
 		return p, nil
 	}
 
-	if p.cred, err = servant(); err != nil {
+	if p.cred, err = postgresUser(); err != nil {
 		return nil, err
 	}
 
@@ -88,8 +88,8 @@ func findPlace() (*place, error) {
 	return p, nil
 }
 
-// servant returns the user that Postgres runs as when we are root.
-func servant() (*syscall.Credential, error) {
+// postgresUser returns the user that Postgres runs as when we are root.
+func postgresUser() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
 		if err != nil {
@@ -107,8 +107,8 @@ func servant() (*syscall.Credential, error) {
 	return nil, errors.New("postgres does not run as root, and there is no user postgres or nobody to run it as")
 }
 
-// ownFolder makes a folder in a place that anyone may write to, and refuses one that somebody
-// else has put there.
+// ownFolder makes a folder where any user may write, and refuses one that another user
+// has put there.
 func ownFolder(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("state folder: %w", err)
@@ -127,8 +127,8 @@ func ownFolder(dir string) error {
 	return nil
 }
 
-// give makes dir for the user that Postgres runs as.
-func (p *place) give(dir string) error {
+// makeServerFolder makes dir for the user that Postgres runs as.
+func (p *workspace) makeServerFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -140,9 +140,9 @@ func (p *place) give(dir string) error {
 	return os.Chown(dir, int(p.cred.Uid), int(p.cred.Gid))
 }
 
-// runFolder makes a folder that is removed by a later run if this process cannot do it
+// makeRunFolder makes a folder that is removed by a later run if this process cannot do it
 // itself: while we live we hold the lock on it.
-func (p *place) runFolder() (dir string, release func(), err error) {
+func (p *workspace) makeRunFolder() (dir string, release func(), err error) {
 	runs := filepath.Join(p.state, "run")
 	if err := os.MkdirAll(runs, 0o755); err != nil {
 		return "", nil, fmt.Errorf("run folder: %w", err)
@@ -150,9 +150,9 @@ func (p *place) runFolder() (dir string, release func(), err error) {
 
 	sweepRuns(runs)
 
-	dir = filepath.Join(runs, token(6))
+	dir = filepath.Join(runs, randomToken(6))
 
-	l, err := lock(dir+".lock", true)
+	l, err := lockFile(dir+".lock", true)
 	if err != nil {
 		return "", nil, err
 	}
@@ -178,7 +178,7 @@ func sweepRuns(runs string) {
 			continue
 		}
 
-		l, err := lock(path, false)
+		l, err := lockFile(path, false)
 		if err != nil {
 			continue
 		}
@@ -200,7 +200,7 @@ func (l *fileLock) Close() error {
 	return l.file.Close()
 }
 
-func lock(path string, wait bool) (*fileLock, error) {
+func lockFile(path string, wait bool) (*fileLock, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
@@ -238,8 +238,8 @@ func (l *fileLock) write(text string) error {
 	return err
 }
 
-// token returns n random bytes in hexadecimal.
-func token(n int) string {
+// randomToken returns n random bytes in hexadecimal.
+func randomToken(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b)
 

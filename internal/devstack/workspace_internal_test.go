@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFind(t *testing.T) {
+func TestFindProgram(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()
@@ -23,15 +23,15 @@ func TestFind(t *testing.T) {
 	old := program("old", "postgres (PostgreSQL) 13.22")
 	good := program("good", "postgres (PostgreSQL) 17.2 (Homebrew)")
 
-	path, version, err := find("postgres", 15, []string{filepath.Join(dir, "none"), old, good})
+	path, version, err := findProgram("postgres", 15, []string{filepath.Join(dir, "none"), old, good})
 	require.NoError(t, err)
 	require.Equal(t, good, path)
 	require.Equal(t, "postgres (PostgreSQL) 17.2 (Homebrew)", version)
 
-	_, _, err = find("postgres", 15, []string{old})
+	_, _, err = findProgram("postgres", 15, []string{old})
 	require.ErrorContains(t, err, "older than version 15: run scripts/deps.sh")
 
-	_, _, err = find("postgres", 15, nil)
+	_, _, err = findProgram("postgres", 15, nil)
 	require.ErrorContains(t, err, "was not found: run scripts/deps.sh")
 }
 
@@ -48,12 +48,12 @@ func TestSameMajor(t *testing.T) {
 func TestClaimPort(t *testing.T) {
 	t.Parallel()
 
-	p := &place{state: t.TempDir()}
+	p := &workspace{state: t.TempDir()}
 
 	first, claim, err := p.claimPort(0)
 	require.NoError(t, err)
 
-	// Nobody listens there yet, but it is taken.
+	// No server listens there yet, but it is taken.
 	second, other, err := p.claimPort(first)
 	require.NoError(t, err)
 	require.NotEqual(t, first, second)
@@ -87,7 +87,7 @@ func TestSweepRuns(t *testing.T) {
 	dead, deadLock := run("dead")
 	living, livingLock := run("living")
 
-	l, err := lock(livingLock, false)
+	l, err := lockFile(livingLock, false)
 	require.NoError(t, err)
 	defer l.Close()
 
