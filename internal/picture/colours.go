@@ -32,8 +32,8 @@ func readColours(f Format, b []byte) colours {
 	}
 }
 
-// memory is what converting takes, in bytes: the profile's tables become numbers of eight bytes.
-func (c colours) memory() int64 {
+// conversionMemory is what converting takes, in bytes: the profile's tables become numbers of eight bytes.
+func (c colours) conversionMemory() int64 {
 	if c.icc == nil && c.space == nil {
 		return 0
 	}
@@ -94,15 +94,15 @@ func readColoursPNG(b []byte) colours {
 		case "IDAT": // they come before it
 			return colours{
 				icc: inflateProfile(found["iCCP"]), space: readSpace(found), grey: b[typeAt] == greyAlpha,
-			}.first(found)
+			}.dropOverruled(found)
 		}
 	}
 
 	return colours{}
 }
 
-// first leaves what counts.
-func (c colours) first(found map[string][]byte) colours {
+// dropOverruled leaves what counts.
+func (c colours) dropOverruled(found map[string][]byte) colours {
 	switch _, srgb := found["sRGB"]; {
 	case readCICP(found["cICP"]) != nil:
 		c.icc = nil

@@ -122,7 +122,7 @@ func TestOpener_Colours(t *testing.T) {
 
 			opener := picture.NewOpener(picture.Limits{}, 0)
 
-			got, err := opener.Clean(t.Context(), c.body)
+			got, err := opener.Sanitize(t.Context(), c.body)
 			require.NoError(t, err)
 
 			info, thumbnail, err := opener.Open(t.Context(), c.body)
@@ -132,7 +132,7 @@ func TestOpener_Colours(t *testing.T) {
 			require.NoError(t, err)
 
 			for _, p := range c.want {
-				requireColour(t, p.want, colourAt(decodeCleaned(t, got), p.x, p.y), "reference")
+				requireColour(t, p.want, colourAt(decodeSanitized(t, got), p.x, p.y), "reference")
 				requireColour(t, p.want, colourAt(small, p.x*small.Bounds().Dx()/info.Width, p.y*small.Bounds().Dy()/info.Height), "thumbnail")
 			}
 		})
@@ -145,7 +145,7 @@ func TestOpener_LinearFixture(t *testing.T) {
 
 	body := readFile(t, "png-gama-linear.png")
 
-	got, err := picture.NewOpener(picture.Limits{}, 0).Clean(t.Context(), body)
+	got, err := picture.NewOpener(picture.Limits{}, 0).Sanitize(t.Context(), body)
 	require.NoError(t, err)
 
 	was, ok := decodePNG(t, body).(*image.RGBA)
@@ -157,7 +157,7 @@ func TestOpener_LinearFixture(t *testing.T) {
 		}
 	}
 
-	require.Less(t, meanError(t, was, decodeCleaned(t, got)), 1.0)
+	require.Less(t, meanError(t, was, decodeSanitized(t, got)), 1.0)
 }
 
 // Samples of 16 bits in linear light have shadows that 8 bits do not.
@@ -172,9 +172,9 @@ func TestOpener_LinearShadows(t *testing.T) {
 	b := picturetest.PNG(img)
 	b = append(append(bytes.Clone(b[:33]), chunkOf("gAMA", 100_000)...), b[33:]...)
 
-	got, err := picture.NewOpener(picture.Limits{}, 0).Clean(t.Context(), b)
+	got, err := picture.NewOpener(picture.Limits{}, 0).Sanitize(t.Context(), b)
 	require.NoError(t, err)
-	requireColour(t, [3]int{3, 3, 3}, colourAt(decodeCleaned(t, got), 8, 8), "shadow")
+	requireColour(t, [3]int{3, 3, 3}, colourAt(decodeSanitized(t, got), 8, 8), "shadow")
 }
 
 // TestOpener_FineColours demands that a picture whose pixels have a colour each keeps them, turned too.
@@ -188,9 +188,9 @@ func TestOpener_FineColours(t *testing.T) {
 			body := readFile(t, "jpeg-stripes-"+sampling+".jpg")
 			opener := picture.NewOpener(picture.Limits{}, 0)
 
-			got, err := opener.Clean(t.Context(), body)
+			got, err := opener.Sanitize(t.Context(), body)
 			require.NoError(t, err)
-			require.Less(t, meanError(t, decodeJPEG(t, body), decodeCleaned(t, got)), 3.0)
+			require.Less(t, meanError(t, decodeJPEG(t, body), decodeSanitized(t, got)), 3.0)
 
 			_, thumbnail, err := opener.Open(t.Context(), body)
 			require.NoError(t, err)
@@ -258,14 +258,14 @@ func TestIsSound(t *testing.T) {
 		segment := append([]byte("\xff\xe2\x00\x00ICC_PROFILE\x00\x01\x01"), p...)
 		binary.BigEndian.PutUint16(segment[2:], uint16(len(segment)-2))
 
-		got, err := picture.NewOpener(picture.Limits{}, 0).Clean(t.Context(), append(append(bytes.Clone(jpegBody[:2]), segment...), jpegBody[2:]...))
+		got, err := picture.NewOpener(picture.Limits{}, 0).Sanitize(t.Context(), append(append(bytes.Clone(jpegBody[:2]), segment...), jpegBody[2:]...))
 		require.NoError(t, err)
-		require.Less(t, meanError(t, decodeJPEG(t, jpegBody), decodeCleaned(t, got)), 3.0)
+		require.Less(t, meanError(t, decodeJPEG(t, jpegBody), decodeSanitized(t, got)), 3.0)
 	}
 }
 
 // Profiles come from outside like all else: whatever one holds, a picture is made, and at once.
-func TestProveOpener_CleanTakesMutantProfiles(t *testing.T) {
+func TestProveOpener_SanitizeTakesMutantProfiles(t *testing.T) {
 	t.Parallel()
 
 	n := 40
@@ -291,7 +291,7 @@ func TestProveOpener_CleanTakesMutantProfiles(t *testing.T) {
 		}
 
 		begun := time.Now()
-		got, err := opener.Clean(t.Context(), body)
+		got, err := opener.Sanitize(t.Context(), body)
 		require.NoError(t, err)
 		requirePicture(t, got)
 		require.Less(t, time.Since(begun), 20*time.Second)
@@ -307,7 +307,7 @@ func decodePNG(t testing.TB, b []byte) image.Image {
 	return img
 }
 
-func decodeCleaned(t testing.TB, c picture.Cleaned) image.Image {
+func decodeSanitized(t testing.TB, c picture.Sanitized) image.Image {
 	t.Helper()
 
 	if c.Format == picture.PNG {

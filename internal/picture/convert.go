@@ -9,12 +9,12 @@ import (
 // room: a person who opens the file sees the same. Samples of 16 bits become 8 where it converts.
 func convertToSRGB(img image.Image, c colours) image.Image {
 	if alpha, ok := img.(*image.NYCbCrA); ok {
-		img = unpacked(alpha)
+		img = toNRGBA(alpha)
 	}
 
 	channels, samples := countChannels(img)
 
-	t := c.transform(channels)
+	t := c.findTransform(channels)
 	if t == nil {
 		if inks, ok := img.(*image.CMYK); ok {
 			return mixInks(inks)
@@ -23,7 +23,7 @@ func convertToSRGB(img image.Image, c colours) image.Image {
 		return img
 	}
 
-	return newGrid(t, channels, samples).convert(img)
+	return newGrid(t, channels, samples).convertImage(img)
 }
 
 // countChannels is how many channels the image has, and how many samples an axis of its grid.
@@ -42,8 +42,8 @@ func countChannels(img image.Image) (channels, samples int) {
 	}
 }
 
-// convert converts every pixel. Decoders give images that begin at the origin of their memory.
-func (g *grid) convert(img image.Image) image.Image {
+// convertImage converts every pixel. Decoders give images that begin at the origin of their memory.
+func (g *grid) convertImage(img image.Image) image.Image {
 	switch img := img.(type) {
 	case *image.Gray:
 		g.convertGrey(img.Pix)
@@ -58,7 +58,7 @@ func (g *grid) convert(img image.Image) image.Image {
 	case *image.CMYK:
 		for i := 0; i+4 <= len(img.Pix); i += 4 {
 			p := img.Pix[i : i+4]
-			p[0], p[1], p[2] = g.at(&[4]int{int(p[0]), int(p[1]), int(p[2]), int(p[3])})
+			p[0], p[1], p[2] = g.colourAt(&[4]int{int(p[0]), int(p[1]), int(p[2]), int(p[3])})
 			p[3] = 0xff
 		}
 
@@ -66,7 +66,7 @@ func (g *grid) convert(img image.Image) image.Image {
 	case *image.Gray16:
 		out := image.NewGray(img.Rect)
 		for i := range out.Pix {
-			out.Pix[i], _, _ = g.at(&[4]int{takeBits12(img.Pix[2*i:])})
+			out.Pix[i], _, _ = g.colourAt(&[4]int{takeBits12(img.Pix[2*i:])})
 		}
 
 		return out
@@ -88,7 +88,7 @@ func (g *grid) convert(img image.Image) image.Image {
 func (g *grid) convertGrey(pix []byte) {
 	var table [samples8]byte
 	for i := range table {
-		table[i], _, _ = g.at(&[4]int{i})
+		table[i], _, _ = g.colourAt(&[4]int{i})
 	}
 
 	for i, v := range pix {
@@ -99,7 +99,7 @@ func (g *grid) convertGrey(pix []byte) {
 func (g *grid) convertPalette(palette color.Palette) {
 	for i, c := range palette {
 		n, _ := color.NRGBAModel.Convert(c).(color.NRGBA)
-		n.R, n.G, n.B = g.at(&[4]int{int(n.R), int(n.G), int(n.B)})
+		n.R, n.G, n.B = g.colourAt(&[4]int{int(n.R), int(n.G), int(n.B)})
 		palette[i] = n
 	}
 }
@@ -108,7 +108,7 @@ func (g *grid) convertPalette(palette color.Palette) {
 func (g *grid) convertRGB(pix []byte) {
 	for i := 0; i+4 <= len(pix); i += 4 {
 		p := pix[i : i+4]
-		p[0], p[1], p[2] = g.at(&[4]int{int(p[0]), int(p[1]), int(p[2])})
+		p[0], p[1], p[2] = g.colourAt(&[4]int{int(p[0]), int(p[1]), int(p[2])})
 	}
 }
 
@@ -116,7 +116,7 @@ func (g *grid) convertRGB(pix []byte) {
 func (g *grid) convertDeep(dst, src []byte) {
 	for i := 0; i+4 <= len(dst); i += 4 {
 		s := src[2*i:]
-		dst[i], dst[i+1], dst[i+2] = g.at(&[4]int{takeBits12(s), takeBits12(s[2:]), takeBits12(s[4:])})
+		dst[i], dst[i+1], dst[i+2] = g.colourAt(&[4]int{takeBits12(s), takeBits12(s[2:]), takeBits12(s[4:])})
 		dst[i+3] = s[6]
 	}
 }
@@ -141,7 +141,7 @@ func (g *grid) convertYCbCr(img *image.YCbCr) {
 				for x := left; x < min(left+across, size.X); x++ {
 					luma := &img.Y[y*img.YStride+x]
 					r, gr, b := color.YCbCrToRGB(*luma, cb, cr)
-					r, gr, b = g.at(&[4]int{int(r), int(gr), int(b)})
+					r, gr, b = g.colourAt(&[4]int{int(r), int(gr), int(b)})
 
 					newLuma, newCb, newCr := color.RGBToYCbCr(r, gr, b)
 					*luma = newLuma

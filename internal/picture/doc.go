@@ -8,14 +8,14 @@
 //
 // There are two ways in. [Opener.Open] is for what a provider made: what is stored is exactly
 // what came, metadata included, since fal's outputs carry no personal metadata and some carry
-// marks of their origin that must stay; the opener adds a thumbnail. [Opener.Clean] is for what a
+// marks of their origin that must stay; the opener adds a thumbnail. [Opener.Sanitize] is for what a
 // person brings: what is stored has the pixels, upright and in sRGB, and nothing else of the file,
 // neither where it was taken nor what is hidden behind its end.
 //
 // # Colours
 //
 // What a person sees in a viewer is right, for references and thumbnails alike. A file says by a
-// profile, by code points or by its gamma what its samples mean ([Opener.Clean] has the details);
+// profile, by code points or by its gamma what its samples mean ([Opener.Sanitize] has the details);
 // one that says nothing means sRGB. The conversion is asked beforehand at the points of a lattice,
 // so that a profile from outside decides what a pixel becomes, and not how long it takes.
 //

@@ -5,56 +5,56 @@ import (
 	"encoding/binary"
 )
 
-// orientation returns how the picture is to be turned, by the EXIF data in b; upright where there
+// readOrientation returns how the picture is to be turned, by the EXIF data in b; normal where there
 // is none, or none that can be read.
-func orientation(f Format, b []byte) turn {
+func readOrientation(f Format, b []byte) orientation {
 	switch f {
 	case JPEG:
-		return orientationJPEG(b)
+		return readOrientationJPEG(b)
 	case PNG:
-		return orientationPNG(b)
+		return readOrientationPNG(b)
 	default:
-		return orientationWebP(b)
+		return readOrientationWebP(b)
 	}
 }
 
-// orientationJPEG looks in APP1 (CIPA DC-008, §4.7.2).
-func orientationJPEG(b []byte) turn {
+// readOrientationJPEG looks in APP1 (CIPA DC-008, §4.7.2).
+func readOrientationJPEG(b []byte) orientation {
 	const app1 = 0xe1
 
 	for marker, data := range jpegSegments(b) {
 		if tiff, ok := bytes.CutPrefix(data, []byte("Exif\x00\x00")); ok && marker == app1 {
-			return orientationTIFF(tiff)
+			return readOrientationTIFF(tiff)
 		}
 	}
 
-	return upright
+	return normal
 }
 
-// orientationPNG looks in eXIf (PNG 3rd edition, §11.3.4.3).
-func orientationPNG(b []byte) turn {
+// readOrientationPNG looks in eXIf (PNG 3rd edition, §11.3.4.3).
+func readOrientationPNG(b []byte) orientation {
 	for name, data := range pngChunks(b) {
 		if name == "eXIf" {
-			return orientationTIFF(data)
+			return readOrientationTIFF(data)
 		}
 	}
 
-	return upright
+	return normal
 }
 
-// orientationWebP looks in EXIF (RFC 9649, §2.7.1.5).
-func orientationWebP(b []byte) turn {
+// readOrientationWebP looks in EXIF (RFC 9649, §2.7.1.5).
+func readOrientationWebP(b []byte) orientation {
 	for name, data := range webpChunks(b) {
 		if name == "EXIF" {
-			return orientationTIFF(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
+			return readOrientationTIFF(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
 		}
 	}
 
-	return upright
+	return normal
 }
 
-// orientationTIFF looks for the tag in the first directory (TIFF 6.0, §2; CIPA DC-008, §4.6.5.1.6).
-func orientationTIFF(b []byte) turn {
+// readOrientationTIFF looks for the tag in the first directory (TIFF 6.0, §2; CIPA DC-008, §4.6.5.1.6).
+func readOrientationTIFF(b []byte) orientation {
 	const (
 		tag       = 0x0112
 		typeShort = 3
@@ -62,7 +62,7 @@ func orientationTIFF(b []byte) turn {
 	)
 
 	if len(b) < 8 {
-		return upright
+		return normal
 	}
 
 	var order binary.ByteOrder = binary.LittleEndian
@@ -72,30 +72,30 @@ func orientationTIFF(b []byte) turn {
 	case "MM\x00*":
 		order = binary.BigEndian
 	default:
-		return upright
+		return normal
 	}
 
 	at := int64(order.Uint32(b[4:]))
 	if at+2 > int64(len(b)) {
-		return upright
+		return normal
 	}
 
 	entries := b[at+2:]
 	for range order.Uint16(b[at:]) {
 		if len(entries) < entrySize {
-			return upright
+			return normal
 		}
 
 		if order.Uint16(entries) == tag && order.Uint16(entries[2:]) == typeShort {
-			if t := turn(order.Uint16(entries[8:])); t >= upright && t <= backTurn {
+			if t := orientation(order.Uint16(entries[8:])); t >= normal && t <= rotate270 {
 				return t
 			}
 
-			return upright
+			return normal
 		}
 
 		entries = entries[entrySize:]
 	}
 
-	return upright
+	return normal
 }

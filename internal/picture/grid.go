@@ -123,10 +123,10 @@ func bendAxis(t transform, steps int) (at []float64, place func(float64) float64
 	return at, place
 }
 
-// at returns the colour of a pixel with these samples. It walks from the near corner of its cell to
+// colourAt returns the colour of a pixel with these samples. It walks from the near corner of its cell to
 // the far one along the axes, that first on which the pixel is farthest (Kasson, Plouffe and Nin,
 // "A tetrahedral interpolation technique for color space conversion", 1993), for any number of axes.
-func (g *grid) at(in *[4]int) (red, green, blue byte) {
+func (g *grid) colourAt(in *[4]int) (red, green, blue byte) {
 	var (
 		part   [4]int32
 		stride [4]int
@@ -159,8 +159,8 @@ func (g *grid) at(in *[4]int) (red, green, blue byte) {
 
 	point := &g.points[corner]
 
-	return g.sample(sum[0] + left*point[0]), g.sample(sum[1] + left*point[1]), g.sample(sum[2] + left*point[2])
+	return g.sampleOf(sum[0] + left*point[0]), g.sampleOf(sum[1] + left*point[1]), g.sampleOf(sum[2] + left*point[2])
 }
 
-// sample returns the sample of so much light, in 256ths of a unit.
-func (g *grid) sample(light int32) byte { return g.samples[min(max((light+128)>>8, 0), unit)] }
+// sampleOf returns the sample of so much light, in 256ths of a unit.
+func (g *grid) sampleOf(light int32) byte { return g.samples[min(max((light+128)>>8, 0), unit)] }

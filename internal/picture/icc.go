@@ -9,10 +9,10 @@ import (
 	"github.com/kovidgoyal/imaging/prism/meta/icc"
 )
 
-// transform returns the way from what the file says to sRGB, for samples of so many channels; nil
+// findTransform returns the way from what the file says to sRGB, for samples of so many channels; nil
 // where there is none to go, or none that we know.
-func (c colours) transform(channels int) transform {
-	t := c.transformOf(channels)
+func (c colours) findTransform(channels int) transform {
+	t := c.readTransform(channels)
 	if t == nil || channels < 4 && isIdentity(t, channels) {
 		return nil
 	}
@@ -20,7 +20,7 @@ func (c colours) transform(channels int) transform {
 	return t
 }
 
-func (c colours) transformOf(channels int) transform {
+func (c colours) readTransform(channels int) transform {
 	if c.icc != nil {
 		// A profile that cannot be read says nothing, as for a browser.
 		t, err := readProfile(c.icc, channels, c.grey)
@@ -33,7 +33,7 @@ func (c colours) transformOf(channels int) transform {
 		return nil
 	}
 
-	t := c.space.transform()
+	t := c.space.transformToSRGB()
 	if channels == 1 && t != nil {
 		return func(in [4]float64) [3]float64 { return t([4]float64{in[0], in[0], in[0]}) }
 	}
@@ -41,7 +41,7 @@ func (c colours) transformOf(channels int) transform {
 	return t
 }
 
-// isIdentity reports whether nobody would see a difference.
+// isIdentity reports whether a viewer would see no difference.
 func isIdentity(t transform, channels int) bool {
 	const steps, tolerance = 9, 1.5 / 255
 

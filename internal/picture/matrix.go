@@ -3,7 +3,7 @@ package picture
 // matrix is of three rows.
 type matrix [3][3]float64
 
-func (m matrix) apply(v [3]float64) (out [3]float64) {
+func (m matrix) multiplyVector(v [3]float64) (out [3]float64) {
 	for i, row := range m {
 		out[i] = row[0]*v[0] + row[1]*v[1] + row[2]*v[2]
 	}
@@ -11,7 +11,7 @@ func (m matrix) apply(v [3]float64) (out [3]float64) {
 	return out
 }
 
-func (m matrix) times(n matrix) (out matrix) {
+func (m matrix) multiplyMatrix(n matrix) (out matrix) {
 	for i := range 3 {
 		for j := range 3 {
 			out[i][j] = m[i][0]*n[0][j] + m[i][1]*n[1][j] + m[i][2]*n[2][j]
@@ -21,8 +21,8 @@ func (m matrix) times(n matrix) (out matrix) {
 	return out
 }
 
-// inverse reports whether there is one.
-func (m matrix) inverse() (out matrix, ok bool) {
+// invertMatrix returns the inverse, and whether there is one.
+func (m matrix) invertMatrix() (out matrix, ok bool) {
 	const least = 1e-6
 
 	minor := func(i, j int) float64 {
@@ -64,12 +64,12 @@ func computeToXYZ(chromaticities [4][2]float64) (matrix, bool) {
 		}
 	}
 
-	inverse, ok := columns.inverse()
+	inverse, ok := columns.invertMatrix()
 	if !ok {
 		return matrix{}, false
 	}
 
-	scale := inverse.apply(xyzOfWhite(chromaticities[0]))
+	scale := inverse.multiplyVector(xyzOfWhite(chromaticities[0]))
 	for i := range 3 {
 		for j := range 3 {
 			columns[i][j] *= scale[j]
@@ -82,8 +82,8 @@ func computeToXYZ(chromaticities [4][2]float64) (matrix, bool) {
 // adaptWhite returns the matrix that makes of one white another, after Bradford (ICC.1:2022, annex E).
 func adaptWhite(from, to [2]float64) matrix {
 	bradford := matrix{{0.8951, 0.2664, -0.1614}, {-0.7502, 1.7135, 0.0367}, {0.0389, -0.0685, 1.0296}}
-	back, _ := bradford.inverse()
-	was, is := bradford.apply(xyzOfWhite(from)), bradford.apply(xyzOfWhite(to))
+	back, _ := bradford.invertMatrix()
+	was, is := bradford.multiplyVector(xyzOfWhite(from)), bradford.multiplyVector(xyzOfWhite(to))
 
-	return back.times(matrix{{is[0] / was[0]}, {0, is[1] / was[1]}, {0, 0, is[2] / was[2]}}).times(bradford)
+	return back.multiplyMatrix(matrix{{is[0] / was[0]}, {0, is[1] / was[1]}, {0, 0, is[2] / was[2]}}).multiplyMatrix(bradford)
 }

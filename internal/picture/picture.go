@@ -129,15 +129,15 @@ func (o *Opener) Open(ctx context.Context, b []byte) (Info, []byte, error) {
 		return Info{}, nil, err
 	}
 
-	w, colours := weigh(info, b), readColours(info.Format, b)
+	w, colours := computeMemoryCost(info, b), readColours(info.Format, b)
 
-	free, err := o.take(ctx, w.decode+thumbnailMemory(info)+colours.memory(), w.worst)
+	free, err := o.acquireMemory(ctx, w.decode+thumbnailMemory(info)+colours.conversionMemory(), w.worst)
 	if err != nil {
 		return Info{}, nil, err
 	}
 	defer free()
 
-	img, err := o.decode(info, b)
+	img, err := o.decodeInspected(info, b)
 	if err != nil {
 		return Info{}, nil, err
 	}
@@ -150,9 +150,9 @@ func (o *Opener) Open(ctx context.Context, b []byte) (Info, []byte, error) {
 	return info, thumb, nil
 }
 
-// take waits for a turn with so many bytes of memory, or for all of it if it may be more in the
+// acquireMemory waits for a turn with so many bytes of memory, or for all of it if it may be more in the
 // worst case. The function it returns gives both back.
-func (o *Opener) take(ctx context.Context, memory, worst int64) (func(), error) {
+func (o *Opener) acquireMemory(ctx context.Context, memory, worst int64) (func(), error) {
 	if memory > o.limits.MaxMemory || memory+worst > o.limits.MaxMemory*3/2 {
 		return nil, ErrNotPicture.WithCause(ErrTooBig)
 	}
@@ -183,9 +183,9 @@ func (o *Opener) take(ctx context.Context, memory, worst int64) (func(), error) 
 	}, nil
 }
 
-// decode reads every pixel of what was inspected.
-func (o *Opener) decode(info Info, b []byte) (image.Image, error) {
-	img, err := decode(info.Format, b)
+// decodeInspected reads every pixel of what was inspected.
+func (o *Opener) decodeInspected(info Info, b []byte) (image.Image, error) {
+	img, err := decodePixels(info.Format, b)
 	if err != nil {
 		return nil, err
 	}
@@ -216,13 +216,13 @@ func Inspect(b []byte, limits Limits) (Info, error) {
 		return Info{}, ErrNotPicture.WithCause(ErrFormat)
 	}
 
-	if err := tricks(format, b); err != nil {
+	if err := refuseHostile(format, b); err != nil {
 		return Info{}, ErrNotPicture.WithCause(err)
 	}
 
 	cfg, err := decodeConfig(format, b)
 	if err != nil {
-		return Info{}, damaged(err)
+		return Info{}, wrapDamaged(err)
 	}
 
 	// Each side is bounded first, so that the product cannot overflow.
@@ -253,7 +253,7 @@ func Sniff(b []byte) (Format, bool) {
 }
 
 func decodeConfig(f Format, b []byte) (cfg image.Config, err error) {
-	defer survive(&err)
+	defer recoverDecode(&err)
 
 	switch f {
 	case PNG:
@@ -265,17 +265,17 @@ func decodeConfig(f Format, b []byte) (cfg image.Config, err error) {
 	}
 }
 
-// survive makes an error of a panic. The bytes are hostile, and the decoders are many thousand
+// recoverDecode makes an error of a panic. The bytes are hostile, and the decoders are many thousand
 // lines: a panic of theirs is one bad picture, not the end of a worker.
-func survive(err *error) {
+func recoverDecode(err *error) {
 	if r := recover(); r != nil {
 		*err = ErrNotPicture.WithCause(fmt.Errorf("%w: the decoder gave up", ErrDamaged))
 	}
 }
 
-// decode reads every pixel: a picture that was cut off fails here.
-func decode(f Format, b []byte) (img image.Image, err error) {
-	defer survive(&err)
+// decodePixels reads every pixel: a picture that was cut off fails here.
+func decodePixels(f Format, b []byte) (img image.Image, err error) {
+	defer recoverDecode(&err)
 
 	switch f {
 	case PNG:
@@ -288,14 +288,14 @@ func decode(f Format, b []byte) (img image.Image, err error) {
 	}
 
 	if err != nil {
-		return nil, damaged(err)
+		return nil, wrapDamaged(err)
 	}
 
 	return img, nil
 }
 
-// damaged keeps what a decoder says: the decoders name formats, chunks and lengths, no content.
-func damaged(err error) error {
+// wrapDamaged keeps what a decoder says: the decoders name formats, chunks and lengths, no content.
+func wrapDamaged(err error) error {
 	if _, ok := errors.AsType[jpeg.UnsupportedError](err); ok {
 		return ErrNotPicture.WithCause(fmt.Errorf("%w: %w", ErrUnsupported, err))
 	}

@@ -239,7 +239,7 @@ func TestOpener_WaitsForATurn(t *testing.T) {
 	_, _, err := opener.Open(ctx, b)
 	require.ErrorIs(t, err, context.Canceled)
 
-	// What is refused by its first bytes waits for nobody.
+	// What is refused by its first bytes waits for no turn.
 	_, _, err = opener.Open(ctx, []byte("text"))
 	require.ErrorIs(t, err, picture.ErrNotPicture)
 

@@ -22,8 +22,8 @@ const (
 // sourceVocabulary comes before a term where it is written.
 const sourceVocabulary = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
-// synthetic are the types above: they are marks, and any other is none.
-func (t SourceType) synthetic() bool {
+// isSynthetic reports whether it is one of the types above: they are marks, and any other is none.
+func (t SourceType) isSynthetic() bool {
 	return slices.Contains([]SourceType{TrainedAlgorithmicMedia, CompositeWithTrainedAlgorithmicMedia, CompositeSynthetic}, t)
 }
 
@@ -37,11 +37,11 @@ type embedded struct {
 // MarkOf returns what a file of a format says of itself, in its XMP or its C2PA manifest, if that is
 // that a model had a part in it; otherwise it is empty. Only the headers of b are read.
 func MarkOf(f Format, b []byte) SourceType {
-	return findEmbedded(f, b).mark()
+	return findEmbedded(f, b).findMark()
 }
 
-func (e embedded) mark() SourceType {
-	if t := readXMP(e.xmp).source; t.synthetic() {
+func (e embedded) findMark() SourceType {
+	if t := readXMP(e.xmp).source; t.isSynthetic() {
 		return t
 	}
 
@@ -61,7 +61,7 @@ func (e embedded) mark() SourceType {
 // signature of a C2PA manifest. Nothing in the mark tells one picture from another.
 func Mark(f Format, b []byte, t SourceType) ([]byte, SourceType) {
 	e := findEmbedded(f, b)
-	if has := e.mark(); has != "" {
+	if has := e.findMark(); has != "" {
 		return b, has
 	}
 

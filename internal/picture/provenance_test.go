@@ -68,7 +68,7 @@ func TestMark(t *testing.T) {
 				require.NotContains(t, tags, "ExifTool:Error")
 			}
 
-			// Two pictures of a type bear the same mark: it names nobody.
+			// Two pictures of a type bear the same mark: it names no person.
 			other, _ := picture.Mark(info.Format, encode(t, info.Format, image.NewGray(image.Rect(0, 0, 9, 9))), picture.TrainedAlgorithmicMedia)
 			require.Equal(t, xmpOf(t, files[1]), xmpOf(t, other))
 		})

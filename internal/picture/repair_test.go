@@ -47,10 +47,10 @@ func TestOpener_Recovers(t *testing.T) {
 
 			opener := picture.NewOpener(picture.Limits{}, 0)
 
-			got, err := opener.Clean(t.Context(), c.body)
+			got, err := opener.Sanitize(t.Context(), c.body)
 			require.NoError(t, err)
 
-			want, err := opener.Clean(t.Context(), c.same)
+			want, err := opener.Sanitize(t.Context(), c.same)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 
@@ -85,7 +85,7 @@ func TestOpener_StillDamaged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			_, err := picture.NewOpener(picture.Limits{}, 0).Clean(t.Context(), body)
+			_, err := picture.NewOpener(picture.Limits{}, 0).Sanitize(t.Context(), body)
 			require.ErrorIs(t, err, picture.ErrDamaged)
 		})
 	}
@@ -112,7 +112,7 @@ func TestOpener_Unsupported(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			_, err := picture.NewOpener(picture.Limits{}, 0).Clean(t.Context(), body)
+			_, err := picture.NewOpener(picture.Limits{}, 0).Sanitize(t.Context(), body)
 			require.ErrorIs(t, err, picture.ErrNotPicture)
 			require.ErrorIs(t, err, picture.ErrUnsupported)
 			require.NotErrorIs(t, err, picture.ErrDamaged)

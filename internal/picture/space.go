@@ -145,18 +145,18 @@ func decodeHLG(v float64) float64 {
 	return light / white
 }
 
-// transform returns the way from the space to sRGB; nil where its numbers are no space.
-func (s *space) transform() transform {
+// transformToSRGB returns the way from the space to sRGB; nil where its numbers are no space.
+func (s *space) transformToSRGB() transform {
 	from, ok := computeToXYZ(s.chromaticities)
 	if !ok {
 		return nil
 	}
 
 	to, _ := computeToXYZ(chromaticitiesBT709())
-	back, _ := to.inverse()
-	m := back.times(adaptWhite(s.chromaticities[0], chromaticitiesBT709()[0])).times(from)
+	back, _ := to.invertMatrix()
+	m := back.multiplyMatrix(adaptWhite(s.chromaticities[0], chromaticitiesBT709()[0])).multiplyMatrix(from)
 
 	return func(in [4]float64) [3]float64 {
-		return m.apply([3]float64{s.light(in[0]), s.light(in[1]), s.light(in[2])})
+		return m.multiplyVector([3]float64{s.light(in[0]), s.light(in[1]), s.light(in[2])})
 	}
 }

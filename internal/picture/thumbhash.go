@@ -22,7 +22,7 @@ func ThumbHash(thumbnail []byte) ([]byte, error) {
 		return nil, fmt.Errorf("decode thumbnail: %w", err)
 	}
 
-	small := image.NewNRGBA(image.Rectangle{Max: fit(img.Bounds().Size(), thumbHashSide)})
+	small := image.NewNRGBA(image.Rectangle{Max: fitWithin(img.Bounds().Size(), thumbHashSide)})
 	draw.BiLinear.Scale(small, small.Bounds(), img, img.Bounds(), draw.Src, nil)
 
 	return thumbHash(small), nil
@@ -31,11 +31,11 @@ func ThumbHash(thumbnail []byte) ([]byte, error) {
 // thumbHash is rgbaToThumbHash of the reference implementation, without what it does for transparent pixels: a
 // thumbnail has none.
 func thumbHash(img *image.NRGBA) []byte {
-	const most = 7 // frequencies of luminance along the longer side
+	const maxFrequencies = 7 // frequencies of luminance along the longer side
 
 	w, h := img.Rect.Dx(), img.Rect.Dy()
-	lx := max(1, int(math.Round(float64(most*w)/float64(max(w, h)))))
-	ly := max(1, int(math.Round(float64(most*h)/float64(max(w, h)))))
+	lx := max(1, int(math.Round(float64(maxFrequencies*w)/float64(max(w, h)))))
+	ly := max(1, int(math.Round(float64(maxFrequencies*h)/float64(max(w, h)))))
 
 	// Luminance, yellow against blue, red against green.
 	lum, yb, rg := make([]float64, w*h), make([]float64, w*h), make([]float64, w*h)

@@ -27,7 +27,7 @@ func makeThumbnail(img image.Image, c colours) ([]byte, error) {
 		c.grey = true
 	}
 
-	size := fit(img.Bounds().Size(), ThumbnailSide)
+	size := fitWithin(img.Bounds().Size(), ThumbnailSide)
 	small := image.NewRGBA(image.Rectangle{Max: size})
 	draw.Draw(small, small.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
 
@@ -47,11 +47,11 @@ func makeThumbnail(img image.Image, c colours) ([]byte, error) {
 // thumbnailMemory is what the kernel takes: four floats for each pixel as wide as the thumbnail
 // and as high as the picture.
 func thumbnailMemory(info Info) int64 {
-	return 32 * int64(fit(image.Pt(info.Width, info.Height), ThumbnailSide).X) * int64(info.Height)
+	return 32 * int64(fitWithin(image.Pt(info.Width, info.Height), ThumbnailSide).X) * int64(info.Height)
 }
 
-// fit returns size shrunk so that its longer side is at most limit and its shorter at least 1.
-func fit(size image.Point, limit int) image.Point {
+// fitWithin returns size shrunk so that its longer side is at most limit and its shorter at least 1.
+func fitWithin(size image.Point, limit int) image.Point {
 	longer := max(size.X, size.Y)
 	if longer <= limit {
 		return size

@@ -12,7 +12,7 @@ const (
 	nsRDF  = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 	nsIPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 
-	// maxXMP bounds the packets that are read: more than 64 KiB is rare, and somebody else wrote it.
+	// maxXMP bounds the packets that are read: more than 64 KiB is rare, and another program wrote it.
 	maxXMP = 1 << 20
 )
 
@@ -87,12 +87,12 @@ func readXMP(packet []byte) xmpFacts {
 			// A property of the picture is a description's attribute, or an element below with its value inside or as an attribute.
 			for _, a := range token.Attr {
 				if depth == 2 && isSource(a.Name) || within && a.Name.Space == nsRDF && a.Name.Local == "resource" {
-					facts.note(packet, from, to, a.Value)
+					facts.recordValue(packet, from, to, a.Value)
 				}
 			}
 		case xml.CharData:
 			if within && strings.TrimSpace(string(token)) != "" {
-				facts.note(packet, from, to, strings.TrimSpace(string(token)))
+				facts.recordValue(packet, from, to, strings.TrimSpace(string(token)))
 			}
 		case xml.EndElement:
 			within = false
@@ -108,8 +108,8 @@ func readXMP(packet []byte) xmpFacts {
 
 func isSource(n xml.Name) bool { return n.Space == nsIPTC && n.Local == "DigitalSourceType" }
 
-// note keeps a value, which is somewhere between two places of the packet.
-func (f *xmpFacts) note(packet []byte, from, to int, value string) {
+// recordValue keeps a value, which is somewhere between two places of the packet.
+func (f *xmpFacts) recordValue(packet []byte, from, to int, value string) {
 	f.source = SourceType(path.Base(value))
 
 	if i := bytes.Index(packet[from:to], []byte(value)); i >= 0 {

@@ -16,11 +16,11 @@ import (
 	"imagerun/internal/picture"
 )
 
-// TestProveOpener_CleanAgainstAnother compares what is made of other people's sample files with what
+// TestProveOpener_SanitizeAgainstAnother compares what is made of other people's sample files with what
 // another decoder makes of them. IMAGERUN_PICTURES names a folder with one folder a kind of file, and
 // in it for each file one more, with ".png" added to its name: what should be seen, in sRGB
 // (testdata/references.py writes it). The table is in docs/pictures.md.
-func TestProveOpener_CleanAgainstAnother(t *testing.T) {
+func TestProveOpener_SanitizeAgainstAnother(t *testing.T) {
 	t.Parallel()
 
 	folder := os.Getenv("IMAGERUN_PICTURES")
@@ -54,7 +54,7 @@ func TestProveOpener_CleanAgainstAnother(t *testing.T) {
 		kind := kinds[name]
 		kind.files++
 
-		got, err := opener.Clean(t.Context(), body)
+		got, err := opener.Sanitize(t.Context(), body)
 		if err != nil {
 			t.Logf("%s: %v", sample, err)
 
@@ -64,7 +64,7 @@ func TestProveOpener_CleanAgainstAnother(t *testing.T) {
 		want, err := os.ReadFile(reference)
 		require.NoError(t, err)
 
-		difference := meanError(t, decodePNG(t, want), smooth(decodeCleaned(t, got)))
+		difference := meanError(t, decodePNG(t, want), smooth(decodeSanitized(t, got)))
 		kind.taken++
 		kind.sum += difference
 		kind.worst = max(kind.worst, difference)

@@ -150,7 +150,7 @@ func (h inspector) inspect(ctx context.Context, job *queue.Job[jobs.InspectUploa
 		return &rejection{ReasonType, nil}
 	}
 
-	clean, err := h.Pictures.Clean(ctx, raw)
+	clean, err := h.Pictures.Sanitize(ctx, raw)
 	if err != nil {
 		return rejectionOf(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"math/rand/v2"
 )
 
-// File is a file that somebody may send, and what they say that it is.
+// File is a file that a caller may send, and what it says that it is.
 type File struct {
 	Name, Type string
 	Body       []byte
@@ -26,7 +26,7 @@ func Hostile() []File {
 
 	var still bytes.Buffer
 
-	must(gif.Encode(&still, Gradient(8, 8), nil))
+	panicOn(gif.Encode(&still, Gradient(8, 8), nil))
 
 	const script = "<script>alert(document.cookie)</script>"
 
@@ -53,17 +53,17 @@ func Hostile() []File {
 		{"png and html", "image/png", append(bytes.Clone(whole), script...), ""},
 		{"jpeg and trailing data", "image/jpeg", append(bytes.Clone(photo), bytes.Repeat([]byte(script), 100)...), ""},
 		{"jpeg and javascript", "image/jpeg", JPEGWithMetadata(Gradient(64, 48), []byte("=alert(1)/*")), ""},
-		{"animated webp", "image/webp", animated(lossless), "animated"},
+		{"animated webp", "image/webp", animatedWebP(lossless), "animated"},
 	}
 
 	return append(files, Bombs()...)
 }
 
-func animated(still []byte) []byte {
+func animatedWebP(still []byte) []byte {
 	header := make([]byte, 10)
 	header[0] = 1 << 1
-	put24(header[4:], 63)
-	put24(header[7:], 47)
+	putUint24(header[4:], 63)
+	putUint24(header[7:], 47)
 
 	return RIFF("VP8X", string(header), "ANIM", "\x00\x00\x00\x00\x00\x00", "ANMF", string(make([]byte, 16))+string(still[12:]))
 }
@@ -78,10 +78,10 @@ func Bombs() []File {
 
 		for ; n > 0; n -= len(zeros) {
 			_, err := w.Write(zeros[:min(n, len(zeros))])
-			must(err)
+			panicOn(err)
 		}
 
-		must(w.Close())
+		panicOn(w.Close())
 
 		return b.String()
 	}
@@ -144,8 +144,8 @@ func JPEGHeader(frame byte, width, height uint16) []byte {
 func webpHeader(width, height int) []byte {
 	header := make([]byte, 10)
 	header[0] = 1 << 4
-	put24(header[4:], width-1)
-	put24(header[7:], height-1)
+	putUint24(header[4:], width-1)
+	putUint24(header[7:], height-1)
 
 	return RIFF("VP8X", string(header), "ALPH", "\x01")
 }

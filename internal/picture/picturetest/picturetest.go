@@ -50,7 +50,7 @@ func Corner(width, height int) *image.NRGBA {
 func PNG(img image.Image) []byte {
 	var b bytes.Buffer
 
-	must(png.Encode(&b, img))
+	panicOn(png.Encode(&b, img))
 
 	return b.Bytes()
 }
@@ -59,7 +59,7 @@ func PNG(img image.Image) []byte {
 func JPEG(img image.Image) []byte {
 	var b bytes.Buffer
 
-	must(jpeg.Encode(&b, img, &jpeg.Options{Quality: 95}))
+	panicOn(jpeg.Encode(&b, img, &jpeg.Options{Quality: 95}))
 
 	return b.Bytes()
 }
@@ -68,12 +68,12 @@ func JPEG(img image.Image) []byte {
 func WebP(img image.Image) []byte {
 	var b bytes.Buffer
 
-	must(nativewebp.Encode(&b, img, nil))
+	panicOn(nativewebp.Encode(&b, img, nil))
 
 	return b.Bytes()
 }
 
-func must(err error) {
+func panicOn(err error) {
 	if err != nil {
 		panic(err)
 	}
@@ -154,8 +154,8 @@ func WebPWithMetadata(img image.Image, exif []byte) []byte {
 	size := img.Bounds().Size()
 	header := make([]byte, 10)
 	header[0] = 1<<3 | 1<<2 // EXIF, XMP
-	put24(header[4:], size.X-1)
-	put24(header[7:], size.Y-1)
+	putUint24(header[4:], size.X-1)
+	putUint24(header[7:], size.Y-1)
 
 	plain := WebP(img)
 	at := bytes.Index(plain, []byte("VP8L"))
@@ -165,7 +165,7 @@ func WebPWithMetadata(img image.Image, exif []byte) []byte {
 	return append(RIFF("VP8X", string(header), "VP8L", picture, "EXIF", string(exif), "XMP ", "<x>NEEDLE-XMP-creator</x>"), "NEEDLE-trailer"...)
 }
 
-func put24(b []byte, n int) { b[0], b[1], b[2] = byte(n), byte(n>>8), byte(n>>16) }
+func putUint24(b []byte, n int) { b[0], b[1], b[2] = byte(n), byte(n>>8), byte(n>>16) }
 
 // RIFF is a WebP file of chunks, each a name and its data.
 func RIFF(chunks ...string) []byte {

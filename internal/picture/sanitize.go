@@ -11,62 +11,62 @@ import (
 )
 
 const (
-	// cleanMost bounds what is written; a picture that needs more is [ErrTooBig].
-	cleanMost = 24 << 20
-	// cleanQuality is that of a JPEG which is encoded a second time: the difference is not seen.
-	cleanQuality = 92
+	// maxSanitized bounds what is written; a picture that needs more is [ErrTooBig].
+	maxSanitized = 24 << 20
+	// sanitizeQuality is that of a JPEG which is encoded a second time: the difference is not seen.
+	sanitizeQuality = 92
 )
 
-// Cleaned is a picture of our own making.
-type Cleaned struct {
+// Sanitized is a picture of our own making.
+type Sanitized struct {
 	Info
 
 	Body []byte
 }
 
-// Clean makes a picture of the pixels of b and of nothing else: no EXIF, no XMP, no comment, nothing
+// Sanitize makes a picture of the pixels of b and of nothing else: no EXIF, no XMP, no comment, nothing
 // that is behind the end. It is upright, as the EXIF orientation has it (CIPA DC-008, §4.6.5.1.6), and
 // in sRGB, into which its colour profile was turned, with colours as finely sampled as before. A PNG
 // stays a PNG and a JPEG a JPEG; a WebP becomes a JPEG if it was lossy and opaque, and a PNG
 // otherwise, since we write no WebP. Samples of 16 bits become 8.
 // It waits for its turn. The errors are [ErrNotPicture] and ctx's.
-func (o *Opener) Clean(ctx context.Context, b []byte) (Cleaned, error) {
+func (o *Opener) Sanitize(ctx context.Context, b []byte) (Sanitized, error) {
 	info, err := Inspect(b, o.limits)
 	if err != nil {
-		return Cleaned{}, err
+		return Sanitized{}, err
 	}
 
-	turn, w, colours := orientation(info.Format, b), weigh(info, b), readColours(info.Format, b)
+	orient, w, colours := readOrientation(info.Format, b), computeMemoryCost(info, b), readColours(info.Format, b)
 
 	// What is written is copied as it grows, and is not larger than what it is made of.
-	memory := w.decode + w.plain + 2*min(cleanMost, w.image+64<<10) + colours.memory()
-	if turn != upright {
+	memory := w.decode + w.eightBit + 2*min(maxSanitized, w.image+64<<10) + colours.conversionMemory()
+	if orient != normal {
 		memory += w.image
 	}
 
-	free, err := o.take(ctx, memory, w.worst)
+	free, err := o.acquireMemory(ctx, memory, w.worst)
 	if err != nil {
-		return Cleaned{}, err
+		return Sanitized{}, err
 	}
 	defer free()
 
-	img, err := o.decode(info, b)
+	img, err := o.decodeInspected(info, b)
 	if err != nil {
-		return Cleaned{}, err
+		return Sanitized{}, err
 	}
 
-	img = oriented(plain(convertToSRGB(img, colours)), turn)
-	out := Cleaned{Info: Info{Format: cleanFormat(info.Format, img), Width: img.Bounds().Dx(), Height: img.Bounds().Dy()}}
+	img = orientImage(toEightBit(convertToSRGB(img, colours)), orient)
+	out := Sanitized{Info: Info{Format: sanitizedFormat(info.Format, img), Width: img.Bounds().Dx(), Height: img.Bounds().Dy()}}
 
-	out.Body, err = encode(out.Format, img)
+	out.Body, err = encodePicture(out.Format, img)
 	if err != nil {
-		return Cleaned{}, err
+		return Sanitized{}, err
 	}
 
 	return out, nil
 }
 
-func cleanFormat(was Format, img image.Image) Format {
+func sanitizedFormat(was Format, img image.Image) Format {
 	if _, opaque := img.(*image.YCbCr); was == WebP && opaque {
 		return JPEG
 	} else if was == WebP {
@@ -76,14 +76,14 @@ func cleanFormat(was Format, img image.Image) Format {
 	return was
 }
 
-func encode(f Format, img image.Image) ([]byte, error) {
+func encodePicture(f Format, img image.Image) ([]byte, error) {
 	var (
 		out bounded
 		err error
 	)
 
 	if f == JPEG {
-		err = encodeJPEG(&out, img, cleanQuality)
+		err = encodeJPEG(&out, img, sanitizeQuality)
 	} else {
 		// A person waits for it: half the time, for a tenth more bytes.
 		err = (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&out, img)
@@ -101,34 +101,34 @@ func encode(f Format, img image.Image) ([]byte, error) {
 
 var errFull = errors.New("more bytes than allowed")
 
-// bounded takes cleanMost bytes.
+// bounded takes maxSanitized bytes.
 type bounded struct{ bytes.Buffer }
 
 // Write implements [io.Writer].
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > cleanMost {
+	if b.Len()+len(p) > maxSanitized {
 		return 0, errFull
 	}
 
 	return b.Buffer.Write(p)
 }
 
-// plain makes images of 8 bits of those that our encoders, or models, take ill or slowly.
-func plain(img image.Image) image.Image {
+// toEightBit makes images of 8 bits of those that our encoders, or models, take ill or slowly.
+func toEightBit(img image.Image) image.Image {
 	switch img := img.(type) {
 	case *image.Gray16:
 		out := image.NewGray(img.Rect)
-		high(out.Pix, img.Pix)
+		copyHighBytes(out.Pix, img.Pix)
 
 		return out
 	case *image.RGBA64:
 		out := image.NewRGBA(img.Rect)
-		high(out.Pix, img.Pix)
+		copyHighBytes(out.Pix, img.Pix)
 
 		return out
 	case *image.NRGBA64:
 		out := image.NewNRGBA(img.Rect)
-		high(out.Pix, img.Pix)
+		copyHighBytes(out.Pix, img.Pix)
 
 		return out
 	default:
@@ -136,15 +136,15 @@ func plain(img image.Image) image.Image {
 	}
 }
 
-// high copies the more significant byte of each sample. Images fresh from a decoder have no gaps
+// copyHighBytes copies the more significant byte of each sample. Images fresh from a decoder have no gaps
 // between their rows.
-func high(dst, src []byte) {
+func copyHighBytes(dst, src []byte) {
 	for i := range dst {
 		dst[i] = src[2*i]
 	}
 }
 
-func unpacked(img *image.NYCbCrA) image.Image {
+func toNRGBA(img *image.NYCbCrA) image.Image {
 	out := image.NewNRGBA(image.Rectangle{Max: img.Rect.Size()})
 	i := 0
 

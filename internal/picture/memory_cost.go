@@ -6,38 +6,38 @@ import (
 	"fmt"
 )
 
-// weight is what a picture takes in memory, in bytes, never less than it really is.
-type weight struct {
-	decode int64 // while it is decoded, the image included
-	image  int64 // the decoded image
-	plain  int64 // one of 8 bits a sample in its place, where it is of another kind
+// memoryCost is what a picture takes in memory, in bytes, never less than it really is.
+type memoryCost struct {
+	decode   int64 // while it is decoded, the image included
+	image    int64 // the decoded image
+	eightBit int64 // one of 8 bits a sample in its place, where it is of another kind
 	// worst is what the decoder takes besides if the file was made to hurt. It cannot be told from
 	// the header, so a picture that has it is let in alone rather than refused.
 	worst int64
 }
 
-// weigh computes the weight of what was inspected.
-func weigh(info Info, b []byte) weight {
+// computeMemoryCost computes what a picture that was inspected takes.
+func computeMemoryCost(info Info, b []byte) memoryCost {
 	pixels := int64(info.Width) * int64(info.Height)
 
 	switch info.Format {
 	case PNG:
-		return weighPNG(pixels, b)
+		return memoryCostPNG(pixels, b)
 	case JPEG:
-		return weighJPEG(info, b)
+		return memoryCostJPEG(info, b)
 	default:
-		return weighWebP(pixels, b)
+		return memoryCostWebP(pixels, b)
 	}
 }
 
-// weighPNG looks at the header chunk, which has one place (PNG 3rd edition, §11.2.1). Grey and
+// memoryCostPNG looks at the header chunk, which has one place (PNG 3rd edition, §11.2.1). Grey and
 // palettes count like colours: a chunk that comes later may make them so.
-func weighPNG(pixels int64, b []byte) weight {
+func memoryCostPNG(pixels int64, b []byte) memoryCost {
 	const depth, interlace = 24, 28
 
-	w := weight{image: 4 * pixels}
+	w := memoryCost{image: 4 * pixels}
 	if b[depth] == 16 {
-		w.image, w.plain = 8*pixels, 4*pixels
+		w.image, w.eightBit = 8*pixels, 4*pixels
 	}
 
 	w.decode = w.image
@@ -48,15 +48,15 @@ func weighPNG(pixels int64, b []byte) weight {
 	return w
 }
 
-// weighJPEG finds the frame header that says how the components are sampled. Which of several the
+// memoryCostJPEG finds the frame header that says how the components are sampled. Which of several the
 // decoder will take is not for us to know, so the heaviest counts; there is none in the data of a
 // scan, where no byte of all ones is followed by another marker (ITU-T T.81, §B.1.1.5).
-func weighJPEG(info Info, b []byte) weight {
+func memoryCostJPEG(info Info, b []byte) memoryCost {
 	var (
-		heaviest weight
+		heaviest memoryCost
 		height   = uint16(info.Height) //nolint:gosec // the header has no room for more
 		width    = uint16(info.Width)  //nolint:gosec // likewise
-		isRGB    = adobe(b)
+		isRGB    = isAdobeRGB(b)
 	)
 
 	for i := 0; ; i++ {
@@ -74,16 +74,16 @@ func weighJPEG(info Info, b []byte) weight {
 			continue
 		}
 
-		if w, ok := weighFrame(frame, info, isRGB); ok && w.decode > heaviest.decode {
+		if w, ok := memoryCostFrame(frame, info, isRGB); ok && w.decode > heaviest.decode {
 			heaviest = w
 		}
 	}
 }
 
-func weighFrame(frame []byte, info Info, adobeRGB bool) (weight, bool) {
+func memoryCostFrame(frame []byte, info Info, adobeRGB bool) (memoryCost, bool) {
 	components := int(frame[9])
 	if components > 4 || len(frame) < 10+3*components {
-		return weight{}, false
+		return memoryCost{}, false
 	}
 
 	var hMax, vMax, units int64 = 1, 1, 0
@@ -94,7 +94,7 @@ func weighFrame(frame []byte, info Info, adobeRGB bool) (weight, bool) {
 	}
 
 	if hMax > 4 || vMax > 4 {
-		return weight{}, false // the decoder refuses it
+		return memoryCost{}, false // the decoder refuses it
 	}
 
 	// Components come in units of 8 × 8 for each of hMax × vMax blocks of the image.
@@ -102,12 +102,12 @@ func weighFrame(frame []byte, info Info, adobeRGB bool) (weight, bool) {
 	down := (int64(info.Height) + 8*vMax - 1) / (8 * vMax)
 	samples := across * down * 64 * units
 
-	w := weight{image: samples, decode: samples}
+	w := memoryCost{image: samples, decode: samples}
 
 	if components == 4 || (components == 3 && (adobeRGB || string([]byte{frame[10], frame[13], frame[16]}) == "RGB")) {
 		// Converted to four bytes a pixel at the end, for which all of the planes are needed.
 		pixels := int64(info.Width) * int64(info.Height)
-		w.image, w.decode, w.plain = 4*pixels, samples+4*pixels, pixels // a plane of it while it is written
+		w.image, w.decode, w.eightBit = 4*pixels, samples+4*pixels, pixels // a plane of it while it is written
 	}
 
 	if hMax == 4 {
@@ -121,8 +121,8 @@ func weighFrame(frame []byte, info Info, adobeRGB bool) (weight, bool) {
 	return w, true
 }
 
-// adobe reports whether a marker of Adobe's says that three components are not YCbCr.
-func adobe(b []byte) bool {
+// isAdobeRGB reports whether a marker of Adobe's says that three components are not YCbCr.
+func isAdobeRGB(b []byte) bool {
 	const before, transform = 4, 11 // of marker and length, and to the byte that says so
 
 	for i := 0; ; i++ {
@@ -141,8 +141,8 @@ func adobe(b []byte) bool {
 // webpAlpha is the flag of the extended format that promises a chunk of alpha.
 const webpAlpha = 1 << 4
 
-// weighWebP goes by the chunks (RFC 9649, §2): the extended format's may be any of the others.
-func weighWebP(pixels int64, b []byte) weight {
+// memoryCostWebP goes by the chunks (RFC 9649, §2): the extended format's may be any of the others.
+func memoryCostWebP(pixels int64, b []byte) memoryCost {
 	const flags = 20
 
 	lossless := bytes.Contains(b, []byte("VP8L"))
@@ -150,31 +150,31 @@ func weighWebP(pixels int64, b []byte) weight {
 	switch {
 	case string(b[12:16]) == "VP8X" && b[flags]&webpAlpha != 0:
 		// The plane of alpha is a lossless picture of its own.
-		return weight{decode: 10 * pixels, image: 4 * pixels, plain: 4 * pixels, worst: trees(pixels, b)}
+		return memoryCost{decode: 10 * pixels, image: 4 * pixels, eightBit: 4 * pixels, worst: maxTreeMemory(pixels, b)}
 	case lossless:
-		return weight{decode: 6 * pixels, image: 4 * pixels, worst: trees(pixels, b)}
+		return memoryCost{decode: 6 * pixels, image: 4 * pixels, worst: maxTreeMemory(pixels, b)}
 	default:
-		return weight{decode: 2 * pixels, image: 2 * pixels}
+		return memoryCost{decode: 2 * pixels, image: 2 * pixels}
 	}
 }
 
-// trees is the most that the Huffman trees of lossless WebP take: golang.org/x/image refuses more
+// maxTreeMemory is the most that the Huffman trees of lossless WebP take: golang.org/x/image refuses more
 // than 2,600 groups of them, needs a tile of 4 × 4 pixels for each, and 192 bytes of file.
-func trees(pixels int64, b []byte) int64 {
+func maxTreeMemory(pixels int64, b []byte) int64 {
 	const groups, each, read = 2600, 52 << 10, 192
 
 	return each * min(groups, pixels/16+1, int64(len(b))/read+1)
 }
 
-// mostScans is how many scans a JPEG may have. Encoders make about ten; each goes over all of the
+// maxScans is how many scans a JPEG may have. Encoders make about ten; each goes over all of the
 // picture, whatever few bytes it has, so that a small file can keep a core busy for hours.
-const mostScans = 100
+const maxScans = 100
 
-// tricks refuses what is well-formed and meant to hurt, or to move.
-func tricks(format Format, b []byte) error {
+// refuseHostile refuses what is well-formed and meant to hurt, or to move.
+func refuseHostile(format Format, b []byte) error {
 	switch format {
 	case JPEG:
-		if bytes.Count(b, []byte("\xff\xda")) > mostScans {
+		if bytes.Count(b, []byte("\xff\xda")) > maxScans {
 			return fmt.Errorf("%w: more scans than a picture has", ErrDamaged)
 		}
 	case PNG:

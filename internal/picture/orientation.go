@@ -2,40 +2,40 @@ package picture
 
 import "image"
 
-// turn is an EXIF orientation: where the first row and the first column of the stored picture are
+// orientation is that of EXIF: where the first row and the first column of the stored picture are
 // in the one that is seen (CIPA DC-008, §4.6.5.1.6).
-type turn int
+type orientation int
 
 const (
-	upright     turn = 1
-	mirrored    turn = 2 // row top, column right
-	halfTurn    turn = 3 // bottom, right
-	flipped     turn = 4 // bottom, left
-	transposed  turn = 5 // left, top
-	quarterTurn turn = 6 // right, top: to be turned clockwise
-	transversed turn = 7 // right, bottom
-	backTurn    turn = 8 // left, bottom: to be turned counter-clockwise
+	normal         orientation = 1
+	flipHorizontal orientation = 2 // row top, column right
+	rotate180      orientation = 3 // bottom, right
+	flipVertical   orientation = 4 // bottom, left
+	transpose      orientation = 5 // left, top
+	rotate90       orientation = 6 // right, top: to be turned clockwise
+	transverse     orientation = 7 // right, bottom
+	rotate270      orientation = 8 // left, bottom: to be turned counter-clockwise
 )
 
-// swaps reports whether width and height change places.
-func (t turn) swaps() bool { return t >= transposed }
+// swapsSides reports whether width and height change places.
+func (t orientation) swapsSides() bool { return t >= transpose }
 
-// from returns where the pixel seen at x, y of a picture of w by h, as stored, is.
-func (t turn) from(x, y, w, h int) (sx, sy int) {
+// sourcePixel returns where the pixel seen at x, y of a picture of w by h, as stored, is.
+func (t orientation) sourcePixel(x, y, w, h int) (sx, sy int) {
 	switch t {
-	case mirrored:
+	case flipHorizontal:
 		return w - 1 - x, y
-	case halfTurn:
+	case rotate180:
 		return w - 1 - x, h - 1 - y
-	case flipped:
+	case flipVertical:
 		return x, h - 1 - y
-	case transposed:
+	case transpose:
 		return y, x
-	case quarterTurn:
+	case rotate90:
 		return y, h - 1 - x
-	case transversed:
+	case transverse:
 		return w - 1 - y, h - 1 - x
-	case backTurn:
+	case rotate270:
 		return w - 1 - y, x
 	default:
 		return x, y
@@ -50,10 +50,10 @@ type plane struct {
 	size          int
 }
 
-// turned returns the plane as it is seen.
-func (p plane) turned(t turn) plane {
+// orientPlane returns the plane as it is seen.
+func (p plane) orientPlane(t orientation) plane {
 	out := plane{width: p.width, height: p.height, size: p.size}
-	if t.swaps() {
+	if t.swapsSides() {
 		out.width, out.height = p.height, p.width
 	}
 
@@ -62,7 +62,7 @@ func (p plane) turned(t turn) plane {
 
 	for y := range out.height {
 		for x := range out.width {
-			sx, sy := t.from(x, y, p.width, p.height)
+			sx, sy := t.sourcePixel(x, y, p.width, p.height)
 			copy(out.pix[y*out.stride+x*out.size:][:out.size], p.pix[sy*p.stride+sx*p.size:])
 		}
 	}
@@ -70,15 +70,15 @@ func (p plane) turned(t turn) plane {
 	return out
 }
 
-// oriented returns the picture as it is seen, of the same kind.
-func oriented(img image.Image, t turn) image.Image {
-	if t == upright {
+// orientImage returns the picture as it is seen, of the same kind.
+func orientImage(img image.Image, t orientation) image.Image {
+	if t == normal {
 		return img
 	}
 
 	// Decoders give images that begin at the origin of their memory.
 	single := func(pix []byte, stride, size int) (plane, image.Rectangle) {
-		p := plane{pix, stride, img.Bounds().Dx(), img.Bounds().Dy(), size}.turned(t)
+		p := plane{pix, stride, img.Bounds().Dx(), img.Bounds().Dy(), size}.orientPlane(t)
 
 		return p, image.Rect(0, 0, p.width, p.height)
 	}
@@ -105,30 +105,30 @@ func oriented(img image.Image, t turn) image.Image {
 
 		return &image.CMYK{Pix: p.pix, Stride: p.stride, Rect: r}
 	case *image.YCbCr:
-		return orientedYCbCr(img, t)
+		return orientYCbCr(img, t)
 	default:
-		return img // plain leaves no other kind
+		return img // toEightBit leaves no other kind
 	}
 }
 
-// orientedYCbCr turns each plane. Where two pixels share a colour and their number is odd, the
+// orientYCbCr turns each plane. Where two pixels share a colour and their number is odd, the
 // colours may move by half a pixel, as much as subsampling itself moves them.
-func orientedYCbCr(img *image.YCbCr, t turn) image.Image {
+func orientYCbCr(img *image.YCbCr, t orientation) image.Image {
 	ratio, ok := img.SubsampleRatio, true
-	if t.swaps() {
-		ratio, ok = swapped(ratio)
+	if t.swapsSides() {
+		ratio, ok = swapSampling(ratio)
 	}
 
 	if !ok { // four pixels in a row share a colour: there is no kind for four in a column
-		img = spread(img)
+		img = upsampleColours(img)
 		ratio = img.SubsampleRatio
 	}
 
 	size := img.Rect.Size()
 	small := chromaSize(size, img.SubsampleRatio)
-	luma := plane{img.Y, img.YStride, size.X, size.Y, 1}.turned(t)
-	cb := plane{img.Cb, img.CStride, small.X, small.Y, 1}.turned(t)
-	cr := plane{img.Cr, img.CStride, small.X, small.Y, 1}.turned(t)
+	luma := plane{img.Y, img.YStride, size.X, size.Y, 1}.orientPlane(t)
+	cb := plane{img.Cb, img.CStride, small.X, small.Y, 1}.orientPlane(t)
+	cr := plane{img.Cr, img.CStride, small.X, small.Y, 1}.orientPlane(t)
 
 	return &image.YCbCr{
 		Y: luma.pix, Cb: cb.pix, Cr: cr.pix, YStride: luma.stride, CStride: cb.stride,
@@ -136,7 +136,7 @@ func orientedYCbCr(img *image.YCbCr, t turn) image.Image {
 	}
 }
 
-func swapped(r image.YCbCrSubsampleRatio) (image.YCbCrSubsampleRatio, bool) {
+func swapSampling(r image.YCbCrSubsampleRatio) (image.YCbCrSubsampleRatio, bool) {
 	switch r {
 	case image.YCbCrSubsampleRatio422:
 		return image.YCbCrSubsampleRatio440, true
@@ -174,8 +174,8 @@ func chromaSize(size image.Point, r image.YCbCrSubsampleRatio) image.Point {
 	return image.Pt((size.X+across-1)/across, (size.Y+down-1)/down)
 }
 
-// spread gives each pixel a colour of its own.
-func spread(img *image.YCbCr) *image.YCbCr {
+// upsampleColours gives each pixel a colour of its own.
+func upsampleColours(img *image.YCbCr) *image.YCbCr {
 	out := image.NewYCbCr(image.Rectangle{Max: img.Rect.Size()}, image.YCbCrSubsampleRatio444)
 
 	for y := range out.Rect.Max.Y {

@@ -17,7 +17,7 @@ import (
 	"imagerun/internal/picture/picturetest"
 )
 
-func TestOpener_Clean(t *testing.T) {
+func TestOpener_Sanitize(t *testing.T) {
 	t.Parallel()
 
 	opener := picture.NewOpener(picture.Limits{}, 0)
@@ -40,7 +40,7 @@ func TestOpener_Clean(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			got, err := opener.Clean(t.Context(), c.body)
+			got, err := opener.Sanitize(t.Context(), c.body)
 			require.NoError(t, err)
 			require.Equal(t, picture.Info{Format: c.want, Width: 30, Height: 20}, got.Info)
 
@@ -83,8 +83,8 @@ func redAt(t *testing.T, img image.Image) string {
 	return at
 }
 
-// TestOpener_Clean_Upright turns each picture as its EXIF says, in all formats, and forgets why.
-func TestOpener_Clean_Upright(t *testing.T) {
+// TestOpener_Sanitize_Upright turns each picture as its EXIF says, in all formats, and forgets why.
+func TestOpener_Sanitize_Upright(t *testing.T) {
 	t.Parallel()
 
 	opener := picture.NewOpener(picture.Limits{}, 0)
@@ -106,7 +106,7 @@ func TestOpener_Clean_Upright(t *testing.T) {
 				"png":  picturetest.PNGWithMetadata(picturetest.Corner(61, 41), exif),
 				"webp": picturetest.WebPWithMetadata(picturetest.Corner(61, 41), exif),
 			} {
-				got, err := opener.Clean(t.Context(), body)
+				got, err := opener.Sanitize(t.Context(), body)
 				require.NoError(t, err, name)
 
 				want := image.Pt(61, 41)
@@ -133,13 +133,13 @@ func TestOpener_Clean_Upright(t *testing.T) {
 		"nothing": nil, "no directory": fine[:8], "half a directory": fine[:20], "elsewhere": append([]byte("MM\x00*\xff\xff\xff\xff"), fine[8:]...),
 		"neither order": append([]byte("XX"), fine[2:]...), "no such turn": picturetest.EXIF(9, binary.BigEndian), "zero": picturetest.EXIF(0, binary.BigEndian),
 	} {
-		got, err := opener.Clean(t.Context(), picturetest.JPEGWithMetadata(picturetest.Corner(60, 40), exif))
+		got, err := opener.Sanitize(t.Context(), picturetest.JPEGWithMetadata(picturetest.Corner(60, 40), exif))
 		require.NoError(t, err, name)
 		require.Equal(t, 60, got.Width, name)
 	}
 }
 
-func TestOpener_Clean_Refuses(t *testing.T) {
+func TestOpener_Sanitize_Refuses(t *testing.T) {
 	t.Parallel()
 
 	opener := picture.NewOpener(picture.Limits{}, 0)
@@ -156,7 +156,7 @@ func TestOpener_Clean_Refuses(t *testing.T) {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 
-			got, err := opener.Clean(t.Context(), f.Body)
+			got, err := opener.Sanitize(t.Context(), f.Body)
 			if f.Reason == "" {
 				require.NoError(t, err)
 				requirePicture(t, got)
@@ -173,7 +173,7 @@ func TestOpener_Clean_Refuses(t *testing.T) {
 }
 
 // requirePicture demands a picture that a decoder takes to its end, and that holds nothing else.
-func requirePicture(t testing.TB, got picture.Cleaned) {
+func requirePicture(t testing.TB, got picture.Sanitized) {
 	t.Helper()
 
 	var (
@@ -196,7 +196,7 @@ func requirePicture(t testing.TB, got picture.Cleaned) {
 	}
 }
 
-func TestProveOpener_CleanTakesMutants(t *testing.T) {
+func TestProveOpener_SanitizeTakesMutants(t *testing.T) {
 	t.Parallel()
 
 	n := 300
@@ -212,7 +212,7 @@ func TestProveOpener_CleanTakesMutants(t *testing.T) {
 	for range n {
 		f := picturetest.Mutant(r, seeds)
 
-		got, err := opener.Clean(t.Context(), f.Body)
+		got, err := opener.Sanitize(t.Context(), f.Body)
 		if err != nil {
 			require.ErrorIs(t, err, picture.ErrNotPicture)
 
@@ -228,7 +228,7 @@ func TestProveOpener_CleanTakesMutants(t *testing.T) {
 	require.Less(t, made, n*9/10, "some were not")
 }
 
-func FuzzOpener_Clean(f *testing.F) {
+func FuzzOpener_Sanitize(f *testing.F) {
 	for _, seed := range append(picturetest.Seeds(), picturetest.Hostile()...) {
 		if len(seed.Body) < 100_000 {
 			f.Add(seed.Body)
@@ -238,7 +238,7 @@ func FuzzOpener_Clean(f *testing.F) {
 	opener := picture.NewOpener(picture.Limits{MaxBytes: 1 << 20, MaxPixels: 1 << 16, MaxSide: 1024}, 0)
 
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := opener.Clean(t.Context(), b)
+		got, err := opener.Sanitize(t.Context(), b)
 		if err != nil {
 			require.ErrorIs(t, err, picture.ErrNotPicture)
 
