@@ -9,9 +9,9 @@ import (
 	"imagerun/internal/providers"
 )
 
-// kept is all that is kept of a webhook's body: what it takes to collect the images if the
+// keptCallback is all that is kept of a webhook's body: what it takes to collect the images if the
 // result has expired. The prompt, and the input that errors echo, are not in it.
-type kept struct {
+type keptCallback struct {
 	Status string      `json:"status"`
 	Images []image     `json:"images,omitempty"`
 	NSFW   []bool      `json:"has_nsfw_concepts,omitempty"`
@@ -19,8 +19,8 @@ type kept struct {
 	Errors []string    `json:"errors,omitempty"` // fal's types
 }
 
-// reduce reads a webhook's body. It returns the request's id and what may be kept.
-func reduce(body []byte) (requestID string, reduced json.RawMessage, err error) {
+// reduceCallback reads a webhook's body. It returns the request's id and what may be kept.
+func reduceCallback(body []byte) (requestID string, reduced json.RawMessage, err error) {
 	var in struct {
 		RequestID string          `json:"request_id"`
 		Status    string          `json:"status"`
@@ -31,7 +31,7 @@ func reduce(body []byte) (requestID string, reduced json.RawMessage, err error) 
 		return "", nil, outbound.ErrMalformedReply
 	}
 
-	k := kept{Status: "ERROR"}
+	k := keptCallback{Status: "ERROR"}
 
 	if in.Status == "OK" {
 		k.Status = "OK"
@@ -39,7 +39,7 @@ func reduce(body []byte) (requestID string, reduced json.RawMessage, err error) 
 		// A payload of any other shape keeps nothing: the result has to be fetched.
 		var out output
 		if json.Unmarshal(in.Payload, &out) == nil {
-			k.Images, k.NSFW, k.Seed = trim(out)
+			k.Images, k.NSFW, k.Seed = selectLinks(out)
 		}
 	} else {
 		var payload struct {
@@ -47,7 +47,7 @@ func reduce(body []byte) (requestID string, reduced json.RawMessage, err error) 
 			ErrorType string          `json:"error_type"`
 		}
 		if json.Unmarshal(in.Payload, &payload) == nil {
-			k.Errors, _ = details(payload.Detail)
+			k.Errors, _ = parseDetails(payload.Detail)
 		}
 
 		for _, kind := range []string{in.ErrorType, payload.ErrorType} {
@@ -62,9 +62,9 @@ func reduce(body []byte) (requestID string, reduced json.RawMessage, err error) 
 	return in.RequestID, reduced, err
 }
 
-// trim keeps the images that are links, each with its own verdict; a data URI is the image
+// selectLinks keeps the images that are links, each with its own verdict; a data URI is the image
 // itself and has no place in a database.
-func trim(o output) (images []image, nsfw []bool, seed json.Number) {
+func selectLinks(o output) (images []image, nsfw []bool, seed json.Number) {
 	for i, img := range o.Images {
 		if img.URL == "" || strings.HasPrefix(img.URL, "data:") {
 			continue
@@ -84,13 +84,13 @@ func trim(o output) (images []image, nsfw []bool, seed json.Number) {
 // ParseCallback reads the result from a stored callback. One that tells of no image and of no
 // error leaves the result to be fetched, and is Gone.
 func (c *Client) ParseCallback(body json.RawMessage) (providers.Result, error) {
-	var k kept
+	var k keptCallback
 	if err := json.Unmarshal(body, &k); err != nil {
-		return providers.Result{}, fail(providers.Gone, codeExpired, 0, outbound.ErrMalformedReply)
+		return providers.Result{}, newError(providers.Gone, codeExpired, 0, outbound.ErrMalformedReply)
 	}
 
 	if k.Status != "OK" {
-		code := codeOf(k.Errors)
+		code := codeOfTypes(k.Errors)
 
 		switch {
 		case code == "" && len(k.Errors) > 0: // every other type is about the input
@@ -99,12 +99,12 @@ func (c *Client) ParseCallback(body json.RawMessage) (providers.Result, error) {
 			code = codeProvider
 		}
 
-		return providers.Result{}, fail(providers.Rejected, code, 0, nil)
+		return providers.Result{}, newError(providers.Rejected, code, 0, nil)
 	}
 
 	if len(k.Images) == 0 {
-		return providers.Result{}, fail(providers.Gone, codeExpired, 0, nil)
+		return providers.Result{}, newError(providers.Gone, codeExpired, 0, nil)
 	}
 
-	return output{Images: k.Images, NSFW: k.NSFW, Seed: k.Seed}.result(0)
+	return output{Images: k.Images, NSFW: k.NSFW, Seed: k.Seed}.toResult(0)
 }

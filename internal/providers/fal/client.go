@@ -94,8 +94,8 @@ func (c *Client) Close() {
 	c.media.Close()
 }
 
-// call makes one request with a key. Target is below one of the configured URLs.
-func (c *Client) call(ctx context.Context, key redact.Secret, call outbound.Call) (reply, error) {
+// callWithKey makes one request with a key. Target is below one of the configured URLs.
+func (c *Client) callWithKey(ctx context.Context, key redact.Secret, call outbound.Call) (reply, error) {
 	if call.Header == nil {
 		call.Header = http.Header{}
 	}
@@ -109,30 +109,30 @@ func (c *Client) call(ctx context.Context, key redact.Secret, call outbound.Call
 	return reply{re}, err
 }
 
-// read makes a call that changes nothing, or that may be repeated: no answer means try again.
-func (c *Client) read(ctx context.Context, operation, method, target string) (reply, error) {
-	return c.readWith(ctx, c.o.Key, operation, method, target)
+// readAnswer makes a call that changes nothing, or that may be repeated: no answer means try again.
+func (c *Client) readAnswer(ctx context.Context, operation, method, target string) (reply, error) {
+	return c.readAnswerWith(ctx, c.o.Key, operation, method, target)
 }
 
-// readAsAdmin is read of what needs the ADMIN scope.
-func (c *Client) readAsAdmin(ctx context.Context, operation, method, target string) (reply, error) {
-	return c.readWith(ctx, c.o.AdminKey, operation, method, target)
+// readAnswerAsAdmin is readAnswer of what needs the ADMIN scope.
+func (c *Client) readAnswerAsAdmin(ctx context.Context, operation, method, target string) (reply, error) {
+	return c.readAnswerWith(ctx, c.o.AdminKey, operation, method, target)
 }
 
-func (c *Client) readWith(ctx context.Context, key redact.Secret, operation, method, target string) (reply, error) {
-	re, err := c.call(ctx, key, outbound.Call{Operation: operation, Method: method, URL: target})
+func (c *Client) readAnswerWith(ctx context.Context, key redact.Secret, operation, method, target string) (reply, error) {
+	re, err := c.callWithKey(ctx, key, outbound.Call{Operation: operation, Method: method, URL: target})
 	if err != nil {
-		return reply{}, failCall(providers.Transient, codeProvider, err)
+		return reply{}, newCallError(providers.Transient, codeProvider, err)
 	}
 
 	return re, nil
 }
 
-// target is the URL to follow for a request: the stored one if it lies below the queue URL, or
+// requestURL is the URL to follow for a request: the stored one if it lies below the queue URL, or
 // else one built by fal's rule, owner/app/requests/id, with the namespace of workflows and
 // comfy kept in front.
-func (c *Client) target(t providers.Ticket, stored, suffix string) string {
-	if within(c.o.QueueURL, stored) {
+func (c *Client) requestURL(t providers.Ticket, stored, suffix string) string {
+	if isBelow(c.o.QueueURL, stored) {
 		return stored
 	}
 
@@ -148,8 +148,8 @@ func (c *Client) target(t providers.Ticket, stored, suffix string) string {
 	return fmt.Sprintf("%s/%s/requests/%s%s", c.o.QueueURL, app, url.PathEscape(t.RequestID), suffix)
 }
 
-// within reports whether raw has the scheme and the host of base and a path below its own.
-func within(base, raw string) bool {
+// isBelow reports whether raw has the scheme and the host of base and a path below its own.
+func isBelow(base, raw string) bool {
 	b, err := url.Parse(base)
 	if err != nil || raw == "" {
 		return false

@@ -22,8 +22,8 @@ func (c *Client) Download(ctx context.Context, raw string, maxBytes int64) ([]by
 	}
 
 	u, err := url.Parse(raw)
-	if err != nil || !c.allowed(u) {
-		return nil, fail(providers.Rejected, codeNoImage, 0, errHost)
+	if err != nil || !c.isAllowedURL(u) {
+		return nil, newError(providers.Rejected, codeNoImage, 0, errHost)
 	}
 
 	re, err := c.media.Do(ctx, outbound.Call{
@@ -31,23 +31,28 @@ func (c *Client) Download(ctx context.Context, raw string, maxBytes int64) ([]by
 	})
 
 	switch {
+	// The URL leads inside, or nowhere: it would again.
 	case errors.Is(err, outbound.ErrPrivateAddress), errors.Is(err, outbound.ErrAddress):
-		return nil, failCall(providers.Rejected, codeNoImage, err)
+		return nil, newCallError(providers.Rejected, codeNoImage, err)
+	// What is there is too big to be ours.
 	case errors.Is(err, outbound.ErrTooLong):
-		return nil, failCall(providers.Gone, codeNoImage, err)
+		return nil, newCallError(providers.Gone, codeNoImage, err)
+	// No whole answer.
 	case err != nil:
-		return nil, failCall(providers.Transient, codeProvider, err)
+		return nil, newCallError(providers.Transient, codeProvider, err)
+	// The file has expired, or was erased.
 	case re.Status == http.StatusNotFound || re.Status == http.StatusGone || re.Status == http.StatusForbidden:
-		return nil, fail(providers.Gone, codeExpired, re.Status, nil)
+		return nil, newError(providers.Gone, codeExpired, re.Status, nil)
+	// Anything else may pass.
 	case re.Status != http.StatusOK:
-		return nil, fail(providers.Transient, codeProvider, re.Status, nil)
+		return nil, newError(providers.Transient, codeProvider, re.Status, nil)
 	}
 
 	return re.Body, nil
 }
 
-// allowed reports whether a URL may be downloaded from, going by its looks.
-func (c *Client) allowed(u *url.URL) bool {
+// isAllowedURL reports whether a URL may be downloaded from, going by its looks.
+func (c *Client) isAllowedURL(u *url.URL) bool {
 	host, port := strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), u.Port()
 
 	switch {
@@ -76,16 +81,16 @@ func decodeData(data string, maxBytes int64) ([]byte, error) {
 
 	switch {
 	case !ok:
-		return nil, fail(providers.Rejected, codeNoImage, 0, outbound.ErrAddress)
+		return nil, newError(providers.Rejected, codeNoImage, 0, outbound.ErrAddress)
 	case int64(base64.StdEncoding.DecodedLen(len(text))) > maxBytes+2:
-		return nil, fail(providers.Rejected, codeNoImage, 0, outbound.ErrTooLong)
+		return nil, newError(providers.Rejected, codeNoImage, 0, outbound.ErrTooLong)
 	}
 
 	out, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, fail(providers.Rejected, codeNoImage, 0, outbound.ErrAddress)
+		return nil, newError(providers.Rejected, codeNoImage, 0, outbound.ErrAddress)
 	} else if int64(len(out)) > maxBytes {
-		return nil, fail(providers.Rejected, codeNoImage, 0, outbound.ErrTooLong)
+		return nil, newError(providers.Rejected, codeNoImage, 0, outbound.ErrTooLong)
 	}
 
 	return out, nil

@@ -25,24 +25,24 @@ const (
 // statusClientClosed is fal's status for a request that its caller gave up.
 const statusClientClosed = 499
 
-// What goes wrong beside the call itself, in words that name nobody and nothing.
+// What goes wrong beside the call itself, in words that name no person and no address.
 var (
 	errHost       = errors.New("host is not allowed")
 	errNotDeleted = errors.New("a file could not be deleted")
 )
 
-func fail(class providers.Class, code string, status int, cause error) error {
+func newError(class providers.Class, code string, status int, cause error) error {
 	return &providers.Error{Class: class, Code: code, Status: status, Cause: cause}
 }
 
-// failCall is fail of a call without a complete answer: of one that was cut off the status is known.
-func failCall(class providers.Class, code string, cause error) error {
+// newCallError is newError of a call without a complete answer: of one that was cut off the status is known.
+func newCallError(class providers.Class, code string, cause error) error {
 	status := 0
 	if e, ok := errors.AsType[*outbound.Error](cause); ok {
 		status = e.Status
 	}
 
-	return fail(class, code, status, cause)
+	return newError(class, code, status, cause)
 }
 
 // reply is a complete answer of fal's.
@@ -56,9 +56,9 @@ type refusal struct {
 	running bool
 }
 
-// parse reads the three shapes of fal's errors: a list of details, a sentence, and a sentence
+// parseRefusal reads the three shapes of fal's errors: a list of details, a sentence, and a sentence
 // with an error_type; the latter is also in a header. https://docs.fal.ai/errors
-func (re reply) parse() refusal {
+func (re reply) parseRefusal() refusal {
 	var (
 		out  refusal
 		body struct {
@@ -68,7 +68,7 @@ func (re reply) parse() refusal {
 	)
 
 	if json.Unmarshal(re.Body, &body) == nil {
-		out.types, out.text = details(body.Detail)
+		out.types, out.text = parseDetails(body.Detail)
 	}
 
 	for _, kind := range []string{body.ErrorType, re.Header.Get("X-Fal-Error-Type")} {
@@ -82,8 +82,8 @@ func (re reply) parse() refusal {
 	return out
 }
 
-// details reads a detail that is a string or an array.
-func details(raw json.RawMessage) (types []string, text string) {
+// parseDetails reads a detail that is a string or an array.
+func parseDetails(raw json.RawMessage) (types []string, text string) {
 	var list []struct {
 		Type string `json:"type"`
 	}
@@ -99,13 +99,13 @@ func details(raw json.RawMessage) (types []string, text string) {
 	return types, text
 }
 
-// cause is the answer as it may stand in a log.
-func (re reply) cause() error { return re.AsError(re.parse().types...) }
+// loggableError is the answer as it may stand in a log.
+func (re reply) loggableError() error { return re.AsError(re.parseRefusal().types...) }
 
-// code maps the answer to the closed list.
-func (re reply) code() string {
-	r := re.parse()
-	if code := codeOf(r.types); code != "" {
+// failureCode maps the answer to the closed list.
+func (re reply) failureCode() string {
+	r := re.parseRefusal()
+	if code := codeOfTypes(r.types); code != "" {
 		return code
 	}
 
@@ -121,8 +121,8 @@ func (re reply) code() string {
 	}
 }
 
-// codeOf maps the types of fal's errors; empty: none of them says enough by itself.
-func codeOf(types []string) string {
+// codeOfTypes maps the types of fal's errors; empty: none of them says enough by itself.
+func codeOfTypes(types []string) string {
 	for _, kind := range types {
 		switch kind {
 		case "content_policy_violation":

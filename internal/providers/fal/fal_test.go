@@ -253,7 +253,7 @@ func TestClient_KeepsTheKeyToItself(t *testing.T) {
 	t.Parallel()
 
 	foreign := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		t.Error("somebody else was called")
+		t.Error("another host was called")
 	}))
 	t.Cleanup(foreign.Close)
 

@@ -45,7 +45,7 @@ func many(t *testing.T, n, stuck int) *fal.Client {
 	return client
 }
 
-// A busy minute holds thousands; whoever leaves some out would have a request made again.
+// A busy minute holds thousands; a list that leaves some out would have a request made again.
 func TestFind_Thousands(t *testing.T) {
 	t.Parallel()
 

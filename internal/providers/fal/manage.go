@@ -19,7 +19,7 @@ var errTooMany = errors.New("window holds too many requests")
 
 // Cancel asks fal to stop. It may be repeated.
 func (c *Client) Cancel(ctx context.Context, t providers.Ticket) (providers.CancelOutcome, error) {
-	re, err := c.read(ctx, "cancel", http.MethodPut, c.target(t, t.CancelURL, "/cancel"))
+	re, err := c.readAnswer(ctx, "cancel", http.MethodPut, c.requestURL(t, t.CancelURL, "/cancel"))
 	if err != nil {
 		return "", err
 	}
@@ -41,7 +41,7 @@ func (c *Client) Cancel(ctx context.Context, t providers.Ticket) (providers.Canc
 	case re.OK() && said.Status == "OK":
 		return providers.CancelRemoved, nil
 	default: // a success that says nothing is no proof that it never ran
-		return "", unreadable(re)
+		return "", readRefusal(re)
 	}
 }
 
@@ -57,11 +57,11 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 	var found []providers.Found
 
 	for range maxPages {
-		re, err := c.read(ctx, "find", http.MethodGet, c.o.APIURL+"/models/requests/by-endpoint?"+query.Encode())
+		re, err := c.readAnswer(ctx, "find", http.MethodGet, c.o.APIURL+"/models/requests/by-endpoint?"+query.Encode())
 		if err != nil {
 			return nil, err
 		} else if !re.OK() {
-			return nil, unreadable(re)
+			return nil, readRefusal(re)
 		}
 
 		var page struct {
@@ -74,7 +74,7 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 			HasMore    bool    `json:"has_more"`
 		}
 		if err := json.Unmarshal(re.Body, &page); err != nil || page.Items == nil {
-			return nil, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
+			return nil, newError(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 		}
 
 		for _, item := range *page.Items {
@@ -92,19 +92,19 @@ func (c *Client) Find(ctx context.Context, endpoint string, from, to time.Time) 
 
 		// More without a way to it, or the way back to where we are.
 		if page.NextCursor == nil || *page.NextCursor == "" || *page.NextCursor == query.Get("cursor") {
-			return nil, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
+			return nil, newError(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 		}
 
 		query.Set("cursor", *page.NextCursor)
 	}
 
-	return nil, fail(providers.Transient, codeProvider, 0, errTooMany)
+	return nil, newError(providers.Transient, codeProvider, 0, errTooMany)
 }
 
 // Erase deletes what fal keeps of a request: its input, its result and the result's files. It
 // may be repeated; a file that could not be deleted is an error.
 func (c *Client) Erase(ctx context.Context, requestID string) error {
-	re, err := c.readAsAdmin(ctx, "erase", http.MethodDelete, c.o.APIURL+"/models/requests/"+url.PathEscape(requestID)+"/payloads")
+	re, err := c.readAnswerAsAdmin(ctx, "erase", http.MethodDelete, c.o.APIURL+"/models/requests/"+url.PathEscape(requestID)+"/payloads")
 
 	switch {
 	case err != nil:
@@ -112,7 +112,7 @@ func (c *Client) Erase(ctx context.Context, requestID string) error {
 	case re.Status == http.StatusNotFound || re.Status == http.StatusNoContent:
 		return nil
 	case !re.OK():
-		return unreadable(re)
+		return readRefusal(re)
 	}
 
 	var said struct {
@@ -121,12 +121,12 @@ func (c *Client) Erase(ctx context.Context, requestID string) error {
 		} `json:"cdn_delete_results"`
 	}
 	if err := json.Unmarshal(re.Body, &said); err != nil || said.Results == nil {
-		return fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
+		return newError(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
 	for _, r := range *said.Results {
 		if len(r.Exception) > 0 && string(r.Exception) != "null" {
-			return fail(providers.Transient, codeProvider, re.Status, errNotDeleted)
+			return newError(providers.Transient, codeProvider, re.Status, errNotDeleted)
 		}
 	}
 

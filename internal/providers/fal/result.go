@@ -19,15 +19,15 @@ import (
 // Poll asks for the status. Its HTTP status is 202 until the request is over, and 200 then;
 // the word in the body is what counts.
 func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status, error) {
-	re, err := c.read(ctx, "poll", http.MethodGet, withQuery(c.target(t, t.StatusURL, "/status"), "logs", "1"))
+	re, err := c.readAnswer(ctx, "poll", http.MethodGet, withQuery(c.requestURL(t, t.StatusURL, "/status"), "logs", "1"))
 
 	switch {
 	case err != nil:
 		return providers.Status{}, err
 	case re.Status == http.StatusNotFound:
-		return providers.Status{}, fail(providers.Gone, codeExpired, re.Status, re.cause())
+		return providers.Status{}, newError(providers.Gone, codeExpired, re.Status, re.loggableError())
 	case !re.OK():
-		return providers.Status{}, unreadable(re)
+		return providers.Status{}, readRefusal(re)
 	}
 
 	var s struct {
@@ -36,18 +36,18 @@ func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status
 		Logs          json.RawMessage `json:"logs"`
 	}
 	if err := json.Unmarshal(re.Body, &s); err != nil {
-		return providers.Status{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
+		return providers.Status{}, newError(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
 	switch s.Status {
 	case "IN_QUEUE":
 		return providers.Status{State: providers.StateQueued, QueuePosition: s.QueuePosition}, nil
 	case "IN_PROGRESS":
-		return providers.Status{State: providers.StateRunning, Progress: progress(s.Logs)}, nil
+		return providers.Status{State: providers.StateRunning, Progress: parseProgress(s.Logs)}, nil
 	case "COMPLETED":
 		return providers.Status{State: providers.StateDone}, nil
 	default:
-		return providers.Status{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
+		return providers.Status{}, newError(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 }
 
@@ -55,9 +55,9 @@ func (c *Client) Poll(ctx context.Context, t providers.Ticket) (providers.Status
 // sample: " 50%|█████     | 4/8 [00:00<00:00]".
 var bar = regexp.MustCompile(`(\d{1,3})%\|`)
 
-// progress reads how far a running request is from the newest log line that says so. Logs may be
+// parseProgress reads how far a running request is from the newest log line that says so. Logs may be
 // missing, null or of another shape: then nothing is known, and nothing is said.
-func progress(logs json.RawMessage) *float64 {
+func parseProgress(logs json.RawMessage) *float64 {
 	var lines []struct {
 		Message string `json:"message"`
 	}
@@ -86,15 +86,15 @@ func progress(logs json.RawMessage) *float64 {
 // Fetch gets the result, which is the model's own answer with its own status: whether the
 // request has failed is known only here.
 func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Result, error) {
-	re, err := c.read(ctx, "fetch", http.MethodGet, c.target(t, t.ResponseURL, ""))
+	re, err := c.readAnswer(ctx, "fetch", http.MethodGet, c.requestURL(t, t.ResponseURL, ""))
 
 	switch {
 	case err != nil:
 		return providers.Result{}, err
 	case re.Status == http.StatusAccepted:
-		return providers.Result{}, fail(providers.NotReady, "", re.Status, nil)
+		return providers.Result{}, newError(providers.NotReady, "", re.Status, nil)
 	case !re.OK():
-		return providers.Result{}, withUnits(resultRefusal(re), re.units())
+		return providers.Result{}, withUnits(resultRefusal(re), re.billableUnits())
 	}
 
 	// A model that made nothing says so in images; an answer without that word is no model's.
@@ -104,17 +104,17 @@ func (c *Client) Fetch(ctx context.Context, t providers.Ticket) (providers.Resul
 
 	var out output
 	if json.Unmarshal(re.Body, &said) != nil || said.Images == nil || json.Unmarshal(re.Body, &out) != nil {
-		return providers.Result{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
+		return providers.Result{}, newError(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
-	result, err := out.result(re.Status)
-	result.Units = re.units()
+	result, err := out.toResult(re.Status)
+	result.Units = re.billableUnits()
 
-	return result, withUnits(err, re.units())
+	return result, withUnits(err, re.billableUnits())
 }
 
-// units are the billable units that a result's header tells; empty: none, or no number.
-func (re reply) units() string {
+// billableUnits are the billable units that a result's header tells; empty: none, or no number.
+func (re reply) billableUnits() string {
 	if units := re.Header.Get("X-Fal-Billable-Units"); providers.IsUnits(units) {
 		return units
 	}
@@ -135,33 +135,38 @@ func withUnits(err error, units string) error {
 // result, and final for this attempt; a gateway's is not. fal's answers carry the request's id,
 // a gateway's do not, which is also how fal's Python client tells them apart.
 func resultRefusal(re reply) error {
-	r := re.parse()
+	r := re.parseRefusal()
 	fals := re.Header.Get("X-Fal-Request-Id") != "" || len(r.types) > 0
 
 	switch {
+	// It is not over yet.
 	case r.running:
-		return fail(providers.NotReady, "", re.Status, nil)
-	case re.Status == http.StatusNotFound && strings.HasPrefix(r.text, "Path "): // the app has no such path
-		return fail(providers.Rejected, codeProvider, re.Status, re.cause())
+		return newError(providers.NotReady, "", re.Status, nil)
+	// The app has no such path.
+	case re.Status == http.StatusNotFound && strings.HasPrefix(r.text, "Path "):
+		return newError(providers.Rejected, codeProvider, re.Status, re.loggableError())
+	// The result has expired, or was erased.
 	case re.Status == http.StatusNotFound:
-		return fail(providers.Gone, codeExpired, re.Status, re.cause())
+		return newError(providers.Gone, codeExpired, re.Status, re.loggableError())
+	// A gateway answered, or it is about our key or our rate: it says nothing of the request.
 	case re.Status >= 500 && !fals,
 		re.Status < 400, re.Status == http.StatusUnauthorized, re.Status == http.StatusForbidden,
 		re.Status == http.StatusRequestTimeout, re.Status == http.StatusTooManyRequests:
-		return unreadable(re)
+		return readRefusal(re)
+	// The model's own error, which is the result.
 	default:
-		return fail(providers.Rejected, re.code(), re.Status, re.cause())
+		return newError(providers.Rejected, re.failureCode(), re.Status, re.loggableError())
 	}
 }
 
-// unreadable sorts an answer that says nothing about the request itself.
-func unreadable(re reply) error {
+// readRefusal sorts an answer that says nothing about the request itself.
+func readRefusal(re reply) error {
 	class := providers.Transient
 	if re.Status == http.StatusUnauthorized || re.Status == http.StatusForbidden {
 		class = providers.Account
 	}
 
-	return fail(class, codeProvider, re.Status, re.cause())
+	return newError(class, codeProvider, re.Status, re.loggableError())
 }
 
 // output is what the image models return. Type and size of the images are left unread: they are
@@ -177,7 +182,7 @@ type image struct {
 	URL string `json:"url"`
 }
 
-func (o output) result(status int) (providers.Result, error) {
+func (o output) toResult(status int) (providers.Result, error) {
 	var out providers.Result
 
 	for i, img := range o.Images {
@@ -196,7 +201,7 @@ func (o output) result(status int) (providers.Result, error) {
 	}
 
 	if len(out.Images) == 0 {
-		return providers.Result{}, fail(providers.Rejected, codeNoImage, status, nil)
+		return providers.Result{}, newError(providers.Rejected, codeNoImage, status, nil)
 	}
 
 	return out, nil

@@ -20,15 +20,18 @@ func (c *Client) Submit(ctx context.Context, r providers.Request) (providers.Tic
 		target += "?fal_webhook=" + url.QueryEscape(r.CallbackURL)
 	}
 
-	re, err := c.call(ctx, c.o.Key, outbound.Call{
+	re, err := c.callWithKey(ctx, c.o.Key, outbound.Call{
 		Operation: "submit", Method: http.MethodPost, URL: target, Header: submitHeader(r), Body: r.Input,
 	})
 
 	switch {
+	// There was no connection: nothing happened.
 	case outbound.SentOf(err) == outbound.NotSent:
-		return providers.Ticket{}, failCall(providers.Transient, codeProvider, err)
+		return providers.Ticket{}, newCallError(providers.Transient, codeProvider, err)
+	// It was sent, and no whole answer came: it may be accepted.
 	case err != nil:
-		return providers.Ticket{}, failCall(providers.Unknown, codeProvider, err)
+		return providers.Ticket{}, newCallError(providers.Unknown, codeProvider, err)
+	// It was answered, and not by a 2xx.
 	case !re.OK():
 		return providers.Ticket{}, submitRefusal(re)
 	}
@@ -40,7 +43,7 @@ func (c *Client) Submit(ctx context.Context, r providers.Request) (providers.Tic
 		CancelURL   string `json:"cancel_url"`
 	}
 	if err := json.Unmarshal(re.Body, &accepted); err != nil || accepted.RequestID == "" {
-		return providers.Ticket{}, fail(providers.Unknown, codeProvider, re.Status, outbound.ErrMalformedReply)
+		return providers.Ticket{}, newError(providers.Unknown, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
 	return providers.Ticket{
@@ -72,15 +75,20 @@ func submitHeader(r providers.Request) http.Header {
 // told to have come before the request was accepted, so none of them counts as refused.
 func submitRefusal(re reply) error {
 	switch {
+	// Our key or our balance: no submit of ours would fare better.
 	case re.Status == http.StatusUnauthorized || re.Status == http.StatusForbidden:
-		return fail(providers.Account, codeProvider, re.Status, re.cause())
+		return newError(providers.Account, codeProvider, re.Status, re.loggableError())
+	// fal is full: it comes again later.
 	case re.Status == http.StatusTooManyRequests:
-		return fail(providers.Busy, codeProvider, re.Status, re.cause())
+		return newError(providers.Busy, codeProvider, re.Status, re.loggableError())
+	// A redirect, which is not followed: it was not accepted.
 	case re.Status >= 300 && re.Status < 400:
-		return fail(providers.Transient, codeProvider, re.Status, re.cause())
+		return newError(providers.Transient, codeProvider, re.Status, re.loggableError())
+	// It may have been accepted before this was said.
 	case re.Status == http.StatusRequestTimeout || re.Status == statusClientClosed || re.Status >= 500:
-		return fail(providers.Unknown, codeProvider, re.Status, re.cause())
+		return newError(providers.Unknown, codeProvider, re.Status, re.loggableError())
+	// Any other 4xx is about this request.
 	default:
-		return fail(providers.Rejected, re.code(), re.Status, re.cause())
+		return newError(providers.Rejected, re.failureCode(), re.Status, re.loggableError())
 	}
 }

@@ -30,7 +30,7 @@ const (
 	refetch     = time.Minute       // between fetches of the keys that a bad signature causes
 	refetchNone = 5 * time.Second   // the same, while there are no keys at all
 	jwksLimit   = 64 << 10          // bytes
-	jwksTimeout = 3 * time.Second   // whoever sends a webhook is answered within five
+	jwksTimeout = 3 * time.Second   // the sender of a webhook is answered within five
 )
 
 // VerifierOptions set a verifier up.
@@ -45,7 +45,7 @@ type VerifierOptions struct {
 	Metrics *outbound.Metrics
 }
 
-// Verifier tells fal's webhooks from everybody else's. It is safe for concurrent use.
+// Verifier tells fal's webhooks from forgeries. It is safe for concurrent use.
 type Verifier struct {
 	o        VerifierOptions
 	keysHost *outbound.Client
@@ -73,44 +73,44 @@ func (v *Verifier) Close() { v.keysHost.Close() }
 // cannot be had: the poll collects what is refused here.
 // https://docs.fal.ai/model-apis/model-endpoints/webhooks (read 2026-11)
 func (v *Verifier) Verify(ctx context.Context, header http.Header, body []byte) (providers.Callback, error) {
-	id, user, stamp := one(header, "X-Fal-Webhook-Request-Id"), one(header, "X-Fal-Webhook-User-Id"), one(header, "X-Fal-Webhook-Timestamp")
+	id, user, stamp := singleHeader(header, "X-Fal-Webhook-Request-Id"), singleHeader(header, "X-Fal-Webhook-User-Id"), singleHeader(header, "X-Fal-Webhook-Timestamp")
 
-	signature, err := hex.DecodeString(one(header, "X-Fal-Webhook-Signature"))
+	signature, err := hex.DecodeString(singleHeader(header, "X-Fal-Webhook-Signature"))
 	if id == "" || user == "" || err != nil || len(signature) != ed25519.SignatureSize {
-		return refuse("a header is missing or malformed")
+		return refuseWebhook("a header is missing or malformed")
 	}
 
-	// Keys are everybody's, accounts are not: another customer can have fal sign for this address.
+	// All customers share the keys, and none the account: another customer can have fal sign for this address.
 	if v.o.UserID == "" || subtle.ConstantTimeCompare([]byte(user), []byte(v.o.UserID)) != 1 {
-		return refuse("it is for another account")
+		return refuseWebhook("it is for another account")
 	}
 
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil || v.o.Now().Sub(time.Unix(seconds, 0)).Abs() > maxSkew {
-		return refuse("it is too old or too new")
+		return refuseWebhook("it is too old or too new")
 	}
 
 	sum := sha256.Sum256(body)
 	text := []byte(strings.Join([]string{id, user, stamp, hex.EncodeToString(sum[:])}, "\n"))
 
-	if !v.signed(ctx, text, signature) {
-		return refuse("no key of fal's fits the signature")
+	if !v.verifySignature(ctx, text, signature) {
+		return refuseWebhook("no key of fal's fits the signature")
 	}
 
-	requestID, reduced, err := reduce(body)
+	requestID, reduced, err := reduceCallback(body)
 	if err != nil || requestID != id {
-		return refuse("header and body name different requests")
+		return refuseWebhook("header and body name different requests")
 	}
 
 	return providers.Callback{RequestID: id, Body: reduced}, nil
 }
 
-func refuse(why string) (providers.Callback, error) {
+func refuseWebhook(why string) (providers.Callback, error) {
 	return providers.Callback{}, ErrSignature.WithCause(errors.New(why))
 }
 
-// one returns a header that is there exactly once.
-func one(h http.Header, name string) string {
+// singleHeader returns a header that is there exactly once.
+func singleHeader(h http.Header, name string) string {
 	if values := h.Values(name); len(values) == 1 {
 		return values[0]
 	}
@@ -118,9 +118,9 @@ func one(h http.Header, name string) string {
 	return ""
 }
 
-// signed tries every key. When none fits they are fetched anew, in case fal has changed them,
+// verifySignature tries every key. When none fits they are fetched anew, in case fal has changed them,
 // but not more than once a minute, however many forgeries come in.
-func (v *Verifier) signed(ctx context.Context, text, signature []byte) bool {
+func (v *Verifier) verifySignature(ctx context.Context, text, signature []byte) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 
@@ -154,8 +154,8 @@ func (v *Verifier) signed(ctx context.Context, text, signature []byte) bool {
 
 	v.tried = now
 
-	// The keys are for everybody: a caller that leaves does not take them along.
-	keys, err := v.fetch(context.WithoutCancel(ctx))
+	// Every caller needs the keys: one that leaves does not take them along.
+	keys, err := v.fetchKeys(context.WithoutCancel(ctx))
 	if err != nil || len(keys) == 0 {
 		return false
 	}
@@ -165,8 +165,8 @@ func (v *Verifier) signed(ctx context.Context, text, signature []byte) bool {
 	return fits()
 }
 
-// fetch gets the published keys; those of another kind are left out.
-func (v *Verifier) fetch(ctx context.Context) ([]ed25519.PublicKey, error) {
+// fetchKeys gets the published keys; those of another kind are left out.
+func (v *Verifier) fetchKeys(ctx context.Context) ([]ed25519.PublicKey, error) {
 	re, err := v.keysHost.Do(ctx, outbound.Call{Operation: "keys", Method: http.MethodGet, URL: v.o.JWKSURL, MaxReply: jwksLimit})
 	if err != nil {
 		return nil, err

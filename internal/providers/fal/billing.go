@@ -33,11 +33,11 @@ func (c *Client) BillingEvents(ctx context.Context, q providers.BillingQuery) (p
 		query.Set("cursor", q.Cursor)
 	}
 
-	re, err := c.readAsAdmin(ctx, "billing_events", http.MethodGet, c.o.APIURL+"/models/billing-events?"+query.Encode())
+	re, err := c.readAnswerAsAdmin(ctx, "billing_events", http.MethodGet, c.o.APIURL+"/models/billing-events?"+query.Encode())
 	if err != nil {
 		return providers.BillingPage{}, err
 	} else if !re.OK() {
-		return providers.BillingPage{}, unreadable(re)
+		return providers.BillingPage{}, readRefusal(re)
 	}
 
 	var said struct {
@@ -49,7 +49,7 @@ func (c *Client) BillingEvents(ctx context.Context, q providers.BillingQuery) (p
 	err = json.Unmarshal(re.Body, &said)
 	// More without a way to it, or the way back to where we are.
 	if err != nil || said.Events == nil || said.HasMore && (said.NextCursor == "" || said.NextCursor == q.Cursor) {
-		return providers.BillingPage{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
+		return providers.BillingPage{}, newError(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 	}
 
 	page := providers.BillingPage{Events: make([]providers.BillingEvent, 0, len(*said.Events))}
@@ -58,9 +58,9 @@ func (c *Client) BillingEvents(ctx context.Context, q providers.BillingQuery) (p
 	}
 
 	for _, e := range *said.Events {
-		event, ok := e.event()
+		event, ok := e.toBillingEvent()
 		if !ok { // what is skipped would be taken for not billed
-			return providers.BillingPage{}, fail(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
+			return providers.BillingPage{}, newError(providers.Transient, codeProvider, re.Status, outbound.ErrMalformedReply)
 		}
 
 		page.Events = append(page.Events, event)
@@ -78,7 +78,7 @@ type billingEvent struct {
 	NanoUSD    json.Number `json:"cost_estimate_nano_usd"`
 }
 
-func (e billingEvent) event() (providers.BillingEvent, bool) {
+func (e billingEvent) toBillingEvent() (providers.BillingEvent, bool) {
 	// Whole up to nine million dollars, also as 1e8.
 	cost, err := strconv.ParseFloat(e.NanoUSD.String(), 64)
 
