@@ -9,7 +9,7 @@ type Need int
 const (
 	Unwanted Need = iota // nothing may be there: what is, was left behind
 	Possible             // something may be there: it is being put or deleted at the moment
-	Required             // something must be there: somebody has been told that it is
+	Required             // something must be there: its user has been told that it is
 )
 
 // Record is what a table says of one object.

@@ -18,7 +18,7 @@ import (
 var (
 	// ErrNotFound answers for a key that holds no object.
 	ErrNotFound = fault.New(fault.NotFound, "object_not_found", "There is no such object.")
-	// ErrUnavailable is matched by errors of a store that does not answer, or cannot serve anybody.
+	// ErrUnavailable is matched by errors of a store that does not answer, or cannot serve any caller.
 	ErrUnavailable = fault.New(fault.Unavailable, "storage_unavailable", "Our store of pictures does not answer in time. Try again in a few seconds.")
 )
 
@@ -50,7 +50,7 @@ type Object struct {
 	ModifiedAt  time.Time
 }
 
-// Put is what somebody without credentials may store: exactly this, once or more, until it ends.
+// Put is what a client without credentials may store: exactly this, once or more, until it ends.
 type Put struct {
 	ContentType string        // the request's Content-Type header
 	Size        int64         // bytes, the request's Content-Length header

@@ -17,7 +17,7 @@ func (f *sweepFlags) print(w io.Writer, r sweep.Report) error {
 	done, off := "deleted", "called off"
 	if r.DryRun {
 		done, off = "would be deleted", "would be called off"
-		r.Deleted, r.DeletedBytes, r.Aborted = r.Orphans, r.OrphanBytes, r.Leftovers
+		r.Deleted, r.DeletedBytes, r.Aborted = r.Orphans, r.OrphanBytes, r.IncompleteMultiparts
 	}
 
 	t := cli.NewNumberTable(w)
@@ -33,7 +33,7 @@ func (f *sweepFlags) print(w io.Writer, r sweep.Report) error {
 		{r.Foreign, "foreign: under keys that we never make"},
 		{r.Lost, "lost: a row whose object is gone"},
 		{r.Back, "back: lost before, and there again"},
-		{r.Leftovers, fmt.Sprintf("leftovers: uploads in parts, %d %s", r.Aborted, off)},
+		{r.IncompleteMultiparts, fmt.Sprintf("leftovers: uploads in parts, %d %s", r.Aborted, off)},
 	} {
 		fmt.Fprintf(t, "%d\t  %s\n", row.n, row.text)
 	}

@@ -13,9 +13,9 @@ import (
 	"imagerun/internal/storage"
 )
 
-// batch is how many objects one call deletes. S3 allows 1,000, but R2 has answered larger
+// deleteBatchSize is how many objects one call deletes. S3 allows 1,000, but R2 has answered larger
 // batches with 500 InternalError (apache/opendal#2227).
-const batch = 500
+const deleteBatchSize = 500
 
 // Delete implements [storage.Bucket]. Every batch is tried, whatever became of the ones before
 // it, so that one bad key keeps nothing else alive; the first error is returned.
@@ -25,7 +25,7 @@ func (b *Bucket) Delete(ctx context.Context, keys ...string) error {
 		first error
 	)
 
-	for some := range slices.Chunk(keys, batch) {
+	for some := range slices.Chunk(keys, deleteBatchSize) {
 		still, err := b.deleteBatch(ctx, some)
 		left = append(left, still...)
 
@@ -41,7 +41,7 @@ func (b *Bucket) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// deleteBatch returns the keys that may still be there. Nobody knows after a failed call.
+// deleteBatch returns the keys that may still be there: after a failed call, all of them.
 func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (left []string, err error) {
 	objects := make([]types.ObjectIdentifier, len(keys))
 	for i, key := range keys {
@@ -61,7 +61,7 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (left []string,
 		// The SDK signs the list with a CRC32 header alone, which R2 has not always understood.
 		return b.deleteEach(ctx, keys)
 	case err != nil:
-		return keys, wrap("delete objects", err)
+		return keys, wrapError("delete objects", err)
 	}
 
 	// The answer is 200 even if single objects could not be deleted.
@@ -106,5 +106,5 @@ func (b *Bucket) deleteOne(ctx context.Context, key string) error {
 		return nil
 	}
 
-	return wrap("delete object", err)
+	return wrapError("delete object", err)
 }

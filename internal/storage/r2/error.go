@@ -16,8 +16,8 @@ import (
 	"imagerun/internal/storage"
 )
 
-// Error is any failure of the store. It is made anew from the parts that may be read by
-// everybody, because the SDK's own errors quote URLs, and those of signed requests are secrets.
+// Error is any failure of the store. It is made anew from the parts that any reader may see,
+// because the SDK's own errors quote URLs, and those of signed requests are secrets.
 type Error struct {
 	Op     string // what we were doing
 	Code   string // the store's code, such as "SlowDown"; empty: it did not answer
@@ -69,8 +69,8 @@ func (e *Error) Unwrap() []error {
 // errTimeout stands for every network timeout.
 var errTimeout = errors.New("the network timed out")
 
-// wrap says what we were doing; wrap of nil is nil.
-func wrap(op string, err error) error {
+// wrapError says what we were doing; wrap of nil is nil.
+func wrapError(op string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -22,14 +22,14 @@ func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	slow.Stop()
 
 	if err != nil {
-		err = ended(ctx, err)
+		err = joinContextCause(ctx, err)
 		cancel(nil)
 
 		if statusOf(err) == http.StatusNotFound && codeOf(err) != "NoSuchBucket" {
 			return nil, storage.ErrNotFound
 		}
 
-		return nil, wrap("get object", err)
+		return nil, wrapError("get object", err)
 	}
 
 	return &object{ctx: ctx, cancel: cancel, body: out.Body, slow: slow, patience: b.timeout}, nil
@@ -54,7 +54,7 @@ func (o *object) Read(p []byte) (int, error) {
 		return n, err //nolint:wrapcheck // io.EOF itself is how a reader ends
 	}
 
-	return n, wrap("read object", ended(o.ctx, err))
+	return n, wrapError("read object", joinContextCause(o.ctx, err))
 }
 
 // Close implements [io.Closer].
@@ -62,11 +62,11 @@ func (o *object) Close() error {
 	o.slow.Stop()
 	defer o.cancel(nil)
 
-	return wrap("close object", o.body.Close())
+	return wrapError("close object", o.body.Close())
 }
 
-// ended adds why the context ended, which what the transport says may not tell.
-func ended(ctx context.Context, err error) error {
+// joinContextCause adds why the context ended, which what the transport says may not tell.
+func joinContextCause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return errors.Join(err, cause)
 	}

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	// cacheControl lets the reader's own browser keep an image for a while and nobody in between:
+	// cacheControl lets the reader's own browser keep an image for a while and no cache in between:
 	// a copy in a shared cache would outlive the object.
 	cacheControl = "private, max-age=3600"
 	// attempts of one call, the first included.
@@ -94,7 +94,7 @@ func New(o Options) *Bucket {
 		client:  client,
 		signer:  s3.NewPresignClient(client),
 		bucket:  o.Bucket,
-		window:  min(orDefault(o.LinkWindow, time.Hour), longestLink/2),
+		window:  min(orDefault(o.LinkWindow, time.Hour), maxLinkLifetime/2),
 		timeout: orDefault(o.Timeout, 30*time.Second),
 		now:     o.Now,
 	}
@@ -117,7 +117,7 @@ func (b *Bucket) Put(ctx context.Context, key, contentType string, body []byte) 
 		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
 	})
 
-	return wrap("put object", err)
+	return wrapError("put object", err)
 }
 
 // Head implements [storage.Bucket]. A bucket that does not exist looks like an absent object
@@ -132,7 +132,7 @@ func (b *Bucket) Head(ctx context.Context, key string) (storage.Object, error) {
 	case statusOf(err) == http.StatusNotFound:
 		return storage.Object{}, storage.ErrNotFound
 	case err != nil:
-		return storage.Object{}, wrap("head object", err)
+		return storage.Object{}, wrapError("head object", err)
 	}
 
 	return storage.Object{
@@ -150,7 +150,7 @@ func (b *Bucket) List(ctx context.Context, prefix string, yield func(storage.Obj
 	for pages.HasMorePages() {
 		page, err := b.nextPage(ctx, pages)
 		if err != nil {
-			return wrap("list objects", err)
+			return wrapError("list objects", err)
 		}
 
 		for _, o := range page.Contents {
@@ -190,7 +190,7 @@ func (b *Bucket) Ready(ctx context.Context) error {
 		return nil
 	}
 
-	return wrap("reach bucket", err)
+	return wrapError("reach bucket", err)
 }
 
 func orDefault[T comparable](value, fallback T) T {

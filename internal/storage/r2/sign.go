@@ -12,8 +12,8 @@ import (
 	"imagerun/internal/storage"
 )
 
-// longestLink is the most that S3 and R2 accept. The SDK signs longer ones without a word.
-const longestLink = 7 * 24 * time.Hour
+// maxLinkLifetime is the most that S3 and R2 accept. The SDK signs longer ones without a word.
+const maxLinkLifetime = 7 * 24 * time.Hour
 
 // SignGet implements [storage.Bucket]. Links are signed as of the start of the current window
 // and live for two, so a link that is handed out at any moment works for one to two windows.
@@ -29,9 +29,9 @@ func (b *Bucket) SignGetFor(ctx context.Context, key string, lifetime time.Durat
 func (b *Bucket) signGet(ctx context.Context, key string, start time.Time, lifetime time.Duration) (string, time.Time, error) {
 	lifetime = linkLifetime(lifetime)
 
-	req, err := b.signer.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.bucket, Key: &key}, presign(start, lifetime))
+	req, err := b.signer.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.bucket, Key: &key}, presignAt(start, lifetime))
 	if err != nil {
-		return "", time.Time{}, wrap("sign link", err)
+		return "", time.Time{}, wrapError("sign link", err)
 	}
 
 	return req.URL, start.Add(lifetime), nil
@@ -46,9 +46,9 @@ func (b *Bucket) SignPut(ctx context.Context, key string, p storage.Put) (string
 
 	req, err := b.signer.PresignPutObject(ctx, &s3.PutObjectInput{
 		Bucket: &b.bucket, Key: &key, ContentType: &p.ContentType, ContentLength: &p.Size,
-	}, presign(start, lifetime))
+	}, presignAt(start, lifetime))
 	if err != nil {
-		return "", time.Time{}, wrap("sign upload", err)
+		return "", time.Time{}, wrapError("sign upload", err)
 	}
 
 	return req.URL, start.Add(lifetime), nil
@@ -56,10 +56,10 @@ func (b *Bucket) SignPut(ctx context.Context, key string, p storage.Put) (string
 
 // linkLifetime is what S3 takes: whole seconds, one at least.
 func linkLifetime(d time.Duration) time.Duration {
-	return min(max(d.Truncate(time.Second), time.Second), longestLink)
+	return min(max(d.Truncate(time.Second), time.Second), maxLinkLifetime)
 }
 
-func presign(start time.Time, lifetime time.Duration) func(*s3.PresignOptions) {
+func presignAt(start time.Time, lifetime time.Duration) func(*s3.PresignOptions) {
 	return func(o *s3.PresignOptions) {
 		o.Expires = lifetime
 		o.Presigner = signerAt{at: start, signer: v4.NewSigner(func(so *v4.SignerOptions) {

@@ -25,7 +25,7 @@ func TestBucket_SignGet(t *testing.T) {
 
 	link, expires, err := b.bucket.SignGet(t.Context(), key)
 	require.NoError(t, err)
-	require.Zero(t, b.line.sent.Load(), "signing asks nobody")
+	require.Zero(t, b.line.sent.Load(), "signing makes no call")
 
 	t.Run("Works", func(t *testing.T) {
 		t.Parallel()

@@ -55,7 +55,7 @@ func TestBucket_SignPut(t *testing.T) {
 
 		link, expires, err := b.bucket.SignPut(t.Context(), "u/abc/uploads/works.raw", terms)
 		require.NoError(t, err)
-		require.Zero(t, b.line.sent.Load(), "signing asks nobody")
+		require.Zero(t, b.line.sent.Load(), "signing makes no call")
 		require.WithinDuration(t, time.Now().Add(15*time.Minute), expires, 5*time.Second)
 
 		status, answer := put(t, link, body, -1, "Content-Type", "image/png")

@@ -21,7 +21,7 @@ func (b *Bucket) Page(ctx context.Context, after string, limit int) (objects []s
 	for {
 		out, err := b.listOnce(ctx, &in)
 		if err != nil {
-			return nil, false, wrap("list objects", err)
+			return nil, false, wrapError("list objects", err)
 		}
 
 		for _, o := range out.Contents {
@@ -53,7 +53,7 @@ func (b *Bucket) Multiparts(ctx context.Context, yield func(storage.Multipart) b
 	for pages.HasMorePages() {
 		page, err := b.nextMultiparts(ctx, pages)
 		if err != nil {
-			return wrap("list uploads in parts", err)
+			return wrapError("list uploads in parts", err)
 		}
 
 		for _, u := range page.Uploads {
@@ -87,5 +87,5 @@ func (b *Bucket) AbortMultipart(ctx context.Context, m storage.Multipart) error 
 		return nil
 	}
 
-	return wrap("abort upload in parts", err)
+	return wrapError("abort upload in parts", err)
 }

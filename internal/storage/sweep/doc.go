@@ -7,7 +7,7 @@
 //     being given a dead link, and the operators are alarmed. Should the object come back, the
 //     mark goes.
 //   - An object under a key that no table makes is foreign: it is reported and left alone.
-//   - An upload in parts that nobody ended is called off.
+//   - An upload in parts that was never ended is aborted.
 //
 // # Invariants
 //

@@ -28,7 +28,7 @@ type Deps struct {
 }
 
 // Handler works the nightly sweep: a slice at a time, each page written down as soon as it is
-// done, so that whoever goes on goes on from there.
+// done, so that the next worker goes on from there.
 type Handler struct {
 	d  Deps
 	db *db.Queries
@@ -45,7 +45,7 @@ func NewHandler(d Deps) *Handler {
 	}
 
 	h := &Handler{d: d, db: db.New()}
-	h.d.Options.Each = h.log
+	h.d.Options.Each = h.logFinding
 
 	return h
 }
@@ -58,7 +58,7 @@ func (h *Handler) Handle(ctx context.Context, job *queue.Job[jobs.SweepObjects])
 	now := h.d.Sweeper.now()
 	r := Report{StartedAt: now}
 
-	after, err := h.begin(ctx, job.ID, &r)
+	after, err := h.beginSweep(ctx, job.ID, &r)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (h *Handler) Handle(ctx context.Context, job *queue.Job[jobs.SweepObjects])
 			break // the end is written with it: there is no key to go on from
 		}
 
-		err = h.write(ctx, r, func(tx *postgres.Tx, report []byte) error {
+		err = h.writeReport(ctx, r, func(tx *postgres.Tx, report []byte) error {
 			if err := h.db.SweepReached(ctx, tx, db.SweepReachedParams{ID: job.ID, Cursor: after, Report: report}); err != nil {
 				return err
 			}
@@ -92,14 +92,14 @@ func (h *Handler) Handle(ctx context.Context, job *queue.Job[jobs.SweepObjects])
 		}
 	}
 
-	if err := h.d.Sweeper.Leftovers(ctx, h.d.Options, &r); err != nil {
+	if err := h.d.Sweeper.AbortIncompleteMultiparts(ctx, h.d.Options, &r); err != nil {
 		return err
 	}
 
 	end := h.d.Sweeper.now()
 	r.FinishedAt = &end
 
-	err = h.write(ctx, r, func(tx *postgres.Tx, report []byte) error {
+	err = h.writeReport(ctx, r, func(tx *postgres.Tx, report []byte) error {
 		err := h.db.SweepFinish(ctx, tx, db.SweepFinishParams{ID: job.ID, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, Report: report})
 		if err != nil {
 			return err
@@ -111,13 +111,13 @@ func (h *Handler) Handle(ctx context.Context, job *queue.Job[jobs.SweepObjects])
 		return fmt.Errorf("write that the sweep ended: %w", err)
 	}
 
-	h.d.Log.Info("objects were swept", slog.Any("report", r))
+	h.d.Log.Info("bucket sweep finished", slog.Any("report", r))
 
 	return nil
 }
 
-// begin reads how far an earlier run of this job came: not at all, the first time.
-func (h *Handler) begin(ctx context.Context, id uuid.UUID, r *Report) (after string, err error) {
+// beginSweep reads how far an earlier run of this job came: not at all, the first time.
+func (h *Handler) beginSweep(ctx context.Context, id uuid.UUID, r *Report) (after string, err error) {
 	report, err := json.Marshal(r)
 	if err != nil {
 		return "", fmt.Errorf("encode report: %w", err)
@@ -135,7 +135,7 @@ func (h *Handler) begin(ctx context.Context, id uuid.UUID, r *Report) (after str
 	return row.Cursor, nil
 }
 
-func (h *Handler) write(ctx context.Context, r Report, fn func(tx *postgres.Tx, report []byte) error) error {
+func (h *Handler) writeReport(ctx context.Context, r Report, fn func(tx *postgres.Tx, report []byte) error) error {
 	report, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -144,10 +144,10 @@ func (h *Handler) write(ctx context.Context, r Report, fn func(tx *postgres.Tx, 
 	return postgres.InTx(ctx, h.d.Pool, func(tx *postgres.Tx) error { return fn(tx, report) })
 }
 
-// log writes what an operator may have to look for; the rest is counted.
-func (h *Handler) log(f Finding) {
+// logFinding writes what an operator may have to look for; the rest is counted.
+func (h *Handler) logFinding(f Finding) {
 	if f.What == Lost {
-		h.d.Log.Error("stored object is gone", slog.String("table", f.Source), slog.Any("row_id", f.ID))
+		h.d.Log.Error("stored object lost", slog.String("table", f.Source), slog.Any("row_id", f.ID))
 	}
 }
 

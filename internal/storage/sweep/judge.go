@@ -8,8 +8,8 @@ import (
 	"imagerun/internal/storage"
 )
 
-// orphans deletes the objects of a page that nothing wants.
-func (s *Sweeper) orphans(ctx context.Context, o Options, p page, r *Report) error {
+// deleteOrphans deletes the objects of a page that nothing wants.
+func (s *Sweeper) deleteOrphans(ctx context.Context, o Options, p page, r *Report) error {
 	var (
 		suspects []storage.Object
 		keys     []string
@@ -27,7 +27,7 @@ func (s *Sweeper) orphans(ctx context.Context, o Options, p page, r *Report) err
 	}
 
 	// The listing is older than the rows by now: whatever has been put since has a row.
-	known, err := s.find(ctx, keys)
+	known, err := s.findRecords(ctx, keys)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (s *Sweeper) orphans(ctx context.Context, o Options, p page, r *Report) err
 		switch {
 		case ok:
 			f.Source, f.ID = h.source.Name(), h.ID
-		case s.owner(object.Key) == nil:
+		case s.findOwner(object.Key) == nil:
 			f.What = Foreign
 		}
 
@@ -57,8 +57,8 @@ func (s *Sweeper) orphans(ctx context.Context, o Options, p page, r *Report) err
 			f.What = Young
 		}
 
-		r.count(f.What)
-		o.found(f)
+		r.countFinding(f.What)
+		o.reportFinding(f)
 
 		if f.What == Orphan {
 			keys, sizes[object.Key], bytes = append(keys, object.Key), object.Size, bytes+object.Size
@@ -71,7 +71,7 @@ func (s *Sweeper) orphans(ctx context.Context, o Options, p page, r *Report) err
 		return nil
 	}
 
-	if !o.Force && r.Orphans > plausible+r.Objects/plausibleShare {
+	if !o.Force && r.Orphans > maxPlausible+r.Objects/plausibleShare {
 		return fmt.Errorf("%w (orphans: %d of %d objects)", ErrImplausible, r.Orphans, r.Objects)
 	}
 
@@ -80,12 +80,15 @@ func (s *Sweeper) orphans(ctx context.Context, o Options, p page, r *Report) err
 	left, ok := errors.AsType[*storage.NotDeletedError](err)
 
 	switch {
+	// All are gone.
 	case err == nil:
+	// It is not known how many are.
 	case !ok || ctx.Err() != nil:
 		return fmt.Errorf("delete orphans: %w", err)
+	// Not one: the store is away or refuses us. The next ones would fare no better.
 	case len(left.Keys) == len(keys):
-		// Not one: the store is away or refuses us. The next ones would fare no better.
 		return fmt.Errorf("delete orphans: %w", err)
+	// Some are left: the next sweep has them.
 	default:
 		r.NotDeleted += int64(len(left.Keys))
 	}
@@ -104,8 +107,8 @@ func (s *Sweeper) orphans(ctx context.Context, o Options, p page, r *Report) err
 	return nil
 }
 
-// missing marks the rows of a page whose objects are gone, and those whose objects are back.
-func (s *Sweeper) missing(ctx context.Context, o Options, p page, r *Report) error {
+// markMissing marks the rows of a page whose objects are gone, and those whose objects are back.
+func (s *Sweeper) markMissing(ctx context.Context, o Options, p page, r *Report) error {
 	there := make(map[string]bool, len(p.objects))
 
 	var back, gone []string
@@ -126,27 +129,30 @@ func (s *Sweeper) missing(ctx context.Context, o Options, p page, r *Report) err
 		_, err := s.bucket.Head(ctx, key)
 
 		switch {
+		// The store says so when it is asked: the object is lost.
 		case errors.Is(err, storage.ErrNotFound):
 			gone = append(gone, key)
+		// It does not say.
 		case err != nil:
 			return err
+		// The object is there after all, and its row says lost: it is back.
 		case h.Lost:
 			back = append(back, key)
 		}
 
-		if !o.Force && !o.DryRun && int64(len(gone))+r.Lost > plausible+r.Records/plausibleShare {
+		if !o.Force && !o.DryRun && int64(len(gone))+r.Lost > maxPlausible+r.Records/plausibleShare {
 			return fmt.Errorf("%w (lost: %d of %d records)", ErrImplausible, int64(len(gone))+r.Lost, r.Records)
 		}
 	}
 
 	if len(gone) > 0 {
-		// Whoever deletes an object says so in its row first.
-		known, err := s.find(ctx, gone)
+		// A worker that deletes an object says so in its row first.
+		known, err := s.findRecords(ctx, gone)
 		if err != nil {
 			return err
 		}
 
-		if err := s.mark(ctx, o, gone, known, true, r); err != nil {
+		if err := s.markRecords(ctx, o, gone, known, true, r); err != nil {
 			return err
 		}
 	}
@@ -155,12 +161,12 @@ func (s *Sweeper) missing(ctx context.Context, o Options, p page, r *Report) err
 		return nil
 	}
 
-	return s.mark(ctx, o, back, p.records, false, r)
+	return s.markRecords(ctx, o, back, p.records, false, r)
 }
 
-// mark reports the keys whose rows still require an object, and has their sources mark those
+// markRecords reports the keys whose rows still require an object, and has their sources mark those
 // that are not marked yet.
-func (s *Sweeper) mark(ctx context.Context, o Options, keys []string, known map[string]held, lost bool, r *Report) error {
+func (s *Sweeper) markRecords(ctx context.Context, o Options, keys []string, known map[string]ownedRecord, lost bool, r *Report) error {
 	what := Back
 	if lost {
 		what = Lost
@@ -174,8 +180,8 @@ func (s *Sweeper) mark(ctx context.Context, o Options, keys []string, known map[
 			continue
 		}
 
-		r.count(what)
-		o.found(Finding{What: what, Key: key, Source: h.source.Name(), ID: h.ID})
+		r.countFinding(what)
+		o.reportFinding(Finding{What: what, Key: key, Source: h.source.Name(), ID: h.ID})
 
 		if h.Lost != lost {
 			marks[h.source] = append(marks[h.source], key)
@@ -195,9 +201,9 @@ func (s *Sweeper) mark(ctx context.Context, o Options, keys []string, known map[
 	return nil
 }
 
-// Leftovers calls off the uploads in parts that nobody ended within a day. One that cannot be
-// called off keeps none of the others.
-func (s *Sweeper) Leftovers(ctx context.Context, o Options, r *Report) error {
+// AbortIncompleteMultiparts aborts the uploads in parts that were not ended within a day. One that cannot be
+// aborted keeps none of the others.
+func (s *Sweeper) AbortIncompleteMultiparts(ctx context.Context, o Options, r *Report) error {
 	var (
 		old   []storage.Multipart
 		first error
@@ -206,8 +212,8 @@ func (s *Sweeper) Leftovers(ctx context.Context, o Options, r *Report) error {
 	err := s.bucket.Multiparts(ctx, func(m storage.Multipart) bool {
 		if age := s.now().Sub(m.BegunAt); age >= multipartGrace {
 			old = append(old, m)
-			r.count(Leftover)
-			o.found(Finding{What: Leftover, Key: m.Key, Age: age})
+			r.countFinding(IncompleteMultipart)
+			o.reportFinding(Finding{What: IncompleteMultipart, Key: m.Key, Age: age})
 		}
 
 		return len(old) < pageSize // the rest: tomorrow

@@ -47,7 +47,7 @@ func registry(b *bundle, bucket sweep.Bucket) *queue.Registry {
 }
 
 // TestNightly_Killed kills a worker, as kill -9 does, before and after every statement and every call
-// of the bucket that a sweep makes. Whoever has the job next ends it: orphans are gone, what is lost is
+// of the bucket that a sweep makes. The worker that has the job next ends it: orphans are gone, what is lost is
 // marked, nothing else is touched, and nothing is counted twice.
 func TestNightly_Killed(t *testing.T) { //nolint:tparallel // the process that dies is no test
 	if how := os.Getenv(killedHow); how != "" {

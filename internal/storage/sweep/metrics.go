@@ -36,7 +36,7 @@ func (h *Handler) Collectors() []prometheus.Collector { return nil }
 func readLastReport(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger, set telemetry.SetGauge) {
 	r, ok, err := Last(ctx, pool)
 	if err != nil {
-		log.WarnContext(ctx, "the last sweep was not read", slog.Any("error", err))
+		log.WarnContext(ctx, "report of the last sweep not read", slog.Any("error", err))
 	}
 
 	if err != nil || !ok {
@@ -48,11 +48,11 @@ func readLastReport(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger, s
 	set(seenDesc, float64(r.Records), "record")
 
 	for what, n := range map[What]int64{
-		Orphan: r.Orphans, Young: r.Young, Foreign: r.Foreign, Lost: r.Lost, Back: r.Back, Leftover: r.Leftovers,
+		Orphan: r.Orphans, Young: r.Young, Foreign: r.Foreign, Lost: r.Lost, Back: r.Back, IncompleteMultipart: r.IncompleteMultiparts,
 	} {
 		set(foundDesc, float64(n), string(what))
 	}
 
 	set(leftDesc, float64(r.NotDeleted), string(Orphan))
-	set(leftDesc, float64(r.Leftovers-r.Aborted), string(Leftover))
+	set(leftDesc, float64(r.IncompleteMultiparts-r.Aborted), string(IncompleteMultipart))
 }

@@ -40,7 +40,7 @@ func (b *bundle) uploads(t *testing.T) (n int) {
 	return n
 }
 
-func TestLeftovers(t *testing.T) {
+func TestAbortIncompleteMultiparts(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -49,7 +49,7 @@ func TestLeftovers(t *testing.T) {
 	b.ahead = 23 * time.Hour
 	r, _, err := b.run(t)
 	require.NoError(t, err)
-	require.Zero(t, r.Leftovers, "it may be on its way")
+	require.Zero(t, r.IncompleteMultiparts, "it may be on its way")
 
 	b.ahead = 25 * time.Hour
 	calls := 0
@@ -63,7 +63,7 @@ func TestLeftovers(t *testing.T) {
 
 	r, _, err = b.run(t)
 	require.ErrorContains(t, err, "refused")
-	require.Equal(t, []int64{3, 2}, []int64{r.Leftovers, r.Aborted}, "one keeps none of the others")
+	require.Equal(t, []int64{3, 2}, []int64{r.IncompleteMultiparts, r.Aborted}, "one keeps none of the others")
 	require.Equal(t, 1, b.uploads(t))
 
 	b.bucket.abort = nil

@@ -22,21 +22,21 @@ type Report struct {
 	Lost int64 `json:"lost"` // records whose object is gone
 	Back int64 `json:"back"` // records whose object was lost and is there again
 
-	Leftovers int64 `json:"leftovers"` // uploads in parts that nobody ended
-	Aborted   int64 `json:"aborted"`   // of those
+	IncompleteMultiparts int64 `json:"leftovers"` // uploads in parts that were never ended
+	Aborted              int64 `json:"aborted"`   // of those
 }
 
 // Clean reports whether every object has its row and every row its object.
 func (r Report) Clean() bool {
-	return r.Orphans+r.Young+r.Foreign+r.Lost+r.Back+r.Leftovers == 0
+	return r.Orphans+r.Young+r.Foreign+r.Lost+r.Back+r.IncompleteMultiparts == 0
 }
 
 // Settled reports whether nothing is left that a person must look at.
 func (r Report) Settled() bool {
-	return r.Orphans == r.Deleted && r.Leftovers == r.Aborted && r.Foreign+r.Lost == 0
+	return r.Orphans == r.Deleted && r.IncompleteMultiparts == r.Aborted && r.Foreign+r.Lost == 0
 }
 
-func (r *Report) count(w What) {
+func (r *Report) countFinding(w What) {
 	switch w {
 	case Orphan:
 		r.Orphans++
@@ -48,7 +48,7 @@ func (r *Report) count(w What) {
 		r.Lost++
 	case Back:
 		r.Back++
-	case Leftover:
-		r.Leftovers++
+	case IncompleteMultipart:
+		r.IncompleteMultiparts++
 	}
 }

@@ -19,8 +19,8 @@ const (
 	multipartGrace = 24 * time.Hour
 	// pageSize is how many objects S3 lists at a time, at most.
 	pageSize = 1000
-	// plausible is how many orphans or losses are believed whatever the number of objects.
-	plausible = 100
+	// maxPlausible is how many orphans or losses are believed whatever the number of objects.
+	maxPlausible = 100
 	// plausibleShare is how many are believed beyond that: one in ten.
 	plausibleShare = 10
 )
@@ -37,9 +37,9 @@ type Bucket interface {
 	Head(ctx context.Context, key string) (storage.Object, error)
 	// Delete removes the keys; see [storage.NotDeletedError].
 	Delete(ctx context.Context, keys ...string) error
-	// Multiparts yields the uploads in parts that nobody has ended.
+	// Multiparts yields the uploads in parts that have not been ended.
 	Multiparts(ctx context.Context, yield func(storage.Multipart) bool) error
-	// AbortMultipart calls one off.
+	// AbortMultipart aborts one.
 	AbortMultipart(ctx context.Context, m storage.Multipart) error
 }
 
@@ -47,7 +47,7 @@ type Bucket interface {
 type Source interface {
 	// Name names the table in reports.
 	Name() string
-	// Owns reports whether a key has the form of this table's keys. What nobody owns is foreign.
+	// Owns reports whether a key has the form of this table's keys. What no source owns is foreign.
 	Owns(key string) bool
 	// Page returns at most limit records whose keys come after one, in the order of their bytes.
 	Page(ctx context.Context, after string, limit int) ([]storage.Record, error)
@@ -63,7 +63,7 @@ type Options struct {
 	DryRun bool          // change nothing: only count
 	Force  bool          // go on however much is found
 	Page   int           // objects at a time; zero: 1,000
-	// Each is called for whatever is found, before anything is done about it; nil: nobody asks.
+	// Each is called for whatever is found, before anything is done about it; nil: there is no listener.
 	Each func(Finding)
 }
 
@@ -95,13 +95,13 @@ func (s *Sweeper) Run(ctx context.Context, o Options, r *Report, progress func(R
 		}
 	}
 
-	return s.Leftovers(ctx, o, r)
+	return s.AbortIncompleteMultiparts(ctx, o, r)
 }
 
 // Step compares one page, the keys after a given one, adds what it found to r and returns how
 // far it came. After an error r is as it was, and nothing is lost by doing the step again.
 func (s *Sweeper) Step(ctx context.Context, o Options, after string, r *Report) (next string, more bool, err error) {
-	p, err := s.read(ctx, after, o.Page)
+	p, err := s.readPage(ctx, after, o.Page)
 	if err != nil {
 		return after, false, err
 	}
@@ -111,11 +111,11 @@ func (s *Sweeper) Step(ctx context.Context, o Options, after string, r *Report) 
 	sum.Records += int64(len(p.records))
 
 	// The losses first: to mark one is harmless, should a deletion after it fail.
-	if err := s.missing(ctx, o, p, &sum); err != nil {
+	if err := s.markMissing(ctx, o, p, &sum); err != nil {
 		return after, false, err
 	}
 
-	if err := s.orphans(ctx, o, p, &sum); err != nil {
+	if err := s.deleteOrphans(ctx, o, p, &sum); err != nil {
 		return after, false, err
 	}
 
@@ -127,26 +127,26 @@ func (s *Sweeper) Step(ctx context.Context, o Options, after string, r *Report) 
 // page is both sides of the keys after one, up to and with last.
 type page struct {
 	objects []storage.Object
-	records map[string]held
+	records map[string]ownedRecord
 	last    string
 	more    bool
 }
 
-// held is a record and whose it is.
-type held struct {
+// ownedRecord is a record and the source that owns it.
+type ownedRecord struct {
 	storage.Record
 
 	source Source
 }
 
-// read gets a page. Each side has its own idea of how far a page goes; the shortest counts, and
+// readPage gets a page. Each side has its own idea of how far a page goes; the shortest counts, and
 // what another has beyond that is read again with the next page.
-func (s *Sweeper) read(ctx context.Context, after string, size int) (page, error) {
+func (s *Sweeper) readPage(ctx context.Context, after string, size int) (page, error) {
 	if size <= 0 {
 		size = pageSize
 	}
 
-	p := page{records: map[string]held{}}
+	p := page{records: map[string]ownedRecord{}}
 
 	objects, more, err := s.bucket.Page(ctx, after, size)
 	if err != nil {
@@ -158,10 +158,10 @@ func (s *Sweeper) read(ctx context.Context, after string, size int) (page, error
 			return p, errors.New("list objects: the store says that there is more and does not show it")
 		}
 
-		p.cut(objects[len(objects)-1].Key)
+		p.cutAt(objects[len(objects)-1].Key)
 	}
 
-	var records []held
+	var records []ownedRecord
 
 	for _, source := range s.sources {
 		some, err := source.Page(ctx, after, size)
@@ -170,11 +170,11 @@ func (s *Sweeper) read(ctx context.Context, after string, size int) (page, error
 		}
 
 		if len(some) >= size {
-			p.cut(some[len(some)-1].Key)
+			p.cutAt(some[len(some)-1].Key)
 		}
 
 		for _, record := range some {
-			records = append(records, held{record, source})
+			records = append(records, ownedRecord{record, source})
 		}
 	}
 
@@ -183,13 +183,13 @@ func (s *Sweeper) read(ctx context.Context, after string, size int) (page, error
 	}
 
 	for _, object := range objects {
-		if p.holds(object.Key) {
+		if p.containsKey(object.Key) {
 			p.objects = append(p.objects, object)
 		}
 	}
 
 	for _, h := range records {
-		if was, ok := p.records[h.Key]; p.holds(h.Key) && (!ok || was.Need < h.Need) {
+		if was, ok := p.records[h.Key]; p.containsKey(h.Key) && (!ok || was.Need < h.Need) {
 			p.records[h.Key] = h
 		}
 	}
@@ -197,18 +197,18 @@ func (s *Sweeper) read(ctx context.Context, after string, size int) (page, error
 	return p, nil
 }
 
-// cut has the page end at key at the latest.
-func (p *page) cut(key string) {
+// cutAt has the page end at key at the latest.
+func (p *page) cutAt(key string) {
 	if !p.more || key < p.last {
 		p.last, p.more = key, true
 	}
 }
 
-func (p *page) holds(key string) bool { return !p.more || key <= p.last }
+func (p *page) containsKey(key string) bool { return !p.more || key <= p.last }
 
-// find looks records up by their keys.
-func (s *Sweeper) find(ctx context.Context, keys []string) (map[string]held, error) {
-	all := make(map[string]held, len(keys))
+// findRecords looks records up by their keys.
+func (s *Sweeper) findRecords(ctx context.Context, keys []string) (map[string]ownedRecord, error) {
+	all := make(map[string]ownedRecord, len(keys))
 
 	for _, source := range s.sources {
 		records, err := source.Find(ctx, keys)
@@ -218,7 +218,7 @@ func (s *Sweeper) find(ctx context.Context, keys []string) (map[string]held, err
 
 		for _, record := range records {
 			if was, ok := all[record.Key]; !ok || was.Need < record.Need {
-				all[record.Key] = held{record, source}
+				all[record.Key] = ownedRecord{record, source}
 			}
 		}
 	}
@@ -226,7 +226,7 @@ func (s *Sweeper) find(ctx context.Context, keys []string) (map[string]held, err
 	return all, nil
 }
 
-func (s *Sweeper) owner(key string) Source {
+func (s *Sweeper) findOwner(key string) Source {
 	for _, source := range s.sources {
 		if source.Owns(key) {
 			return source
@@ -251,15 +251,15 @@ type What string
 
 // The kinds.
 const (
-	Orphan   What = "orphan"   // an object that nothing wants
-	Young    What = "young"    // the same, but within the grace
-	Foreign  What = "foreign"  // an object that is none of ours
-	Lost     What = "lost"     // an object that a row wants and that is gone
-	Back     What = "back"     // an object that was lost and is there again
-	Leftover What = "leftover" // an upload in parts that nobody ended
+	Orphan              What = "orphan"   // an object that nothing wants
+	Young               What = "young"    // the same, but within the grace
+	Foreign             What = "foreign"  // an object that is none of ours
+	Lost                What = "lost"     // an object that a row wants and that is gone
+	Back                What = "back"     // an object that was lost and is there again
+	IncompleteMultipart What = "leftover" // an upload in parts that was never ended
 )
 
-func (o Options) found(f Finding) {
+func (o Options) reportFinding(f Finding) {
 	if o.Each != nil {
 		o.Each(f)
 	}

@@ -114,7 +114,7 @@ func TestRun_LeavesTheYoungAlone(t *testing.T) {
 	require.Empty(t, b.keys(t))
 }
 
-// The two sides are read at different times; what happens in between is not held against anyone.
+// The two sides are read at different times; what happens in between counts as no finding.
 func TestRun_LooksTwice(t *testing.T) {
 	t.Parallel()
 

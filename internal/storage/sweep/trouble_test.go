@@ -171,7 +171,7 @@ func TestRun_StopsWhereTooMuchIsWrong(t *testing.T) {
 
 		_, _, err := b.run(t)
 		require.ErrorIs(t, err, sweep.ErrImplausible)
-		require.Empty(t, b.lost(t), "nobody is told that their images are gone")
+		require.Empty(t, b.lost(t), "no user is told that their images are gone")
 
 		_, _, err = b.run(t, func(o *sweep.Options) { o.Force = true })
 		require.NoError(t, err)
