@@ -10,12 +10,12 @@ import (
 const defaultMaxReply = 8 << 20
 
 // readBody reads at most so many bytes, and refuses what announces more or turns out to have more.
-func readBody(res *http.Response, most int64, alive func()) ([]byte, error) {
-	if most == 0 {
-		most = defaultMaxReply
+func readBody(res *http.Response, limit int64, alive func()) ([]byte, error) {
+	if limit == 0 {
+		limit = defaultMaxReply
 	}
 
-	if res.ContentLength > most {
+	if res.ContentLength > limit {
 		return nil, ErrTooLong
 	}
 
@@ -24,8 +24,8 @@ func readBody(res *http.Response, most int64, alive func()) ([]byte, error) {
 		buf.Grow(int(res.ContentLength))
 	}
 
-	_, err := io.Copy(&buf, aliveReader{io.LimitReader(res.Body, most+1), alive})
-	if err == nil && int64(buf.Len()) > most {
+	_, err := io.Copy(&buf, aliveReader{io.LimitReader(res.Body, limit+1), alive})
+	if err == nil && int64(buf.Len()) > limit {
 		err = ErrTooLong
 	}
 

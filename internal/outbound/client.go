@@ -21,7 +21,7 @@ type Options struct {
 	Timeout time.Duration
 	// IdleTimeout ends a call during which nothing arrives for so long. Zero: only Timeout does.
 	IdleTimeout time.Duration
-	// PublicOnly refuses private, loopback and other special addresses. It is for addresses that somebody else chose.
+	// PublicOnly refuses private, loopback and other special addresses. It is for addresses that a caller or a vendor chose.
 	PublicOnly bool
 	// BreakAfter is after how many failures in a row calls are refused for BreakFor, whereupon one may try. Each process
 	// counts by itself. Zero: never.
@@ -91,12 +91,12 @@ type Call struct {
 func (c *Client) Do(ctx context.Context, call Call) (re Reply, err error) {
 	began := time.Now()
 
-	defer func() { c.o.Metrics.observe(c.o.Vendor, call.Operation, outcomeOf(re, err), time.Since(began)) }()
+	defer func() { c.o.Metrics.observeCall(c.o.Vendor, call.Operation, outcomeOf(re, err), time.Since(began)) }()
 
-	return c.throughBreaker(func() (Reply, error) { return c.exchange(ctx, call) })
+	return c.throughBreaker(func() (Reply, error) { return c.sendCall(ctx, call) })
 }
 
-func (c *Client) exchange(ctx context.Context, call Call) (Reply, error) {
+func (c *Client) sendCall(ctx context.Context, call Call) (Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 

@@ -8,7 +8,7 @@ import (
 
 // publicOnly returns a [net.Dialer] Control that runs for each address just before it is dialled, so neither a name that
 // points inside nor one that changes its mind gets through. What it refuses is in IANA's registries of special addresses.
-// Ports are the business of whoever allows hosts.
+// Ports are the business of the caller, which allows hosts.
 func publicOnly() func(network, address string, conn syscall.RawConn) error {
 	guardian := ssrf.New(ssrf.WithAnyPort())
 

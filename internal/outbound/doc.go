@@ -9,7 +9,7 @@
 //   - No error has a URL, a query, a header or a body in its text: only words of ours, statuses, and what of a vendor's
 //     words [IsWord].
 //   - A call ends in time, and its reply is never larger than was asked for. Redirects are not followed, proxies not used.
-//   - An address that somebody else chose is called by a client with [Options].PublicOnly, which judges each address
+//   - An address that a caller or a vendor chose is called by a client with [Options].PublicOnly, which judges each address
 //     after its name was resolved, just before it is dialled.
 //
 // An [Error] is no fault of internal/fault, so no edge shows it by mistake: it speaks of us and the vendor, and the domain

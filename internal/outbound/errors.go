@@ -23,7 +23,7 @@ const (
 	Answered        Sent = "answered"          // the vendor says no, or something that cannot be read
 )
 
-// What goes wrong without an answer that can be used, in words that name nobody and nothing.
+// What goes wrong without an answer that can be used, in words that name no person and no address.
 var (
 	ErrAddress        = errors.New("address is not valid")
 	ErrTimeout        = errors.New("no answer in time")
@@ -33,10 +33,10 @@ var (
 	ErrMalformedReply = errors.New("answer makes no sense")
 	ErrPrivateAddress = errors.New("host has a private address")
 	ErrStalled        = errors.New("answer stalled")
-	ErrBreakerOpen    = errors.New("vendor is left alone for a while")
+	ErrBreakerOpen    = errors.New("vendor breaker is open")
 )
 
-// Error is any failure of a call. Its text is free of personal values and secrets; whoever passes it on says what was
+// Error is any failure of a call. Its text is free of personal values and secrets; the caller that passes it on says what was
 // being done.
 type Error struct {
 	Sent   Sent
@@ -63,7 +63,7 @@ func SentOf(err error) Sent {
 // is our key.
 func (e *Error) Kind() fault.Kind {
 	if e.Sent != Answered {
-		return e.reason().kind
+		return e.findReason().kind
 	}
 
 	switch e.Status {
@@ -104,7 +104,7 @@ func (e *Error) Code() string {
 		return "outbound_" + string(e.Kind())
 	}
 
-	return "outbound_" + e.reason().code
+	return "outbound_" + e.findReason().code
 }
 
 type reason struct {
@@ -127,7 +127,7 @@ var reasons = []reason{
 	{context.Canceled, fault.Unavailable, "canceled"},
 }
 
-func (e *Error) reason() reason {
+func (e *Error) findReason() reason {
 	i := slices.IndexFunc(reasons, func(r reason) bool { return errors.Is(e.cause, r.cause) })
 	if i < 0 {
 		return reason{kind: fault.Unavailable, code: "no_connection"}

@@ -85,7 +85,7 @@ func TestDo_FollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		t.Error("somebody else was called")
+		t.Error("another host was called")
 	}))
 	t.Cleanup(elsewhere.Close)
 

@@ -23,7 +23,7 @@ func NewMetrics() *Metrics {
 			Buckets: []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120},
 		}, []string{"vendor", "operation", "outcome"}),
 		breakerOpen: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "imagerun_outbound_breaker_open", Help: "1 while a vendor fails in a row and is left alone.",
+			Name: "imagerun_outbound_breaker_open", Help: "1 while the breaker of a vendor is open: its calls are refused.",
 		}, []string{"vendor"}),
 	}
 }
@@ -33,7 +33,7 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.took, m.breakerOpen}
 }
 
-func (m *Metrics) observe(vendor, operation, outcome string, took time.Duration) {
+func (m *Metrics) observeCall(vendor, operation, outcome string, took time.Duration) {
 	if m != nil {
 		m.took.WithLabelValues(vendor, operation, outcome).Observe(took.Seconds())
 	}

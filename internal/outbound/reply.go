@@ -18,7 +18,7 @@ type Reply struct {
 // OK reports whether the status is a success.
 func (re Reply) OK() bool { return re.Status >= 200 && re.Status < 300 }
 
-// Decode reads the body, which is JSON. What is not is [ErrMalformedReply]: the call was answered, and nobody knows how.
+// Decode reads the body, which is JSON. What is not is [ErrMalformedReply]: the call was answered, and it is not known how.
 func (re Reply) Decode(into any) error {
 	if err := json.Unmarshal(re.Body, into); err != nil {
 		return &Error{Sent: Answered, Status: re.Status, cause: ErrMalformedReply}
