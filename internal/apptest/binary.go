@@ -36,11 +36,11 @@ func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
 	addr := freeAddr(t)
 	b := &Binary{OpsURL: "http://" + addr, Log: &Log{}, ended: make(chan struct{})}
 
-	b.cmd = exec.Command(filepath.Join(binaries(t), string(process.Name)), "--with-parent")
-	b.cmd.Env = append(append(environ(), p.environmentOf(t, process.Name)...), config.Variable("ops.addr")+"="+addr)
+	b.cmd = exec.Command(filepath.Join(buildBinaries(t), string(process.Name)), "--with-parent")
+	b.cmd.Env = append(append(parentEnviron(), p.processEnviron(t, process.Name)...), config.Variable("ops.addr")+"="+addr)
 	b.cmd.Stdout, b.cmd.Stderr = b.Log, b.Log
 
-	leash, err := b.cmd.StdinPipe()
+	lifeline, err := b.cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, b.cmd.Start())
 
@@ -51,7 +51,7 @@ func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
 	}()
 
 	t.Cleanup(func() {
-		_ = leash.Close()
+		_ = lifeline.Close()
 
 		select {
 		case <-b.ended:
@@ -62,13 +62,13 @@ func (p *Product) Spawn(t testing.TB, process app.Process) *Binary {
 		checkRights(t, b.Log)
 	})
 
-	p.ready(t, string(process.Name), b.OpsURL)
+	p.waitReady(t, string(process.Name), b.OpsURL)
 
 	return b
 }
 
-// environ is ours without the variable of the tests, which a process takes for a key it does not know.
-func environ() []string {
+// parentEnviron is ours without the variable of the tests, which a process takes for a key it does not know.
+func parentEnviron() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "IMAGERUN_PROVE=") })
 }
 
@@ -115,8 +115,8 @@ var build struct {
 	err  error
 }
 
-// binaries builds the processes once and returns their folder, which is kept for the next time.
-func binaries(t testing.TB) string {
+// buildBinaries builds the processes once and returns their folder, which is kept for the next time.
+func buildBinaries(t testing.TB) string {
 	t.Helper()
 
 	build.once.Do(func() {

@@ -11,7 +11,7 @@ import (
 	"imagerun/internal/simulators/falsim"
 )
 
-// TestCancel_WhatTheProviderMakesIsPaidFor has somebody take back whatever has just begun. Never has the provider more of theirs
+// TestCancel_WhatTheProviderMakesIsPaidFor has a user take back whatever has just begun. Never has the provider more of theirs
 // than they have slots, and what it bills us for they have paid for.
 func TestCancel_WhatTheProviderMakesIsPaidFor(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,7 @@ func (p *Product) CheckCredits(t testing.TB) {
 		where (i.status = 'stored') is distinct from (c.task_id is not null)`), "every stored image is paid for, and no other")
 	require.Zero(t, p.Count(t, `select count(*) from ai_task k left join credit_hold h on h.task_id = k.id
 		where h.captured is distinct from (k.prices ->> coalesce(k.served_model, k.model))::bigint *
-			(select count(*) from ai_image i where i.task_id = k.id and i.status = 'stored')`), "each at the price of who made it")
+			(select count(*) from ai_image i where i.task_id = k.id and i.status = 'stored')`), "each at the price of the model that made it")
 }
 
 // queueCounts is what the dashboard shows of one queue.

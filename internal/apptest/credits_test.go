@@ -19,7 +19,7 @@ type balance struct {
 	}
 }
 
-// TestCredits is somebody's first day: welcome credits, what it costs, what it cost, and no more.
+// TestCredits is a user's first day: welcome credits, what it costs, what it cost, and no more.
 func TestCredits(t *testing.T) {
 	t.Parallel()
 

@@ -11,7 +11,7 @@ import (
 	"imagerun/internal/simulators/falsim"
 )
 
-// TestCursor_OutlivesItsGeneration: whoever pages through a list and deletes what it read goes on where it was.
+// TestCursor_OutlivesItsGeneration: a client that pages through a list and deletes what it read goes on where it was.
 func TestCursor_OutlivesItsGeneration(t *testing.T) {
 	t.Parallel()
 
@@ -40,7 +40,7 @@ func TestCursor_OutlivesItsGeneration(t *testing.T) {
 	u.Do(t, http.MethodGet, "/v1/generations?limit=1&starting_after="+first.NextCursor, nil, &second)
 	require.Equal(t, ids[1], second.Data[0].ID)
 
-	// Nor is an id that nobody has the absence of one.
+	// Nor is an id of no row the absence of one.
 	var none page
 
 	u.Do(t, http.MethodGet, "/v1/generations?remix_of=gen_00000000000000000000000000000000", nil, &none)

@@ -181,7 +181,7 @@ func (b tab) do(step chromedp.Action[chromedp.Void]) {
 	require.NoError(b.t, err)
 }
 
-// shoot keeps a picture of what the browser shows, for whoever reads why the test failed.
+// shoot keeps a picture of what the browser shows, for the reader of why the test failed.
 func (b tab) shoot() {
 	if shot, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot()); err == nil {
 		file := b.t.ArtifactDir() + "/page.png"

@@ -15,6 +15,7 @@ import (
 	"imagerun/internal/devstack/devtest"
 )
 
+// layLines puts a line before each server, and returns the configuration that goes by them.
 func (p *Product) layLines(t testing.TB, postgresURL string, over map[string]string) map[string]string {
 	t.Helper()
 
@@ -37,7 +38,8 @@ func (p *Product) layLines(t testing.TB, postgresURL string, over map[string]str
 	return keys
 }
 
-func (o Options) databases(t testing.TB) (app, auth, owner string) {
+// makeDatabases makes a database, and returns its URLs for the application, the auth service and the owner.
+func (o Options) makeDatabases(t testing.TB) (app, auth, owner string) {
 	t.Helper()
 
 	if o.Postgres == nil {
@@ -50,19 +52,21 @@ func (o Options) databases(t testing.TB) (app, auth, owner string) {
 	return app, auth, owner
 }
 
+// OperatorURL is how the operators' tool connects to Postgres.
 func (p *Product) OperatorURL(t testing.TB) string {
 	t.Helper()
 
 	return devtest.As(t, p.postgres, string(config.ProcessOperator))
 }
 
-func (p *Product) environmentOf(t testing.TB, process config.Process) []string {
+// processEnviron is what a process gets: it connects to Postgres as itself.
+func (p *Product) processEnviron(t testing.TB, process config.Process) []string {
 	t.Helper()
 
 	return append(slices.Clone(p.env), config.Variable("postgres.url")+"="+devtest.As(t, p.postgres, string(process)))
 }
 
-func (p *Product) environment(addr string, over map[string]string) []string {
+func (p *Product) productEnviron(addr string, over map[string]string) []string {
 	keys := map[string]string{
 		"env": "development", "log.level": "debug",
 		"redis.url": p.Redis,
@@ -89,6 +93,8 @@ func (p *Product) environment(addr string, over map[string]string) []string {
 	return env
 }
 
+// freeAddr returns an address that no process listens on. Its port is below those that systems give to connections and to
+// listeners of any port, so that none of these takes it before it is used.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 

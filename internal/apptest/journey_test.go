@@ -84,7 +84,7 @@ func TestJourney(t *testing.T) {
 	require.Equal(t, first.Header.Get("Location"), second.Header.Get("Location"))
 	require.Equal(t, "true", second.Header.Get("Idempotent-Replayed"))
 
-	// Nobody else sees it.
+	// No other user sees it.
 	other := p.SignUp(t, "")
 	require.Equal(t, http.StatusNotFound, other.Do(t, http.MethodGet, "/v1/generations/"+g.ID, nil, nil).StatusCode)
 	require.Equal(t, http.StatusNotFound, other.Do(t, http.MethodDelete, "/v1/generations/"+g.ID, nil, nil).StatusCode)

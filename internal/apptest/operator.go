@@ -10,25 +10,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Ops reads a page of a private listener as an operator.
 func (p *Product) Ops(t testing.TB, url string) (status int, body string) {
 	t.Helper()
 
-	status, body, err := p.fetch(t, http.MethodGet, url)
+	status, body, err := p.fetchAsOperator(t, http.MethodGet, url)
 	require.NoError(t, err)
 
 	return status, body
 }
 
+// Press sends a command to a private listener as an operator.
 func (p *Product) Press(t testing.TB, method, url string) (status int) {
 	t.Helper()
 
-	status, _, err := p.fetch(t, method, url)
+	status, _, err := p.fetchAsOperator(t, method, url)
 	require.NoError(t, err)
 
 	return status
 }
 
-func (p *Product) fetch(t testing.TB, method, url string) (status int, body string, err error) {
+func (p *Product) fetchAsOperator(t testing.TB, method, url string) (status int, body string, err error) {
 	t.Helper()
 
 	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
@@ -46,6 +48,7 @@ func (p *Product) fetch(t testing.TB, method, url string) (status int, body stri
 	return reply.StatusCode, string(b), err
 }
 
+// Metric returns the sum of a metric over its labels at a private listener; -1: there is none.
 func (p *Product) Metric(t testing.TB, opsURL, name string) float64 {
 	t.Helper()
 
@@ -73,6 +76,7 @@ func (p *Product) Metric(t testing.TB, opsURL, name string) float64 {
 	return sum
 }
 
+// Count runs a query that returns one number, as the owner of the tables.
 func (p *Product) Count(t testing.TB, sql string, args ...any) int {
 	t.Helper()
 

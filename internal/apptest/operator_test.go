@@ -40,7 +40,7 @@ func TestOperator(t *testing.T) {
 	require.Eventually(t, func() bool { return p.Count(t, `select count(*) from job where id = $1`, dead) == 0 }, 10*time.Second, 20*time.Millisecond)
 	require.EqualValues(t, 1, p.Fal.Stats().Submits)
 
-	// A job that is canceled before anybody works it: its generation is canceled, and says by whom.
+	// A job that is canceled before a worker has it: its generation is canceled, and says that an operator did it.
 	require.Equal(t, http.StatusNoContent, p.Press(t, http.MethodPost, api+"generation:pause"))
 
 	g = u.Submit(t, nil)

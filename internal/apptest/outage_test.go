@@ -19,7 +19,7 @@ import (
 	"imagerun/internal/simulators/falsim"
 )
 
-// answerWithin is what everybody is promised who does not ask to wait.
+// answerWithin is what every caller is promised that does not ask to wait.
 const answerWithin = 5 * time.Second
 
 // asked is a request, and what came of it.
@@ -97,7 +97,7 @@ func requireUnavailable(t *testing.T, code string, answers []asked) {
 }
 
 // TestOutages: whatever of ours does not answer, or refuses, the caller hears within five seconds which one it is and when to
-// come back. What does not need it goes on, and so does whoever streams.
+// come back. What does not need it goes on, and so do the clients that stream.
 func TestOutages(t *testing.T) {
 	t.Parallel()
 

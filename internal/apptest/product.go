@@ -29,7 +29,7 @@ const (
 	operator = "operator"
 	// Password is the operators' password of every product.
 	Password = "a long enough password"
-	// Welcome is how many credits everybody has in the beginning, whatever they are worth elsewhere.
+	// Welcome is how many credits every user has in the beginning, whatever they are worth elsewhere.
 	Welcome = 1_000_000
 )
 
@@ -76,7 +76,7 @@ type Lines struct{ Postgres, Bucket, Auth *devtest.Line }
 func Start(t testing.TB, o Options) *Product {
 	t.Helper()
 
-	appURL, authURL, ownerURL := o.databases(t)
+	appURL, authURL, ownerURL := o.makeDatabases(t)
 	p := &Product{Pool: devtest.Pool(t, ownerURL), Redis: devtest.Redis(t), S3: devtest.S3(t), Log: &Log{}, postgres: appURL}
 
 	t.Cleanup(func() { checkRights(t, p.Log) })
@@ -101,9 +101,9 @@ func Start(t testing.TB, o Options) *Product {
 		o.Config = p.layLines(t, appURL, o.Config)
 	}
 
-	p.env = p.environment(addr, o.Config)
+	p.env = p.productEnviron(addr, o.Config)
 
-	cfg, err := config.Load(config.ProcessAPI, "", p.environmentOf(t, config.ProcessAPI))
+	cfg, err := config.Load(config.ProcessAPI, "", p.processEnviron(t, config.ProcessAPI))
 	require.NoError(t, err)
 
 	p.Bucket = r2.New(r2.Options{
@@ -132,15 +132,11 @@ func Start(t testing.TB, o Options) *Product {
 	return p
 }
 
-// layLines puts a line before each server, and returns the configuration that goes by them.
-// databases makes a database, and returns its URLs for the application, the auth service and the owner.
-// OperatorURL is how the operators' tool connects to Postgres.
-// environmentOf is what a process gets: it connects to Postgres as itself.
 // Run runs one more process inside this one until the test ends, and returns where it listens.
 func (p *Product) Run(t testing.TB, process app.Process) app.Addrs {
 	t.Helper()
 
-	cfg, err := config.Load(process.Name, "", p.environmentOf(t, process.Name))
+	cfg, err := config.Load(process.Name, "", p.processEnviron(t, process.Name))
 	require.NoError(t, err)
 
 	log, _, err := telemetry.NewLogger(p.Log, telemetry.LogOptions{Level: cfg.Log.Level, Process: string(process.Name)})
@@ -166,7 +162,7 @@ func (p *Product) Run(t testing.TB, process app.Process) app.Addrs {
 
 	select {
 	case a := <-up:
-		p.ready(t, string(process.Name), "http://"+a.Private)
+		p.waitReady(t, string(process.Name), "http://"+a.Private)
 
 		return a
 	case err := <-ended:
@@ -180,22 +176,18 @@ func (p *Product) Run(t testing.TB, process app.Process) app.Addrs {
 	return app.Addrs{}
 }
 
-// ready waits until a process says that it is.
-func (p *Product) ready(t testing.TB, name, opsURL string) {
+// waitReady waits until a process says that it is.
+func (p *Product) waitReady(t testing.TB, name, opsURL string) {
 	t.Helper()
 
 	require.Eventually(t, func() bool {
-		status, _, _ := p.fetch(t, http.MethodGet, opsURL+"/readyz")
+		status, _, _ := p.fetchAsOperator(t, http.MethodGet, opsURL+"/readyz")
 
 		return status == http.StatusOK
 	}, 20*time.Second, 20*time.Millisecond, "%s is not ready\n%s", name, p.Log)
 }
 
-// Ops reads a page of a private listener as an operator.
-// Press sends a command to a private listener as an operator.
-// Metric returns the sum of a metric over its labels at a private listener; -1: there is none.
-// Count runs a query that returns one number, as the owner of the tables.
-// insufficientPrivilege is what Postgres answers to who may not (PostgreSQL, Appendix A), and no part of a longer number.
+// insufficientPrivilege is what Postgres answers to a role that may not (PostgreSQL, Appendix A), and no part of a longer number.
 var insufficientPrivilege = regexp.MustCompile(`\b42501\b`)
 
 // checkRights fails the test if Postgres refused something to the role of a process, though the product went on without.
@@ -230,6 +222,3 @@ func (l *Log) String() string {
 
 	return l.text.String()
 }
-
-// freeAddr returns an address that nobody listens on. Its port is below those that systems give to connections and to
-// listeners of any port, so that none of these takes it before it is used.

@@ -19,7 +19,7 @@ import (
 )
 
 // TestReference makes pictures of a photo: the vendor reads it by a short link, in its size or in
-// one of ours, and somebody else's photo is a field that is wrong.
+// one of ours, and another user's photo is a field that is wrong.
 func TestReference(t *testing.T) {
 	t.Parallel()
 
@@ -57,7 +57,7 @@ func TestReference(t *testing.T) {
 		require.Equal(t, c.pointer, problem.Errors[0].Pointer, name)
 	}
 
-	require.EqualValues(t, 3, p.Fal.Stats().Submits, "a refusal has asked nobody")
+	require.EqualValues(t, 3, p.Fal.Stats().Submits, "a refusal has not asked the provider")
 
 	// What is deleted can be used no more, and what was made of it stays.
 	require.Equal(t, http.StatusNoContent, u.Do(t, http.MethodDelete, "/v1/uploads/"+photo.ID, nil, nil).StatusCode)
@@ -69,7 +69,7 @@ func TestReference(t *testing.T) {
 	p.CheckObjects(t)
 }
 
-// TestReference_AnEstimateIsNoUse keeps somebody to one upload that no generation uses: neither asking
+// TestReference_AnEstimateIsNoUse keeps a user to one upload that no generation uses: neither asking
 // what one would cost, nor one that is canceled or deleted again, makes room for another.
 func TestReference_AnEstimateIsNoUse(t *testing.T) {
 	t.Parallel()
@@ -110,8 +110,8 @@ func TestReference_AnEstimateIsNoUse(t *testing.T) {
 	p.Quiet(t)
 }
 
-// TestProgress watches one generation whose result comes by notice, so that nobody would ask in
-// between: because somebody looks, progress is as the model says, and only rises.
+// TestProgress watches one generation whose result comes by notice, so that no worker would ask in
+// between: because a client watches, progress is as the model says, and only rises.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 

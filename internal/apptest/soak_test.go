@@ -40,7 +40,7 @@ type soak struct {
 	faults  []fault           // guarded by mu
 }
 
-// fault is a time in which something was away, or in the hand of somebody who was.
+// fault is a time in which a server was away, or a job in the hand of a worker that was.
 type fault struct{ from, to time.Time }
 
 // TestProveSoak has 200 generations a minute made by four workers and two schedulers while a worker is killed each
@@ -93,7 +93,7 @@ func TestProveSoak(t *testing.T) {
 	requireSubmitsAccountedFor(t, s.Product)
 	require.Eventually(t, func() bool { return s.Count(t, `select count(*) from job`) == 0 }, time.Minute, 200*time.Millisecond,
 		"jobs do not come to an end, or were set aside")
-	require.Eventually(t, s.tidy, time.Minute, 200*time.Millisecond, "Redis keeps tasks that nobody needs")
+	require.Eventually(t, s.tidy, time.Minute, 200*time.Millisecond, "Redis keeps tasks of no job")
 	s.Quiet(t)
 	s.CheckObjects(t)
 	s.logSizes()

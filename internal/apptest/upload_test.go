@@ -17,7 +17,7 @@ import (
 	"imagerun/internal/storage"
 )
 
-// TestUpload takes a photo through the whole product; nobody else can use it, and nothing of its
+// TestUpload takes a photo through the whole product; no other user can use it, and nothing of its
 // metadata is anywhere in the bucket or the log.
 func TestUpload(t *testing.T) {
 	t.Parallel()

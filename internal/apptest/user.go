@@ -17,7 +17,7 @@ import (
 // client gives up on what a test should not wait for.
 var client = &http.Client{Timeout: 90 * time.Second} //nolint:gochecknoglobals // connections are shared by all tests
 
-// User is somebody who signed up and made an API key.
+// User is a person who signed up and made an API key.
 type User struct {
 	authtest.User
 
@@ -73,7 +73,7 @@ func (p *Product) SignUp(t testing.TB, plan string) *User {
 
 	var made struct{ Secret string }
 
-	reply := u.do(t, u.Bearer, http.MethodPost, "/v1/api_keys",
+	reply := u.sendRequest(t, u.Bearer, http.MethodPost, "/v1/api_keys",
 		map[string]any{"name": "test", "scopes": []string{"generations:read", "generations:write", "credits:read"}}, &made)
 	require.Equal(t, http.StatusCreated, reply.StatusCode)
 
@@ -86,17 +86,17 @@ func (p *Product) SignUp(t testing.TB, plan string) *User {
 func (u *User) Do(t testing.TB, method, path string, in, out any, header ...string) *http.Response {
 	t.Helper()
 
-	return u.do(t, u.Key, method, path, in, out, header...)
+	return u.sendRequest(t, u.Key, method, path, in, out, header...)
 }
 
 // DoSignedIn calls the api as a browser does, with the session instead of the key.
 func (u *User) DoSignedIn(t testing.TB, method, path string) *http.Response {
 	t.Helper()
 
-	return u.do(t, u.Bearer, method, path, nil, nil)
+	return u.sendRequest(t, u.Bearer, method, path, nil, nil)
 }
 
-func (u *User) do(t testing.TB, bearer, method, path string, in, out any, header ...string) *http.Response {
+func (u *User) sendRequest(t testing.TB, bearer, method, path string, in, out any, header ...string) *http.Response {
 	t.Helper()
 
 	var body io.Reader

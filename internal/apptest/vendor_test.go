@@ -111,7 +111,7 @@ func (r vendorRow) run(t *testing.T, p *apptest.Product, u *apptest.User) {
 		k.LoseEveryNth = 0
 
 		if r.route == falsim.RouteFind || r.route == falsim.RouteStatus {
-			k.LoseEveryNth = 1 // nobody tells: we have to ask
+			k.LoseEveryNth = 1 // no webhook comes: the worker has to ask
 		}
 	})
 
