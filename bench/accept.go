@@ -24,7 +24,7 @@ func acceptBench() bench {
 		aim:  "requests/s of 32 clients ≥ 0.6 × the same rows written by one prepared statement; p99 < 15 ms at half of that rate",
 		jobs: 6_000,
 		round: func(ctx context.Context, s *servers, o options) (map[string]figures, error) {
-			return turns(ctx, map[string]func(context.Context) (figures, error){
+			return runInTurns(ctx, map[string]func(context.Context) (figures, error){
 				ours:   func(ctx context.Context) (figures, error) { return acceptOurs(ctx, s, o) },
 				"rows": func(ctx context.Context) (figures, error) { return acceptRows(ctx, s, o) },
 			})
@@ -49,32 +49,32 @@ func acceptOurs(ctx context.Context, s *servers, o options) (figures, error) {
 	}
 	defer p.close()
 
-	if _, err := p.crowd(ctx, max(o.jobs/20, acceptClients)); err != nil { // connections, statements, plans
+	if _, err := p.sendFromClients(ctx, max(o.jobs/20, acceptClients)); err != nil { // connections, statements, plans
 		return nil, err
 	}
 
 	began := time.Now()
 
-	took, err := p.crowd(ctx, o.jobs)
+	took, err := p.sendFromClients(ctx, o.jobs)
 	if err != nil {
 		return nil, err
 	}
 
-	f := figures{"accepted_per_s": rate(o.jobs, time.Since(began)), "mean_ms": mean(took), "p99_ms": percentile(took, 0.99)}
+	f := figures{"accepted_per_s": perSecond(o.jobs, time.Since(began)), "mean_ms": meanOf(took), "p99_ms": percentileOf(took, 0.99)}
 
-	took, err = p.stream(ctx, o.jobs/2, f["accepted_per_s"]/2)
+	took, err = p.sendAtRate(ctx, o.jobs/2, f["accepted_per_s"]/2)
 	if err != nil {
 		return nil, err
 	}
 
-	f["half_p50_ms"], f["half_p99_ms"] = percentile(took, 0.5), percentile(took, 0.99)
+	f["half_p50_ms"], f["half_p99_ms"] = percentileOf(took, 0.5), percentileOf(took, 0.99)
 
-	return f, p.same(ctx)
+	return f, p.checkSameRows(ctx)
 }
 
-// crowd sends n requests from all clients, each waiting for its answer before its next, and
+// sendFromClients sends n requests from all clients, each waiting for its answer before its next, and
 // returns how many milliseconds each took, sorted.
-func (p *public) crowd(ctx context.Context, n int) ([]float64, error) {
+func (p *public) sendFromClients(ctx context.Context, n int) ([]float64, error) {
 	var (
 		wg   sync.WaitGroup
 		next atomic.Int64
@@ -84,7 +84,7 @@ func (p *public) crowd(ctx context.Context, n int) ([]float64, error) {
 
 	for c := range acceptClients {
 		wg.Go(func() {
-			caller, err := p.dial(ctx)
+			caller, err := p.dialAPI(ctx)
 			if err != nil {
 				errs[c] = err
 
@@ -94,8 +94,8 @@ func (p *public) crowd(ctx context.Context, n int) ([]float64, error) {
 
 			for i := next.Add(1) - 1; i < int64(n) && errs[c] == nil; i = next.Add(1) - 1 {
 				began := time.Now()
-				errs[c] = caller.submit()
-				took[i] = milliseconds(time.Since(began))
+				errs[c] = caller.submitGeneration()
+				took[i] = toMilliseconds(time.Since(began))
 			}
 		})
 	}
@@ -106,9 +106,9 @@ func (p *public) crowd(ctx context.Context, n int) ([]float64, error) {
 	return took, errors.Join(errs[:]...)
 }
 
-// stream sends n requests at random instants, so many a second, and returns how many milliseconds
+// sendAtRate sends n requests at random instants, so many a second, and returns how many milliseconds
 // after its instant each was answered, sorted.
-func (p *public) stream(ctx context.Context, n int, perSecond float64) ([]float64, error) {
+func (p *public) sendAtRate(ctx context.Context, n int, perSecond float64) ([]float64, error) {
 	var (
 		wg   sync.WaitGroup
 		errs = make([]error, n)
@@ -121,7 +121,7 @@ func (p *public) stream(ctx context.Context, n int, perSecond float64) ([]float6
 		next = next.Add(time.Duration(rand.ExpFloat64() / perSecond * float64(time.Second)))
 		at := next
 
-		if err := pause(ctx, time.Until(at)); err != nil {
+		if err := pauseFor(ctx, time.Until(at)); err != nil {
 			return nil, err
 		}
 
@@ -131,13 +131,13 @@ func (p *public) stream(ctx context.Context, n int, perSecond float64) ([]float6
 			select {
 			case c = <-idle:
 			default:
-				if c, errs[i] = p.dial(ctx); errs[i] != nil {
+				if c, errs[i] = p.dialAPI(ctx); errs[i] != nil {
 					return
 				}
 			}
 
-			errs[i] = c.submit()
-			took[i] = milliseconds(time.Since(at))
+			errs[i] = c.submitGeneration()
+			took[i] = toMilliseconds(time.Since(at))
 			idle <- c
 		})
 	}
@@ -154,9 +154,9 @@ func (p *public) stream(ctx context.Context, n int, perSecond float64) ([]float6
 	return took, errors.Join(errs...)
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+func toMilliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func mean(values []float64) (m float64) {
+func meanOf(values []float64) (m float64) {
 	for _, v := range values {
 		m += v / float64(len(values))
 	}
@@ -170,8 +170,8 @@ var written = map[string]string{ //nolint:gochecknoglobals // a table
 	"ledger_txn": "where kind = 'hold'", "ledger_posting": "where account = 'held'",
 }
 
-// same makes sure that each accepted generation has what the other side writes for it, too.
-func (p *public) same(ctx context.Context) error {
+// checkSameRows makes sure that each accepted generation has what the other side writes for it, too.
+func (p *public) checkSameRows(ctx context.Context) error {
 	var tasks, events int64
 
 	err := p.pool.QueryRow(ctx, `select count(*), (select sum(event_sequence) from generation_user) from ai_task`).Scan(&tasks, &events)

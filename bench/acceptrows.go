@@ -29,7 +29,7 @@ var acceptSQL string
 // prepared statement, without a look at anything. pgbench sends it; where there is none this process
 // does, and tells no percentiles.
 func acceptRows(ctx context.Context, s *servers, o options) (figures, error) {
-	app, owner, err := s.database(ctx)
+	app, owner, err := s.newDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func acceptRows(ctx context.Context, s *servers, o options) (figures, error) {
 	}
 	defer pool.Close()
 
-	if _, err := people(ctx, pool); err != nil {
+	if _, err := makeUsers(ctx, pool); err != nil {
 		return nil, err
 	}
 
@@ -58,16 +58,16 @@ func acceptRows(ctx context.Context, s *servers, o options) (figures, error) {
 		return sendRows(ctx, app, o.jobs)
 	}
 
-	if _, err := pgbench(ctx, program, app, max(o.jobs/20, acceptClients), 0); err != nil {
+	if _, err := runPgbench(ctx, program, app, max(o.jobs/20, acceptClients), 0); err != nil {
 		return nil, err
 	}
 
-	f, err := pgbench(ctx, program, app, o.jobs, 0)
+	f, err := runPgbench(ctx, program, app, o.jobs, 0)
 	if err != nil {
 		return nil, err
 	}
 
-	half, err := pgbench(ctx, program, app, o.jobs/2, f["accepted_per_s"]/2)
+	half, err := runPgbench(ctx, program, app, o.jobs/2, f["accepted_per_s"]/2)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func acceptRows(ctx context.Context, s *servers, o options) (figures, error) {
 	f["half_p50_ms"], f["half_p99_ms"] = half["p50_ms"], half["p99_ms"]
 	delete(f, "p50_ms")
 
-	return f, (&public{pool: pool}).same(ctx)
+	return f, (&public{pool: pool}).checkSameRows(ctx)
 }
 
 func findPgbench() string {
@@ -91,9 +91,9 @@ func findPgbench() string {
 	return slices.Max(found)
 }
 
-// pgbench sends the statement n times with that program: all clients one after the other, or so many a
+// runPgbench sends the statement n times with that program: all clients one after the other, or so many a
 // second at random instants.
-func pgbench(ctx context.Context, program, url string, n int, perSecond float64) (figures, error) {
+func runPgbench(ctx context.Context, program, url string, n int, perSecond float64) (figures, error) {
 	dir, err := os.MkdirTemp("", "accept")
 	if err != nil {
 		return nil, err
@@ -156,8 +156,8 @@ func readLog(dir string) (figures, error) {
 	slices.Sort(took)
 
 	return figures{
-		"accepted_per_s": float64(len(took)) / (last - first), "mean_ms": mean(took),
-		"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99),
+		"accepted_per_s": float64(len(took)) / (last - first), "mean_ms": meanOf(took),
+		"p50_ms": percentileOf(took, 0.5), "p99_ms": percentileOf(took, 0.99),
 	}, nil
 }
 
@@ -194,7 +194,7 @@ func sendRows(ctx context.Context, url string, n int) (figures, error) {
 
 	wg.Wait()
 
-	perSecond := rate(n, time.Since(began))
+	perSecond := perSecond(n, time.Since(began))
 
 	return figures{"accepted_per_s": perSecond, "mean_ms": 1000 * acceptClients / perSecond}, errors.Join(errs[:]...)
 }

@@ -18,7 +18,7 @@ type asynqSystem struct {
 }
 
 func newAsynq(s *servers, concurrency int) (*asynqSystem, error) {
-	client, err := asynqueue.Connect(s.number(), concurrency+32)
+	client, err := asynqueue.Connect(s.newRedisDatabase(), concurrency+32)
 	if err != nil {
 		return nil, err
 	}
@@ -30,12 +30,12 @@ func newAsynq(s *servers, concurrency int) (*asynqSystem, error) {
 
 func (a *asynqSystem) close() { _ = a.client.Close() }
 
-// enqueue pushes a task whose payload is n.
-func (a *asynqSystem) enqueue(ctx context.Context, n int64) error {
-	return a.push(ctx, kind, queueName, strconv.AppendInt(nil, n, 10))
+// enqueueNumber pushes a task whose payload is n.
+func (a *asynqSystem) enqueueNumber(ctx context.Context, n int64) error {
+	return a.enqueueTask(ctx, kind, queueName, strconv.AppendInt(nil, n, 10))
 }
 
-func (a *asynqSystem) push(ctx context.Context, kind, queue string, payload []byte) error {
+func (a *asynqSystem) enqueueTask(ctx context.Context, kind, queue string, payload []byte) error {
 	_, err := a.asynq.EnqueueContext(ctx, asynq.NewTask(kind, payload), asynq.Queue(queue))
 
 	return err
@@ -48,8 +48,8 @@ type asynqServer struct {
 	poll        time.Duration // 0: as shipped, 1 s
 }
 
-// work starts servers and returns how to stop them.
-func (a *asynqSystem) work(h asynq.HandlerFunc, settings ...asynqServer) (stop func(), err error) {
+// startWorkers starts servers and returns how to stop them.
+func (a *asynqSystem) startWorkers(h asynq.HandlerFunc, settings ...asynqServer) (stop func(), err error) {
 	var started []*asynq.Server
 
 	stop = func() {
@@ -82,14 +82,14 @@ func (a *asynqSystem) work(h asynq.HandlerFunc, settings ...asynqServer) (stop f
 	return stop, nil
 }
 
-// pair is as many servers as one of our latency groups has, with its slots and interval.
-func pair(queues map[string]int, concurrency int) []asynqServer {
+// pairedServers is as many servers as one of our latency groups has, with its slots and interval.
+func pairedServers(queues map[string]int, concurrency int) []asynqServer {
 	return []asynqServer{{queues, (concurrency + 1) / 2, quickPoll}, {queues, concurrency / 2, quickPoll}}
 }
 
-// drained waits until nothing is pending or active.
-func (a *asynqSystem) drained(ctx context.Context) error {
-	return until(ctx, 5*time.Millisecond, func() (bool, error) {
+// waitDrained waits until nothing is pending or active.
+func (a *asynqSystem) waitDrained(ctx context.Context) error {
+	return waitUntil(ctx, 5*time.Millisecond, func() (bool, error) {
 		pending := a.client.LLen(ctx, "asynq:{"+queueName+"}:pending")
 		active := a.client.LLen(ctx, "asynq:{"+queueName+"}:active")
 

@@ -14,14 +14,14 @@ import (
 func TestQuick(t *testing.T) {
 	t.Parallel()
 
-	for _, name := range names() {
+	for _, name := range benchNames() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			var out bytes.Buffer
 
 			dir := t.TempDir()
-			require.NoError(t, run(t.Context(), []string{"-quick", "-jobs", "30", "-concurrency", "8", "-dir", dir, name}, &out))
+			require.NoError(t, runBenches(t.Context(), []string{"-quick", "-jobs", "30", "-concurrency", "8", "-dir", dir, name}, &out))
 			require.Contains(t, out.String(), "aim: ")
 
 			text, err := os.ReadFile(filepath.Join(dir, name+".json"))
@@ -46,22 +46,22 @@ func TestQuick(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
+func TestChooseBenches(t *testing.T) {
 	t.Parallel()
 
-	all, err := choose(nil)
+	all, err := chooseBenches(nil)
 	require.NoError(t, err)
 	require.Len(t, all, 7)
 
-	_, err = choose([]string{"speed"})
+	_, err = chooseBenches([]string{"speed"})
 	require.ErrorContains(t, err, "there are accept, start, work, enqueue, redis, fair, inflight")
 }
 
-func TestTake(t *testing.T) {
+func TestSummarizeRounds(t *testing.T) {
 	t.Parallel()
 
 	r := result{}
-	r.take([]map[string]figures{
+	r.summarizeRounds([]map[string]figures{
 		{ours: {"x": 3}, "peer": {"x": 10}}, {ours: {"x": 1}, "peer": {"x": 20}}, {ours: {"x": 100}, "peer": {"x": 30}},
 	}, func(m, _ map[string]figures) (map[string]float64, bool) {
 		return map[string]float64{"ratio": m[ours]["x"] / m["peer"]["x"]}, true
@@ -74,11 +74,11 @@ func TestTake(t *testing.T) {
 	require.True(t, r.Met)
 }
 
-func TestPercentile(t *testing.T) {
+func TestPercentileOf(t *testing.T) {
 	t.Parallel()
 
 	values := []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
-	require.InDelta(t, 5, percentile(values, 0.5), 0)
-	require.InDelta(t, 10, percentile(values, 0.95), 0)
-	require.InDelta(t, 5.5, median(values), 0)
+	require.InDelta(t, 5, percentileOf(values, 0.5), 0)
+	require.InDelta(t, 10, percentileOf(values, 0.95), 0)
+	require.InDelta(t, 5.5, medianOf(values), 0)
 }

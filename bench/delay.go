@@ -13,12 +13,12 @@ type distant struct {
 	listeners []net.Listener
 	wg        sync.WaitGroup
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards all below
 	conns []net.Conn
 }
 
-// far returns the same servers with a round trip of rtt.
-func (s *servers) far(rtt time.Duration) (*distant, error) {
+// withDelay returns the same servers with a round trip of rtt.
+func (s *servers) withDelay(rtt time.Duration) (*distant, error) {
 	near := *s
 	near.via = map[string]string{}
 	d := &distant{servers: &near}
@@ -34,7 +34,7 @@ func (s *servers) far(rtt time.Duration) (*distant, error) {
 		d.listeners = append(d.listeners, l)
 		near.via[target] = l.Addr().String()
 
-		d.wg.Go(func() { d.accept(l, target, rtt/2) })
+		d.wg.Go(func() { d.acceptConns(l, target, rtt/2) })
 	}
 
 	return d, nil
@@ -55,7 +55,7 @@ func (d *distant) stop() {
 	d.wg.Wait()
 }
 
-func (d *distant) accept(l net.Listener, target string, delay time.Duration) {
+func (d *distant) acceptConns(l net.Listener, target string, delay time.Duration) {
 	for {
 		client, err := l.Accept()
 		if err != nil {
@@ -73,8 +73,8 @@ func (d *distant) accept(l net.Listener, target string, delay time.Duration) {
 		d.conns = append(d.conns, client, server)
 		d.mu.Unlock()
 
-		d.wg.Go(func() { carry(server, client, delay) })
-		d.wg.Go(func() { carry(client, server, delay) })
+		d.wg.Go(func() { copyDelayed(server, client, delay) })
+		d.wg.Go(func() { copyDelayed(client, server, delay) })
 	}
 }
 
@@ -84,8 +84,8 @@ type chunk struct {
 	due  time.Time
 }
 
-// carry copies from one connection to the other, each byte delayed; bandwidth is not limited.
-func carry(to, from net.Conn, delay time.Duration) {
+// copyDelayed copies from one connection to the other, each byte delayed; bandwidth is not limited.
+func copyDelayed(to, from net.Conn, delay time.Duration) {
 	chunks := make(chan chunk, 1024)
 
 	go func() {

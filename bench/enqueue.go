@@ -41,7 +41,7 @@ func enqueueBench() bench {
 }
 
 func enqueueRound(ctx context.Context, s *servers, o options) (map[string]figures, error) {
-	return turns(ctx, map[string]func(context.Context) (figures, error){
+	return runInTurns(ctx, map[string]func(context.Context) (figures, error){
 		ours:    func(ctx context.Context) (figures, error) { return enqueueOurs(ctx, s, o) },
 		"river": func(ctx context.Context) (figures, error) { return enqueueRiver(ctx, s, o) },
 		"asynq": func(ctx context.Context) (figures, error) { return enqueueAsynq(ctx, s, o) },
@@ -49,8 +49,8 @@ func enqueueRound(ctx context.Context, s *servers, o options) (map[string]figure
 	})
 }
 
-// produce calls one for each of n jobs, from as many goroutines as there are producers.
-func produce(n int, one func(n int) error) error {
+// produceJobs calls one for each of n jobs, from as many goroutines as there are producers.
+func produceJobs(n int, one func(n int) error) error {
 	var (
 		wg   sync.WaitGroup
 		next atomic.Int64
@@ -75,12 +75,12 @@ func produce(n int, one func(n int) error) error {
 	return errors.Join(errs[:]...)
 }
 
-// timed returns how many jobs a second fn does.
-func timed(jobs int, fn func() error) (float64, error) {
+// measureRate returns how many jobs a second fn does.
+func measureRate(jobs int, fn func() error) (float64, error) {
 	began := time.Now()
 	err := fn()
 
-	return rate(jobs, time.Since(began)), err
+	return perSecond(jobs, time.Since(began)), err
 }
 
 func (o *ourSystem) stageOne(ctx context.Context, args queue.Args) error {
@@ -132,45 +132,45 @@ func (o *ourSystem) stageInTurn(ctx context.Context, n int) error {
 func enqueueOurs(ctx context.Context, s *servers, o options) (figures, error) {
 	f := figures{}
 
-	single, err := newOurs(ctx, s, kinds(), producers)
+	single, err := newOurs(ctx, s, benchKinds(), producers)
 	if err != nil {
 		return nil, err
 	}
 	defer single.close()
 
-	f["singly_per_s"], err = timed(o.jobs, func() (err error) {
-		f["singly_committed_per_s"], err = timed(o.jobs, func() error {
-			return produce(o.jobs, func(n int) error { return single.stageOne(ctx, noop{N: int64(n)}) })
+	f["singly_per_s"], err = measureRate(o.jobs, func() (err error) {
+		f["singly_committed_per_s"], err = measureRate(o.jobs, func() error {
+			return produceJobs(o.jobs, func(n int) error { return single.stageOne(ctx, noop{N: int64(n)}) })
 		})
 		if err != nil {
 			return err
 		}
 
-		return single.waiting(ctx, o.jobs)
+		return single.waitPending(ctx, o.jobs)
 	})
 	if err != nil {
 		return nil, err
 	}
 
-	together, err := newOurs(ctx, s, kinds(), producers)
+	together, err := newOurs(ctx, s, benchKinds(), producers)
 	if err != nil {
 		return nil, err
 	}
 	defer together.close()
 
-	f["bulk_pushed_per_s"], err = timed(o.jobs, func() (err error) {
-		f["bulk_per_s"], err = timed(o.jobs, func() error { return together.stageTogether(ctx, o.jobs) })
+	f["bulk_pushed_per_s"], err = measureRate(o.jobs, func() (err error) {
+		f["bulk_per_s"], err = measureRate(o.jobs, func() error { return together.stageTogether(ctx, o.jobs) })
 		if err != nil {
 			return err
 		}
 
-		return together.waiting(ctx, o.jobs)
+		return together.waitPending(ctx, o.jobs)
 	})
 	if err != nil {
 		return nil, err
 	}
 
-	f["bulk_in_turn_per_s"], err = timed(o.jobs, func() error { return together.stageInTurn(ctx, o.jobs) })
+	f["bulk_in_turn_per_s"], err = measureRate(o.jobs, func() error { return together.stageInTurn(ctx, o.jobs) })
 
 	return f, err
 }
@@ -184,8 +184,8 @@ func enqueueRiver(ctx context.Context, s *servers, o options) (figures, error) {
 
 	f := figures{}
 
-	f["singly_per_s"], err = timed(o.jobs, func() error {
-		return produce(o.jobs, func(n int) error {
+	f["singly_per_s"], err = measureRate(o.jobs, func() error {
+		return produceJobs(o.jobs, func(n int) error {
 			_, err := sys.insert.Insert(ctx, noop{N: int64(n)}, nil)
 
 			return err
@@ -195,8 +195,8 @@ func enqueueRiver(ctx context.Context, s *servers, o options) (figures, error) {
 		return nil, err
 	}
 
-	f["bulk_per_s"], err = timed(o.jobs, func() error {
-		_, err := sys.insert.InsertMany(ctx, sys.params(o.jobs))
+	f["bulk_per_s"], err = measureRate(o.jobs, func() error {
+		_, err := sys.insert.InsertMany(ctx, sys.insertParams(o.jobs))
 
 		return err
 	})
@@ -204,8 +204,8 @@ func enqueueRiver(ctx context.Context, s *servers, o options) (figures, error) {
 		return nil, err
 	}
 
-	f["bulk_fast_per_s"], err = timed(o.jobs, func() error {
-		_, err := sys.insert.InsertManyFast(ctx, sys.params(o.jobs))
+	f["bulk_fast_per_s"], err = measureRate(o.jobs, func() error {
+		_, err := sys.insert.InsertManyFast(ctx, sys.insertParams(o.jobs))
 
 		return err
 	})
@@ -221,8 +221,8 @@ func enqueueAsynq(ctx context.Context, s *servers, o options) (figures, error) {
 	defer sys.close()
 
 	f := figures{}
-	f["singly_per_s"], err = timed(o.jobs, func() error {
-		return produce(o.jobs, func(n int) error { return sys.enqueue(ctx, int64(n)) })
+	f["singly_per_s"], err = measureRate(o.jobs, func() error {
+		return produceJobs(o.jobs, func(n int) error { return sys.enqueueNumber(ctx, int64(n)) })
 	})
 
 	return f, err
@@ -231,7 +231,7 @@ func enqueueAsynq(ctx context.Context, s *servers, o options) (figures, error) {
 // enqueueRows is no queue but its limit on this machine: a transaction that inserts one row of
 // an id into a table with nothing but its primary key.
 func enqueueRows(ctx context.Context, s *servers, o options) (figures, error) {
-	_, owner, err := s.database(ctx)
+	_, owner, err := s.newDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -247,8 +247,8 @@ func enqueueRows(ctx context.Context, s *servers, o options) (figures, error) {
 	}
 
 	f := figures{}
-	f["singly_per_s"], err = timed(o.jobs, func() error {
-		return produce(o.jobs, func(n int) error {
+	f["singly_per_s"], err = measureRate(o.jobs, func() error {
+		return produceJobs(o.jobs, func(n int) error {
 			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 				_, err := tx.Exec(ctx, "insert into bare values (gen_random_uuid(), $1)", n)
 

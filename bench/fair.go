@@ -34,8 +34,8 @@ func fairBench() bench {
 	}
 }
 
-// wish is one generation: whose, and how long the provider takes for it, whoever decides about turns.
-type wish struct {
+// arrival is one generation: whose, and how long the provider takes for it, in whatever order turns are given.
+type arrival struct {
 	user    int // 0 is the one who wants much
 	at      time.Duration
 	service time.Duration
@@ -47,37 +47,37 @@ func fairRound(ctx context.Context, s *servers, o options) (map[string]figures, 
 	random := rand.New(rand.NewPCG(rand.Uint64(), 1)) //nolint:gosec // a simulation
 	takes := func() time.Duration { return time.Duration((2 + 6*random.Float64()) * float64(time.Second)) }
 
-	var wishes []wish
+	var arrivals []arrival
 
 	for range o.jobs {
-		wishes = append(wishes, wish{0, 0, takes()})
+		arrivals = append(arrivals, arrival{0, 0, takes()})
 	}
 
 	for range fairTasks {
 		for user := range fairUsers {
-			wishes = append(wishes, wish{1 + user, time.Second, takes()})
+			arrivals = append(arrivals, arrival{1 + user, time.Second, takes()})
 		}
 	}
 
-	system, err := newFair(ctx, s, wishes)
+	system, err := newFair(ctx, s, arrivals)
 	if err != nil {
 		return nil, err
 	}
 	defer system.pool.Close()
 
-	mine, err := simulate(ctx, wishes, system.next)
+	mine, err := simulateTurns(ctx, arrivals, system.nextTurns)
 	if err != nil {
 		return nil, err
 	}
 
-	fifo, err := simulate(ctx, wishes, func(_ context.Context, waiting []int, _ time.Duration, free int) ([]int, error) {
+	fifo, err := simulateTurns(ctx, arrivals, func(_ context.Context, waiting []int, _ time.Duration, free int) ([]int, error) {
 		return waiting[:min(free, len(waiting))], nil
 	})
 	if err != nil {
 		return nil, err
 	}
 
-	ideal, err := simulate(ctx, wishes, roundRobin(wishes))
+	ideal, err := simulateTurns(ctx, arrivals, roundRobin(arrivals))
 	if err != nil {
 		return nil, err
 	}
@@ -87,17 +87,17 @@ func fairRound(ctx context.Context, s *servers, o options) (map[string]figures, 
 	return map[string]figures{ours: mine, "fifo": fifo, "ideal": ideal}, nil
 }
 
-// chooser says which of the waiting wishes, in the order in which they came, get the free slots.
+// chooser says which of the waiting arrivals, in the order in which they came, get the free slots.
 type chooser func(ctx context.Context, waiting []int, now time.Duration, free int) ([]int, error)
 
 // roundRobin gives the users turns one after the other, in a circle.
-func roundRobin(wishes []wish) chooser {
+func roundRobin(arrivals []arrival) chooser {
 	last := -1
 
 	return func(_ context.Context, waiting []int, _ time.Duration, free int) (chosen []int, err error) {
 		queues := map[int][]int{}
 		for _, w := range waiting {
-			queues[wishes[w].user] = append(queues[wishes[w].user], w)
+			queues[arrivals[w].user] = append(queues[arrivals[w].user], w)
 		}
 
 		for ; free > 0 && len(queues) > 0; free-- {
@@ -114,7 +114,7 @@ func roundRobin(wishes []wish) chooser {
 	}
 }
 
-// ending is a wish at the provider.
+// ending is an arrival at the provider.
 type ending struct {
 	at time.Duration
 	w  int
@@ -137,8 +137,8 @@ func (e *endings) Pop() any {
 	return last
 }
 
-// simulate lets time jump from event to event and measures from wish to turn.
-func simulate(ctx context.Context, wishes []wish, choose chooser) (figures, error) {
+// simulateTurns lets time jump from event to event and measures from arrival to turn.
+func simulateTurns(ctx context.Context, arrivals []arrival, choose chooser) (figures, error) {
 	var (
 		now     time.Duration
 		busy    = &endings{}
@@ -148,8 +148,8 @@ func simulate(ctx context.Context, wishes []wish, choose chooser) (figures, erro
 		much    float64
 	)
 
-	for came < len(wishes) || len(waiting) > 0 || busy.Len() > 0 {
-		for ; came < len(wishes) && wishes[came].at <= now; came++ {
+	for came < len(arrivals) || len(waiting) > 0 || busy.Len() > 0 {
+		for ; came < len(arrivals) && arrivals[came].at <= now; came++ {
 			waiting = append(waiting, came)
 		}
 
@@ -164,9 +164,9 @@ func simulate(ctx context.Context, wishes []wish, choose chooser) (figures, erro
 			}
 
 			for _, w := range chosen {
-				heap.Push(busy, ending{now + wishes[w].service, w})
+				heap.Push(busy, ending{now + arrivals[w].service, w})
 
-				if wait := (now - wishes[w].at).Seconds(); wishes[w].user > 0 {
+				if wait := (now - arrivals[w].at).Seconds(); arrivals[w].user > 0 {
 					waits = append(waits, wait)
 				} else {
 					much += wait
@@ -177,8 +177,8 @@ func simulate(ctx context.Context, wishes []wish, choose chooser) (figures, erro
 		}
 
 		switch {
-		case came < len(wishes) && (busy.Len() == 0 || wishes[came].at < (*busy)[0].at):
-			now = wishes[came].at
+		case came < len(arrivals) && (busy.Len() == 0 || arrivals[came].at < (*busy)[0].at):
+			now = arrivals[came].at
 		case busy.Len() > 0:
 			now = heap.Pop(busy).(ending).at //nolint:forcetypeassert // nothing else is in it
 		}
@@ -194,7 +194,7 @@ func simulate(ctx context.Context, wishes []wish, choose chooser) (figures, erro
 	n := float64(len(waits))
 
 	return figures{
-		"wait_mean_s": sum / n, "wait_p95_s": percentile(waits, 0.95), "wait_max_s": waits[len(waits)-1],
-		"other_wait_mean_s": much / float64(len(wishes)-len(waits)), "all_done_s": now.Seconds(),
+		"wait_mean_s": sum / n, "wait_p95_s": percentileOf(waits, 0.95), "wait_max_s": waits[len(waits)-1],
+		"other_wait_mean_s": much / float64(len(arrivals)-len(waits)), "all_done_s": now.Seconds(),
 	}, nil
 }

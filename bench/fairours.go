@@ -29,13 +29,13 @@ import (
 type fairSystem struct {
 	*phases.Service
 
-	pool   *pgxpool.Pool
-	wishes []wish
-	users  []uuid.UUID
-	since  time.Time
-	now    atomic.Int64 // a [time.Duration] since then
+	pool     *pgxpool.Pool
+	arrivals []arrival
+	users    []uuid.UUID
+	since    time.Time
+	now      atomic.Int64 // a [time.Duration] since then
 
-	ids   map[uuid.UUID]int // wishes that were submitted
+	ids   map[uuid.UUID]int // arrivals that were submitted
 	ended map[int]bool
 	begun map[int]time.Duration
 
@@ -43,14 +43,14 @@ type fairSystem struct {
 	rounds int
 }
 
-func newFair(ctx context.Context, s *servers, wishes []wish) (*fairSystem, error) {
-	url, _, err := s.database(ctx)
+func newFair(ctx context.Context, s *servers, arrivals []arrival) (*fairSystem, error) {
+	url, _, err := s.newDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
 
 	f := &fairSystem{
-		wishes: wishes, since: time.Now().UTC().Truncate(time.Second),
+		arrivals: arrivals, since: time.Now().UTC().Truncate(time.Second),
 		ids: map[uuid.UUID]int{}, ended: map[int]bool{}, begun: map[int]time.Duration{},
 	}
 	clock := func() time.Time { return f.since.Add(time.Duration(f.now.Load())) }
@@ -65,7 +65,7 @@ func newFair(ctx context.Context, s *servers, wishes []wish) (*fairSystem, error
 	}
 
 	// One plan for all, in which only the provider's slots are scarce.
-	plans := &plan.Plans{Plans: []plan.Plan{{ID: plan.Default, Slots: fairSlots, QueueDepth: len(wishes), Weight: 1, MaxImages: 1}}}
+	plans := &plan.Plans{Plans: []plan.Plan{{ID: plan.Default, Slots: fairSlots, QueueDepth: len(arrivals), Weight: 1, MaxImages: 1}}}
 	ledger := credits.New(credits.Options{Now: clock})
 
 	f.Service = phases.New(phases.Deps{
@@ -78,7 +78,7 @@ func newFair(ctx context.Context, s *servers, wishes []wish) (*fairSystem, error
 		user := uuid.New()
 		f.users = append(f.users, user)
 
-		if err := fund(ctx, f.pool, ledger, user); err != nil {
+		if err := grantCredits(ctx, f.pool, ledger, user); err != nil {
 			return nil, err
 		}
 	}
@@ -86,8 +86,8 @@ func newFair(ctx context.Context, s *servers, wishes []wish) (*fairSystem, error
 	return f, nil
 }
 
-// fund gives a user more credits than a bench can spend.
-func fund(ctx context.Context, pool *pgxpool.Pool, ledger *credits.Ledger, user uuid.UUID) error {
+// grantCredits gives a user more credits than a bench can spend.
+func grantCredits(ctx context.Context, pool *pgxpool.Pool, ledger *credits.Ledger, user uuid.UUID) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		subject, err := ledger.Subject(ctx, tx, user)
 		if err != nil {
@@ -107,15 +107,15 @@ type noNotifier struct{}
 // Notify implements [generation.Notifier].
 func (noNotifier) Notify(string, uuid.UUID, int64) {}
 
-// next ends what is over, submits what is new, admits, and says who got a turn.
-func (f *fairSystem) next(ctx context.Context, waiting []int, now time.Duration, _ int) ([]int, error) {
+// nextTurns ends what is over, submits what is new, admits, and says who got a turn.
+func (f *fairSystem) nextTurns(ctx context.Context, waiting []int, now time.Duration, _ int) ([]int, error) {
 	f.now.Store(int64(now))
 
-	if err := f.end(ctx, now); err != nil {
+	if err := f.endFinished(ctx, now); err != nil {
 		return nil, err
 	}
 
-	if err := f.submit(ctx, waiting); err != nil {
+	if err := f.submitArrivals(ctx, waiting); err != nil {
 		return nil, err
 	}
 
@@ -147,12 +147,12 @@ func (f *fairSystem) next(ctx context.Context, waiting []int, now time.Duration,
 	return chosen, err
 }
 
-// end ends what the provider has been at for as long as it takes.
-func (f *fairSystem) end(ctx context.Context, now time.Duration) error {
+// endFinished ends what the provider has been at for as long as it takes.
+func (f *fairSystem) endFinished(ctx context.Context, now time.Duration) error {
 	var over []uuid.UUID
 
 	for id, w := range f.ids {
-		if began, ok := f.begun[w]; ok && !f.ended[w] && began+f.wishes[w].service <= now {
+		if began, ok := f.begun[w]; ok && !f.ended[w] && began+f.arrivals[w].service <= now {
 			over, f.ended[w] = append(over, id), true
 		}
 	}
@@ -162,13 +162,13 @@ func (f *fairSystem) end(ctx context.Context, now time.Duration) error {
 	return err
 }
 
-// submit has everybody ask for what they want now: each user one after the other, all at once.
-func (f *fairSystem) submit(ctx context.Context, waiting []int) error {
+// submitArrivals submits what has arrived: of each user one after the other, of all users at once.
+func (f *fairSystem) submitArrivals(ctx context.Context, waiting []int) error {
 	fresh := map[int][]int{} // by user
 
 	for _, w := range waiting {
 		if w >= len(f.ids) {
-			fresh[f.wishes[w].user] = append(fresh[f.wishes[w].user], w)
+			fresh[f.arrivals[w].user] = append(fresh[f.arrivals[w].user], w)
 		}
 	}
 
@@ -178,7 +178,7 @@ func (f *fairSystem) submit(ctx context.Context, waiting []int) error {
 	}
 
 	var (
-		all   = make(chan made, len(f.wishes))
+		all   = make(chan made, len(f.arrivals))
 		group errgroup.Group
 	)
 

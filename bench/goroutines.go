@@ -44,7 +44,7 @@ func inflightGoroutines(ctx context.Context, o options, dir string) (figures, er
 		pause = 2 * time.Second
 	}
 
-	p, err := start(dir, "bench", nil, childGoroutines, sim.url, strconv.Itoa(o.jobs), pause.String())
+	p, err := startProgram(dir, "bench", nil, childGoroutines, sim.url, strconv.Itoa(o.jobs), pause.String())
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +56,8 @@ func inflightGoroutines(ctx context.Context, o options, dir string) (figures, er
 
 	f, began := figures{"accepted": float64(o.jobs)}, time.Now()
 
-	if err := within(ctx, simTakes, 100*time.Millisecond, said("submitted")); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, p.tail())
+	if err := waitWithin(ctx, simTakes, 100*time.Millisecond, said("submitted")); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, p.readTail())
 	}
 
 	f["handed_over_s"], f["running_most"], f["slots_held"] = time.Since(began).Seconds(), float64(o.jobs), float64(o.jobs)
@@ -71,16 +71,16 @@ func inflightGoroutines(ctx context.Context, o options, dir string) (figures, er
 		return nil, ctx.Err()
 	}
 
-	if f["rss_running_mb"], err = p.memory("VmRSS"); err != nil {
+	if f["rss_running_mb"], err = p.readMemory("VmRSS"); err != nil {
 		return nil, err
 	}
 
 	began = time.Now()
 
-	sim.finish()
+	sim.finishAll()
 
-	if err := within(ctx, 15*time.Minute, 100*time.Millisecond, said("done ")); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, p.tail())
+	if err := waitWithin(ctx, 15*time.Minute, 100*time.Millisecond, said("done ")); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, p.readTail())
 	}
 
 	f["collected_s"] = time.Since(began).Seconds()
@@ -90,12 +90,12 @@ func inflightGoroutines(ctx context.Context, o options, dir string) (figures, er
 		return nil, err
 	}
 
-	f["rss_peak_mb"], err = p.memory("VmHWM")
+	f["rss_peak_mb"], err = p.readMemory("VmHWM")
 
 	return f, err
 }
 
-// runGoroutines is the child. It stays until its input ends, so that it can be weighed.
+// runGoroutines is the child. It stays until its input ends, so that its memory can be read.
 func runGoroutines(ctx context.Context, base, number, pause string) error {
 	n, err := strconv.Atoi(number)
 	if err != nil {
@@ -125,7 +125,7 @@ func runGoroutines(ctx context.Context, base, number, pause string) error {
 		ended.Go(func() {
 			var ticket providers.Ticket
 
-			err := call(calls, func() (err error) {
+			err := callInSlot(calls, func() (err error) {
 				ticket, err = client.Submit(ctx, childRequest())
 
 				return err
@@ -133,7 +133,7 @@ func runGoroutines(ctx context.Context, base, number, pause string) error {
 
 			submitted.Done()
 
-			if err == nil && follow(ctx, client, pictures, calls, ticket, every) == nil {
+			if err == nil && collectImage(ctx, client, pictures, calls, ticket, every) == nil {
 				good.Add(1)
 			}
 		})
@@ -156,8 +156,8 @@ func childRequest() providers.Request {
 	}
 }
 
-// follow waits for one image, the way it is written when nothing else has to be thought of.
-func follow(ctx context.Context, client *fal.Client, pictures *picture.Opener, calls chan struct{}, ticket providers.Ticket, every time.Duration) error {
+// collectImage waits for one image, the way it is written when nothing else has to be thought of.
+func collectImage(ctx context.Context, client *fal.Client, pictures *picture.Opener, calls chan struct{}, ticket providers.Ticket, every time.Duration) error {
 	for done := false; !done; {
 		pause := time.NewTimer(time.Duration((0.5 + rand.Float64()) * float64(every))) //nolint:gosec // jitter
 
@@ -167,7 +167,7 @@ func follow(ctx context.Context, client *fal.Client, pictures *picture.Opener, c
 			return ctx.Err()
 		}
 
-		err := call(calls, func() error {
+		err := callInSlot(calls, func() error {
 			status, err := client.Poll(ctx, ticket)
 			done = err == nil && status.State == providers.StateDone
 
@@ -178,7 +178,7 @@ func follow(ctx context.Context, client *fal.Client, pictures *picture.Opener, c
 		}
 	}
 
-	return call(calls, func() error {
+	return callInSlot(calls, func() error {
 		result, err := client.Fetch(ctx, ticket)
 		if err != nil {
 			return err
@@ -195,7 +195,7 @@ func follow(ctx context.Context, client *fal.Client, pictures *picture.Opener, c
 	})
 }
 
-func call(calls chan struct{}, fn func() error) error {
+func callInSlot(calls chan struct{}, fn func() error) error {
 	calls <- struct{}{}
 	defer func() { <-calls }()
 

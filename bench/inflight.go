@@ -62,7 +62,7 @@ func inflightRound(ctx context.Context, s *servers, o options) (map[string]figur
 		return nil, err
 	}
 
-	return turns(ctx, map[string]func(context.Context) (figures, error){
+	return runInTurns(ctx, map[string]func(context.Context) (figures, error){
 		ours:         func(ctx context.Context) (figures, error) { return inflightOurs(ctx, s, o, dir) },
 		"goroutines": func(ctx context.Context) (figures, error) { return inflightGoroutines(ctx, o, dir) },
 	})
@@ -98,8 +98,8 @@ func newSimulator(ctx context.Context, requests int) (*simulator, error) {
 	return s, nil
 }
 
-// finish has everything end that runs.
-func (s *simulator) finish() {
+// finishAll has everything end that runs.
+func (s *simulator) finishAll() {
 	s.offset.Store(int64(simSlow + simJump))
 	s.Tick()
 }
@@ -123,7 +123,7 @@ func inflightOurs(ctx context.Context, s *servers, o options, dir string) (figur
 	}
 	defer store.Stop()
 
-	db, _, err := s.database(ctx)
+	db, _, err := s.newDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func inflightOurs(ctx context.Context, s *servers, o options, dir string) (figur
 	}
 	defer pool.Close()
 
-	redisURL := s.number()
+	redisURL := s.newRedisDatabase()
 
 	env, err := productEnv(ctx, db, redisURL, sim.url, store, o.jobs)
 	if err != nil {
@@ -152,7 +152,7 @@ func inflightOurs(ctx context.Context, s *servers, o options, dir string) (figur
 	var worker *program
 
 	for _, name := range []string{"api", "scheduler", "worker"} {
-		p, err := start(dir, name, env)
+		p, err := startProgram(dir, name, env)
 		if err != nil {
 			return nil, err
 		}
@@ -164,7 +164,7 @@ func inflightOurs(ctx context.Context, s *servers, o options, dir string) (figur
 	began = time.Now()
 
 	if f["running_most"], err = allRun(ctx, pool, o.jobs); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, worker.tail())
+		return nil, fmt.Errorf("%w\n%s", err, worker.readTail())
 	}
 
 	f["handed_over_s"] = time.Since(began).Seconds()
@@ -175,15 +175,15 @@ func inflightOurs(ctx context.Context, s *servers, o options, dir string) (figur
 
 	began = time.Now()
 
-	sim.finish()
+	sim.finishAll()
 
 	if err := untilDone(ctx, pool, o.jobs); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, worker.tail())
+		return nil, fmt.Errorf("%w\n%s", err, worker.readTail())
 	}
 
 	f["collected_s"] = time.Since(began).Seconds()
-	f["rss_peak_mb"], err = worker.memory("VmHWM")
-	f["succeeded"] = float64(count1(ctx, pool, `select count(*) from ai_task where status = 'succeeded'`))
+	f["rss_peak_mb"], err = worker.readMemory("VmHWM")
+	f["succeeded"] = float64(countRows(ctx, pool, `select count(*) from ai_task where status = 'succeeded'`))
 
 	return f, err
 }
@@ -218,7 +218,7 @@ func acceptMany(ctx context.Context, pool *pgxpool.Pool, n int) error {
 			return err
 		}
 
-		if err := fund(ctx, pool, ledger, user); err != nil {
+		if err := grantCredits(ctx, pool, ledger, user); err != nil {
 			return err
 		}
 
@@ -239,26 +239,26 @@ func acceptMany(ctx context.Context, pool *pgxpool.Pool, n int) error {
 	return group.Wait()
 }
 
-func count1(ctx context.Context, pool *pgxpool.Pool, sql string) (n int) {
+func countRows(ctx context.Context, pool *pgxpool.Pool, sql string) (n int) {
 	_ = pool.QueryRow(ctx, sql).Scan(&n) // zero is a failure, too
 
 	return n
 }
 
 // allRun waits until n run, and returns how many that were at most.
-func allRun(ctx context.Context, pool *pgxpool.Pool, n int) (most float64, err error) {
-	err = within(ctx, simTakes, 200*time.Millisecond, func() (bool, error) {
-		most = max(most, float64(count1(ctx, pool, `select count(*) from ai_task where status = 'running' and admitted_at is not null and finished_at is null`)))
+func allRun(ctx context.Context, pool *pgxpool.Pool, n int) (maxRunning float64, err error) {
+	err = waitWithin(ctx, simTakes, 200*time.Millisecond, func() (bool, error) {
+		maxRunning = max(maxRunning, float64(countRows(ctx, pool, `select count(*) from ai_task where status = 'running' and admitted_at is not null and finished_at is null`)))
 
-		return int(most) >= n, nil
+		return int(maxRunning) >= n, nil
 	})
 
-	return most, err
+	return maxRunning, err
 }
 
 func untilDone(ctx context.Context, pool *pgxpool.Pool, n int) error {
-	return within(ctx, 15*time.Minute, 200*time.Millisecond, func() (bool, error) {
-		return count1(ctx, pool, `select count(*) from ai_task where finished_at is not null`) >= n, nil
+	return waitWithin(ctx, 15*time.Minute, 200*time.Millisecond, func() (bool, error) {
+		return countRows(ctx, pool, `select count(*) from ai_task where finished_at is not null`) >= n, nil
 	})
 }
 
@@ -279,7 +279,7 @@ func whileAllRun(ctx context.Context, f figures, redisURL string, worker *progra
 
 	held, n := 0.0, 0
 
-	return within(ctx, time.Minute, 100*time.Millisecond, func() (bool, error) {
+	return waitWithin(ctx, time.Minute, 100*time.Millisecond, func() (bool, error) {
 		counts, err := pusher.Counts(ctx, jobs.Kinds().Queues())
 		if err != nil {
 			return false, err
@@ -294,7 +294,7 @@ func whileAllRun(ctx context.Context, f figures, redisURL string, worker *progra
 		n++
 		f["slots_held"] = held / float64(n)
 
-		if f["rss_running_mb"], err = worker.memory("VmRSS"); err != nil {
+		if f["rss_running_mb"], err = worker.readMemory("VmRSS"); err != nil {
 			return false, err
 		}
 

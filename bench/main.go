@@ -39,7 +39,7 @@ type bench struct {
 	judge func(m, far map[string]figures) (ratios map[string]float64, met bool)
 }
 
-func benches() []bench {
+func allBenches() []bench {
 	return []bench{acceptBench(), startBench(), workBench(), enqueueBench(), redisBench(), fairBench(), inflightBench()}
 }
 
@@ -65,13 +65,13 @@ func main() {
 		return
 	}
 
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	if err := runBenches(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // stop only frees the signal
 	}
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
+func runBenches(ctx context.Context, args []string, out io.Writer) error {
 	o := options{out: out}
 
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.BoolVar(&o.quick, "quick", false, "one small round: does it run at all?")
 	flags.StringVar(&o.dir, "dir", "", "where the JSON goes; empty: bench/results of the repository")
 	flags.Usage = func() {
-		fmt.Fprintln(out, "usage: bench [flags] "+strings.Join(names(), "|")+" …")
+		fmt.Fprintln(out, "usage: bench [flags] "+strings.Join(benchNames(), "|")+" …")
 		flags.PrintDefaults()
 	}
 
@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		o.rounds = 1
 	}
 
-	chosen, err := choose(flags.Args())
+	chosen, err := chooseBenches(flags.Args())
 	if err != nil {
 		return err
 	}
@@ -131,29 +131,29 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-func names() (all []string) {
-	for _, b := range benches() {
+func benchNames() (all []string) {
+	for _, b := range allBenches() {
 		all = append(all, b.name)
 	}
 
 	return all
 }
 
-// choose returns the named benches, or all when none is named.
-func choose(args []string) ([]bench, error) {
+// chooseBenches returns the named benches, or all when none is named.
+func chooseBenches(args []string) ([]bench, error) {
 	if len(args) == 0 {
-		return benches(), nil
+		return allBenches(), nil
 	}
 
 	var chosen []bench
 
 	for _, a := range args {
-		i := slices.Index(names(), a)
+		i := slices.Index(benchNames(), a)
 		if i < 0 {
-			return nil, errors.New("there is no bench " + a + "; there are " + strings.Join(names(), ", "))
+			return nil, errors.New("there is no bench " + a + "; there are " + strings.Join(benchNames(), ", "))
 		}
 
-		chosen = append(chosen, benches()[i])
+		chosen = append(chosen, allBenches()[i])
 	}
 
 	return chosen, nil
@@ -178,7 +178,7 @@ func (b bench) run(ctx context.Context, o options) error {
 	}
 	defer s.stop()
 
-	r := result{Name: b.name, Aim: b.aim, Rounds: o.rounds, Jobs: o.jobs, Concurrency: o.concurrency, Machine: s.machine(ctx), At: time.Now().UTC()}
+	r := result{Name: b.name, Aim: b.aim, Rounds: o.rounds, Jobs: o.jobs, Concurrency: o.concurrency, Machine: s.describeMachine(ctx), At: time.Now().UTC()}
 
 	var rounds []map[string]figures
 
@@ -196,7 +196,7 @@ func (b bench) run(ctx context.Context, o options) error {
 	if b.delayed {
 		fmt.Fprintf(o.out, "%s: a round with 1 ms of network\n", b.name)
 
-		far, err := s.far(time.Millisecond)
+		far, err := s.withDelay(time.Millisecond)
 		if err != nil {
 			return err
 		}
@@ -207,8 +207,8 @@ func (b bench) run(ctx context.Context, o options) error {
 		}
 	}
 
-	r.take(rounds, b.judge)
-	r.print(o.out)
+	r.summarizeRounds(rounds, b.judge)
+	r.printResult(o.out)
 
 	return r.write(o.dir)
 }

@@ -17,8 +17,8 @@ import (
 const (
 	kind      = "bench.noop"
 	queueName = "bench"
-	quickPoll = 10 * time.Millisecond  // of bare asynq where somebody waits
-	slowPoll  = 100 * time.Millisecond // and where nobody does
+	quickPoll = 10 * time.Millisecond  // of bare asynq where a caller waits
+	slowPoll  = 100 * time.Millisecond // and where none does
 )
 
 // noop is the job of every bench, for ours and for River.
@@ -29,7 +29,7 @@ type noop struct {
 // Kind implements queue.Args and river.JobArgs.
 func (noop) Kind() string { return kind }
 
-func kinds() queue.Kinds {
+func benchKinds() queue.Kinds {
 	return queue.NewKinds(queue.Policy{
 		Args: noop{}, Queue: queueName, Attempts: 10, Timeout: time.Minute,
 		Backoff: queue.Backoff{First: time.Second, Max: time.Minute, Factor: 2},
@@ -73,7 +73,7 @@ type ourSystem struct {
 }
 
 func newOurs(ctx context.Context, s *servers, k queue.Kinds, concurrency int) (*ourSystem, error) {
-	url, _, err := s.database(ctx)
+	url, _, err := s.newDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func newOurs(ctx context.Context, s *servers, k queue.Kinds, concurrency int) (*
 		return nil, err
 	}
 
-	if o.client, err = asynqueue.Connect(s.number(), concurrency+32); err != nil {
+	if o.client, err = asynqueue.Connect(s.newRedisDatabase(), concurrency+32); err != nil {
 		o.pool.Close()
 
 		return nil, err
@@ -106,8 +106,8 @@ func (o *ourSystem) close() {
 	o.pool.Close()
 }
 
-// work starts a worker and returns how to stop it.
-func (o *ourSystem) work(ctx context.Context, h queue.HandlerFunc[noop], groups ...asynqueue.Group) (stop func(), err error) {
+// startWorker starts a worker and returns how to stop it.
+func (o *ourSystem) startWorker(ctx context.Context, h queue.HandlerFunc[noop], groups ...asynqueue.Group) (stop func(), err error) {
 	reg := queue.NewRegistry(o.kinds)
 	if h != nil {
 		queue.Register(reg, h)
@@ -121,26 +121,26 @@ func (o *ourSystem) work(ctx context.Context, h queue.HandlerFunc[noop], groups 
 	b := newBackground(ctx)
 	b.run(server.Run)
 
-	return b.stop, until(ctx, time.Millisecond, func() (bool, error) { return server.Ready(), nil })
+	return b.stop, waitUntil(ctx, time.Millisecond, func() (bool, error) { return server.Ready(), nil })
 }
 
 // alone are the queues of a server that has one.
 var alone = map[string]int{queueName: 1}
 
-// group is a group of one queue.
-func group(name string, concurrency int) asynqueue.Group {
+// singleQueueGroup is a group of one queue.
+func singleQueueGroup(name string, concurrency int) asynqueue.Group {
 	return asynqueue.Group{Name: name, Queues: map[string]int{name: 1}, Concurrency: concurrency}
 }
 
-// rows returns how many jobs there are of which the condition holds.
-func (o *ourSystem) rows(ctx context.Context, where string) (n int, err error) {
+// countJobs returns how many jobs there are of which the condition holds.
+func (o *ourSystem) countJobs(ctx context.Context, where string) (n int, err error) {
 	err = o.pool.QueryRow(ctx, "select count(*) from job where "+where).Scan(&n)
 
 	return n, err
 }
 
-// tasks returns how many tasks Redis holds in the given states.
-func (o *ourSystem) tasks(ctx context.Context, states ...string) (n int64, err error) {
+// countTasks returns how many tasks Redis holds in the given states.
+func (o *ourSystem) countTasks(ctx context.Context, states ...string) (n int64, err error) {
 	counts, err := o.pusher.Counts(ctx, o.queues)
 	if err != nil {
 		return 0, err
@@ -157,41 +157,41 @@ func (o *ourSystem) tasks(ctx context.Context, states ...string) (n int64, err e
 	return n, nil
 }
 
-// waiting waits until n jobs wait in Redis, where a worker would take them.
-func (o *ourSystem) waiting(ctx context.Context, n int) error {
-	return until(ctx, 2*time.Millisecond, func() (bool, error) {
-		tasks, err := o.tasks(ctx, "pending")
+// waitPending waits until n jobs wait in Redis, where a worker would take them.
+func (o *ourSystem) waitPending(ctx context.Context, n int) error {
+	return waitUntil(ctx, 2*time.Millisecond, func() (bool, error) {
+		tasks, err := o.countTasks(ctx, "pending")
 
 		return tasks >= int64(n), err
 	})
 }
 
-// marked waits until every job in Postgres is marked as pushed, so that nothing of the staging
+// waitMarked waits until every job in Postgres is marked as pushed, so that nothing of the staging
 // is left to do.
-func (o *ourSystem) marked(ctx context.Context) error {
-	return until(ctx, 20*time.Millisecond, func() (bool, error) {
-		rows, err := o.rows(ctx, "state = 'staged'")
+func (o *ourSystem) waitMarked(ctx context.Context) error {
+	return waitUntil(ctx, 20*time.Millisecond, func() (bool, error) {
+		rows, err := o.countJobs(ctx, "state = 'staged'")
 
 		return rows == 0, err
 	})
 }
 
-// drained waits until no job is left in Postgres and none is pending or active in Redis.
-func (o *ourSystem) drained(ctx context.Context) error {
-	return until(ctx, 5*time.Millisecond, func() (bool, error) {
-		rows, err := o.rows(ctx, "true")
+// waitDrained waits until no job is left in Postgres and none is pending or active in Redis.
+func (o *ourSystem) waitDrained(ctx context.Context) error {
+	return waitUntil(ctx, 5*time.Millisecond, func() (bool, error) {
+		rows, err := o.countJobs(ctx, "true")
 		if err != nil || rows > 0 {
 			return false, err
 		}
 
-		tasks, err := o.tasks(ctx, "pending", "active", "retry", "scheduled")
+		tasks, err := o.countTasks(ctx, "pending", "active", "retry", "scheduled")
 
 		return tasks == 0, err
 	})
 }
 
-// until asks each d until the answer is yes; two minutes are too long.
-func until(ctx context.Context, d time.Duration, ask func() (bool, error)) error {
+// waitUntil asks each d until the answer is yes; two minutes are too long.
+func waitUntil(ctx context.Context, d time.Duration, ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 

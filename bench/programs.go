@@ -42,12 +42,12 @@ func buildPrograms(ctx context.Context) (string, error) {
 
 // program is a process of its own, whose memory is its own.
 type program struct {
-	cmd   *exec.Cmd
-	leash io.Closer
-	out   *safeBuffer
+	cmd      *exec.Cmd
+	lifeline io.Closer
+	out      *safeBuffer
 }
 
-func start(dir, name string, env map[string]string, args ...string) (*program, error) {
+func startProgram(dir, name string, env map[string]string, args ...string) (*program, error) {
 	p := &program{out: &safeBuffer{}}
 	if len(args) == 0 {
 		args = []string{"--with-parent"}
@@ -62,7 +62,7 @@ func start(dir, name string, env map[string]string, args ...string) (*program, e
 	}
 
 	var err error
-	if p.leash, err = p.cmd.StdinPipe(); err != nil {
+	if p.lifeline, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
 
@@ -71,7 +71,7 @@ func start(dir, name string, env map[string]string, args ...string) (*program, e
 
 // stop ends the process: it does when its input ends, or is made to.
 func (p *program) stop() {
-	_ = p.leash.Close()
+	_ = p.lifeline.Close()
 
 	kill := time.AfterFunc(30*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer kill.Stop()
@@ -79,8 +79,8 @@ func (p *program) stop() {
 	_ = p.cmd.Wait() // how it ends does not matter any more
 }
 
-// memory returns a figure of the process's memory, such as VmRSS or VmHWM, in MB (proc(5)).
-func (p *program) memory(field string) (float64, error) {
+// readMemory returns a figure of the process's memory, such as VmRSS or VmHWM, in MB (proc(5)).
+func (p *program) readMemory(field string) (float64, error) {
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
 	if err != nil {
 		return 0, err
@@ -97,8 +97,8 @@ func (p *program) memory(field string) (float64, error) {
 	return 0, fmt.Errorf("the system does not say %s", field)
 }
 
-// tail is the end of what the process said.
-func (p *program) tail() string {
+// readTail returns the end of what the process said.
+func (p *program) readTail() string {
 	text := p.out.String()
 
 	return text[max(0, len(text)-2000):]
@@ -140,8 +140,8 @@ func productEnv(ctx context.Context, db, redis, fal string, store *devstack.S3, 
 	env := map[string]string{
 		"env": "development", "log.level": "warn", "postgres.url": db, "redis.url": redis,
 		"http.addr": addr, "http.public_url": "http://" + addr,
-		"ops.addr": "127.0.0.1:0", "ops.user": "bench", "ops.password": "a password of nobody",
-		"auth.url": "http://127.0.0.1:9", "auth.secret": "a secret of sessions that nobody has here",
+		"ops.addr": "127.0.0.1:0", "ops.user": "bench", "ops.password": "a password of the bench",
+		"auth.url": "http://127.0.0.1:9", "auth.secret": "a secret of sessions that no client has",
 		"generation.callback_secret": "a secret that signs only the callbacks of a bench",
 	}
 	maps.Copy(env, map[string]string{
@@ -155,8 +155,8 @@ func productEnv(ctx context.Context, db, redis, fal string, store *devstack.S3, 
 	return env, nil
 }
 
-// within asks each d until the answer is yes, for no longer than limit.
-func within(ctx context.Context, limit, d time.Duration, ask func() (bool, error)) error {
+// waitWithin asks each d until the answer is yes, for no longer than limit.
+func waitWithin(ctx context.Context, limit, d time.Duration, ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 

@@ -24,7 +24,7 @@ import (
 	"imagerun/internal/telemetry"
 )
 
-// acceptPrompt is what everybody asks for.
+// acceptPrompt is what every user asks for.
 const acceptPrompt = "a lighthouse on a cliff at dusk, oil on canvas, heavy brush strokes, warm light in one window"
 
 // public is the api of the product in this process, as its binary runs it, and people who may use it.
@@ -37,7 +37,7 @@ type public struct {
 }
 
 func newPublic(ctx context.Context, s *servers) (p *public, err error) {
-	url, owner, err := s.database(ctx)
+	url, owner, err := s.newDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func newPublic(ctx context.Context, s *servers) (p *public, err error) {
 		}
 	}()
 
-	if p.keys, err = people(ctx, p.pool); err != nil {
+	if p.keys, err = makeUsers(ctx, p.pool); err != nil {
 		return nil, err
 	}
 
@@ -62,7 +62,7 @@ func newPublic(ctx context.Context, s *servers) (p *public, err error) {
 	env := make([]string, 0, 32)
 
 	for key, value := range map[string]string{
-		"env": "development", "postgres.url": url, "postgres.max_conns": fmt.Sprint(conns), "redis.url": s.number(),
+		"env": "development", "postgres.url": url, "postgres.max_conns": fmt.Sprint(conns), "redis.url": s.newRedisDatabase(),
 		"http.addr": "127.0.0.1:0", "http.public_url": nowhere,
 		"ops.addr": "127.0.0.1:0", "ops.user": "bench", "ops.password": "a password of the bench",
 		"auth.url": nowhere, "auth.secret": "a secret that signs nothing but benches", "fal.slots": "40",
@@ -107,13 +107,13 @@ func (p *public) close() {
 	p.pool.Close()
 }
 
-// people makes users with credits, on the plan with the highest limits, and returns a key of each.
-func people(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
+// makeUsers makes users with credits, on the plan with the highest limits, and returns a key of each.
+func makeUsers(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	ledger := credits.New(credits.Options{Now: clock.System})
 	keys := make([]string, acceptUsers)
 	made := apikey.New(pool, apikey.Options{Now: clock.System})
 
-	return keys, produce(acceptUsers, func(n int) error {
+	return keys, produceJobs(acceptUsers, func(n int) error {
 		id := uuid.New()
 
 		err := postgres.InTx(ctx, pool, func(tx *postgres.Tx) error {
@@ -157,7 +157,7 @@ type caller struct {
 	keys []string
 }
 
-func (p *public) dial(ctx context.Context) (*caller, error) {
+func (p *public) dialAPI(ctx context.Context) (*caller, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr)
 	if err != nil {
 		return nil, err
@@ -168,8 +168,8 @@ func (p *public) dial(ctx context.Context) (*caller, error) {
 
 func (c *caller) close() { _ = c.conn.Close() }
 
-// submit asks for one image on behalf of anybody and reads the answer.
-func (c *caller) submit() error {
+// submitGeneration asks for one image on behalf of any user and reads the answer.
+func (c *caller) submitGeneration() error {
 	const body = `{"model":"z-image-turbo","prompt":"` + acceptPrompt + `","aspect_ratio":"3:2"}`
 
 	if err := c.conn.SetDeadline(time.Now().Add(acceptWait)); err != nil {

@@ -32,26 +32,26 @@ func redisBench() bench {
 	}
 }
 
-// redisRound weighs waiting jobs, and then idle workers with the product's own queues.
+// redisRound measures waiting jobs, and then idle workers with the product's own queues.
 func redisRound(ctx context.Context, s *servers, o options) (map[string]figures, error) {
 	watch := 8 * time.Second
 	if o.quick {
 		watch = time.Second
 	}
 
-	return turns(ctx, map[string]func(context.Context) (figures, error){
-		ours:             func(ctx context.Context) (figures, error) { return weighOurs(ctx, s, o, watch) },
-		"ours.scheduler": func(ctx context.Context) (figures, error) { return weighScheduler(ctx, s, o, watch) },
-		"asynq":          func(ctx context.Context) (figures, error) { return weighAsynq(ctx, s, o, watch) },
-		"asynq.shipped":  func(ctx context.Context) (figures, error) { return weighShipped(ctx, s, o, watch) },
-		"river":          func(ctx context.Context) (figures, error) { return weighRiver(ctx, s, o, watch) },
+	return runInTurns(ctx, map[string]func(context.Context) (figures, error){
+		ours:             func(ctx context.Context) (figures, error) { return measureOurs(ctx, s, o, watch) },
+		"ours.scheduler": func(ctx context.Context) (figures, error) { return measureScheduler(ctx, s, o, watch) },
+		"asynq":          func(ctx context.Context) (figures, error) { return measureAsynq(ctx, s, o, watch) },
+		"asynq.shipped":  func(ctx context.Context) (figures, error) { return measureShipped(ctx, s, o, watch) },
+		"river":          func(ctx context.Context) (figures, error) { return measureRiver(ctx, s, o, watch) },
 	})
 }
 
-// weigh adds to f the bytes that Redis holds more of for each job after fn: as Redis is shipped,
+// measureMemory adds to f the bytes that Redis holds more of for each job after fn: as Redis is shipped,
 // and with room for a whole task in Redis's compact form of small hashes. A task is a hash of
 // which one value is a message of some 70 to 80 bytes, and the limit as shipped is 64.
-func (s *servers) weigh(ctx context.Context, f figures, jobs int, fn func() error) error {
+func (s *servers) measureMemory(ctx context.Context, f figures, jobs int, fn func() error) error {
 	client := redis.NewClient(&redis.Options{Addr: s.redis.Addr})
 	defer client.Close()
 
@@ -64,7 +64,7 @@ func (s *servers) weigh(ctx context.Context, f figures, jobs int, fn func() erro
 			return err
 		}
 
-		before, err := s.memory(ctx)
+		before, err := s.readMemory(ctx)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (s *servers) weigh(ctx context.Context, f figures, jobs int, fn func() erro
 			return err
 		}
 
-		after, err := s.memory(ctx)
+		after, err := s.readMemory(ctx)
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (s *servers) weigh(ctx context.Context, f figures, jobs int, fn func() erro
 // idleRates returns commands and statements a second while nothing happens for d. The first
 // second is not counted: starting is not idling.
 func (s *servers) idleRates(ctx context.Context, stmts *statements, d time.Duration) (figures, error) {
-	if err := pause(ctx, time.Second); err != nil {
+	if err := pauseFor(ctx, time.Second); err != nil {
 		return nil, err
 	}
 
@@ -96,20 +96,20 @@ func (s *servers) idleRates(ctx context.Context, stmts *statements, d time.Durat
 		sent = stmts.n.Load()
 	}
 
-	before, err := s.commands(ctx)
+	before, err := s.countCommands(ctx)
 	if err != nil {
 		return nil, err
 	}
 
 	began := time.Now()
 
-	if err := pause(ctx, d); err != nil {
+	if err := pauseFor(ctx, d); err != nil {
 		return nil, err
 	}
 
 	took := time.Since(began).Seconds()
 
-	after, err := s.commands(ctx)
+	after, err := s.countCommands(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (s *servers) idleRates(ctx context.Context, stmts *statements, d time.Durat
 	return f, nil
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func pauseFor(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 
@@ -134,8 +134,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// product are the groups of the product's worker.
-func product(concurrency int) (groups []asynqueue.Group) {
+// productGroups are the groups of the product's worker.
+func productGroups(concurrency int) (groups []asynqueue.Group) {
 	for _, g := range jobs.Groups() {
 		groups = append(groups, asynqueue.Group{Name: g.Name, Queues: g.Queues, Concurrency: concurrency})
 	}
@@ -143,22 +143,22 @@ func product(concurrency int) (groups []asynqueue.Group) {
 	return groups
 }
 
-func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
-	weights := figures{}
+func measureOurs(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+	memory := figures{}
 
 	sys, err := newOurs(ctx, s, jobs.Kinds(), o.concurrency)
 	if err != nil {
 		return nil, err
 	}
 
-	sys.scheduler.stop() // it is weighed by itself
+	sys.scheduler.stop() // it is measured by itself
 
-	err = s.weigh(ctx, weights, o.jobs, func() error {
-		if err := produce(o.jobs, func(int) error { return sys.stageOne(ctx, jobs.SubmitGeneration{}) }); err != nil {
+	err = s.measureMemory(ctx, memory, o.jobs, func() error {
+		if err := produceJobs(o.jobs, func(int) error { return sys.stageOne(ctx, jobs.SubmitGeneration{}) }); err != nil {
 			return err
 		}
 
-		return sys.waiting(ctx, o.jobs)
+		return sys.waitPending(ctx, o.jobs)
 	})
 	sys.close()
 
@@ -173,7 +173,7 @@ func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) 
 
 	sys.scheduler.stop()
 
-	stop, err := sys.work(ctx, nil, product(o.concurrency)...)
+	stop, err := sys.startWorker(ctx, nil, productGroups(o.concurrency)...)
 	if err != nil {
 		return nil, err
 	}
@@ -181,13 +181,13 @@ func weighOurs(ctx context.Context, s *servers, o options, watch time.Duration) 
 
 	f, err := s.idleRates(ctx, sys.stmts, watch)
 	if err == nil {
-		maps.Copy(f, weights)
+		maps.Copy(f, memory)
 	}
 
 	return f, err
 }
 
-func weighScheduler(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+func measureScheduler(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
 	sys, err := newOurs(ctx, s, jobs.Kinds(), o.concurrency)
 	if err != nil {
 		return nil, err
@@ -197,19 +197,19 @@ func weighScheduler(ctx context.Context, s *servers, o options, watch time.Durat
 	return s.idleRates(ctx, sys.stmts, watch)
 }
 
-func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+func measureAsynq(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
 	sys, err := newAsynq(s, o.concurrency)
 	if err != nil {
 		return nil, err
 	}
 	defer sys.close()
 
-	weights := figures{}
+	memory := figures{}
 
 	// A task of ours has no payload either.
-	err = s.weigh(ctx, weights, o.jobs, func() error {
-		return produce(o.jobs, func(int) error {
-			return sys.push(ctx, jobs.SubmitGeneration{}.Kind(), "generation", nil)
+	err = s.measureMemory(ctx, memory, o.jobs, func() error {
+		return produceJobs(o.jobs, func(int) error {
+			return sys.enqueueTask(ctx, jobs.SubmitGeneration{}.Kind(), "generation", nil)
 		})
 	})
 	if err != nil {
@@ -222,15 +222,15 @@ func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration)
 
 	var same []asynqServer
 
-	for _, g := range product(o.concurrency) {
+	for _, g := range productGroups(o.concurrency) {
 		if g.Name == "generation" {
-			same = append(same, pair(g.Queues, g.Concurrency)...)
+			same = append(same, pairedServers(g.Queues, g.Concurrency)...)
 		} else {
 			same = append(same, asynqServer{g.Queues, g.Concurrency, slowPoll})
 		}
 	}
 
-	stop, err := sys.work(nothing, same...)
+	stop, err := sys.startWorkers(ignoreTask, same...)
 	if err != nil {
 		return nil, err
 	}
@@ -238,23 +238,23 @@ func weighAsynq(ctx context.Context, s *servers, o options, watch time.Duration)
 
 	f, err := s.idleRates(ctx, nil, watch)
 	if err == nil {
-		maps.Copy(f, weights)
+		maps.Copy(f, memory)
 	}
 
 	return f, err
 }
 
-func nothing(context.Context, *asynq.Task) error { return nil }
+func ignoreTask(context.Context, *asynq.Task) error { return nil }
 
-// weighShipped is one asynq server as it comes, for comparison.
-func weighShipped(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+// measureShipped is one asynq server as it comes, for comparison.
+func measureShipped(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
 	sys, err := newAsynq(s, o.concurrency)
 	if err != nil {
 		return nil, err
 	}
 	defer sys.close()
 
-	stop, err := sys.work(nothing, asynqServer{alone, o.concurrency, 0})
+	stop, err := sys.startWorkers(ignoreTask, asynqServer{alone, o.concurrency, 0})
 	if err != nil {
 		return nil, err
 	}
@@ -263,14 +263,14 @@ func weighShipped(ctx context.Context, s *servers, o options, watch time.Duratio
 	return s.idleRates(ctx, nil, watch)
 }
 
-func weighRiver(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
+func measureRiver(ctx context.Context, s *servers, o options, watch time.Duration) (figures, error) {
 	sys, err := newRiver(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	defer sys.close()
 
-	_, stop, err := sys.work(ctx, riverDefault(o.concurrency), 1, nil)
+	_, stop, err := sys.startWorker(ctx, riverDefault(o.concurrency), 1, nil)
 	if err != nil {
 		return nil, err
 	}

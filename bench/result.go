@@ -40,8 +40,8 @@ type result struct {
 	At      time.Time          `json:"at"`
 }
 
-// take fills in medians, spread, ratios and verdict.
-func (r *result) take(rounds []map[string]figures, judge func(m, far map[string]figures) (map[string]float64, bool)) {
+// summarizeRounds fills in medians, spread, ratios and verdict.
+func (r *result) summarizeRounds(rounds []map[string]figures, judge func(m, far map[string]figures) (map[string]float64, bool)) {
 	medians := map[string]figures{}
 	r.Ours, r.Peers, r.Spread = map[string]figures{}, map[string]figures{}, map[string]map[string][2]float64{}
 
@@ -55,8 +55,8 @@ func (r *result) take(rounds []map[string]figures, judge func(m, far map[string]
 			}
 
 			slices.Sort(values)
-			medians[system][figure] = round3(median(values))
-			r.Spread[system][figure] = [2]float64{round3(values[0]), round3(values[len(values)-1])}
+			medians[system][figure] = roundThousandths(medianOf(values))
+			r.Spread[system][figure] = [2]float64{roundThousandths(values[0]), roundThousandths(values[len(values)-1])}
 		}
 
 		if isOurs(system) {
@@ -68,14 +68,14 @@ func (r *result) take(rounds []map[string]figures, judge func(m, far map[string]
 
 	r.Ratios, r.Met = judge(medians, r.Delayed)
 	for name, v := range r.Ratios {
-		r.Ratios[name] = round3(v)
+		r.Ratios[name] = roundThousandths(v)
 	}
 }
 
 func isOurs(system string) bool { return system == ours || strings.HasPrefix(system, ours+".") }
 
-// median is of sorted values.
-func median(values []float64) float64 {
+// medianOf is of sorted values.
+func medianOf(values []float64) float64 {
 	n := len(values)
 	if n%2 == 1 {
 		return values[n/2]
@@ -84,25 +84,25 @@ func median(values []float64) float64 {
 	return (values[n/2-1] + values[n/2]) / 2
 }
 
-// percentile is of sorted values, by nearest rank.
-func percentile(values []float64, p float64) float64 {
+// percentileOf is of sorted values, by nearest rank.
+func percentileOf(values []float64, p float64) float64 {
 	i := int(math.Ceil(p*float64(len(values)))) - 1
 
 	return values[min(max(i, 0), len(values)-1)]
 }
 
-func round3(v float64) float64 { return math.Round(v*1000) / 1000 }
+func roundThousandths(v float64) float64 { return math.Round(v*1000) / 1000 }
 
-func (r *result) print(out io.Writer) {
+func (r *result) printResult(out io.Writer) {
 	fmt.Fprintf(out, "\n%s: %d rounds, %d jobs each; %s\n", r.Name, r.Rounds, r.Jobs, r.Machine)
 
 	table := map[string]figures{}
 	maps.Copy(table, r.Ours)
 	maps.Copy(table, r.Peers)
-	r.table(out, "median (least…greatest)", table, true)
+	r.printTable(out, "median (least…greatest)", table, true)
 
 	if r.Delayed != nil {
-		r.table(out, "with 1 ms of network, one round", r.Delayed, false)
+		r.printTable(out, "with 1 ms of network, one round", r.Delayed, false)
 	}
 
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -120,7 +120,7 @@ func (r *result) print(out io.Writer) {
 	fmt.Fprintf(out, "aim: %s: %s\n\n", r.Aim, verdict)
 }
 
-func (r *result) table(out io.Writer, title string, systems map[string]figures, spread bool) {
+func (r *result) printTable(out io.Writer, title string, systems map[string]figures, spread bool) {
 	columns := map[string]bool{}
 	for _, f := range systems {
 		for name := range f {
@@ -140,9 +140,9 @@ func (r *result) table(out io.Writer, title string, systems map[string]figures, 
 			cell := "–"
 
 			if ok {
-				cell = number(v)
+				cell = formatNumber(v)
 				if s := r.Spread[system][name]; spread && r.Rounds > 1 {
-					cell += " (" + number(s[0]) + "…" + number(s[1]) + ")"
+					cell += " (" + formatNumber(s[0]) + "…" + formatNumber(s[1]) + ")"
 				}
 			}
 
@@ -166,7 +166,7 @@ func oursFirst(a, b string) int {
 	}
 }
 
-func number(v float64) string {
+func formatNumber(v float64) string {
 	if math.Abs(v) >= 100 {
 		return fmt.Sprintf("%.0f", v)
 	}

@@ -35,7 +35,7 @@ func riverBench() riverSettings {
 func riverDefault(workers int) riverSettings { return riverSettings{workers: workers} }
 
 func newRiver(ctx context.Context, s *servers) (*riverSystem, error) {
-	_, owner, err := s.database(ctx)
+	_, owner, err := s.newDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +66,8 @@ func newRiver(ctx context.Context, s *servers) (*riverSystem, error) {
 
 func (r *riverSystem) close() { r.pool.Close() }
 
-// params are n jobs to insert.
-func (r *riverSystem) params(n int) []river.InsertManyParams {
+// insertParams are n jobs to insert.
+func (r *riverSystem) insertParams(n int) []river.InsertManyParams {
 	all := make([]river.InsertManyParams, n)
 	for i := range all {
 		all[i] = river.InsertManyParams{Args: noop{N: int64(i)}}
@@ -86,8 +86,8 @@ type riverWorker struct {
 // Work implements river.Worker.
 func (w *riverWorker) Work(ctx context.Context, job *river.Job[noop]) error { return w.fn(ctx, job) }
 
-// work starts a client that works. The events are those of completed jobs, room of them.
-func (r *riverSystem) work(ctx context.Context, set riverSettings, room int, fn func(context.Context, *river.Job[noop]) error) (events <-chan *river.Event, stop func() error, err error) {
+// startWorker starts a client that works. The events are those of completed jobs, room of them.
+func (r *riverSystem) startWorker(ctx context.Context, set riverSettings, room int, fn func(context.Context, *river.Job[noop]) error) (events <-chan *river.Event, stop func() error, err error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &riverWorker{fn: fn})
 

@@ -68,22 +68,22 @@ func startServers(ctx context.Context) (_ *servers, err error) {
 
 func (s *servers) stop() { s.private.Stop() }
 
-// database makes a fresh database with our schema and returns URLs of the application and the
+// newDatabase makes a fresh database with our schema and returns URLs of the application and the
 // owner for it.
-func (s *servers) database(ctx context.Context) (app, owner string, err error) {
+func (s *servers) newDatabase(ctx context.Context) (app, owner string, err error) {
 	app, _, owner, err = s.pg.NewDatabase(ctx, "bench"+strconv.FormatInt(s.databases.Add(1), 10))
 
-	return s.through(app), s.through(owner), err
+	return s.viaProxy(app), s.viaProxy(owner), err
 }
 
-// number returns the URL of a Redis database that nobody has used.
-func (s *servers) number() string {
+// newRedisDatabase returns the URL of a Redis database that is unused.
+func (s *servers) newRedisDatabase() string {
 	u := &url.URL{Scheme: "redis", Host: s.redis.Addr, Path: "/" + strconv.FormatInt(s.databases.Add(1), 10)}
 
-	return s.through(u.String())
+	return s.viaProxy(u.String())
 }
 
-func (s *servers) through(raw string) string {
+func (s *servers) viaProxy(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return raw
@@ -96,17 +96,17 @@ func (s *servers) through(raw string) string {
 	return u.String()
 }
 
-// commands returns how many commands Redis has done so far, those inside scripts too.
-func (s *servers) commands(ctx context.Context) (float64, error) {
-	return s.info(ctx, "stats", "total_commands_processed")
+// countCommands returns how many commands Redis has done so far, those inside scripts too.
+func (s *servers) countCommands(ctx context.Context) (float64, error) {
+	return s.readInfo(ctx, "stats", "total_commands_processed")
 }
 
-// memory returns the bytes that Redis holds.
-func (s *servers) memory(ctx context.Context) (float64, error) {
-	return s.info(ctx, "memory", "used_memory")
+// readMemory returns the bytes that Redis holds.
+func (s *servers) readMemory(ctx context.Context) (float64, error) {
+	return s.readInfo(ctx, "memory", "used_memory")
 }
 
-func (s *servers) info(ctx context.Context, section, field string) (float64, error) {
+func (s *servers) readInfo(ctx context.Context, section, field string) (float64, error) {
 	client := redis.NewClient(&redis.Options{Addr: s.redis.Addr})
 	defer client.Close()
 
@@ -197,7 +197,7 @@ func (m machine) String() string {
 	return fmt.Sprintf("%d cores %s, %s, Postgres %s, Redis %s, %s", m.Cores, m.CPU, m.Go, m.Postgres, m.Redis, m.Settings)
 }
 
-func (s *servers) machine(ctx context.Context) machine {
+func (s *servers) describeMachine(ctx context.Context) machine {
 	m := machine{
 		Cores: runtime.NumCPU(), Go: runtime.Version(),
 		Settings: "all on one machine, Postgres with fsync, Redis without persistence",

@@ -52,16 +52,16 @@ func newStarts(n int) *starts {
 	return s
 }
 
-func (s *starts) now() int64 { return int64(time.Since(s.began)) + 1 }
+func (s *starts) sinceBegan() int64 { return int64(time.Since(s.began)) + 1 }
 
-func (s *starts) run(n int64) {
+func (s *starts) recordStart(n int64) {
 	// A job that is run twice started when it first did.
-	if s.started[n].CompareAndSwap(0, s.now()) {
+	if s.started[n].CompareAndSwap(0, s.sinceBegan()) {
 		s.left.Add(-1)
 	}
 }
 
-func (s *starts) figures() figures {
+func (s *starts) computeFigures() figures {
 	late := make([]float64, len(s.started))
 	sum := 0.0
 
@@ -74,7 +74,7 @@ func (s *starts) figures() figures {
 	slices.Sort(late)
 
 	return figures{
-		"p50_ms": percentile(late, 0.50), "p95_ms": percentile(late, 0.95), "p99_ms": percentile(late, 0.99),
+		"p50_ms": percentileOf(late, 0.50), "p95_ms": percentileOf(late, 0.95), "p99_ms": percentileOf(late, 0.99),
 		"max_ms": late[len(late)-1], "mean_ms": sum / float64(len(late)),
 	}
 }
@@ -107,7 +107,9 @@ func startRound(ctx context.Context, s *servers, o options) (_ map[string]figure
 	for _, begin := range []func() (*idle, error){
 		func() (*idle, error) { return idleOurs(ctx, s, o) },
 		func() (*idle, error) { return idleAsynq(ctx, s, o, "asynq", asynqServer{alone, o.concurrency, 0}) },
-		func() (*idle, error) { return idleAsynq(ctx, s, o, "asynq.10ms", pair(alone, o.concurrency)...) },
+		func() (*idle, error) {
+			return idleAsynq(ctx, s, o, "asynq.10ms", pairedServers(alone, o.concurrency)...)
+		},
 		func() (*idle, error) { return idleRiver(ctx, s, o, "river", riverDefault(o.concurrency)) },
 		func() (*idle, error) { return idleRiver(ctx, s, o, "river.tuned", tuned) },
 	} {
@@ -135,36 +137,36 @@ func startRound(ctx context.Context, s *servers, o options) (_ map[string]figure
 				return nil, fmt.Errorf("%s: %w", sys.name, err)
 			}
 
-			sys.starts.committed[n].Store(sys.starts.now())
+			sys.starts.committed[n].Store(sys.starts.sinceBegan())
 		}
 	}
 
 	all := map[string]figures{}
 
 	for _, sys := range systems {
-		if err := until(ctx, 10*time.Millisecond, func() (bool, error) { return sys.starts.left.Load() == 0, nil }); err != nil {
+		if err := waitUntil(ctx, 10*time.Millisecond, func() (bool, error) { return sys.starts.left.Load() == 0, nil }); err != nil {
 			return nil, fmt.Errorf("%s: %w", sys.name, err)
 		}
 
-		all[sys.name] = sys.starts.figures()
+		all[sys.name] = sys.starts.computeFigures()
 	}
 
 	return all, nil
 }
 
 func idleOurs(ctx context.Context, s *servers, o options) (*idle, error) {
-	sys, err := newOurs(ctx, s, kinds(), o.concurrency)
+	sys, err := newOurs(ctx, s, benchKinds(), o.concurrency)
 	if err != nil {
 		return nil, err
 	}
 
 	times := newStarts(o.jobs)
 
-	stop, err := sys.work(ctx, func(_ context.Context, job *queue.Job[noop]) error {
-		times.run(job.Args.N)
+	stop, err := sys.startWorker(ctx, func(_ context.Context, job *queue.Job[noop]) error {
+		times.recordStart(job.Args.N)
 
 		return nil
-	}, group(queueName, o.concurrency))
+	}, singleQueueGroup(queueName, o.concurrency))
 	if err != nil {
 		sys.close()
 
@@ -190,10 +192,10 @@ func idleAsynq(ctx context.Context, s *servers, o options, name string, settings
 
 	times := newStarts(o.jobs)
 
-	stop, err := sys.work(func(_ context.Context, task *asynq.Task) error {
+	stop, err := sys.startWorkers(func(_ context.Context, task *asynq.Task) error {
 		n, err := strconv.ParseInt(string(task.Payload()), 10, 64)
 		if err == nil {
-			times.run(n)
+			times.recordStart(n)
 		}
 
 		return err
@@ -205,7 +207,7 @@ func idleAsynq(ctx context.Context, s *servers, o options, name string, settings
 	}
 
 	return &idle{name: name, starts: times,
-		enqueue: func(ctx context.Context, n int64) error { return sys.enqueue(ctx, n) },
+		enqueue: func(ctx context.Context, n int64) error { return sys.enqueueNumber(ctx, n) },
 		stop: func() error {
 			stop()
 			sys.close()
@@ -223,8 +225,8 @@ func idleRiver(ctx context.Context, s *servers, o options, name string, set rive
 
 	times := newStarts(o.jobs)
 
-	_, stop, err := sys.work(ctx, set, o.jobs, func(_ context.Context, job *river.Job[noop]) error {
-		times.run(job.Args.N)
+	_, stop, err := sys.startWorker(ctx, set, o.jobs, func(_ context.Context, job *river.Job[noop]) error {
+		times.recordStart(job.Args.N)
 
 		return nil
 	})

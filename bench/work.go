@@ -49,7 +49,7 @@ func workRound(ctx context.Context, s *servers, o options) (map[string]figures, 
 	few := riverBench()
 	few.workers = o.concurrency
 
-	return turns(ctx, map[string]func(context.Context) (figures, error){
+	return runInTurns(ctx, map[string]func(context.Context) (figures, error){
 		ours:              func(ctx context.Context) (figures, error) { return workOurs(ctx, s, o, false) },
 		"ours.in_tx":      func(ctx context.Context) (figures, error) { return workOurs(ctx, s, o, true) },
 		"asynq":           func(ctx context.Context) (figures, error) { return workAsynq(ctx, s, o) },
@@ -59,8 +59,8 @@ func workRound(ctx context.Context, s *servers, o options) (map[string]figures, 
 	})
 }
 
-// turns lets each system have its turn, in random order.
-func turns(ctx context.Context, systems map[string]func(context.Context) (figures, error)) (map[string]figures, error) {
+// runInTurns lets each system have its turn, in random order.
+func runInTurns(ctx context.Context, systems map[string]func(context.Context) (figures, error)) (map[string]figures, error) {
 	var names []string
 	for name := range systems {
 		names = append(names, name)
@@ -82,10 +82,10 @@ func turns(ctx context.Context, systems map[string]func(context.Context) (figure
 	return all, nil
 }
 
-func rate(jobs int, took time.Duration) float64 { return float64(jobs) / took.Seconds() }
+func perSecond(jobs int, took time.Duration) float64 { return float64(jobs) / took.Seconds() }
 
 func workOurs(ctx context.Context, s *servers, o options, inTx bool) (figures, error) {
-	sys, err := newOurs(ctx, s, kinds(), o.concurrency)
+	sys, err := newOurs(ctx, s, benchKinds(), o.concurrency)
 	if err != nil {
 		return nil, err
 	}
@@ -95,11 +95,11 @@ func workOurs(ctx context.Context, s *servers, o options, inTx bool) (figures, e
 		return nil, err
 	}
 
-	if err := sys.waiting(ctx, o.jobs); err != nil {
+	if err := sys.waitPending(ctx, o.jobs); err != nil {
 		return nil, err
 	}
 
-	if err := sys.marked(ctx); err != nil {
+	if err := sys.waitMarked(ctx); err != nil {
 		return nil, err
 	}
 
@@ -107,7 +107,7 @@ func workOurs(ctx context.Context, s *servers, o options, inTx bool) (figures, e
 
 	last := make(chan struct{})
 	handler := func(ctx context.Context, job *queue.Job[noop]) error {
-		defer count(&seen, o.jobs, last)
+		defer countSeen(&seen, o.jobs, last)
 
 		if !inTx {
 			return nil
@@ -119,38 +119,38 @@ func workOurs(ctx context.Context, s *servers, o options, inTx bool) (figures, e
 	before := sys.stmts.n.Load()
 	began := time.Now()
 
-	stop, err := sys.work(ctx, handler, group(queueName, o.concurrency))
+	stop, err := sys.startWorker(ctx, handler, singleQueueGroup(queueName, o.concurrency))
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
 
-	if err := wait(ctx, last); err != nil {
+	if err := waitFor(ctx, last); err != nil {
 		return nil, err
 	}
 
-	if err := sys.drained(ctx); err != nil {
+	if err := sys.waitDrained(ctx); err != nil {
 		return nil, err
 	}
 
 	took := time.Since(began)
 
 	return figures{
-		"jobs_per_s":         rate(o.jobs, took),
+		"jobs_per_s":         perSecond(o.jobs, took),
 		"statements_per_job": float64(sys.stmts.n.Load()-before) / float64(o.jobs),
 		"runs_per_job":       float64(seen.Load()) / float64(o.jobs),
 	}, nil
 }
 
-// count closes last when n jobs were seen.
-func count(seen *atomic.Int64, n int, last chan struct{}) {
+// countSeen closes last when n jobs were seen.
+func countSeen(seen *atomic.Int64, n int, last chan struct{}) {
 	if seen.Add(1) == int64(n) {
 		close(last)
 	}
 }
 
-// wait waits for c, but not for ever.
-func wait(ctx context.Context, c <-chan struct{}) error {
+// waitFor waits for c, but not for ever.
+func waitFor(ctx context.Context, c <-chan struct{}) error {
 	t := time.NewTimer(2 * time.Minute)
 	defer t.Stop()
 
@@ -171,7 +171,7 @@ func workAsynq(ctx context.Context, s *servers, o options) (figures, error) {
 	}
 	defer sys.close()
 
-	if err := produce(o.jobs, func(n int) error { return sys.enqueue(ctx, int64(n)) }); err != nil {
+	if err := produceJobs(o.jobs, func(n int) error { return sys.enqueueNumber(ctx, int64(n)) }); err != nil {
 		return nil, err
 	}
 
@@ -180,25 +180,25 @@ func workAsynq(ctx context.Context, s *servers, o options) (figures, error) {
 	last := make(chan struct{})
 	began := time.Now()
 
-	stop, err := sys.work(func(context.Context, *asynq.Task) error {
-		count(&seen, o.jobs, last)
+	stop, err := sys.startWorkers(func(context.Context, *asynq.Task) error {
+		countSeen(&seen, o.jobs, last)
 
 		return nil
-	}, pair(alone, o.concurrency)...)
+	}, pairedServers(alone, o.concurrency)...)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
 
-	if err := wait(ctx, last); err != nil {
+	if err := waitFor(ctx, last); err != nil {
 		return nil, err
 	}
 
-	if err := sys.drained(ctx); err != nil {
+	if err := sys.waitDrained(ctx); err != nil {
 		return nil, err
 	}
 
-	return figures{"jobs_per_s": rate(o.jobs, time.Since(began)), "runs_per_job": float64(seen.Load()) / float64(o.jobs)}, nil
+	return figures{"jobs_per_s": perSecond(o.jobs, time.Since(began)), "runs_per_job": float64(seen.Load()) / float64(o.jobs)}, nil
 }
 
 func workRiver(ctx context.Context, s *servers, o options, set riverSettings, inTx bool) (figures, error) {
@@ -208,7 +208,7 @@ func workRiver(ctx context.Context, s *servers, o options, set riverSettings, in
 	}
 	defer sys.close()
 
-	if _, err := sys.insert.InsertMany(ctx, sys.params(o.jobs)); err != nil {
+	if _, err := sys.insert.InsertMany(ctx, sys.insertParams(o.jobs)); err != nil {
 		return nil, err
 	}
 
@@ -217,7 +217,7 @@ func workRiver(ctx context.Context, s *servers, o options, set riverSettings, in
 	before := sys.stmts.n.Load()
 	began := time.Now()
 
-	events, stop, err := sys.work(ctx, set, o.jobs, func(ctx context.Context, job *river.Job[noop]) error {
+	events, stop, err := sys.startWorker(ctx, set, o.jobs, func(ctx context.Context, job *river.Job[noop]) error {
 		seen.Add(1)
 
 		if !inTx {
@@ -245,7 +245,7 @@ func workRiver(ctx context.Context, s *servers, o options, set riverSettings, in
 	took := time.Since(began)
 
 	return figures{
-		"jobs_per_s":         rate(o.jobs, took),
+		"jobs_per_s":         perSecond(o.jobs, took),
 		"statements_per_job": float64(sys.stmts.n.Load()-before) / float64(o.jobs),
 		"runs_per_job":       float64(seen.Load()) / float64(o.jobs),
 	}, stop()
