@@ -52,14 +52,14 @@ func TestLogLibraries(t *testing.T) {
 	for line := range bytes.Lines(said.Bytes()) {
 		var entry struct {
 			Time, Level, Msg, Text, Process string
-			Unsaid                          *int
+			Suppressed                      *int
 		}
 
 		require.NoError(t, json.Unmarshal(line, &entry), "not of the log: %s", line)
 		require.NotContains(t, string(line), "secret")
 		require.Equal(t, "redis client said", entry.Msg)
 		require.Equal(t, "imagerun", entry.Process)
-		require.NotNil(t, entry.Unsaid)
+		require.NotNil(t, entry.Suppressed)
 
 		texts[entry.Text]++
 	}

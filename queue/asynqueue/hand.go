@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"imagerun/queue/durable"
-	"imagerun/queue/internal/seldom"
+	"imagerun/queue/internal/logthrottle"
 )
 
 const (
@@ -45,10 +45,10 @@ type hand struct {
 
 // handQueue is one queue of a group.
 type handQueue struct {
-	name   string
-	weight int
-	seldom seldom.Gate
-	wanted chan struct{} // capacity 1: to wait for a task
+	name     string
+	weight   int
+	throttle logthrottle.Throttle
+	wanted   chan struct{} // capacity 1: to wait for a task
 
 	mu      sync.Mutex
 	refused int       // by Redis, how often in a row
@@ -270,9 +270,7 @@ func (h *hand) backOff(ctx context.Context, q *handQueue, err error) {
 
 	q.leaveAlone(min(wait+rand.N(wait), 2*time.Second)) //nolint:gosec // spreading load, not a secret
 
-	if unsaid, ok := q.seldom.Allow(); ok {
-		h.log.WarnContext(ctx, "queue was not looked at", slog.String("queue", q.name), slog.Any("error", err), slog.Int("unsaid", unsaid))
-	}
+	q.throttle.Warn(ctx, h.log, "queue was not polled", slog.String("queue", q.name), slog.Any("error", err))
 }
 
 func (q *handQueue) resetBackOff() {

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
-	"imagerun/queue/internal/seldom"
+	"imagerun/queue/internal/logthrottle"
 )
 
 const (
@@ -45,7 +45,7 @@ type collector struct {
 	log    *slog.Logger
 	descs  descs
 
-	seldom seldom.Gate
+	throttle logthrottle.Throttle
 
 	mu      sync.Mutex
 	weights map[string]weight
@@ -118,7 +118,7 @@ func (c *collector) collect(ctx context.Context, queue string, out chan<- promet
 	}
 
 	if err != nil {
-		c.warn(ctx, queue, err)
+		c.warnThrottled(ctx, queue, err)
 
 		return
 	}
@@ -148,7 +148,7 @@ func (c *collector) collect(ctx context.Context, queue string, out chan<- promet
 
 	bytes, err := c.weigh(ctx, queue)
 	if err != nil {
-		c.warn(ctx, queue, err)
+		c.warnThrottled(ctx, queue, err)
 
 		return
 	}
@@ -156,9 +156,6 @@ func (c *collector) collect(ctx context.Context, queue string, out chan<- promet
 	tell(c.descs.memory, prometheus.GaugeValue, bytes)
 }
 
-// warn says, seldom, what kept a queue from being measured.
-func (c *collector) warn(ctx context.Context, queue string, err error) {
-	if unsaid, ok := c.seldom.Allow(); ok {
-		c.log.WarnContext(ctx, "queue was not measured", slog.String("queue", queue), slog.Any("error", err), slog.Int("unsaid", unsaid))
-	}
+func (c *collector) warnThrottled(ctx context.Context, queue string, err error) {
+	c.throttle.Warn(ctx, c.log, "queue was not measured", slog.String("queue", queue), slog.Any("error", err))
 }

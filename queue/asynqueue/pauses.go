@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"imagerun/queue/durable"
-	"imagerun/queue/internal/seldom"
+	"imagerun/queue/internal/logthrottle"
 )
 
 // pausesEvery is how soon a pause set elsewhere, or lost by Redis, is applied.
@@ -18,10 +18,10 @@ const pausesEvery = 5 * time.Second
 
 // Pauses makes asynq pause the queues that Postgres says are paused, and no others.
 type Pauses struct {
-	pusher *Pusher
-	admin  *durable.Admin
-	log    *slog.Logger
-	seldom seldom.Gate
+	pusher   *Pusher
+	admin    *durable.Admin
+	log      *slog.Logger
+	throttle logthrottle.Throttle
 }
 
 // NewPauses returns what keeps asynq's pauses as admin has them.
@@ -79,9 +79,7 @@ func (p *Pauses) Run(ctx context.Context) error {
 
 	for {
 		if err := p.once(ctx); err != nil && ctx.Err() == nil {
-			if unsaid, ok := p.seldom.Allow(); ok {
-				p.log.WarnContext(ctx, "pauses were not applied", slog.Any("error", err), slog.Int("unsaid", unsaid))
-			}
+			p.throttle.Warn(ctx, p.log, "pauses were not applied", slog.Any("error", err))
 		}
 
 		select {

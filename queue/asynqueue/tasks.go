@@ -11,7 +11,7 @@ import (
 
 	"imagerun/queue/batcher"
 	"imagerun/queue/durable"
-	"imagerun/queue/internal/seldom"
+	"imagerun/queue/internal/logthrottle"
 )
 
 const (
@@ -34,7 +34,7 @@ type tasks struct {
 	books  map[string]*batcher.Batcher[*task]  // by queue: to be booked
 	ends   map[string]*batcher.Batcher[ending] // by queue: asynq has not, and need not have them
 
-	seldom seldom.Gate
+	throttle logthrottle.Throttle
 
 	handed chan struct{} // capacity 1: there is something for asynq
 
@@ -299,9 +299,7 @@ func (t *tasks) tellRedisOnce(queue string, done, back []any) error {
 }
 
 func (t *tasks) warnThrottled(what, queue string, err error) {
-	if unsaid, ok := t.seldom.Allow(); ok {
-		t.log.Warn(what, slog.String("queue", queue), slog.Any("error", err), slog.Int("unsaid", unsaid)) //nolint:sloglint // each caller's text is constant
-	}
+	t.throttle.Warn(context.Background(), t.log, what, slog.String("queue", queue), slog.Any("error", err))
 }
 
 // awaitTold waits until Redis was told of everything, or ctx ends.

@@ -228,7 +228,7 @@ func (r *Runner) unclaimJob(u *run) {
 // forsakeClaims answers for tasks whose claim failed; the jobs cannot help it. One that was not answered may have
 // been written all the same, for nobody.
 func (r *Runner) forsakeClaims(ctx context.Context, runs []*run, err error) {
-	r.q.complain(ctx, "jobs were not claimed", err)
+	r.q.warnThrottled(ctx, "jobs were not claimed", err)
 
 	if mayBeWritten(err) {
 		if _, err := r.unclaimMany(ctx, runs); err != nil {

@@ -52,7 +52,7 @@ func (c *Cron) Run(ctx context.Context) error {
 		defer cancel()
 
 		if err := c.pass(ctx); err != nil {
-			c.q.complain(ctx, "schedules were not looked at", err)
+			c.q.warnThrottled(ctx, "schedules were not looked at", err)
 		}
 	})
 

@@ -15,6 +15,7 @@ import (
 	"imagerun/queue"
 	"imagerun/queue/batcher"
 	"imagerun/queue/durable/db"
+	"imagerun/queue/internal/logthrottle"
 )
 
 // Task names one push of a job. An older epoch than the row's is a duplicate.
@@ -154,8 +155,8 @@ type Queue struct {
 	db      *db.Queries
 	metrics *metrics
 
-	refusals   refusals
-	complaints complaints
+	refusals refusals
+	throttle logthrottle.Throttle
 
 	carrying atomic.Bool                          // Run does what commits hand over
 	pushes   map[string]*batcher.Batcher[pushing] // by queue: off the path of commits

@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -52,7 +53,7 @@ func (q *Queue) relay(ctx context.Context) {
 		cancel()
 
 		if err != nil {
-			q.complain(ctx, "staged jobs were not looked for", err)
+			q.warnThrottled(ctx, "staged jobs were not looked for", err)
 
 			return
 		}
@@ -74,5 +75,12 @@ func (q *Queue) relay(ctx context.Context) {
 			return // the engine is unwell, and asking faster does not heal it
 		default: // the jobs of other queues come behind those of one that was just found refused
 		}
+	}
+}
+
+// warnThrottled logs what a loop could not do, unless it is only being stopped.
+func (q *Queue) warnThrottled(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil {
+		q.throttle.Warn(ctx, q.log, what, slog.Any("error", err))
 	}
 }

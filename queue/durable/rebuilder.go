@@ -36,7 +36,7 @@ func (r *rebuilder) pass(ctx context.Context) {
 
 	marks := ask(ctx, r.q.kinds.Queues(), r.q.pusher.Beat)
 	if err := marks.err(); err != nil {
-		r.q.complain(ctx, "the engine's marks were not read", err)
+		r.q.warnThrottled(ctx, "the engine's marks were not read", err)
 	}
 
 	for _, m := range marks.all() {
@@ -52,14 +52,14 @@ func (r *rebuilder) pass(ctx context.Context) {
 
 		if !explained || m.Lost.IsZero() {
 			if err := r.noticeLoss(ctx, &m); err != nil {
-				r.q.complain(ctx, "lost tasks were not rebuilt", err)
+				r.q.warnThrottled(ctx, "lost tasks were not rebuilt", err)
 
 				continue
 			}
 		}
 
 		if err := r.rebuildTasks(ctx, m); err != nil {
-			r.q.complain(ctx, "lost tasks were not rebuilt", err)
+			r.q.warnThrottled(ctx, "lost tasks were not rebuilt", err)
 
 			continue
 		}

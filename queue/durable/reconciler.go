@@ -43,24 +43,24 @@ func (r *reconciler) pass(ctx context.Context) {
 
 	active := ask(look, r.q.kinds.Queues(), r.q.pusher.Active)
 	if err := active.err(); err != nil {
-		r.q.complain(ctx, "active tasks were not compared", err)
+		r.q.warnThrottled(ctx, "active tasks were not compared", err)
 	}
 
 	if err := r.abandoned(look, active.all()); err != nil {
-		r.q.complain(ctx, "active tasks were not compared", err)
+		r.q.warnThrottled(ctx, "active tasks were not compared", err)
 	}
 
 	silent := active.silent()
 
 	if err := r.overdue(look, silent); err != nil {
-		r.q.complain(ctx, "overdue jobs were not compared", err)
+		r.q.warnThrottled(ctx, "overdue jobs were not compared", err)
 	}
 
 	tidied := ask(look, except(r.q.kinds.Queues(), silent), func(ctx context.Context, queues []string) ([]struct{}, error) {
 		return nil, r.q.pusher.Tidy(ctx, queues)
 	})
 	if err := tidied.err(); err != nil {
-		r.q.complain(ctx, "dead tasks were not tidied", err)
+		r.q.warnThrottled(ctx, "dead tasks were not tidied", err)
 	}
 }
 

@@ -49,7 +49,7 @@ func (s *sweeper) pass(ctx context.Context) {
 
 	if err := s.sweepExpired(ctx, now); err != nil {
 		s.since = time.Time{}
-		s.q.complain(ctx, "expired leases were not looked for", err)
+		s.q.warnThrottled(ctx, "expired leases were not looked for", err)
 	}
 }
 
