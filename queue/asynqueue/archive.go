@@ -9,8 +9,8 @@ import (
 // Postgres. asynq would keep 10,000, and fails to archive at all once too many have expired.
 const keepArchived = 1000
 
-// Tidy implements [durable.Pusher].
-func (p *Pusher) Tidy(ctx context.Context, queues []string) (err error) {
+// TrimArchive implements [durable.Pusher].
+func (p *Pusher) TrimArchive(ctx context.Context, queues []string) (err error) {
 	for _, q := range queues {
 		if e := trim.Run(ctx, p.client, []string{queueKey(q, "archived")}, queueKey(q, "t:"), keepArchived).Err(); e != nil {
 			err = fmt.Errorf("trim archive of %s: %w", q, e) // the others are trimmed all the same

@@ -120,7 +120,7 @@ func TestPusher_Archive(t *testing.T) {
 	}
 
 	for range 2 {
-		require.NoError(t, s.pusher.Tidy(ctx, []string{"tests", "empty"}))
+		require.NoError(t, s.pusher.TrimArchive(ctx, []string{"tests", "empty"}))
 	}
 
 	require.Equal(t, map[string]int64{"archived": 1000}, s.counts())

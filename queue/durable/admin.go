@@ -87,7 +87,7 @@ type Audit struct {
 
 // List returns the jobs that f chooses in the order of their ids, which rise with time.
 func (a *Admin) List(ctx context.Context, f Filter) ([]Info, error) {
-	if err := a.check(f); err != nil {
+	if err := a.checkFilter(f); err != nil {
 		return nil, err
 	}
 
@@ -108,7 +108,7 @@ func (a *Admin) List(ctx context.Context, f Filter) ([]Info, error) {
 		}
 
 		for _, r := range rows {
-			all = append(all, infoOf(r))
+			all = append(all, newInfo(r))
 		}
 
 		if len(rows) < n || len(all) == f.Limit {
@@ -148,8 +148,8 @@ func (a *Admin) Show(ctx context.Context, id uuid.UUID) (Info, []Audit, error) {
 // now, and takes back a cancel that no worker has carried out. Jobs that run or are about to are
 // left alone, and so is a dead one while another job of its kind and key lives.
 func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
-	return a.order(ctx, o, "retry", takesKey, func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
-		p := db.AdminRetryParams{Ids: idsOf(jobs)}
+	return a.applyOrder(ctx, o, "retry", takesKey, func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
+		p := db.AdminRetryParams{Ids: collectIDs(jobs)}
 
 		for _, policy := range a.q.kinds.Policies() {
 			for _, name := range policy.Names() {
@@ -161,8 +161,8 @@ func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
 
 		for _, r := range rows {
 			res.Changed = append(res.Changed, r.ID)
-			a.q.metrics.count(r.Kind, r.Queue, eventRedriven)
-			a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, 0), true)
+			a.q.metrics.countEvent(r.Kind, r.Queue, eventRedriven)
+			a.q.afterCommit(tx, a.q.newPush(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, 0), true)
 		}
 
 		return res, err
@@ -175,7 +175,7 @@ func (a *Admin) Retry(ctx context.Context, o Order) (Result, error) {
 // heartbeat if it runs. Until then its state is "canceling". Dead, it can be retried. A dead job is
 // removed.
 func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
-	return a.order(ctx, o, "cancel", nil, func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
+	return a.applyOrder(ctx, o, "cancel", nil, func(ctx context.Context, tx pgx.Tx, jobs []Info) (res Result, err error) {
 		var dead, live, orphans []uuid.UUID
 
 		for _, j := range jobs {
@@ -184,7 +184,7 @@ func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
 			} else if known {
 				live = append(live, j.ID)
 			} else {
-				orphans = append(orphans, j.ID) // a kind of long ago: nobody knows what it owes
+				orphans = append(orphans, j.ID) // a kind of long ago: no program of today knows what it owes
 			}
 		}
 
@@ -197,7 +197,7 @@ func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
 			res.Changed = append(res.Changed, r.ID)
 
 			if r.State == stateStaged {
-				a.q.afterCommit(tx, a.q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, 0), true)
+				a.q.afterCommit(tx, a.q.newPush(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, 0), true)
 			}
 		}
 
@@ -210,22 +210,22 @@ func (a *Admin) Cancel(ctx context.Context, o Order) (Result, error) {
 
 		for _, r := range buried {
 			res.Changed = append(res.Changed, r.ID)
-			a.q.metrics.count(r.Kind, r.Queue, eventDead)
+			a.q.metrics.countEvent(r.Kind, r.Queue, eventDead)
 		}
 
 		removed, err := a.q.db.AdminRemove(ctx, tx, dead)
 
 		for _, r := range removed {
 			res.Changed = append(res.Changed, r.ID)
-			a.q.metrics.count(r.Kind, r.Queue, eventRemoved)
+			a.q.metrics.countEvent(r.Kind, r.Queue, eventRemoved)
 		}
 
 		return res, err
 	})
 }
 
-// check refuses names that do not exist: a slip must not choose every job, or none in silence.
-func (a *Admin) check(f Filter) error {
+// checkFilter refuses names that do not exist: a slip must not choose every job, or none in silence.
+func (a *Admin) checkFilter(f Filter) error {
 	if f.Kind != "" {
 		if _, ok := a.q.kinds.Policy(f.Kind); !ok {
 			return fmt.Errorf("%w kind %q", ErrUnknown, f.Kind)
@@ -245,7 +245,7 @@ func (a *Admin) check(f Filter) error {
 	return nil
 }
 
-func idsOf(jobs []Info) []uuid.UUID {
+func collectIDs(jobs []Info) []uuid.UUID {
 	ids := make([]uuid.UUID, len(jobs))
 	for i, j := range jobs {
 		ids[i] = j.ID
@@ -254,7 +254,7 @@ func idsOf(jobs []Info) []uuid.UUID {
 	return ids
 }
 
-func infoOf(r db.AdminListRow) Info {
+func newInfo(r db.AdminListRow) Info {
 	i := Info{
 		ID: r.ID, Kind: r.Kind, Queue: r.Queue, State: r.State, Args: r.Args, Epoch: r.Epoch, Attempt: r.Attempt,
 		Lost: r.Lost, RunAt: r.RunAt, CreatedAt: r.CreatedAt, LeaseUntil: r.LeaseUntil, DiedAt: r.DiedAt,
@@ -271,10 +271,10 @@ func infoOf(r db.AdminListRow) Info {
 	return i
 }
 
-// PurgeAudit deletes the record of what operators did once it is a year old, the oldest first and at most so many rows, and
+// PurgeAudit deletes the record of what operators did once it is a year old, the oldest first and at most maxRows, and
 // returns how many. The database itself refuses to delete younger ones.
-func (a *Admin) PurgeAudit(ctx context.Context, most int) (purged int, err error) {
-	n, err := a.q.db.AuditPurge(ctx, a.q.pool, int32(most)) //nolint:gosec // what one transaction can do
+func (a *Admin) PurgeAudit(ctx context.Context, maxRows int) (purged int, err error) {
+	n, err := a.q.db.AuditPurge(ctx, a.q.pool, int32(maxRows)) //nolint:gosec // what one transaction can do
 	if err != nil {
 		return 0, fmt.Errorf("purge audit: %w", err)
 	}

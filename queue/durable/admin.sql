@@ -16,7 +16,7 @@ order by id
 limit sqlc.arg(max_rows);
 
 -- name: AdminLock :many
--- Those that nobody else has locked: who holds several jobs waits for none.
+-- Those that no other transaction has locked: an order that holds several jobs waits for none.
 select id from job where id = any(sqlc.arg(ids)::uuid[]) order by id for no key update skip locked;
 
 -- name: AdminRetry :many
@@ -123,7 +123,7 @@ where excluded.reason is not null or excluded.until is not null;
 delete from queue_pause where queue = sqlc.arg(queue);
 
 -- name: PauseEnd :many
--- Those whose time is over; the audit has them as resumed by whoever said until when.
+-- Those whose time is over; the audit has them as resumed by the operator who said until when.
 with ended as (
     delete from queue_pause where until <= statement_timestamp() returning queue, operator
 ), noted as (
@@ -142,4 +142,4 @@ select kind, queue, (case when canceling then 'canceling' else state end)::text 
 from job group by 1, 2, 3;
 
 -- name: AuditPurge :one
-select job_audit_purge(sqlc.arg(most));
+select job_audit_purge(sqlc.arg(max_rows));

@@ -174,7 +174,7 @@ func complete(ctx context.Context, b *bundle, job *queue.Job[probe]) error {
 	})
 }
 
-func TestAdmin_CancelOfADeafHandler(t *testing.T) {
+func TestAdmin_CancelOfAStuckHandler(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, brisk)

@@ -29,7 +29,7 @@ func (a *Admin) RecordCancel(ctx context.Context, tx pgx.Tx, d Decision) error {
 		return fmt.Errorf("audit cancel of %s: %w operator or request", d.About, ErrUnknown)
 	}
 
-	if !reasonOf.MatchString(d.Reason) {
+	if !reasonPattern.MatchString(d.Reason) {
 		return fmt.Errorf("audit cancel of %s: %w", d.About, ErrReason)
 	}
 

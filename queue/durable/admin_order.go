@@ -13,7 +13,7 @@ import (
 	"imagerun/queue/durable/db"
 )
 
-// Order is a filter together with who gives the order.
+// Order is a filter together with the operator who gives the order.
 type Order struct {
 	Filter
 
@@ -28,18 +28,18 @@ type Result struct {
 	Waiting int         `json:"waiting"` // of the changed ones: canceled, and dead when a worker comes to them
 }
 
-// change changes jobs in a transaction.
-type change func(ctx context.Context, tx pgx.Tx, jobs []Info) (Result, error)
+// changeFunc changes jobs in a transaction.
+type changeFunc func(ctx context.Context, tx pgx.Tx, jobs []Info) (Result, error)
 
-// takesKey reports whether a retry of a job waits for whoever is about to stage another of its kind and key.
+// takesKey reports whether a retry of a job waits for a caller that is about to stage another of its kind and key.
 func takesKey(j Info) bool {
 	return j.Key != "" && (j.State == stateDead || j.State == stateCanceling)
 }
 
-// order lists what o chooses and changes it, a transaction and an audit row for each batch. An operator holds jobs
-// without the rows of their domains, so nothing is waited for meanwhile: what somebody else has locked, and what
+// applyOrder lists what o chooses and changes it, a transaction and an audit row for each batch. An operator holds jobs
+// without the rows of their domains, so nothing is waited for meanwhile: what another transaction has locked, and what
 // waits says, is left out and changed alone. waits is nil where nothing else is waited for.
-func (a *Admin) order(ctx context.Context, o Order, action string, waits func(Info) bool, change change) (res Result, err error) {
+func (a *Admin) applyOrder(ctx context.Context, o Order, action string, waits func(Info) bool, change changeFunc) (res Result, err error) {
 	if o.Operator == "" {
 		return res, fmt.Errorf("%s jobs: %w operator", action, ErrUnknown)
 	}
@@ -57,7 +57,7 @@ func (a *Admin) order(ctx context.Context, o Order, action string, waits func(In
 		batch := batches[0]
 		batches = batches[1:]
 
-		done, left, err := a.batch(ctx, o.Operator, action, batch, waits, change)
+		done, left, err := a.changeBatch(ctx, o.Operator, action, batch, waits, change)
 		if err != nil {
 			return res, fmt.Errorf("%s jobs: %w", action, err)
 		}
@@ -70,14 +70,14 @@ func (a *Admin) order(ctx context.Context, o Order, action string, waits func(In
 	return res, nil
 }
 
-// batch changes jobs in one transaction, and returns those that it left out. A job alone is waited for.
-func (a *Admin) batch(ctx context.Context, operator, action string, jobs []Info, waits func(Info) bool, change change) (res Result, left []Info, err error) {
+// changeBatch changes jobs in one transaction, and returns those that it left out. A job alone is waited for.
+func (a *Admin) changeBatch(ctx context.Context, operator, action string, jobs []Info, waits func(Info) bool, change changeFunc) (res Result, left []Info, err error) {
 	// A job of the same kind and key may be staged at the same moment: look again.
 	for range 3 {
 		err = a.q.inTx(ctx, func(tx pgx.Tx) (err error) {
 			free := jobs
 			if left = nil; len(jobs) > 1 {
-				if free, left, err = a.lockFree(ctx, tx, jobs, waits); err != nil {
+				if free, left, err = a.lockAvailable(ctx, tx, jobs, waits); err != nil {
 					return err
 				}
 			}
@@ -97,9 +97,9 @@ func (a *Admin) batch(ctx context.Context, operator, action string, jobs []Info,
 	return res, left, err
 }
 
-// lockFree locks the jobs that nothing has to be waited for with, and returns the others as left.
-func (a *Admin) lockFree(ctx context.Context, tx pgx.Tx, jobs []Info, waits func(Info) bool) (free, left []Info, err error) {
-	ids, err := a.q.db.AdminLock(ctx, tx, idsOf(jobs))
+// lockAvailable locks the jobs that nothing has to be waited for with, and returns the others as left.
+func (a *Admin) lockAvailable(ctx context.Context, tx pgx.Tx, jobs []Info, waits func(Info) bool) (free, left []Info, err error) {
+	ids, err := a.q.db.AdminLock(ctx, tx, collectIDs(jobs))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,8 +15,8 @@ import (
 	"imagerun/queue/durable/db"
 )
 
-// reasonOf keeps what an operator may have typed of a person out: there is no "@" in it.
-var reasonOf = regexp.MustCompile(`^[\pL\pN .,:;#/_()-]{0,100}$`)
+// reasonPattern keeps what an operator may have typed of a person out: there is no "@" in it.
+var reasonPattern = regexp.MustCompile(`^[\pL\pN .,:;#/_()-]{0,100}$`)
 
 // ErrReason answers for a reason that could hold more than it should.
 var ErrReason = errors.New("a reason has up to 100 letters, digits, spaces and .,:;#/_()-")
@@ -33,7 +33,7 @@ type Pause struct {
 // Pause stops a queue; the engine follows within seconds, through [Admin.Paused]. For how long: zero is until
 // [Admin.Resume]. A queue that is paused already gets the new reason and end, if one is given.
 func (a *Admin) Pause(ctx context.Context, p Pause, how time.Duration) error {
-	return a.orderPause(ctx, p, "pause", func(tx pgx.Tx, reason *string) (int64, error) {
+	return a.changePause(ctx, p, "pause", func(tx pgx.Tx, reason *string) (int64, error) {
 		add := db.PauseAddParams{Queue: p.Queue, Operator: p.Operator, Reason: reason}
 		if how > 0 {
 			add.Seconds = new(how.Seconds())
@@ -45,12 +45,12 @@ func (a *Admin) Pause(ctx context.Context, p Pause, how time.Duration) error {
 
 // Resume works a paused queue again. One that is not paused is success.
 func (a *Admin) Resume(ctx context.Context, queue, operator string) error {
-	return a.orderPause(ctx, Pause{Queue: queue, Operator: operator}, "resume", func(tx pgx.Tx, _ *string) (int64, error) {
+	return a.changePause(ctx, Pause{Queue: queue, Operator: operator}, "resume", func(tx pgx.Tx, _ *string) (int64, error) {
 		return a.q.db.PauseRemove(ctx, tx, queue)
 	})
 }
 
-func (a *Admin) orderPause(ctx context.Context, p Pause, action string, do func(tx pgx.Tx, reason *string) (int64, error)) error {
+func (a *Admin) changePause(ctx context.Context, p Pause, action string, do func(tx pgx.Tx, reason *string) (int64, error)) error {
 	if err := a.checkQueue(p.Queue); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (a *Admin) orderPause(ctx context.Context, p Pause, action string, do func(
 		return fmt.Errorf("%s queue: %w operator", action, ErrUnknown)
 	}
 
-	if !reasonOf.MatchString(p.Reason) {
+	if !reasonPattern.MatchString(p.Reason) {
 		return fmt.Errorf("%s queue: %w", action, ErrReason)
 	}
 
@@ -84,7 +84,7 @@ func (a *Admin) orderPause(ctx context.Context, p Pause, action string, do func(
 	})
 }
 
-// Pauses returns the paused queues with who paused them and why, sorted.
+// Pauses returns the paused queues with the operators who paused them and why, sorted.
 func (a *Admin) Pauses(ctx context.Context) ([]Pause, error) {
 	rows, err := a.q.db.Pauses(ctx, a.q.pool)
 	if err != nil {

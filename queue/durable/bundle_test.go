@@ -58,8 +58,8 @@ type engine struct {
 	down   error
 	pushes []durable.Push
 	states map[string]string // task name → pending, active or nothing
-	mark   durable.Mark
-	other  durable.Mark // of another queue than tests
+	mark   durable.LossMarker
+	other  durable.LossMarker // of another queue than tests
 }
 
 func (e *engine) Push(_ context.Context, ps []durable.Push) error {
@@ -113,9 +113,9 @@ func (e *engine) Alive(_ context.Context, tasks []durable.Task) ([]bool, error) 
 	return alive, e.down
 }
 
-func (e *engine) Tidy(context.Context, []string) error { return nil }
+func (e *engine) TrimArchive(context.Context, []string) error { return nil }
 
-func (e *engine) Beat(_ context.Context, queues []string) (marks []durable.Mark, err error) {
+func (e *engine) BumpLossMarker(_ context.Context, queues []string) (marks []durable.LossMarker, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -127,7 +127,7 @@ func (e *engine) Beat(_ context.Context, queues []string) (marks []durable.Mark,
 		m := &e.mark
 		if q != "tests" {
 			m = &e.other // which loses nothing
-			m.Whole = true
+			m.Complete = true
 		}
 
 		m.Queue = q
@@ -138,21 +138,21 @@ func (e *engine) Beat(_ context.Context, queues []string) (marks []durable.Mark,
 	return marks, nil
 }
 
-func (e *engine) Whole(_ context.Context, m durable.Mark) error {
+func (e *engine) MarkComplete(_ context.Context, m durable.LossMarker) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
-	e.mark.Whole = e.mark.Whole || m.Lost.Equal(e.mark.Lost)
+	e.mark.Complete = e.mark.Complete || m.Lost.Equal(e.mark.Lost)
 
 	return e.down
 }
 
-func (e *engine) Lost(_ context.Context, m durable.Mark, at time.Time) (time.Time, error) {
+func (e *engine) MarkLost(_ context.Context, m durable.LossMarker, at time.Time) (time.Time, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
 	if m.Lost.Equal(e.mark.Lost) {
-		e.mark.Whole, e.mark.Lost = false, at
+		e.mark.Complete, e.mark.Lost = false, at
 	}
 
 	return e.mark.Lost, e.down
@@ -160,7 +160,7 @@ func (e *engine) Lost(_ context.Context, m durable.Mark, at time.Time) (time.Tim
 
 // lose forgets every task, as a server that was emptied does; or one that came back with what it
 // had long ago.
-func (e *engine) lose(m durable.Mark) {
+func (e *engine) lose(m durable.LossMarker) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -171,7 +171,7 @@ func (e *engine) whole() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
-	return e.mark.Whole && e.mark.Count > 2
+	return e.mark.Complete && e.mark.Count > 2
 }
 
 func (e *engine) set(t durable.Task, state string) {
@@ -228,7 +228,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, timing durable.Timing) *bundle {
 func setupKinds(t *testing.T, pool *pgxpool.Pool, timing durable.Timing, ks queue.Kinds) *bundle {
 	t.Helper()
 
-	b := &bundle{t: t, pool: pool, kinds: ks, engine: &engine{states: map[string]string{}, mark: durable.Mark{Whole: true}}}
+	b := &bundle{t: t, pool: pool, kinds: ks, engine: &engine{states: map[string]string{}, mark: durable.LossMarker{Complete: true}}}
 	b.queue = durable.New(pool, ks, durable.Options{Pusher: b.engine, Timing: timing})
 	b.runner, b.h = b.worker()
 

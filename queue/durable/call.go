@@ -16,7 +16,7 @@ const (
 	handlerStuck
 )
 
-// panicked stands for a panic. The value is not in it: nobody knows what it holds.
+// panicked stands for a panic. The value is not in it: it may hold anything.
 type panicked struct{ stack []byte }
 
 func (p *panicked) Error() string { return "handler panicked" }
@@ -60,11 +60,11 @@ func (r *Runner) runHandler(u *run) {
 		defer stop()
 
 		cause := context.Cause(ctx)
-		u.slots.leave(time.Since(u.started))
+		u.slots.freeSlot(time.Since(u.started))
 
 		if !u.stage.CompareAndSwap(handlerRuns, handlerReturned) {
-			u.stuck.Wait()
-			u.answer(Verdict{Do: Ack}) // what it says now is nobody's
+			u.settling.Wait()
+			u.answerEngine(Verdict{Do: Ack}) // what it says now is of no claim
 
 			return
 		}
@@ -97,18 +97,19 @@ func (u *run) invokeHandler(ctx context.Context) (err error) {
 // on elsewhere, but the slot stays taken, since a handler that runs still costs what it costs.
 func (r *Runner) watchStuck(ctx context.Context, u *run) {
 	time.AfterFunc(r.q.timing.Grace, func() {
-		u.stuck.Add(1)
-		defer u.stuck.Done()
+		u.settling.Add(1)
+		defer u.settling.Done()
 
 		if !u.stage.CompareAndSwap(handlerRuns, handlerStuck) {
 			return
 		}
 
 		u.cause = context.Cause(ctx)
-		u.err, u.deaf = u.cause, true
+		u.err, u.stuck = u.cause, true
 
-		r.q.metrics.count(u.task.Kind, u.task.Queue, eventDeaf)
-		r.settle(u)
+		r.q.metrics.countEvent(u.task.Kind, u.task.Queue, eventStuck)
+		r.q.metrics.countEvent(u.task.Kind, u.task.Queue, eventDeaf)
+		r.settleRun(u)
 		u.claimed.Store(false)
 
 		r.mu.Lock()
@@ -127,12 +128,12 @@ func (r *Runner) concludeRun(u *run) {
 	case u.err == nil && !u.canceled && !u.poisoned && !u.completed.Load() && !errors.Is(u.cause, queue.ErrStale):
 		r.finishes.Add(u)
 	default:
-		u.answer(r.settle(u))
+		u.answerEngine(r.settleRun(u))
 	}
 }
 
 // recordDone reports a job whose end is in Postgres.
 func (r *Runner) recordDone(u *run) {
-	r.observe(u, eventDone)
-	u.answer(Verdict{Do: Ack})
+	r.recordOutcome(u, eventDone)
+	u.answerEngine(Verdict{Do: Ack})
 }

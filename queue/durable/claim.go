@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// answerWithin is beyond the statement_timeout of a pool (10 s): a statement that was sent is answered, unless
+	// answerTimeout is beyond the statement_timeout of a pool (10 s): a statement that was sent is answered, unless
 	// the connection is lost.
-	answerWithin = 15 * time.Second
-	// poison is how many leases in a row a job may lose: it probably kills the workers that touch it. It is
+	answerTimeout = 15 * time.Second
+	// maxLostLeases is how many leases in a row a job may lose: it probably kills the workers that touch it. It is
 	// buried then, by a worker, with what its kind owes to its death, and without its handler.
-	poison = 3
+	maxLostLeases = 3
 	// codeSuspect is of a task whose job is a suspect, while this worker has another such job.
 	codeSuspect = "suspect"
-	// suspectWait is for how long one waits for the other.
-	suspectWait = time.Second
+	// maxSuspectWait is for how long one waits for the other.
+	maxSuspectWait = time.Second
 )
 
 // claimMany takes with one statement all jobs that nothing is in the way of, and looks at each of the others
@@ -44,13 +44,13 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 		p.Ids[i], p.Epochs[i], p.Holders[i] = u.task.ID, u.task.Epoch, u.holder
 	}
 
-	one, cancel := context.WithTimeout(ctx, answerWithin)
+	one, cancel := context.WithTimeout(ctx, answerTimeout)
 	rows, err := r.q.db.JobClaimMany(one, r.q.pool, p)
 
 	cancel()
 
 	if err != nil {
-		go r.forsakeClaims(ctx, runs, err)
+		go r.putBackUnclaimed(ctx, runs, err)
 
 		return
 	}
@@ -73,16 +73,16 @@ func (r *Runner) claimMany(ctx context.Context, runs []*run) {
 // worker that had it, so it is worked with no other suspect beside it: those that died with a killer must not
 // die with it again.
 func (r *Runner) claimAlone(ctx context.Context, u *run) {
-	row, v, err := r.claimOrLook(ctx, u)
+	row, v, err := r.claimOrJudge(ctx, u)
 
 	if v.Code == codeSuspect && r.awaitSuspects() {
 		u.suspect = true
-		row, v, err = r.claimOrLook(ctx, u)
+		row, v, err = r.claimOrJudge(ctx, u)
 	}
 
 	switch {
 	case err != nil:
-		r.forsakeClaims(ctx, []*run{u}, err)
+		r.putBackUnclaimed(ctx, []*run{u}, err)
 	case row == nil:
 		u.answerUncalled(v)
 	default:
@@ -93,18 +93,18 @@ func (r *Runner) claimAlone(ctx context.Context, u *run) {
 // beginSuspect has the lease of a suspect count from now on, should it be lost: this worker has got the job, and is
 // about to call its handler.
 func (r *Runner) beginSuspect(u *run) error {
-	ctx, cancel := context.WithTimeout(u.base, answerWithin)
+	ctx, cancel := context.WithTimeout(u.base, answerTimeout)
 	defer cancel()
 
 	n, err := r.q.db.JobBegin(ctx, r.q.pool, db.JobBeginParams{ID: u.task.ID, Holder: u.holder, Lease: r.q.timing.Lease.Seconds()})
 
-	return fenced(n, err)
+	return requireHeld(n, err)
 }
 
-// awaitSuspects waits until no suspect is in hand, and reports whether the next may be. The job is nobody's
-// meanwhile, and must not wait here for long while others could have it.
+// awaitSuspects waits until no suspect is in hand, and reports whether the next may be. No worker holds
+// the job meanwhile, and it must not wait here for long while others could have it.
 func (r *Runner) awaitSuspects() bool {
-	late := time.NewTimer(suspectWait)
+	late := time.NewTimer(maxSuspectWait)
 	defer late.Stop()
 
 	select {
@@ -115,10 +115,10 @@ func (r *Runner) awaitSuspects() bool {
 	}
 }
 
-// claimOrLook claims a job, and waits for its row if somebody has locked it. Where the job is not to be had the
+// claimOrJudge claims a job, and waits for its row if another transaction has locked it. Where the job is not to be had the
 // verdict says what to do with the task.
-func (r *Runner) claimOrLook(ctx context.Context, u *run) (*db.JobClaimRow, Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+func (r *Runner) claimOrJudge(ctx context.Context, u *run) (*db.JobClaimRow, Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 
 	row, err := r.q.db.JobClaim(ctx, r.q.pool, db.JobClaimParams{
@@ -139,38 +139,38 @@ func (r *Runner) claimOrLook(ctx context.Context, u *run) (*db.JobClaimRow, Verd
 
 // judgeUnclaimed says what to do with a task whose job could not be claimed.
 func (r *Runner) judgeUnclaimed(ctx context.Context, u *run) (Verdict, error) {
-	look, err := r.q.db.JobLook(ctx, r.q.pool, u.task.ID)
+	row, err := r.q.db.JobGet(ctx, r.q.pool, u.task.ID)
 
 	switch {
 	case err == pgx.ErrNoRows: //nolint:errorlint // pgx returns the value itself
 		// Done before.
 	case err != nil:
 		return Verdict{}, err
-	case look.Epoch != u.task.Epoch, look.State == stateRunning, look.State == stateDead:
+	case row.Epoch != u.task.Epoch, row.State == stateRunning, row.State == stateDead:
 		// Replaced, or another's.
-		u.task.Kind = look.Kind
-	case !r.handles(look.Kind):
+		u.task.Kind = row.Kind
+	case !r.hasHandler(row.Kind):
 		// A rolling deploy: another worker may know the kind.
-		r.q.metrics.count(look.Kind, look.Queue, eventNoHandler)
+		r.q.metrics.countEvent(row.Kind, row.Queue, eventNoHandler)
 
 		return Verdict{Do: Again, After: 5 * time.Second, Code: "no_handler"}, nil
-	case look.Paused:
+	case row.Paused:
 		return Verdict{Do: PutBack, Code: CodePaused}, nil
-	case look.DueIn > 0:
+	case row.DueIn > 0:
 		// The engine was early: an operator, or a clock.
-		return Verdict{Do: Again, After: seconds(look.DueIn), Code: "not_due"}, nil
-	case look.Suspect && !u.suspect:
+		return Verdict{Do: Again, After: fromSeconds(row.DueIn), Code: "not_due"}, nil
+	case row.Suspect && !u.suspect:
 		return notNow(codeSuspect), nil
 	default:
-		return notNow("changed"), nil // between the two looks
+		return notNow("changed"), nil // between the two statements
 	}
 
-	r.q.metrics.count(u.task.Kind, u.task.Queue, eventDuplicate)
+	r.q.metrics.countEvent(u.task.Kind, u.task.Queue, eventDuplicate)
 
 	return Verdict{Do: Ack}, nil
 }
 
-func (r *Runner) handles(kind string) bool {
+func (r *Runner) hasHandler(kind string) bool {
 	_, ok := r.reg.Worker(kind)
 
 	return ok
@@ -184,11 +184,11 @@ func (r *Runner) enterSlot(u *run, row db.JobClaimRow) {
 	u.worker, _ = r.reg.Worker(row.Kind)
 	u.policy, _ = r.reg.Kinds().Policy(row.Kind)
 	u.args, u.attempt, u.started = row.Args, int(row.Attempt)+1, time.Now()
-	u.canceled, u.poisoned = row.Canceling, row.Lost >= poison
+	u.canceled, u.poisoned = row.Canceling, row.Lost >= maxLostLeases
 	u.claimed.Store(true)
 
 	if u.canceled || u.poisoned {
-		u.slots.forgo()
+		u.slots.uncountHeld()
 
 		go r.concludeRun(u)
 
@@ -201,10 +201,10 @@ func (r *Runner) enterSlot(u *run, row db.JobClaimRow) {
 		return
 	}
 
-	r.q.metrics.count(row.Kind, row.Queue, eventStarted)
+	r.q.metrics.countEvent(row.Kind, row.Queue, eventStarted)
 	r.q.metrics.late.WithLabelValues(row.Kind, row.Queue).Observe(max(row.Late, 0))
 
-	if u.slots.enter(u) {
+	if u.slots.acquireOrWait(u) {
 		r.callHandler(u)
 	}
 }
@@ -218,16 +218,16 @@ func (r *Runner) unclaimJob(u *run) {
 		r.log.ErrorContext(u.base, "job was not given up", slog.String("job_id", u.task.ID.String()), slog.Any("error", err))
 		u.answerUncalled(notNow(CodeUnreachable))
 	case len(held) == 0: // canceled, taken away, or replaced meanwhile
-		u.slots.forgo()
-		u.answer(r.writeOutcome(u, func(ctx context.Context, u *run) (Verdict, string, error) { return r.stale(ctx, u, nil) }))
+		u.slots.uncountHeld()
+		u.answerEngine(r.writeOutcome(u, func(ctx context.Context, u *run) (Verdict, string, error) { return r.answerStale(ctx, u, nil) }))
 	default:
 		u.answerUncalled(Verdict{Do: PutBack, Code: CodeNoSlot})
 	}
 }
 
-// forsakeClaims answers for tasks whose claim failed; the jobs cannot help it. One that was not answered may have
-// been written all the same, for nobody.
-func (r *Runner) forsakeClaims(ctx context.Context, runs []*run, err error) {
+// putBackUnclaimed answers for tasks whose claim failed; the jobs cannot help it. One that was not answered may have
+// been written all the same, for a holder that is gone.
+func (r *Runner) putBackUnclaimed(ctx context.Context, runs []*run, err error) {
 	r.q.warnThrottled(ctx, "jobs were not claimed", err)
 
 	if mayBeWritten(err) {
@@ -257,7 +257,7 @@ func (r *Runner) unclaimMany(ctx context.Context, runs []*run) (held []uuid.UUID
 		p.Ids[i], p.Holders[i], p.Epochs[i] = u.task.ID, u.holder, u.task.Epoch
 	}
 
-	held, _, err = persist(ctx, r, func(ctx context.Context) ([]uuid.UUID, error) {
+	held, _, err = retryStatement(ctx, r, func(ctx context.Context) ([]uuid.UUID, error) {
 		return r.q.db.JobUnclaim(ctx, r.q.pool, p)
 	})
 

@@ -62,14 +62,14 @@ func TestRunner_ManyAtOnce(t *testing.T) {
 	b.eventually(time.Second, func() bool { return b.runner.InFlight() == 0 })
 }
 
-// deafConn is a connection to Postgres whose next answer gets lost, once it is told so.
-type deafConn struct {
+// lossyConn is a connection to Postgres whose next answer gets lost, once it is told so.
+type lossyConn struct {
 	net.Conn
 
 	loses *atomic.Bool
 }
 
-func (c deafConn) Read(b []byte) (int, error) {
+func (c lossyConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 && c.loses.CompareAndSwap(true, false) {
 		_ = c.Conn.Close()
@@ -96,7 +96,7 @@ func TestRunner_ClaimWithoutAnAnswer(t *testing.T) {
 			cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				conn, err := dial(ctx, network, addr)
 
-				return deafConn{conn, &loses}, err
+				return lossyConn{conn, &loses}, err
 			}
 
 			pool, err := pgxpool.NewWithConfig(t.Context(), cfg)

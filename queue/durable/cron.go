@@ -19,7 +19,7 @@ import (
 // that dies half-way has done nothing.
 type Cron struct {
 	q     *Queue
-	table []clockwork
+	table []parsedSchedule
 }
 
 // NewCron returns a cron of these schedules. It refuses specs that are not understood, kinds that
@@ -47,21 +47,21 @@ func NewCron(q *Queue, schedules ...queue.Schedule) (*Cron, error) {
 
 // Run fires what is due each second until ctx ends.
 func (c *Cron) Run(ctx context.Context) error {
-	every(ctx, time.Second, func(ctx context.Context) {
+	runEvery(ctx, time.Second, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, passTimeout)
 		defer cancel()
 
-		if err := c.pass(ctx); err != nil {
-			c.q.warnThrottled(ctx, "schedules were not looked at", err)
+		if err := c.fireDue(ctx); err != nil {
+			c.q.warnThrottled(ctx, "schedules were not fired", err)
 		}
 	})
 
 	return nil
 }
 
-// pass looks at all schedules with one query, and fires those with a tick that is due.
-func (c *Cron) pass(ctx context.Context) error {
-	rows, err := c.rows(ctx)
+// fireDue looks at all schedules with one query, and fires those with a tick that is due.
+func (c *Cron) fireDue(ctx context.Context) error {
+	rows, err := c.loadRows(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (c *Cron) pass(ctx context.Context) error {
 			continue
 		}
 
-		if ticks, _ := w.due(row.LastTick, row.Now); len(ticks) > 0 {
+		if ticks, _ := w.listDueTicks(row.LastTick, row.Now); len(ticks) > 0 {
 			_, err := c.Fire(ctx, w.Name)
 			errs = append(errs, err)
 		}
@@ -89,7 +89,7 @@ func (c *Cron) pass(ctx context.Context) error {
 // Fire stages the jobs of the ticks of one schedule that are due, and returns how many. While
 // another process does so it does nothing. A schedule that has never been looked at begins now.
 func (c *Cron) Fire(ctx context.Context, name string) (staged int, err error) {
-	w, ok := c.find(name)
+	w, ok := c.findSchedule(name)
 	if !ok {
 		return 0, fmt.Errorf("fire schedule: %w schedule %q", ErrUnknown, name)
 	}
@@ -104,7 +104,7 @@ func (c *Cron) Fire(ctx context.Context, name string) (staged int, err error) {
 			return err
 		}
 
-		ticks, reached := w.due(row.LastTick, row.Now)
+		ticks, reached := w.listDueTicks(row.LastTick, row.Now)
 
 		var last *uuid.UUID
 
@@ -115,7 +115,7 @@ func (c *Cron) Fire(ctx context.Context, name string) (staged int, err error) {
 				key += fmt.Sprintf(":%d", tick.Unix())
 			}
 
-			id, fresh, err := c.q.stage(ctx, tx, w.Args(tick), Key(key))
+			id, fresh, err := c.q.stageJob(ctx, tx, w.Args(tick), Key(key))
 			if err != nil {
 				return err
 			}
@@ -156,7 +156,7 @@ type Scheduled struct {
 
 // List returns every schedule, in the order of the table.
 func (c *Cron) List(ctx context.Context) ([]Scheduled, error) {
-	rows, err := c.rows(ctx)
+	rows, err := c.loadRows(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (c *Cron) List(ctx context.Context) ([]Scheduled, error) {
 	return list, nil
 }
 
-func (c *Cron) rows(ctx context.Context) (map[string]db.ScheduleListRow, error) {
+func (c *Cron) loadRows(ctx context.Context) (map[string]db.ScheduleListRow, error) {
 	rows, err := c.q.db.ScheduleList(ctx, c.q.pool)
 	if err != nil {
 		return nil, fmt.Errorf("list schedules: %w", err)
@@ -192,12 +192,12 @@ func (c *Cron) rows(ctx context.Context) (map[string]db.ScheduleListRow, error) 
 	return byName, nil
 }
 
-func (c *Cron) find(name string) (clockwork, bool) {
+func (c *Cron) findSchedule(name string) (parsedSchedule, bool) {
 	for _, w := range c.table {
 		if w.Name == name {
 			return w, true
 		}
 	}
 
-	return clockwork{}, false
+	return parsedSchedule{}, false
 }

@@ -14,19 +14,19 @@ import (
 // maxTicks bounds what one transaction stages; what is left is due at the next look.
 const maxTicks = 1000
 
-var scheduleName = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
+var scheduleNamePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
 
-// clockwork is a schedule whose spec has been read.
-type clockwork struct {
+// parsedSchedule is a schedule whose spec has been read.
+type parsedSchedule struct {
 	queue.Schedule
 
 	next func(time.Time) time.Time // the first tick after
 	kind string
 }
 
-func parseSchedule(s queue.Schedule, kinds queue.Kinds) (c clockwork, err error) {
+func parseSchedule(s queue.Schedule, kinds queue.Kinds) (c parsedSchedule, err error) {
 	switch {
-	case !scheduleName.MatchString(s.Name):
+	case !scheduleNamePattern.MatchString(s.Name):
 		return c, fmt.Errorf("schedule %q: the name is not a lower-case word", s.Name)
 	case s.Args == nil:
 		return c, fmt.Errorf("schedule %s has no arguments", s.Name)
@@ -34,7 +34,7 @@ func parseSchedule(s queue.Schedule, kinds queue.Kinds) (c clockwork, err error)
 		return c, fmt.Errorf("schedule %s: catch-up window %s, need at least 1m", s.Name, s.CatchUp)
 	}
 
-	c = clockwork{Schedule: s, kind: s.Args(time.Unix(0, 0).UTC()).Kind()}
+	c = parsedSchedule{Schedule: s, kind: s.Args(time.Unix(0, 0).UTC()).Kind()}
 
 	if _, ok := kinds.Policy(c.kind); !ok {
 		return c, fmt.Errorf("schedule %s: kind %q is not in the table of kinds", s.Name, c.kind)
@@ -73,9 +73,9 @@ func parseSchedule(s queue.Schedule, kinds queue.Kinds) (c clockwork, err error)
 	return c, nil
 }
 
-// due returns the ticks after last and up to now that are still to be staged, and how far the
+// listDueTicks returns the ticks after last and up to now that are still to be staged, and how far the
 // schedule has come with them.
-func (c clockwork) due(last, now time.Time) (ticks []time.Time, reached time.Time) {
+func (c parsedSchedule) listDueTicks(last, now time.Time) (ticks []time.Time, reached time.Time) {
 	reached = last
 	from := last
 

@@ -8,7 +8,7 @@
 //   - Postgres is the truth. The engine may lose, double, delay or reorder tasks as it likes;
 //     a task is only a hint to look at a row.
 //   - A row is claimed by compare-and-set on (id, epoch) under a new random holder, and every
-//     later write of that claim tests the holder. Who lost the lease can write nothing.
+//     later write of that claim tests the holder. A worker that lost the lease can write nothing.
 //   - Whoever replaces a push raises the epoch, so the older task is a duplicate from then on.
 //   - No row lock is held while talking to the engine.
 //   - Attempts count failures. Snoozes, lost leases, shutdowns and outages of Postgres or of the

@@ -68,25 +68,25 @@ type Pusher interface {
 	Active(ctx context.Context, queues []string) ([]Task, error)
 	// Alive reports of each task whether the engine will still bring it to a worker, or has.
 	Alive(ctx context.Context, tasks []Task) ([]bool, error)
-	// Beat counts the mark of each queue up by one, in whatever stores the queue's tasks and is
-	// lost with them, and reports it. With an error come the marks that could be counted.
-	Beat(ctx context.Context, queues []string) ([]Mark, error)
-	// Lost takes back that the tasks beside a mark are complete and writes into it when they were found
+	// BumpLossMarker counts the marker of each queue up by one, in whatever stores the queue's tasks and is
+	// lost with them, and reports it. With an error come the markers that could be counted.
+	BumpLossMarker(ctx context.Context, queues []string) ([]LossMarker, error)
+	// MarkLost takes back that the tasks beside a marker are complete and writes into it when they were found
 	// lost, unless it was written since m was read; it returns what is written there then.
-	Lost(ctx context.Context, m Mark, at time.Time) (time.Time, error)
-	// Whole says of a queue's mark that the tasks beside it are complete again, unless they were
+	MarkLost(ctx context.Context, m LossMarker, at time.Time) (time.Time, error)
+	// MarkComplete says of a queue's marker that the tasks beside it are complete again, unless they were
 	// lost at another time than m has it.
-	Whole(ctx context.Context, m Mark) error
-	// Tidy keeps what is there for the eye only from growing for ever.
-	Tidy(ctx context.Context, queues []string) error
+	MarkComplete(ctx context.Context, m LossMarker) error
+	// TrimArchive keeps what is there for the eye only from growing for ever.
+	TrimArchive(ctx context.Context, queues []string) error
 }
 
-// Mark is what the engine has beside the tasks of one queue, to tell that it has lost them.
-type Mark struct {
-	Queue string
-	Count int64     // rises with each [Pusher.Beat]; lower than before: the engine's data is another
-	Whole bool      // false: the tasks were never pushed, or were lost
-	Lost  time.Time // when a loss was noticed last, by the database's clock, in microseconds; zero: never
+// LossMarker is what the engine has beside the tasks of one queue, to tell that it has lost them.
+type LossMarker struct {
+	Queue    string
+	Count    int64     // rises with each [Pusher.BumpLossMarker]; lower than before: the engine's data is another
+	Complete bool      // false: the tasks were never pushed, or were lost
+	Lost     time.Time // when a loss was noticed last, by the database's clock, in microseconds; zero: never
 }
 
 // Options say how the queue reaches its workers, and when it looks after what.
@@ -111,7 +111,7 @@ type Timing struct {
 	Reconcile  time.Duration // rows are compared with Redis each; 5 s
 	Overdue    time.Duration // pushed or retrying rows are suspicious when late by; 10 s
 	AskAgain   time.Duration // a suspicious row is asked about at most each; 30 s
-	Watch      time.Duration // the mark that Redis loses with its data is looked at each; 1 s
+	Watch      time.Duration // the marker that Redis loses with its data is looked at each; 1 s
 	Ahead      time.Duration // a job due later is pushed this long before; 5 min
 	Grace      time.Duration // a handler may take this to notice the end of its context; 5 s
 	Patience   time.Duration // a worker tries to write an outcome for this long; 1 min
@@ -155,23 +155,23 @@ type Queue struct {
 	db      *db.Queries
 	metrics *metrics
 
-	refusals refusals
+	breaker  pushBreaker
 	throttle logthrottle.Throttle
 
-	carrying atomic.Bool                          // Run does what commits hand over
-	pushes   map[string]*batcher.Batcher[pushing] // by queue: off the path of commits
-	marks    chan Task                            // pushed, to be marked so
+	carrying atomic.Bool                              // Run does what commits hand over
+	pushes   map[string]*batcher.Batcher[pendingPush] // by queue: off the path of commits
+	marks    chan Task                                // pushed, to be marked so
 }
 
-// pushing is a push, and whether the epoch before it may still be in Redis.
-type pushing struct {
+// pendingPush is a push, and whether the epoch before it may still be in Redis.
+type pendingPush struct {
 	Push
 
 	replaces bool
 }
 
-// backlog bounds what commits may leave to the background, of each queue; more is left to the relay.
-const backlog = 4096
+// maxBacklog bounds what commits may leave to the background, of each queue; more is left to the relay.
+const maxBacklog = 4096
 
 // New returns a queue on pool. It starts nothing: [Queue.Run] pushes what commits hand over, and
 // without it the relay of [Queue.Maintain] does, a little later.
@@ -193,9 +193,9 @@ func New(pool *pgxpool.Pool, kinds queue.Kinds, o Options) *Queue {
 		restore: o.Restore,
 		db:      db.New(),
 		metrics: newMetrics(),
-		marks:   make(chan Task, backlog),
+		marks:   make(chan Task, maxBacklog),
 	}
-	q.pushes = q.newPushes()
+	q.pushes = q.newPushBatchers()
 
 	return q
 }
@@ -203,9 +203,9 @@ func New(pool *pgxpool.Pool, kinds queue.Kinds, o Options) *Queue {
 // soon is now: engines keep whole seconds, and would be later than that. A claim may be as early.
 const soon = 100 * time.Millisecond
 
-// pushOf returns a push that is due in a while from now. What the database says is a wait, too: its clock may be
+// newPush returns a push that is due in a while from now. What the database says is a wait, too: its clock may be
 // another than ours.
-func (q *Queue) pushOf(t Task, dueIn time.Duration) Push {
+func (q *Queue) newPush(t Task, dueIn time.Duration) Push {
 	p, _ := q.kinds.Policy(t.Kind) // of an unknown kind nothing is known but that it was staged
 
 	if dueIn < soon {

@@ -11,6 +11,6 @@ func SweepAt(q *Queue) func(context.Context, time.Time) {
 
 	return func(ctx context.Context, now time.Time) {
 		s.now = func() time.Time { return now }
-		s.pass(ctx)
+		s.runOnce(ctx)
 	}
 }

@@ -26,7 +26,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	defer release()
 
-	every(ctx, r.q.timing.Heartbeat, func(ctx context.Context) {
+	runEvery(ctx, r.q.timing.Heartbeat, func(ctx context.Context) {
 		// Longer than until the next: a Postgres that is slow must not cost leases. Shorter than a lease: a
 		// connection that is dead must not either.
 		ctx, cancel := context.WithTimeout(ctx, r.q.timing.Lease/2)
@@ -43,7 +43,7 @@ func (r *Runner) Run(ctx context.Context) error {
 			conn = c
 		}
 
-		if err := r.beat(ctx, conn); err != nil {
+		if err := r.extendLeases(ctx, conn); err != nil {
 			r.log.WarnContext(ctx, "leases were not extended", slog.Any("error", err))
 			release()
 		}
@@ -52,9 +52,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	return nil
 }
 
-// beat extends what this process holds. Who waits for the answer to a claim may hold a job already.
-func (r *Runner) beat(ctx context.Context, conn *pgxpool.Conn) error {
-	var p db.JobBeatParams
+// extendLeases extends what this process holds. A run that waits for the answer to its claim may hold its job already.
+func (r *Runner) extendLeases(ctx context.Context, conn *pgxpool.Conn) error {
+	var p db.JobExtendLeasesParams
 
 	r.mu.Lock()
 
@@ -76,7 +76,7 @@ func (r *Runner) beat(ctx context.Context, conn *pgxpool.Conn) error {
 
 	p.Lease = r.q.timing.Lease.Seconds()
 
-	held, err := r.q.db.JobBeat(ctx, conn, p)
+	held, err := r.q.db.JobExtendLeases(ctx, conn, p)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (r *Runner) Interrupt() {
 	for u := range r.runs {
 		u.cancel(queue.ErrStopping)
 
-		if u.slots.withdraw(u) {
+		if u.slots.withdrawWaiting(u) {
 			go r.unclaimJob(u)
 		}
 	}
@@ -142,7 +142,7 @@ func (r *Runner) InFlight() int {
 	return len(r.runs)
 }
 
-func (r *Runner) begin(u *run) bool {
+func (r *Runner) addRun(u *run) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
@@ -159,7 +159,7 @@ func (r *Runner) begin(u *run) bool {
 	return true
 }
 
-func (r *Runner) end(u *run) {
+func (r *Runner) removeRun(u *run) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
@@ -184,24 +184,24 @@ func (r *Runner) clearSuspect(u *run) {
 // Complete implements [queue.Fence]. Where the transaction can keep it, it is sent together with the commit,
 // which then fails if the job is not this run's.
 func (u *run) Complete(ctx context.Context, tx pgx.Tx) error {
-	// Set before the statement: whoever asks meanwhile must look at the row to know.
+	// Set before the statement: the heartbeat and the outcome must look at the row to know.
 	u.completed.Store(true)
 
 	if k, ok := tx.(keeper); ok {
 		k.AfterCommit(func() { u.committed.Store(true) })
 	}
 
-	return explainStale(u.r.q.db.JobComplete(ctx, later(tx, explainStale), db.JobCompleteParams{ID: u.task.ID, Holder: u.holder}))
+	return explainStale(u.r.q.db.JobComplete(ctx, keepStatements(tx, explainStale), db.JobCompleteParams{ID: u.task.ID, Holder: u.holder}))
 }
 
 // Hold implements [queue.Fence].
 func (u *run) Hold(ctx context.Context, tx pgx.Tx) error {
 	n, err := u.r.q.db.JobHold(ctx, tx, db.JobHoldParams{ID: u.task.ID, Holder: &u.holder})
 
-	return fenced(n, err)
+	return requireHeld(n, err)
 }
 
-func fenced(rows int64, err error) error {
+func requireHeld(rows int64, err error) error {
 	switch {
 	case err != nil:
 		return err

@@ -11,7 +11,7 @@ import (
 	"imagerun/queue/durable/db"
 )
 
-// keeper is a transaction that sends what nobody waits for together with its next statement, or with its
+// keeper is a transaction that sends statements without an answer together with its next statement, or with its
 // commit, and tells of its commit. postgres.InTx's is one.
 type keeper interface {
 	pgx.Tx
@@ -20,25 +20,25 @@ type keeper interface {
 	Keep(explain func(error) error, sql string, args ...any)
 }
 
-// kept executes by keeping.
-type kept struct {
+// keepingTx executes by keeping.
+type keepingTx struct {
 	keeper
 
 	explain func(error) error
 }
 
 // Exec implements [db.DBTX].
-func (k kept) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+func (k keepingTx) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	k.Keep(k.explain, sql, args...)
 
 	return pgconn.CommandTag{}, nil
 }
 
-// later returns what keeps the statements that it executes, if tx can, and has explain make of their errors
+// keepStatements returns what keeps the statements that it executes, if tx can, and has explain make of their errors
 // what tx reports. Any other transaction executes them at once, and the errors are as they are.
-func later(tx pgx.Tx, explain func(error) error) db.DBTX {
+func keepStatements(tx pgx.Tx, explain func(error) error) db.DBTX {
 	if k, ok := tx.(keeper); ok {
-		return kept{k, explain}
+		return keepingTx{k, explain}
 	}
 
 	return tx

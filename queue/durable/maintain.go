@@ -12,7 +12,7 @@ import (
 
 const (
 	relayBatch  = 500
-	passTimeout = 10 * time.Second // of one look at the table
+	passTimeout = 10 * time.Second // of one pass over the table
 )
 
 var errNoPusher = errors.New("maintain: queue has no pusher")
@@ -30,20 +30,20 @@ func (q *Queue) Maintain(ctx context.Context) error {
 
 	var wg sync.WaitGroup
 
-	wg.Go(func() { every(ctx, q.timing.Relay, q.relay) })
-	wg.Go(func() { every(ctx, q.timing.Sweep, sweeper.pass) })
-	wg.Go(func() { every(ctx, q.timing.Reconcile, reconciler.pass) })
-	wg.Go(func() { every(ctx, q.timing.Watch, rebuilder.pass) })
+	wg.Go(func() { runEvery(ctx, q.timing.Relay, q.relayStaged) })
+	wg.Go(func() { runEvery(ctx, q.timing.Sweep, sweeper.runOnce) })
+	wg.Go(func() { runEvery(ctx, q.timing.Reconcile, reconciler.runOnce) })
+	wg.Go(func() { runEvery(ctx, q.timing.Watch, rebuilder.runOnce) })
 	wg.Wait()
 
 	return nil
 }
 
-// relay pushes what nobody pushed: the process died after its commit, plain SQL staged it, the
+// relayStaged pushes what no process has pushed: the process died after its commit, plain SQL staged it, the
 // engine was away, or its time has come near.
-func (q *Queue) relay(ctx context.Context) {
+func (q *Queue) relayStaged(ctx context.Context) {
 	for ctx.Err() == nil {
-		refused := q.refusals.now()
+		refused := q.breaker.Open()
 
 		pass, cancel := context.WithTimeout(ctx, passTimeout)
 		rows, err := q.db.JobRelay(pass, q.pool, db.JobRelayParams{
@@ -53,15 +53,15 @@ func (q *Queue) relay(ctx context.Context) {
 		cancel()
 
 		if err != nil {
-			q.warnThrottled(ctx, "staged jobs were not looked for", err)
+			q.warnThrottled(ctx, "staged jobs were not relayed", err)
 
 			return
 		}
 
-		ps := make([]pushing, len(rows))
+		ps := make([]pendingPush, len(rows))
 		for i, r := range rows {
-			ps[i] = pushing{
-				Push:     q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, seconds(r.DueIn)),
+			ps[i] = pendingPush{
+				Push:     q.newPush(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, fromSeconds(r.DueIn)),
 				replaces: r.Epoch > 1,
 			}
 		}
@@ -71,7 +71,7 @@ func (q *Queue) relay(ctx context.Context) {
 		switch {
 		case sent == len(ps) && len(ps) < relayBatch:
 			return
-		case sent == 0 && len(q.refusals.now()) <= len(refused):
+		case sent == 0 && len(q.breaker.Open()) <= len(refused):
 			return // the engine is unwell, and asking faster does not heal it
 		default: // the jobs of other queues come behind those of one that was just found refused
 		}

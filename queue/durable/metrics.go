@@ -23,7 +23,8 @@ const (
 	eventLost       = "lost"
 	eventStale      = "stale"
 	eventHandedBack = "handed_back"
-	eventDeaf       = "deaf"
+	eventStuck      = "stuck"
+	eventDeaf       = "deaf" // what eventStuck was called; counted beside it for a release
 	eventReconciled = "reconciled"
 )
 
@@ -68,7 +69,7 @@ func newMetrics() *metrics {
 	}
 }
 
-func (m *metrics) count(kind, queue, event string) {
+func (m *metrics) countEvent(kind, queue, event string) {
 	m.events.WithLabelValues(kind, queue, event).Inc()
 }
 

@@ -16,8 +16,8 @@ import (
 	"imagerun/queue/durable/db"
 )
 
-// settle writes the outcome to Postgres and says what the engine shall do.
-func (r *Runner) settle(u *run) Verdict { return r.writeOutcome(u, r.decide) }
+// settleRun writes the outcome to Postgres and says what the engine shall do.
+func (r *Runner) settleRun(u *run) Verdict { return r.writeOutcome(u, r.decideOutcome) }
 
 // writeOutcome has how write an outcome.
 func (r *Runner) writeOutcome(u *run, how func(context.Context, *run) (Verdict, string, error)) Verdict {
@@ -26,7 +26,7 @@ func (r *Runner) writeOutcome(u *run, how func(context.Context, *run) (Verdict, 
 		return r.leaveToSweeper(u, err)
 	}
 
-	r.observe(u, event)
+	r.recordOutcome(u, event)
 
 	return v
 }
@@ -39,23 +39,24 @@ func (r *Runner) leaveToSweeper(u *run, err error) Verdict {
 	return notNow(CodeUnreachable)
 }
 
-// observe counts and logs an outcome.
-func (r *Runner) observe(u *run, event string) {
+// recordOutcome counts and logs an outcome.
+func (r *Runner) recordOutcome(u *run, event string) {
 	if !u.canceled && !u.poisoned {
 		r.q.metrics.run.WithLabelValues(u.task.Kind, u.task.Queue).Observe(time.Since(u.started).Seconds())
 	}
 
-	r.q.metrics.count(u.task.Kind, u.task.Queue, event)
-	r.report(u, event)
+	r.q.metrics.countEvent(u.task.Kind, u.task.Queue, event)
+	r.logOutcome(u, event)
 }
 
-func (r *Runner) decide(ctx context.Context, u *run) (v Verdict, event string, err error) {
+// decideOutcome chooses the outcome of a run and writes it.
+func (r *Runner) decideOutcome(ctx context.Context, u *run) (v Verdict, event string, err error) {
 	if u.canceled || u.poisoned {
-		return r.bury(ctx, u)
+		return r.buryJob(ctx, u)
 	}
 
 	if u.completed.Load() {
-		gone, ours, err := r.look(ctx, u)
+		gone, ours, err := r.checkOwnership(ctx, u)
 
 		switch {
 		case err != nil:
@@ -63,7 +64,7 @@ func (r *Runner) decide(ctx context.Context, u *run) (v Verdict, event string, e
 		case gone: // even if the handler was told otherwise
 			return Verdict{Do: Ack}, eventDone, nil
 		case !ours:
-			return r.stale(ctx, u, nil)
+			return r.answerStale(ctx, u, nil)
 		}
 
 		if u.err == nil {
@@ -75,28 +76,36 @@ func (r *Runner) decide(ctx context.Context, u *run) (v Verdict, event string, e
 
 	switch {
 	case errors.Is(u.cause, queue.ErrStale):
+		// The heartbeat found that another holds the job.
 		return Verdict{Do: Ack}, eventStale, nil
 	case u.err == nil:
-		return r.finish(ctx, u)
+		// The handler left the end of its job to us.
+		return r.finishJob(ctx, u)
 	case snoozed:
-		return r.snooze(ctx, u, delay)
+		// It asked for more time: no attempt is spent.
+		return r.snoozeJob(ctx, u, delay)
 	case queue.IsCancel(u.err), errors.Is(u.err, queue.ErrUndecodable):
-		return r.bury(ctx, u)
+		// No further attempt can succeed.
+		return r.buryJob(ctx, u)
 	case errors.Is(u.cause, queue.ErrStopping):
-		return r.handBack(ctx, u)
+		// The worker stops, which is not the job's failure.
+		return r.handBackJob(ctx, u)
 	case r.outage(u.err):
-		return r.fail(ctx, u, 0)
-	case u.attempt >= u.policy.Attempts, slices.Contains(u.policy.Final, r.code(u)):
-		return r.bury(ctx, u)
+		// Postgres or another part of ours was away: again, with no attempt spent.
+		return r.failJob(ctx, u, 0)
+	case u.attempt >= u.policy.Attempts, slices.Contains(u.policy.Final, r.errorCode(u)):
+		// That was the last attempt, by its number or by the policy of its error.
+		return r.buryJob(ctx, u)
 	default:
-		return r.fail(ctx, u, 1)
+		// It failed, and has attempts left.
+		return r.failJob(ctx, u, 1)
 	}
 }
 
-// look reports whether the row is gone, and whether it is still claimed by this run.
-func (r *Runner) look(ctx context.Context, u *run) (gone, ours bool, err error) {
-	row, there, err := persist(ctx, r, func(ctx context.Context) (db.JobLookRow, error) {
-		return r.q.db.JobLook(ctx, r.q.pool, u.task.ID)
+// checkOwnership reports whether the row is gone, and whether it is still claimed by this run.
+func (r *Runner) checkOwnership(ctx context.Context, u *run) (gone, ours bool, err error) {
+	row, there, err := retryStatement(ctx, r, func(ctx context.Context) (db.JobGetRow, error) {
+		return r.q.db.JobGet(ctx, r.q.pool, u.task.ID)
 	})
 
 	return err == nil && !there, there && row.Holder != nil && *row.Holder == u.holder, err
@@ -111,7 +120,7 @@ func (r *Runner) finishMany(runs []*run) {
 		p.Ids[i], p.Holders[i] = u.task.ID, u.holder
 	}
 
-	rows, _, err := persist(ctx, r, func(ctx context.Context) ([]*uuid.UUID, error) {
+	rows, _, err := retryStatement(ctx, r, func(ctx context.Context) ([]*uuid.UUID, error) {
 		return r.q.db.JobFinishMany(ctx, r.q.pool, p)
 	})
 
@@ -123,31 +132,31 @@ func (r *Runner) finishMany(runs []*run) {
 	for _, u := range runs {
 		switch {
 		case err != nil:
-			u.answer(r.leaveToSweeper(u, err))
+			u.answerEngine(r.leaveToSweeper(u, err))
 		case finished[u.holder]:
 			r.recordDone(u)
-		default: // somebody has locked it, or it is not ours any more
-			go func() { u.answer(r.settle(u)) }()
+		default: // another transaction has locked it, or it is not ours any more
+			go func() { u.answerEngine(r.settleRun(u)) }()
 		}
 	}
 }
 
-func (r *Runner) finish(ctx context.Context, u *run) (v Verdict, event string, err error) {
-	n, _, err := persist(ctx, r, func(ctx context.Context) (int64, error) {
+func (r *Runner) finishJob(ctx context.Context, u *run) (v Verdict, event string, err error) {
+	n, _, err := retryStatement(ctx, r, func(ctx context.Context) (int64, error) {
 		return r.q.db.JobFinish(ctx, r.q.pool, db.JobFinishParams{ID: u.task.ID, Holder: &u.holder})
 	})
 	if err != nil || n == 0 {
-		return r.stale(ctx, u, err)
+		return r.answerStale(ctx, u, err)
 	}
 
 	return Verdict{Do: Ack}, eventDone, nil
 }
 
-func (r *Runner) snooze(ctx context.Context, u *run, d time.Duration) (v Verdict, event string, err error) {
+func (r *Runner) snoozeJob(ctx context.Context, u *run, d time.Duration) (v Verdict, event string, err error) {
 	// Redis keeps whole seconds, so Postgres does too.
 	d = time.Duration(math.Ceil(d.Seconds())) * time.Second
 
-	row, held, err := persist(ctx, r, func(ctx context.Context) (db.JobSnoozeRow, error) {
+	row, held, err := retryStatement(ctx, r, func(ctx context.Context) (db.JobSnoozeRow, error) {
 		return r.q.db.JobSnooze(ctx, r.q.pool, db.JobSnoozeParams{
 			ID: u.task.ID, Holder: &u.holder, Epoch: u.task.Epoch, Delay: d.Seconds(),
 		})
@@ -155,9 +164,9 @@ func (r *Runner) snooze(ctx context.Context, u *run, d time.Duration) (v Verdict
 
 	switch {
 	case err != nil || !held:
-		return r.stale(ctx, u, err)
+		return r.answerStale(ctx, u, err)
 	case row.State == stateStaged:
-		r.next(u, row.Epoch, seconds(row.DueIn), false)
+		r.pushNext(u, row.Epoch, fromSeconds(row.DueIn), false)
 
 		return Verdict{Do: Ack}, eventSnoozed, nil
 	default:
@@ -165,22 +174,22 @@ func (r *Runner) snooze(ctx context.Context, u *run, d time.Duration) (v Verdict
 	}
 }
 
-// fail spends an attempt, or none when only our own part failed.
-func (r *Runner) fail(ctx context.Context, u *run, spent int32) (v Verdict, event string, err error) {
-	delay, code := u.policy.Backoff.Delay(u.attempt), r.code(u)
+// failJob spends an attempt, or none when only our own part failed.
+func (r *Runner) failJob(ctx context.Context, u *run, spent int32) (v Verdict, event string, err error) {
+	delay, code := u.policy.Backoff.Delay(u.attempt), r.errorCode(u)
 
-	row, held, err := persist(ctx, r, func(ctx context.Context) (db.JobFailRow, error) {
+	row, held, err := retryStatement(ctx, r, func(ctx context.Context) (db.JobFailRow, error) {
 		return r.q.db.JobFail(ctx, r.q.pool, db.JobFailParams{
 			ID: u.task.ID, Holder: &u.holder, Epoch: u.task.Epoch,
-			Afresh: u.deaf, Delay: delay.Seconds(), Spent: spent, ErrorCode: code, Canceled: u.canceled, Poisoned: u.poisoned,
+			Afresh: u.stuck, Delay: delay.Seconds(), Spent: spent, ErrorCode: code, Canceled: u.canceled, Poisoned: u.poisoned,
 		})
 	})
 	if err != nil || !held {
-		return r.stale(ctx, u, err)
+		return r.answerStale(ctx, u, err)
 	}
 
 	if row.State == stateStaged {
-		r.next(u, row.Epoch, seconds(row.DueIn), u.deaf)
+		r.pushNext(u, row.Epoch, fromSeconds(row.DueIn), u.stuck)
 
 		return Verdict{Do: Ack}, eventFailed, nil
 	}
@@ -188,35 +197,35 @@ func (r *Runner) fail(ctx context.Context, u *run, spent int32) (v Verdict, even
 	return Verdict{Do: Again, After: delay, Code: code, Spent: spent > 0}, eventFailed, nil
 }
 
-// handBack gives the job to another worker, as if this one had never had it.
-func (r *Runner) handBack(ctx context.Context, u *run) (v Verdict, event string, err error) {
-	epoch, held, err := persist(ctx, r, func(ctx context.Context) (int32, error) {
+// handBackJob gives the job to another worker, as if this one had never had it.
+func (r *Runner) handBackJob(ctx context.Context, u *run) (v Verdict, event string, err error) {
+	epoch, held, err := retryStatement(ctx, r, func(ctx context.Context) (int32, error) {
 		return r.q.db.JobHandBack(ctx, r.q.pool, db.JobHandBackParams{ID: u.task.ID, Holder: &u.holder})
 	})
 	if err != nil || !held {
-		return r.stale(ctx, u, err)
+		return r.answerStale(ctx, u, err)
 	}
 
-	r.next(u, epoch, 0, u.deaf)
+	r.pushNext(u, epoch, 0, u.stuck)
 
 	return Verdict{Do: Ack}, eventHandedBack, nil
 }
 
-// bury ends the job for ever, with the kind's Dead hook in the same transaction. The hook comes
+// buryJob ends the job for ever, with the kind's Dead hook in the same transaction. The hook comes
 // first: it locks rows of its domain, and everyone locks those before the job's (docs/architecture.md).
-func (r *Runner) bury(ctx context.Context, u *run) (v Verdict, event string, err error) {
+func (r *Runner) buryJob(ctx context.Context, u *run) (v Verdict, event string, err error) {
 	var hook error
 
-	code, spent := r.code(u), int32(1)
+	code, spent := r.errorCode(u), int32(1)
 	if u.canceled || u.poisoned {
 		spent = 0 // its handler was not called for this
 	}
 
-	n, _, err := persist(ctx, r, func(ctx context.Context) (n int64, err error) {
+	n, _, err := retryStatement(ctx, r, func(ctx context.Context) (n int64, err error) {
 		hook = nil
 
 		err = r.q.inTx(ctx, func(tx pgx.Tx) error {
-			if hook = u.dead(ctx, tx, code); hook != nil {
+			if hook = u.callDeadHook(ctx, tx, code); hook != nil {
 				return hook
 			}
 
@@ -242,15 +251,15 @@ func (r *Runner) bury(ctx context.Context, u *run) (v Verdict, event string, err
 		// What the domain owes to this death cannot be done now: no death without it.
 		r.log.ErrorContext(ctx, "dead hook failed", slog.String("job_id", u.task.ID.String()), slog.String("kind", u.task.Kind), slog.Any("error", hook))
 
-		return r.fail(ctx, u, 0)
+		return r.failJob(ctx, u, 0)
 	case err != nil || n == 0:
-		return r.stale(ctx, u, err)
+		return r.answerStale(ctx, u, err)
 	default:
 		return Verdict{Do: Bury, Code: code}, eventDead, nil
 	}
 }
 
-func (u *run) dead(ctx context.Context, tx pgx.Tx, code string) (err error) {
+func (u *run) callDeadHook(ctx context.Context, tx pgx.Tx, code string) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &panicked{stack: debug.Stack()}
@@ -260,47 +269,50 @@ func (u *run) dead(ctx context.Context, tx pgx.Tx, code string) (err error) {
 	return u.worker.Dead(ctx, tx, u.args, code)
 }
 
-// stale answers for a write that found nothing of ours: an operator canceled the job, which ends
-// it here; somebody else has it; an earlier try of this write happened although its answer was
+// answerStale answers for a write that found nothing of ours: an operator canceled the job, which ends
+// it here; another worker has it; an earlier try of this write happened although its answer was
 // lost; or Postgres crashed and lost the claim. In the last two this task is still the one that the row waits for.
-func (r *Runner) stale(ctx context.Context, u *run, err error) (Verdict, string, error) {
+func (r *Runner) answerStale(ctx context.Context, u *run, err error) (Verdict, string, error) {
 	if err != nil {
 		return Verdict{}, "", err
 	}
 
-	look, there, err := persist(ctx, r, func(ctx context.Context) (db.JobLookRow, error) {
-		return r.q.db.JobLook(ctx, r.q.pool, u.task.ID)
+	row, there, err := retryStatement(ctx, r, func(ctx context.Context) (db.JobGetRow, error) {
+		return r.q.db.JobGet(ctx, r.q.pool, u.task.ID)
 	})
 
 	switch {
 	case err != nil:
 		return Verdict{}, "", err
-	case there && look.Canceling && look.Holder != nil && *look.Holder == u.holder && !u.canceled:
+	case there && row.Canceling && row.Holder != nil && *row.Holder == u.holder && !u.canceled:
+		// An operator canceled it, and it is still ours.
 		u.canceled = true
 
-		return r.bury(ctx, u)
-	case there && look.Epoch == u.task.Epoch && look.State != stateRunning && look.State != stateDead:
-		return Verdict{Do: Again, After: max(seconds(look.DueIn), time.Second), Code: "waiting"}, eventStale, nil
+		return r.buryJob(ctx, u)
+	case there && row.Epoch == u.task.Epoch && row.State != stateRunning && row.State != stateDead:
+		// It waits for this very task.
+		return Verdict{Do: Again, After: max(fromSeconds(row.DueIn), time.Second), Code: "waiting"}, eventStale, nil
 	default:
+		// It is gone, or another's.
 		return Verdict{Do: Ack}, eventStale, nil
 	}
 }
 
-// next pushes the epoch that follows.
-func (r *Runner) next(u *run, epoch int32, dueIn time.Duration, replaces bool) {
+// pushNext pushes the epoch that follows.
+func (r *Runner) pushNext(u *run, epoch int32, dueIn time.Duration, replaces bool) {
 	t := u.task
 	t.Epoch = epoch
-	r.q.offer(r.q.pushOf(t, dueIn), replaces)
+	r.q.offerPush(r.q.newPush(t, dueIn), replaces)
 }
 
-// persist does one statement until it is answered or patience ends: an outcome is worth waiting
+// retryStatement does one statement until it is answered or patience ends: an outcome is worth waiting
 // for, since without it the work is done again. No row is an answer: there is false.
-func persist[T any](ctx context.Context, r *Runner, fn func(context.Context) (T, error)) (row T, there bool, err error) {
+func retryStatement[T any](ctx context.Context, r *Runner, fn func(context.Context) (T, error)) (row T, there bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.q.timing.Patience)
 	defer cancel()
 
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		one, stop := context.WithTimeout(ctx, answerWithin)
+		one, stop := context.WithTimeout(ctx, answerTimeout)
 		row, err = fn(one)
 
 		stop()

@@ -150,8 +150,8 @@ func TestPlans_ReadOnlyWhatTheyNeed(t *testing.T) {
 	}
 
 	for _, name := range []string{
-		"JobInsert", "JobStageRenamed", "JobWake", "JobClaim", "JobClaimMany", "JobLook", "JobBegin", "JobUnclaim", "JobBeat", "JobHold", "JobComplete",
-		"JobFinish", "JobFinishMany", "JobSnooze", "JobFail", "JobHandBack", "JobBury", "JobRelay", "JobMark", "JobExpired",
+		"JobInsert", "JobStageRenamed", "JobWake", "JobClaim", "JobClaimMany", "JobGet", "JobBegin", "JobUnclaim", "JobExtendLeases", "JobHold", "JobComplete",
+		"JobFinish", "JobFinishMany", "JobSnooze", "JobFail", "JobHandBack", "JobBury", "JobRelay", "JobMarkPushed", "JobExpired",
 		"JobSweep", "JobOverdue", "JobStates", "JobRenew", "JobUnattended", "AdminRetry", "AdminCancel",
 	} {
 		require.Contains(t, texts, name)

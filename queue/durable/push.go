@@ -14,22 +14,22 @@ import (
 )
 
 const (
-	pushMax     = 200             // tasks pushed at once
-	pushLines   = 2               // pushes of one queue under way at once
-	pushTimeout = 2 * time.Second // of one
-	markMax     = 500             // rows marked at once
+	maxPushBatch    = 200             // tasks pushed at once
+	maxPushesAtOnce = 2               // pushes of one queue under way at once
+	pushTimeout     = 2 * time.Second // of one
+	maxMarkBatch    = 500             // rows marked at once
 )
 
-// newPushes returns what pushes the tasks that commits leave to the background. Each queue has lines of its
-// own: in a cluster one may be on a node that does not answer.
+// newPushBatchers returns what pushes the tasks that commits leave to the background. Each queue has a batcher of
+// its own: in a cluster one may be on a node that does not answer.
 //
 //nolint:contextcheck // a commit's own context has ended by then
-func (q *Queue) newPushes() map[string]*batcher.Batcher[pushing] {
-	pushes := map[string]*batcher.Batcher[pushing]{}
+func (q *Queue) newPushBatchers() map[string]*batcher.Batcher[pendingPush] {
+	pushes := map[string]*batcher.Batcher[pendingPush]{}
 
 	for _, name := range q.kinds.Queues() {
-		pushes[name] = &batcher.Batcher[pushing]{Max: pushMax, Lines: pushLines, Room: backlog, Do: func(ps []pushing) {
-			for _, t := range q.push(context.Background(), ps) {
+		pushes[name] = &batcher.Batcher[pendingPush]{Max: maxPushBatch, Lines: maxPushesAtOnce, Room: maxBacklog, Do: func(ps []pendingPush) {
+			for _, t := range q.pushBatch(context.Background(), ps) {
 				select {
 				case q.marks <- t:
 				default: // unmarked: the relay pushes it again, which is a conflict, which is success
@@ -54,7 +54,7 @@ func (q *Queue) Run(ctx context.Context) error {
 
 	work, stop := context.WithoutCancel(ctx), make(chan struct{})
 
-	marker.Go(func() { q.markLoop(work, stop) })
+	marker.Go(func() { q.drainMarks(work, stop) })
 
 	q.carrying.Store(true)
 	<-ctx.Done()
@@ -70,15 +70,15 @@ func (q *Queue) Run(ctx context.Context) error {
 	return nil
 }
 
-// push pushes tasks of one queue at once, removes those that they replace, and returns which it could.
-func (q *Queue) push(ctx context.Context, ps []pushing) (sent []Task) {
+// pushBatch pushes tasks of one queue at once, removes those that they replace, and returns which it could.
+func (q *Queue) pushBatch(ctx context.Context, ps []pendingPush) (sent []Task) {
 	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
 	defer cancel()
 
 	queue := ps[0].Queue
 
-	if !q.refusals.ask(queue) {
-		q.countAll(ps, eventPushFailed)
+	if !q.breaker.Allow(queue) {
+		q.countPushes(ps, eventPushFailed)
 
 		return nil
 	}
@@ -89,16 +89,16 @@ func (q *Queue) push(ctx context.Context, ps []pushing) (sent []Task) {
 	}
 
 	err := q.pusher.Push(ctx, pushes)
-	q.refusals.tell(queue, err)
+	q.breaker.Record(queue, err)
 
 	if err != nil {
 		q.log.DebugContext(ctx, "push failed, left to the relay", slog.Int("jobs", len(ps)), slog.String("queue", queue), slog.Any("error", err))
-		q.countAll(ps, eventPushFailed)
+		q.countPushes(ps, eventPushFailed)
 
 		return nil
 	}
 
-	q.countAll(ps, eventPushed)
+	q.countPushes(ps, eventPushed)
 
 	var replaced []Task
 
@@ -112,21 +112,21 @@ func (q *Queue) push(ctx context.Context, ps []pushing) (sent []Task) {
 		}
 	}
 
-	q.forget(ctx, replaced)
+	q.forgetTasks(ctx, replaced)
 
 	return sent
 }
 
-func (q *Queue) countAll(ps []pushing, event string) {
+func (q *Queue) countPushes(ps []pendingPush, event string) {
 	for _, p := range ps {
-		q.metrics.count(p.Kind, p.Queue, event)
+		q.metrics.countEvent(p.Kind, p.Queue, event)
 	}
 }
 
 // pushAll pushes many at once, those of each queue beside the others', and marks them; it reports how many it
 // could.
-func (q *Queue) pushAll(ctx context.Context, ps []pushing) int {
-	byQueue := map[string][]pushing{}
+func (q *Queue) pushAll(ctx context.Context, ps []pendingPush) int {
+	byQueue := map[string][]pendingPush{}
 	for _, p := range ps {
 		byQueue[p.Queue] = append(byQueue[p.Queue], p)
 	}
@@ -139,8 +139,8 @@ func (q *Queue) pushAll(ctx context.Context, ps []pushing) int {
 
 	for _, of := range byQueue {
 		wg.Go(func() {
-			for batch := range slices.Chunk(of, pushMax) {
-				tasks := q.push(ctx, batch)
+			for batch := range slices.Chunk(of, maxPushBatch) {
+				tasks := q.pushBatch(ctx, batch)
 
 				mu.Lock()
 				sent = append(sent, tasks...)
@@ -150,14 +150,14 @@ func (q *Queue) pushAll(ctx context.Context, ps []pushing) int {
 	}
 
 	wg.Wait()
-	q.mark(ctx, sent)
+	q.markPushed(ctx, sent)
 
 	return len(sent)
 }
 
-// markLoop marks what was pushed and has not begun within half the time after which the relay would push it
+// drainMarks marks what was pushed and has not begun within half the time after which the relay would push it
 // again: most jobs have by then, and their rows are written once less.
-func (q *Queue) markLoop(ctx context.Context, stop <-chan struct{}) {
+func (q *Queue) drainMarks(ctx context.Context, stop <-chan struct{}) {
 	var (
 		tasks []Task
 		due   <-chan time.Time
@@ -172,7 +172,7 @@ func (q *Queue) markLoop(ctx context.Context, stop <-chan struct{}) {
 				due = time.After(q.timing.RelayAfter / 2)
 			}
 
-			if len(tasks) < backlog {
+			if len(tasks) < maxBacklog {
 				continue
 			}
 		case <-due:
@@ -181,25 +181,25 @@ func (q *Queue) markLoop(ctx context.Context, stop <-chan struct{}) {
 				tasks = append(tasks, <-q.marks)
 			}
 
-			q.mark(ctx, tasks)
+			q.markPushed(ctx, tasks)
 
 			return
 		}
 
-		q.mark(ctx, tasks)
+		q.markPushed(ctx, tasks)
 
 		tasks, due = tasks[:0], nil
 	}
 }
 
-// mark tells the relay not to bother.
-func (q *Queue) mark(ctx context.Context, tasks []Task) {
-	for batch := range slices.Chunk(tasks, markMax) {
-		ids, epochs := split(batch)
+// markPushed tells the relay not to bother.
+func (q *Queue) markPushed(ctx context.Context, tasks []Task) {
+	for batch := range slices.Chunk(tasks, maxMarkBatch) {
+		ids, epochs := splitTasks(batch)
 
 		one, cancel := context.WithTimeout(ctx, pushTimeout)
 
-		if err := q.db.JobMark(one, q.pool, db.JobMarkParams{Ids: ids, Epochs: epochs}); err != nil {
+		if err := q.db.JobMarkPushed(one, q.pool, db.JobMarkPushedParams{Ids: ids, Epochs: epochs}); err != nil {
 			q.log.DebugContext(ctx, "pushed jobs were not marked", slog.Int("jobs", len(batch)), slog.Any("error", err))
 		}
 
@@ -207,9 +207,9 @@ func (q *Queue) mark(ctx context.Context, tasks []Task) {
 	}
 }
 
-// forget removes tasks that nobody needs. It is tidiness only: a worker that gets one finds that it is a
+// forgetTasks removes tasks that were replaced. It is tidiness only: a worker that gets one finds that it is a
 // duplicate.
-func (q *Queue) forget(ctx context.Context, tasks []Task) {
+func (q *Queue) forgetTasks(ctx context.Context, tasks []Task) {
 	if len(tasks) == 0 {
 		return
 	}
@@ -219,7 +219,7 @@ func (q *Queue) forget(ctx context.Context, tasks []Task) {
 	}
 }
 
-func split(tasks []Task) (ids []uuid.UUID, epochs []int32) {
+func splitTasks(tasks []Task) (ids []uuid.UUID, epochs []int32) {
 	for _, t := range tasks {
 		ids, epochs = append(ids, t.ID), append(epochs, t.Epoch)
 	}
@@ -227,8 +227,8 @@ func split(tasks []Task) (ids []uuid.UUID, epochs []int32) {
 	return ids, epochs
 }
 
-// every calls fn at once and then each d until ctx ends.
-func every(ctx context.Context, d time.Duration, fn func(context.Context)) {
+// runEvery calls fn at once and then each d until ctx ends.
+func runEvery(ctx context.Context, d time.Duration, fn func(context.Context)) {
 	t := time.NewTicker(d)
 	defer t.Stop()
 

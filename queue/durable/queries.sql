@@ -3,10 +3,10 @@
 --
 -- Statements about many rows look each up by its id, in a lateral query: left to join, a planner that knows
 -- nothing of the table yet, or too much of an empty one, walks all of it for each. They skip what is locked,
--- so they wait for nobody and need no order.
+-- so they wait for no other transaction and need no order.
 
 -- name: JobInsert :exec
--- Without a key, so nothing can be in the way, and nobody waits for an answer.
+-- Without a key, so nothing can be in the way, and the caller waits for no answer.
 insert into job (id, kind, queue, args, run_at, created_at, staged_at)
 values (sqlc.arg(id), sqlc.arg(kind), sqlc.arg(queue), sqlc.arg(args),
         coalesce(sqlc.narg(run_at)::timestamptz, clock_timestamp() + sqlc.arg(delay)::float8 * interval '1 second'),
@@ -83,8 +83,8 @@ returning sqlc.arg(holder)::uuid as holder, kind, queue, args, attempt, lost, ca
           extract(epoch from clock_timestamp() - run_at)::float8 as late;
 
 -- name: JobClaimMany :many
--- JobClaim for several at once, without suspects. A row that somebody has locked must not keep the others
--- waiting: whoever is not in the answer is asked for singly.
+-- JobClaim for several at once, without suspects. A row that another transaction has locked must not keep the others
+-- waiting: what is not in the answer is asked for singly.
 with wanted as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch,
            unnest(sqlc.arg(holders)::uuid[]) as holder
@@ -108,7 +108,7 @@ where job.id = free.id
 returning free.holder::uuid as holder, job.kind, job.queue, job.args, job.attempt, job.lost, job.canceling,
           extract(epoch from clock_timestamp() - job.run_at)::float8 as late;
 
--- name: JobLook :one
+-- name: JobGet :one
 select kind, queue, state, epoch, holder, (lost > 0 and suspect)::boolean as suspect, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
        exists (select from queue_pause where queue_pause.queue = job.queue) as paused
 from job where id = sqlc.arg(id);
@@ -140,7 +140,7 @@ from held
 where job.id = held.id
 returning held.holder::uuid as holder;
 
--- name: JobBeat :many
+-- name: JobExtendLeases :many
 -- Extends what is ours and not locked, and returns which holders still hold, and which of those
 -- an operator wants ended. A row that a
 -- handler has locked in a transaction of its own is skipped, and the sweeper skips it too.
@@ -172,7 +172,7 @@ delete from job where id = sqlc.arg(id) and holder = sqlc.arg(holder) and not ca
 
 -- name: JobFinishMany :many
 -- JobFinish for several handlers that returned nil and left the end of their jobs to us. Losing
--- this in a crash costs a repeat, which such a handler has agreed to. Leaves out what somebody has locked.
+-- this in a crash costs a repeat, which such a handler has agreed to. Leaves out what another transaction has locked.
 with mine as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(holders)::uuid[]) as holder
 ), free as (
@@ -253,7 +253,7 @@ order by run_at
 limit sqlc.arg(max_rows)
 for no key update skip locked;
 
--- name: JobMark :exec
+-- name: JobMarkPushed :exec
 with sent as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch
 ), free as (
@@ -266,8 +266,8 @@ from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id;
 
 -- name: JobExpired :many
--- Whose lease ran out, by whom it was held (the first half of a holder is its worker's), and whether somebody
--- has it locked, others who look aside. To lock is to write: this fails where nothing can be written, whatever it finds.
+-- Whose lease ran out, by whom it was held (the first half of a holder is its worker's), and whether a transaction
+-- has it locked, other sweepers aside. To lock is to write: this fails where nothing can be written, whatever it finds.
 with expired as (
     select job.id, job.holder from job
     where job.state = 'running' and job.lease_until < statement_timestamp()
@@ -322,7 +322,7 @@ from (
 select id, epoch, state from job where id = any(sqlc.arg(ids)::uuid[]);
 
 -- name: JobRenew :many
--- The task of this push is gone, or nobody runs it: push again under a new name.
+-- The task of this push is gone, or no worker runs it: push again under a new name.
 with gone as (
     select unnest(sqlc.arg(ids)::uuid[]) as id, unnest(sqlc.arg(epochs)::integer[]) as epoch
 ), free as (

@@ -16,36 +16,36 @@ const (
 
 // rebuilder notices that the engine has lost all tasks of a queue at once (it was emptied, or
 // restarted without its data, or with older data) and has the relay push them again. Beside
-// the tasks of each queue the engine keeps a mark: a count that rises with each look, and a word
-// that the tasks are complete. A mark without the word is a loss, or the very first start; a
+// the tasks of each queue the engine keeps a loss marker: a count that rises with each look, and a word
+// that the tasks are complete. A marker without the word is a loss, or the very first start; a
 // count that did not rise is a loss too.
 //
-// When a loss is noticed, that time is written into the mark before anything else, and what was staged later is
+// When a loss is noticed, that time is written into the marker before anything else, and what was staged later is
 // not touched: so each job is pushed once more, however many schedulers notice, and however often one begins again.
 type rebuilder struct {
 	q *Queue
 
-	seen map[string]Mark // by queue: as they were in the last pass
+	markers map[string]LossMarker // by queue: as they were in the last pass
 }
 
-func newRebuilder(q *Queue) *rebuilder { return &rebuilder{q: q, seen: map[string]Mark{}} }
+func newRebuilder(q *Queue) *rebuilder { return &rebuilder{q: q, markers: map[string]LossMarker{}} }
 
-func (r *rebuilder) pass(ctx context.Context) {
+func (r *rebuilder) runOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, rebuildTimeout)
 	defer cancel()
 
-	marks := ask(ctx, r.q.kinds.Queues(), r.q.pusher.Beat)
-	if err := marks.err(); err != nil {
-		r.q.warnThrottled(ctx, "the engine's marks were not read", err)
+	markers := fanOut(ctx, r.q.kinds.Queues(), r.q.pusher.BumpLossMarker)
+	if err := markers.joinErrors(); err != nil {
+		r.q.warnThrottled(ctx, "loss markers were not read", err)
 	}
 
-	for _, m := range marks.all() {
-		before := r.seen[m.Queue]
-		// A count that did not rise is explained by a loss that somebody else has noticed since.
+	for _, m := range markers.collectFound() {
+		before := r.markers[m.Queue]
+		// A count that did not rise is explained by a loss that another scheduler has noticed since.
 		explained := m.Count > before.Count || m.Lost.After(before.Lost)
 
-		if explained && m.Whole {
-			r.seen[m.Queue] = m
+		if explained && m.Complete {
+			r.markers[m.Queue] = m
 
 			continue
 		}
@@ -64,24 +64,24 @@ func (r *rebuilder) pass(ctx context.Context) {
 			continue
 		}
 
-		r.seen[m.Queue] = m
+		r.markers[m.Queue] = m
 	}
 }
 
-// noticeLoss writes into the mark that the tasks were lost before now.
-func (r *rebuilder) noticeLoss(ctx context.Context, m *Mark) error {
+// noticeLoss writes into the marker that the tasks were lost before now.
+func (r *rebuilder) noticeLoss(ctx context.Context, m *LossMarker) error {
 	now, err := r.q.db.DatabaseTime(ctx, r.q.pool)
 	if err != nil {
 		return err
 	}
 
-	m.Lost, err = r.q.pusher.Lost(ctx, *m, now)
+	m.Lost, err = r.q.pusher.MarkLost(ctx, *m, now)
 
 	return err
 }
 
-// rebuildTasks ends with the word that the tasks are complete, so one that is cut short is begun again, by whomever.
-func (r *rebuilder) rebuildTasks(ctx context.Context, m Mark) error {
+// rebuildTasks ends with the word that the tasks are complete, so one that is cut short is begun again, by any scheduler.
+func (r *rebuilder) rebuildTasks(ctx context.Context, m LossMarker) error {
 	if err := r.q.restore(ctx, []string{m.Queue}); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (r *rebuilder) rebuildTasks(ctx context.Context, m Mark) error {
 		return err
 	}
 
-	if err := r.q.pusher.Whole(ctx, m); err != nil {
+	if err := r.q.pusher.MarkComplete(ctx, m); err != nil {
 		return err
 	}
 
@@ -109,7 +109,7 @@ func (r *rebuilder) rebuildTasks(ctx context.Context, m Mark) error {
 }
 
 // renameWaiting gives all jobs that waited in the engine names that are new to it.
-func (r *rebuilder) renameWaiting(ctx context.Context, m Mark) (jobs int, err error) {
+func (r *rebuilder) renameWaiting(ctx context.Context, m LossMarker) (jobs int, err error) {
 	p := db.JobRebuildWaitingParams{Queue: m.Queue, Lost: m.Lost, MaxRows: rebuildBatch}
 
 	for {

@@ -28,10 +28,10 @@ func TestRebuilder_AllTasksLost(t *testing.T) {
 		return task
 	}
 
-	emptied, older := durable.Mark{}, durable.Mark{Count: 1, Whole: true}
+	emptied, older := durable.LossMarker{}, durable.LossMarker{Count: 1, Complete: true}
 
 	for name, c := range map[string]struct {
-		after durable.Mark
+		after durable.LossMarker
 		end   error
 	}{
 		"EmptiedSnooze":   {emptied, queue.Snooze(time.Minute)},

@@ -37,41 +37,41 @@ func newReconciler(q *Queue) *reconciler {
 	return &reconciler{q: q, active: map[string]bool{}, cursors: map[string]cursor{}}
 }
 
-func (r *reconciler) pass(ctx context.Context) {
-	look, cancel := context.WithTimeout(ctx, passTimeout)
+func (r *reconciler) runOnce(ctx context.Context) {
+	pass, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 
-	active := ask(look, r.q.kinds.Queues(), r.q.pusher.Active)
-	if err := active.err(); err != nil {
-		r.q.warnThrottled(ctx, "active tasks were not compared", err)
+	active := fanOut(pass, r.q.kinds.Queues(), r.q.pusher.Active)
+	if err := active.joinErrors(); err != nil {
+		r.q.warnThrottled(ctx, "active tasks were not reconciled", err)
 	}
 
-	if err := r.abandoned(look, active.all()); err != nil {
-		r.q.warnThrottled(ctx, "active tasks were not compared", err)
+	if err := r.reconcileAbandoned(pass, active.collectFound()); err != nil {
+		r.q.warnThrottled(ctx, "active tasks were not reconciled", err)
 	}
 
-	silent := active.silent()
+	unreachable := active.unreachableQueues()
 
-	if err := r.overdue(look, silent); err != nil {
-		r.q.warnThrottled(ctx, "overdue jobs were not compared", err)
+	if err := r.reconcileOverdue(pass, unreachable); err != nil {
+		r.q.warnThrottled(ctx, "overdue jobs were not reconciled", err)
 	}
 
-	tidied := ask(look, except(r.q.kinds.Queues(), silent), func(ctx context.Context, queues []string) ([]struct{}, error) {
-		return nil, r.q.pusher.Tidy(ctx, queues)
+	trimmed := fanOut(pass, excludeQueues(r.q.kinds.Queues(), unreachable), func(ctx context.Context, queues []string) ([]struct{}, error) {
+		return nil, r.q.pusher.TrimArchive(ctx, queues)
 	})
-	if err := tidied.err(); err != nil {
-		r.q.warnThrottled(ctx, "dead tasks were not tidied", err)
+	if err := trimmed.joinErrors(); err != nil {
+		r.q.warnThrottled(ctx, "archive of dead tasks was not trimmed", err)
 	}
 }
 
-// except returns those that are not among others.
-func except(queues, others []string) []string {
+// excludeQueues returns those that are not among others.
+func excludeQueues(queues, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(queues), func(q string) bool { return slices.Contains(others, q) })
 }
 
-// abandoned finds tasks that were active in two passes though their row is not running: the
+// reconcileAbandoned finds tasks that were active in two passes though their row is not running: the
 // engine's answer to the worker was lost, or the worker's answer to the engine.
-func (r *reconciler) abandoned(ctx context.Context, tasks []Task) error {
+func (r *reconciler) reconcileAbandoned(ctx context.Context, tasks []Task) error {
 	now := make(map[string]bool, len(tasks))
 
 	var twice []Task
@@ -90,7 +90,7 @@ func (r *reconciler) abandoned(ctx context.Context, tasks []Task) error {
 		return nil
 	}
 
-	ids, _ := split(twice)
+	ids, _ := splitTasks(twice)
 
 	rows, err := r.q.db.JobStates(ctx, r.q.pool, ids)
 	if err != nil {
@@ -109,7 +109,7 @@ func (r *reconciler) abandoned(ctx context.Context, tasks []Task) error {
 
 		switch {
 		case ok && row.Epoch == t.Epoch && row.State == stateRunning:
-			// As it should be; if nobody runs it after all, its lease ends.
+			// As it should be; if no worker runs it after all, its lease ends.
 		case ok && row.Epoch == t.Epoch && row.State != stateDead:
 			gone = append(gone, t)
 		default:
@@ -117,19 +117,19 @@ func (r *reconciler) abandoned(ctx context.Context, tasks []Task) error {
 		}
 	}
 
-	r.q.forget(ctx, stray)
+	r.q.forgetTasks(ctx, stray)
 
-	return r.renew(ctx, gone)
+	return r.repushJobs(ctx, gone)
 }
 
-// overdue asks the engine about rows that should have been claimed by now. Most only wait for a
+// reconcileOverdue asks the engine about rows that should have been claimed by now. Most only wait for a
 // free worker. Of each queue it looks at the oldest first, and goes on behind them with the next pass: those of a
-// queue that is paused hide nothing. Queues that are silent are left for later.
-func (r *reconciler) overdue(ctx context.Context, silent []string) error {
+// queue that is paused hide nothing. Queues that are unreachable are left for later.
+func (r *reconciler) reconcileOverdue(ctx context.Context, unreachable []string) error {
 	now := time.Now()
 	p := db.JobOverdueParams{Overdue: r.q.timing.Overdue.Seconds(), MaxRows: overdueBatch}
 
-	for _, q := range except(r.q.kinds.Queues(), silent) {
+	for _, q := range excludeQueues(r.q.kinds.Queues(), unreachable) {
 		if c := r.cursors[q]; c.ended && now.Sub(c.began) >= r.q.timing.AskAgain {
 			r.cursors[q] = cursor{began: now}
 		}
@@ -143,32 +143,32 @@ func (r *reconciler) overdue(ctx context.Context, silent []string) error {
 		return err
 	}
 
-	asks := map[string][]Task{}
+	byQueue := map[string][]Task{}
 	for _, row := range rows {
-		asks[row.Queue] = append(asks[row.Queue], Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind})
+		byQueue[row.Queue] = append(byQueue[row.Queue], Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind})
 	}
 
-	found := r.findGone(ctx, asks)
+	found := r.findGone(ctx, byQueue)
 
-	for _, q := range except(p.Queues, found.silent()) {
+	for _, q := range excludeQueues(p.Queues, found.unreachableQueues()) {
 		c := r.cursors[q]
-		c.ended = len(asks[q]) < overdueBatch
+		c.ended = len(byQueue[q]) < overdueBatch
 		r.cursors[q] = c
 	}
 
 	for _, row := range rows { // in order, queue by queue
-		if c := r.cursors[row.Queue]; !slices.Contains(found.silent(), row.Queue) {
+		if c := r.cursors[row.Queue]; !slices.Contains(found.unreachableQueues(), row.Queue) {
 			c.runAt, c.id = row.RunAt, row.ID
 			r.cursors[row.Queue] = c
 		}
 	}
 
-	return errors.Join(found.err(), r.renew(ctx, found.all()))
+	return errors.Join(found.joinErrors(), r.repushJobs(ctx, found.collectFound()))
 }
 
 // findGone returns those tasks, by queue, that the engine says it has no more.
-func (r *reconciler) findGone(ctx context.Context, tasks map[string][]Task) answers[Task] {
-	return ask(ctx, slices.Collect(maps.Keys(tasks)), func(ctx context.Context, queues []string) (gone []Task, err error) {
+func (r *reconciler) findGone(ctx context.Context, tasks map[string][]Task) results[Task] {
+	return fanOut(ctx, slices.Collect(maps.Keys(tasks)), func(ctx context.Context, queues []string) (gone []Task, err error) {
 		of := tasks[queues[0]]
 
 		alive, err := r.q.pusher.Alive(ctx, of)
@@ -186,27 +186,27 @@ func (r *reconciler) findGone(ctx context.Context, tasks map[string][]Task) answ
 	})
 }
 
-// renew pushes jobs again under a new epoch. No lease was lost, so none is counted.
-func (r *reconciler) renew(ctx context.Context, gone []Task) error {
+// repushJobs pushes jobs again under a new epoch. No lease was lost, so none is counted.
+func (r *reconciler) repushJobs(ctx context.Context, gone []Task) error {
 	if len(gone) == 0 {
 		return nil
 	}
 
-	ids, epochs := split(gone)
+	ids, epochs := splitTasks(gone)
 
 	rows, err := r.q.db.JobRenew(ctx, r.q.pool, db.JobRenewParams{Ids: ids, Epochs: epochs})
 	if err != nil {
 		return err
 	}
 
-	ps := make([]pushing, len(rows))
+	ps := make([]pendingPush, len(rows))
 
 	for i, row := range rows {
-		r.q.metrics.count(row.Kind, row.Queue, eventReconciled)
+		r.q.metrics.countEvent(row.Kind, row.Queue, eventReconciled)
 		r.q.log.WarnContext(ctx, "job was pushed again", slog.String("job_id", row.ID.String()), slog.String("kind", row.Kind))
 
-		ps[i] = pushing{
-			Push:     r.q.pushOf(Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind}, seconds(row.DueIn)),
+		ps[i] = pendingPush{
+			Push:     r.q.newPush(Task{ID: row.ID, Epoch: row.Epoch, Queue: row.Queue, Kind: row.Kind}, fromSeconds(row.DueIn)),
 			replaces: true,
 		}
 	}

@@ -37,9 +37,9 @@ const (
 // Codes of PutBack.
 const (
 	CodeStopping = "stopping" // this worker takes nothing any more
-	CodePaused   = "paused"   // nobody is to take anything of its queue
+	CodePaused   = "paused"   // no worker is to take anything of its queue
 	CodeNoSlot   = "no_slot"  // all slots of this worker are taken for longer than it looked
-	// CodeUnreachable says that this worker does not reach Postgres: the job may be another's, or everybody's later.
+	// CodeUnreachable says that this worker does not reach Postgres: another may take the job, or this one later.
 	CodeUnreachable = "postgres_unreachable"
 )
 
@@ -71,7 +71,7 @@ type Runner struct {
 	log *slog.Logger
 	// codeOf names a handler's error.
 	codeOf func(error) string
-	// outage says which of them are nobody's failure.
+	// outage says which of them spend no attempt.
 	outage func(error) bool
 	// kinds are those that have a handler here.
 	kinds func() []string
@@ -81,6 +81,7 @@ type Runner struct {
 
 	suspects chan struct{} // capacity 1: one is in hand
 
+	// mu guards what this process has in hand.
 	mu       sync.Mutex
 	runs     map[*run]struct{}
 	stopping bool
@@ -89,7 +90,7 @@ type Runner struct {
 
 // run is one task in hand, and what becomes of it.
 //
-//nolint:containedctx // it goes from hand to hand, with nobody waiting for it
+//nolint:containedctx // it goes from hand to hand, and no caller waits for it
 type run struct {
 	r      *Runner
 	task   Task
@@ -115,14 +116,14 @@ type run struct {
 	// What came of it.
 	err   error       // what the handler returned
 	cause error       // why its context had ended by then, or nil
-	deaf  bool        // it has not returned at all
+	stuck bool        // it has not returned at all
 	notes queue.Notes // what it said by [queue.About]
 
 	claimed   atomic.Bool    // its claim was answered: a heartbeat that does not find the row means that it is another's
 	completed atomic.Bool    // the handler called Complete
 	committed atomic.Bool    // and its transaction was committed
 	stage     atomic.Int32   // of the handler
-	stuck     sync.WaitGroup // the outcome of a handler that has not returned is being written
+	settling  sync.WaitGroup // the outcome of a handler that has not returned is being written
 }
 
 // NewRunner returns a runner of q's jobs with reg's handlers. [Runner.Run] keeps the leases.
@@ -136,7 +137,7 @@ func NewRunner(q *Queue, reg *queue.Registry, o RunnerOptions) *Runner {
 	}
 
 	r := &Runner{
-		q: q, id: uuid.New(), reg: reg, log: o.Log, codeOf: coder(o.Code), outage: o.Outage, kinds: sync.OnceValue(reg.Names),
+		q: q, id: uuid.New(), reg: reg, log: o.Log, codeOf: sanitizeCodes(o.Code), outage: o.Outage, kinds: sync.OnceValue(reg.Names),
 		spare: make(chan *run), suspects: make(chan struct{}, 1), runs: make(map[*run]struct{}),
 	}
 	r.finishes.Do = r.finishMany
@@ -157,7 +158,7 @@ func (r *Runner) Work(ctx context.Context, t Task) Verdict {
 }
 
 // Start does everything about tasks that came together and count as taken from slots: claim (one statement
-// for all), handler, outcome. It returns when they are claimed; nobody waits for the rest. A slot is taken
+// for all), handler, outcome. It returns when they are claimed, before the rest. A slot is taken
 // until its handler has returned, whatever became of the handler's context. ctx carries values only; its end
 // is ignored.
 func (r *Runner) Start(ctx context.Context, slots *Slots, tasks []Taken) {
@@ -167,7 +168,7 @@ func (r *Runner) Start(ctx context.Context, slots *Slots, tasks []Taken) {
 	for _, t := range tasks {
 		u := r.newRun(ctx, slots, t)
 
-		if !r.begin(u) {
+		if !r.addRun(u) {
 			u.answerUncalled(Verdict{Do: PutBack, Code: CodeStopping})
 
 			continue
@@ -191,23 +192,23 @@ func (r *Runner) newRun(ctx context.Context, slots *Slots, t Taken) *run {
 
 // answerUncalled answers for a task whose handler was not called.
 func (u *run) answerUncalled(v Verdict) {
-	u.slots.forgo()
-	u.answer(v)
+	u.slots.uncountHeld()
+	u.answerEngine(v)
 }
 
-// answer ends what a run holds in this process, but for its slot, and tells the engine.
-func (u *run) answer(v Verdict) {
+// answerEngine ends what a run holds in this process, but for its slot, and tells the engine.
+func (u *run) answerEngine(v Verdict) {
 	u.cancel(nil)
-	u.r.end(u)
-	u.slots.answered()
+	u.r.removeRun(u)
+	u.slots.uncountOpen()
 	u.ended(v)
 }
 
-// notNow is for what is nobody's failure: again in 1 to 5 seconds.
+// notNow is for what is no failure of the job: again in 1 to 5 seconds.
 func notNow(code string) Verdict {
 	jitter := time.Duration(rand.Int64N(int64(4 * time.Second))) //nolint:gosec // spreading load, not a secret
 
 	return Verdict{Do: Again, After: time.Second + jitter, Code: code}
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func fromSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

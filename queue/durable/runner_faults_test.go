@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
@@ -132,7 +134,7 @@ func TestRunner_Timeout(t *testing.T) {
 		require.Equal(t, "timeout", b.row(task).Code)
 	})
 
-	t.Run("Deaf", func(t *testing.T) {
+	t.Run("Stuck", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t, durable.Timing{Grace: 50 * time.Millisecond})
@@ -141,7 +143,7 @@ func TestRunner_Timeout(t *testing.T) {
 		task := b.stage()
 		wakeUp, refused := make(chan struct{}), make(chan error, 1)
 		b.h.handle = func(ctx context.Context, job *queue.Job[probe]) error {
-			<-wakeUp // deaf to ctx
+			<-wakeUp // ignores ctx
 
 			refused <- pgx.BeginFunc(context.Background(), b.pool, func(tx pgx.Tx) error {
 				return job.Complete(context.Background(), tx)
@@ -163,6 +165,11 @@ func TestRunner_Timeout(t *testing.T) {
 		require.Equal(t, 1, got.Attempt)
 		require.Equal(t, "timeout", got.Code)
 
+		events := b.queue.Collectors()[0].(*prometheus.CounterVec) //nolint:forcetypeassert // the first is of events
+		for _, event := range []string{"stuck", "deaf"} {
+			require.InDelta(t, 1, testutil.ToFloat64(events.WithLabelValues(task.Kind, task.Queue, event)), 0, event)
+		}
+
 		close(wakeUp)
 		require.ErrorIs(t, <-refused, queue.ErrStale)
 		require.Equal(t, durable.Ack, (<-done).Do)
@@ -173,7 +180,7 @@ func TestRunner_Timeout(t *testing.T) {
 func TestRunner_InterruptHandsBack(t *testing.T) {
 	t.Parallel()
 
-	for name, deaf := range map[string]bool{"Obedient": false, "Deaf": true} {
+	for name, stuck := range map[string]bool{"Obedient": false, "Stuck": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
@@ -189,7 +196,7 @@ func TestRunner_InterruptHandsBack(t *testing.T) {
 				<-ctx.Done()
 				require.ErrorIs(t, context.Cause(ctx), queue.ErrStopping)
 
-				if deaf {
+				if stuck {
 					<-leave
 				}
 

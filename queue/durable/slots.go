@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	// While handlers take no longer than quick, jobs are claimed before there is a slot for them, as many as
-	// aheadMax for each slot: claiming them is most of the work then.
-	quick    = 5 * time.Millisecond
-	aheadMax = 4
+	// While handlers take no longer than quickHandler, jobs are claimed before there is a slot for them, as many as
+	// maxAhead for each slot: claiming them is most of the work then.
+	quickHandler = 5 * time.Millisecond
+	maxAhead     = 4
 	// A claimed job that waits longer than this for a slot is given to another worker: a long handler came
 	// in between.
-	waitMax = 250 * time.Millisecond
+	maxSlotWait = 250 * time.Millisecond
 	// tasks for each slot that may be taken and not answered for yet, their handlers having returned or not
-	openMax = 10
+	maxOpen = 10
 )
 
 // Slots bound how many handlers of a worker run at once, and with that how many tasks it takes.
@@ -24,6 +24,7 @@ type Slots struct {
 	size  int
 	freed chan struct{} // capacity 1
 
+	// mu guards what is counted, and what waits.
 	mu      sync.Mutex
 	open    int           // taken, and not answered for
 	held    int           // of these, whose handlers have not returned
@@ -42,7 +43,7 @@ func (s *Slots) Free() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	return max(min(s.size+s.ahead-s.held, s.size*openMax-s.open), 0)
+	return max(min(s.size+s.ahead-s.held, s.size*maxOpen-s.open), 0)
 }
 
 // Take has n tasks count as taken. Each must be given to [Runner.Start], or given back.
@@ -61,21 +62,21 @@ func (s *Slots) GiveBack(n int) {
 
 	s.held -= n
 	s.open -= n
-	s.tellFreed()
+	s.signalFreed()
 }
 
 // Freed receives when more tasks may be taken than before.
 func (s *Slots) Freed() <-chan struct{} { return s.freed }
 
-func (s *Slots) tellFreed() {
+func (s *Slots) signalFreed() {
 	select {
 	case s.freed <- struct{}{}:
 	default:
 	}
 }
 
-// enter reports whether there is a slot for a claimed job; else it waits, and is called or returned later.
-func (s *Slots) enter(u *run) bool {
+// acquireOrWait reports whether there is a slot for a claimed job; else it waits, and is called or returned later.
+func (s *Slots) acquireOrWait(u *run) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
@@ -88,27 +89,27 @@ func (s *Slots) enter(u *run) bool {
 	s.waiting = append(s.waiting, u)
 
 	if s.expiry == nil {
-		s.expiry = time.AfterFunc(waitMax, s.expire)
+		s.expiry = time.AfterFunc(maxSlotWait, s.expireWaiting)
 	}
 
 	return false
 }
 
-// leave frees the slot of a handler that has returned, and calls the next.
-func (s *Slots) leave(took time.Duration) {
+// freeSlot frees the slot of a handler that has returned, and calls the next.
+func (s *Slots) freeSlot(took time.Duration) {
 	s.mu.Lock()
 
 	s.took += (took - s.took) / 16
 	s.running--
 	s.held--
 
-	if s.ahead = 0; s.took < quick {
-		s.ahead = aheadMax * s.size
+	if s.ahead = 0; s.took < quickHandler {
+		s.ahead = maxAhead * s.size
 	}
 
 	next := s.nextWaiting()
 
-	s.tellFreed()
+	s.signalFreed()
 	s.mu.Unlock()
 
 	if next != nil {
@@ -129,30 +130,30 @@ func (s *Slots) nextWaiting() *run {
 	return next
 }
 
-// forgo has a task count as held no longer whose handler will not be called.
-func (s *Slots) forgo() {
+// uncountHeld has a task count as held no longer whose handler will not be called.
+func (s *Slots) uncountHeld() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	s.held--
-	s.tellFreed()
+	s.signalFreed()
 }
 
-// answered has a task count as open no longer.
-func (s *Slots) answered() {
+// uncountOpen has a task count as open no longer.
+func (s *Slots) uncountOpen() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	s.open--
-	s.tellFreed()
+	s.signalFreed()
 }
 
-// expire gives jobs to other workers that have waited for too long.
-func (s *Slots) expire() {
+// expireWaiting gives jobs to other workers that have waited for too long.
+func (s *Slots) expireWaiting() {
 	s.mu.Lock()
 
 	n := 0
-	for n < len(s.waiting) && time.Since(s.waiting[n].started) >= waitMax {
+	for n < len(s.waiting) && time.Since(s.waiting[n].started) >= maxSlotWait {
 		n++
 	}
 
@@ -165,7 +166,7 @@ func (s *Slots) expire() {
 
 	s.expiry = nil
 	if len(s.waiting) > 0 {
-		s.expiry = time.AfterFunc(waitMax-time.Since(s.waiting[0].started), s.expire)
+		s.expiry = time.AfterFunc(maxSlotWait-time.Since(s.waiting[0].started), s.expireWaiting)
 	}
 
 	s.mu.Unlock()
@@ -175,8 +176,8 @@ func (s *Slots) expire() {
 	}
 }
 
-// withdraw reports whether a job waits for a slot; it waits no longer then.
-func (s *Slots) withdraw(u *run) bool {
+// withdrawWaiting reports whether a job waits for a slot; it waits no longer then.
+func (s *Slots) withdrawWaiting(u *run) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 

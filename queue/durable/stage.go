@@ -14,10 +14,10 @@ import (
 )
 
 // StageOption changes how one job is staged.
-type StageOption func(*staging)
+type StageOption func(*stageOptions)
 
-// staging is a job about to be staged. The zero key, delay and time: none.
-type staging struct {
+// stageOptions are what a caller wants of a job. The zero key, delay and time: none.
+type stageOptions struct {
 	key   *string
 	delay time.Duration
 	at    *time.Time
@@ -26,17 +26,17 @@ type staging struct {
 // Key makes the job the only live one of its kind with this key: staging it again while it is
 // queued or runs returns the live job's id. The key holds ids and nothing else.
 func Key(key string) StageOption {
-	return func(s *staging) { s.key = &key }
+	return func(s *stageOptions) { s.key = &key }
 }
 
 // After has the job run no sooner than d from now, by the database's clock.
 func After(d time.Duration) StageOption {
-	return func(s *staging) { s.delay = d }
+	return func(s *stageOptions) { s.delay = d }
 }
 
 // At has the job run no sooner than t.
 func At(t time.Time) StageOption {
-	return func(s *staging) { s.at = &t }
+	return func(s *stageOptions) { s.at = &t }
 }
 
 // Stage writes a job in the caller's transaction: it exists if and only if tx commits. It is the
@@ -47,13 +47,13 @@ func At(t time.Time) StageOption {
 //
 // Stage returns the id of the job, or of the live job that has the same [Key].
 func (q *Queue) Stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...StageOption) (uuid.UUID, error) {
-	id, _, err := q.stage(ctx, tx, args, opts...)
+	id, _, err := q.stageJob(ctx, tx, args, opts...)
 
 	return id, err
 }
 
-// stage is Stage, and says whether the job is new.
-func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...StageOption) (_ uuid.UUID, fresh bool, _ error) {
+// stageJob is Stage, and says whether the job is new.
+func (q *Queue) stageJob(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...StageOption) (_ uuid.UUID, fresh bool, _ error) {
 	kind := args.Kind()
 
 	policy, ok := q.kinds.Policy(kind)
@@ -72,7 +72,7 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 		return uuid.Nil, false, fmt.Errorf("stage %s: %w", kind, err)
 	}
 
-	var how staging
+	var how stageOptions
 	for _, o := range opts {
 		o(&how)
 	}
@@ -83,7 +83,7 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 	}
 
 	if how.key == nil {
-		err = q.db.JobInsert(ctx, later(tx, nil), db.JobInsertParams{
+		err = q.db.JobInsert(ctx, keepStatements(tx, nil), db.JobInsertParams{
 			ID: id, Kind: kind, Queue: policy.Queue, Args: data, RunAt: how.at, Delay: how.delay.Seconds(),
 		})
 	} else {
@@ -98,8 +98,8 @@ func (q *Queue) stage(ctx context.Context, tx pgx.Tx, args queue.Args, opts ...S
 	}
 
 	if staged == id {
-		q.metrics.count(kind, policy.Queue, eventStaged)
-		q.afterCommit(tx, q.pushOf(Task{ID: id, Epoch: 1, Queue: policy.Queue, Kind: kind}, dueIn), false)
+		q.metrics.countEvent(kind, policy.Queue, eventStaged)
+		q.afterCommit(tx, q.newPush(Task{ID: id, Epoch: 1, Queue: policy.Queue, Kind: kind}, dueIn), false)
 	}
 
 	return staged, staged == id, nil
@@ -132,7 +132,7 @@ func (q *Queue) Wake(ctx context.Context, tx pgx.Tx, kind, key string) error {
 
 	for _, r := range rows {
 		if r.State == stateStaged {
-			q.afterCommit(tx, q.pushOf(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, seconds(r.DueIn)), true)
+			q.afterCommit(tx, q.newPush(Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}, fromSeconds(r.DueIn)), true)
 		}
 	}
 
@@ -141,23 +141,23 @@ func (q *Queue) Wake(ctx context.Context, tx pgx.Tx, kind, key string) error {
 
 // afterCommit hands a push to the background if tx commits and can tell.
 func (q *Queue) afterCommit(tx pgx.Tx, p Push, replaces bool) {
-	if q.pusher == nil || q.early(p) {
+	if q.pusher == nil || q.staysStaged(p) {
 		return
 	}
 
-	queue.AfterCommit(tx, func() { q.offer(p, replaces) })
+	queue.AfterCommit(tx, func() { q.offerPush(p, replaces) })
 }
 
-// offer leaves a push to the background, or to the relay when there is too much of it.
-func (q *Queue) offer(p Push, replaces bool) {
-	if q.pusher == nil || q.early(p) || !q.carrying.Load() {
+// offerPush leaves a push to the background, or to the relay when there is too much of it.
+func (q *Queue) offerPush(p Push, replaces bool) {
+	if q.pusher == nil || q.staysStaged(p) || !q.carrying.Load() {
 		return
 	}
 
 	if b := q.pushes[p.Queue]; b != nil {
-		b.Add(pushing{Push: p, replaces: replaces})
+		b.Add(pendingPush{Push: p, replaces: replaces})
 	}
 }
 
-// early reports whether a job is due so late that it stays staged for now.
-func (q *Queue) early(p Push) bool { return time.Until(p.RunAt) > q.timing.Ahead }
+// staysStaged reports whether a job is due so late that it stays staged for now.
+func (q *Queue) staysStaged(p Push) bool { return time.Until(p.RunAt) > q.timing.Ahead }

@@ -50,18 +50,18 @@ func (q *Queue) StageMany(ctx context.Context, tx pgx.Tx, args ...queue.Args) ([
 		return nil, fmt.Errorf("stage %d jobs: %w", len(args), err)
 	}
 
-	queue.AfterCommit(tx, func() { q.offerMany(tasks) })
+	queue.AfterCommit(tx, func() { q.offerTasks(tasks) })
 
 	for _, t := range tasks {
-		q.metrics.count(t.Kind, t.Queue, eventStaged)
+		q.metrics.countEvent(t.Kind, t.Queue, eventStaged)
 	}
 
 	return ids, nil
 }
 
-// offerMany hands jobs that are due to the background; what does not fit is the relay's.
-func (q *Queue) offerMany(tasks []Task) {
+// offerTasks hands jobs that are due to the background; what does not fit is the relay's.
+func (q *Queue) offerTasks(tasks []Task) {
 	for _, t := range tasks {
-		q.offer(q.pushOf(t, 0), false)
+		q.offerPush(q.newPush(t, 0), false)
 	}
 }

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	sweepLook  = 10000 // expired leases looked at in one pass
+	maxExpired = 10000 // expired leases looked at in one pass
 	sweepBatch = 500   // jobs taken back with one statement
 	// outage is how many workers must have gone in the same pass for it to be no job's doing: a job takes down
 	// the worker that has it.
-	outage = 4
+	outageWorkers = 4
 )
 
 // sweeper takes jobs back from workers that no longer extend their leases.
@@ -27,17 +27,17 @@ type sweeper struct {
 
 	since  time.Time               // Postgres has taken writes in every pass since then; zero: not in the last one
 	last   time.Time               // the last pass
-	locked map[uuid.UUID]time.Time // jobs whose lease ran out while somebody had locked them: when it was last seen
+	locked map[uuid.UUID]time.Time // jobs whose lease ran out while a transaction had locked them: when that was last seen
 }
 
 func newSweeper(q *Queue) *sweeper {
 	return &sweeper{q: q, now: time.Now, locked: map[uuid.UUID]time.Time{}}
 }
 
-// pass acts only after Postgres has taken writes for a whole lease. While it did not nobody could extend a lease, and
-// an outage is nobody's poison; the same goes for this process being frozen. Who lives has extended its leases by
-// then: it tries each heartbeat, and no try takes longer than half a lease.
-func (s *sweeper) pass(ctx context.Context) {
+// runOnce acts only after Postgres has taken writes for a whole lease. While it did not no worker could extend a lease, and
+// an outage is no job's doing; the same goes for this process being frozen. A worker that lives has extended its leases
+// by then: it tries each heartbeat, and no try takes longer than half a lease.
+func (s *sweeper) runOnce(ctx context.Context) {
 	now := s.now()
 
 	// A gap between passes proves nothing about what the workers could do in it.
@@ -49,17 +49,17 @@ func (s *sweeper) pass(ctx context.Context) {
 
 	if err := s.sweepExpired(ctx, now); err != nil {
 		s.since = time.Time{}
-		s.q.warnThrottled(ctx, "expired leases were not looked for", err)
+		s.q.warnThrottled(ctx, "expired leases were not swept", err)
 	}
 }
 
 func (s *sweeper) sweepExpired(ctx context.Context, now time.Time) error {
 	patience := s.q.timing.Lease / 3
 
-	look, cancel := context.WithTimeout(ctx, patience)
+	read, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 
-	expired, err := s.q.db.JobExpired(look, s.q.pool, sweepLook)
+	expired, err := s.q.db.JobExpired(read, s.q.pool, maxExpired)
 	if err != nil || now.Sub(s.since) < s.q.timing.Lease {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *sweeper) sweepExpired(ctx context.Context, now time.Time) error {
 
 	for ids := range slices.Chunk(lost, sweepBatch) {
 		one, cancel := context.WithTimeout(ctx, patience)
-		rows, err := s.q.db.JobSweep(one, s.q.pool, db.JobSweepParams{Ids: ids, Outage: workers >= outage})
+		rows, err := s.q.db.JobSweep(one, s.q.pool, db.JobSweepParams{Ids: ids, Outage: workers >= outageWorkers})
 
 		cancel()
 
@@ -112,14 +112,14 @@ func (s *sweeper) chooseLost(expired []db.JobExpiredRow, now time.Time) (lost []
 }
 
 func (s *sweeper) pushSwept(ctx context.Context, rows []db.JobSweepRow) {
-	ps := make([]pushing, len(rows))
+	ps := make([]pendingPush, len(rows))
 
 	for i, r := range rows {
-		s.q.metrics.count(r.Kind, r.Queue, eventLost)
-		s.q.log.WarnContext(ctx, "lease ran out", slog.String("job_id", r.ID.String()), slog.String("kind", r.Kind))
+		s.q.metrics.countEvent(r.Kind, r.Queue, eventLost)
+		s.q.log.WarnContext(ctx, "lease expired", slog.String("job_id", r.ID.String()), slog.String("kind", r.Kind))
 
 		t := Task{ID: r.ID, Epoch: r.Epoch, Queue: r.Queue, Kind: r.Kind}
-		ps[i] = pushing{Push: s.q.pushOf(t, seconds(r.DueIn)), replaces: true}
+		ps[i] = pendingPush{Push: s.q.newPush(t, fromSeconds(r.DueIn)), replaces: true}
 	}
 
 	s.q.pushAll(ctx, ps)

@@ -11,7 +11,7 @@ import (
 )
 
 // FindUnattended returns those of the keys under which no job of a kind lives, and none died less than rest ago. It is for
-// whoever looks for what its rows are still owed, because a job died or was removed, and stages it anew: a job that takes
+// a domain that looks for what its rows are still owed, because a job died or was removed, and stages it anew: a job that takes
 // its workers down is left alone for so long, zero: not at all. One that an operator has canceled counts as dead.
 //
 // The caller holds the rows of its domain, under whose locks such jobs are staged and end: then the answer is true until tx ends.

@@ -212,7 +212,7 @@ const adminLock = `-- name: AdminLock :many
 select id from job where id = any($1::uuid[]) order by id for no key update skip locked
 `
 
-// Those that nobody else has locked: who holds several jobs waits for none.
+// Those that no other transaction has locked: an order that holds several jobs waits for none.
 func (q *Queries) AdminLock(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, adminLock, ids)
 	if err != nil {
@@ -477,8 +477,8 @@ const auditPurge = `-- name: AuditPurge :one
 select job_audit_purge($1)
 `
 
-func (q *Queries) AuditPurge(ctx context.Context, db DBTX, most int32) (int64, error) {
-	row := db.QueryRow(ctx, auditPurge, most)
+func (q *Queries) AuditPurge(ctx context.Context, db DBTX, maxRows int32) (int64, error) {
+	row := db.QueryRow(ctx, auditPurge, maxRows)
 	var job_audit_purge int64
 	err := row.Scan(&job_audit_purge)
 	return job_audit_purge, err
@@ -564,7 +564,7 @@ with ended as (
 select queue from ended order by queue
 `
 
-// Those whose time is over; the audit has them as resumed by whoever said until when.
+// Those whose time is over; the audit has them as resumed by the operator who said until when.
 func (q *Queries) PauseEnd(ctx context.Context, db DBTX) ([]string, error) {
 	rows, err := db.Query(ctx, pauseEnd)
 	if err != nil {

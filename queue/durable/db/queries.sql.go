@@ -23,57 +23,6 @@ func (q *Queries) DatabaseTime(ctx context.Context, db DBTX) (time.Time, error) 
 	return now, err
 }
 
-const jobBeat = `-- name: JobBeat :many
-with mine as (
-    select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder
-), free as (
-    select held.id from mine, lateral (
-        select job.id from job where job.id = mine.id and job.holder = mine.holder for no key update skip locked
-    ) as held
-), beat as (
-    update job set lease_until = clock_timestamp() + $3::float8 * interval '1 second'
-    from free, (select set_config('synchronous_commit', 'off', true)) as fast
-    where job.id = free.id
-    returning job.id
-)
-select mine.holder::uuid as holder, held.canceling
-from mine, lateral (select job.canceling from job where job.id = mine.id and job.holder = mine.holder limit 1) as held
-`
-
-type JobBeatParams struct {
-	Ids     []uuid.UUID
-	Holders []uuid.UUID
-	Lease   float64
-}
-
-type JobBeatRow struct {
-	Holder    uuid.UUID
-	Canceling bool
-}
-
-// Extends what is ours and not locked, and returns which holders still hold, and which of those
-// an operator wants ended. A row that a
-// handler has locked in a transaction of its own is skipped, and the sweeper skips it too.
-func (q *Queries) JobBeat(ctx context.Context, db DBTX, arg JobBeatParams) ([]JobBeatRow, error) {
-	rows, err := db.Query(ctx, jobBeat, arg.Ids, arg.Holders, arg.Lease)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []JobBeatRow
-	for rows.Next() {
-		var i JobBeatRow
-		if err := rows.Scan(&i.Holder, &i.Canceling); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const jobBegin = `-- name: JobBegin :execrows
 update job set
     begun       = true,
@@ -235,8 +184,8 @@ type JobClaimManyRow struct {
 	Late      float64
 }
 
-// JobClaim for several at once, without suspects. A row that somebody has locked must not keep the others
-// waiting: whoever is not in the answer is asked for singly.
+// JobClaim for several at once, without suspects. A row that another transaction has locked must not keep the others
+// waiting: what is not in the answer is asked for singly.
 func (q *Queries) JobClaimMany(ctx context.Context, db DBTX, arg JobClaimManyParams) ([]JobClaimManyRow, error) {
 	rows, err := db.Query(ctx, jobClaimMany,
 		arg.Lease,
@@ -305,8 +254,8 @@ type JobExpiredRow struct {
 	Locked bool
 }
 
-// Whose lease ran out, by whom it was held (the first half of a holder is its worker's), and whether somebody
-// has it locked, others who look aside. To lock is to write: this fails where nothing can be written, whatever it finds.
+// Whose lease ran out, by whom it was held (the first half of a holder is its worker's), and whether a transaction
+// has it locked, other sweepers aside. To lock is to write: this fails where nothing can be written, whatever it finds.
 func (q *Queries) JobExpired(ctx context.Context, db DBTX, maxRows int32) ([]JobExpiredRow, error) {
 	rows, err := db.Query(ctx, jobExpired, maxRows)
 	if err != nil {
@@ -317,6 +266,57 @@ func (q *Queries) JobExpired(ctx context.Context, db DBTX, maxRows int32) ([]Job
 	for rows.Next() {
 		var i JobExpiredRow
 		if err := rows.Scan(&i.ID, &i.Worker, &i.Locked); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const jobExtendLeases = `-- name: JobExtendLeases :many
+with mine as (
+    select unnest($1::uuid[]) as id, unnest($2::uuid[]) as holder
+), free as (
+    select held.id from mine, lateral (
+        select job.id from job where job.id = mine.id and job.holder = mine.holder for no key update skip locked
+    ) as held
+), beat as (
+    update job set lease_until = clock_timestamp() + $3::float8 * interval '1 second'
+    from free, (select set_config('synchronous_commit', 'off', true)) as fast
+    where job.id = free.id
+    returning job.id
+)
+select mine.holder::uuid as holder, held.canceling
+from mine, lateral (select job.canceling from job where job.id = mine.id and job.holder = mine.holder limit 1) as held
+`
+
+type JobExtendLeasesParams struct {
+	Ids     []uuid.UUID
+	Holders []uuid.UUID
+	Lease   float64
+}
+
+type JobExtendLeasesRow struct {
+	Holder    uuid.UUID
+	Canceling bool
+}
+
+// Extends what is ours and not locked, and returns which holders still hold, and which of those
+// an operator wants ended. A row that a
+// handler has locked in a transaction of its own is skipped, and the sweeper skips it too.
+func (q *Queries) JobExtendLeases(ctx context.Context, db DBTX, arg JobExtendLeasesParams) ([]JobExtendLeasesRow, error) {
+	rows, err := db.Query(ctx, jobExtendLeases, arg.Ids, arg.Holders, arg.Lease)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobExtendLeasesRow
+	for rows.Next() {
+		var i JobExtendLeasesRow
+		if err := rows.Scan(&i.Holder, &i.Canceling); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -419,7 +419,7 @@ type JobFinishManyParams struct {
 }
 
 // JobFinish for several handlers that returned nil and left the end of their jobs to us. Losing
-// this in a crash costs a repeat, which such a handler has agreed to. Leaves out what somebody has locked.
+// this in a crash costs a repeat, which such a handler has agreed to. Leaves out what another transaction has locked.
 func (q *Queries) JobFinishMany(ctx context.Context, db DBTX, arg JobFinishManyParams) ([]*uuid.UUID, error) {
 	rows, err := db.Query(ctx, jobFinishMany, arg.Ids, arg.Holders)
 	if err != nil {
@@ -438,6 +438,41 @@ func (q *Queries) JobFinishMany(ctx context.Context, db DBTX, arg JobFinishManyP
 		return nil, err
 	}
 	return items, nil
+}
+
+const jobGet = `-- name: JobGet :one
+select kind, queue, state, epoch, holder, (lost > 0 and suspect)::boolean as suspect, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
+       exists (select from queue_pause where queue_pause.queue = job.queue) as paused
+from job where id = $1
+`
+
+type JobGetRow struct {
+	Kind      string
+	Queue     string
+	State     string
+	Epoch     int32
+	Holder    *uuid.UUID
+	Suspect   bool
+	Canceling bool
+	DueIn     float64
+	Paused    bool
+}
+
+func (q *Queries) JobGet(ctx context.Context, db DBTX, id uuid.UUID) (JobGetRow, error) {
+	row := db.QueryRow(ctx, jobGet, id)
+	var i JobGetRow
+	err := row.Scan(
+		&i.Kind,
+		&i.Queue,
+		&i.State,
+		&i.Epoch,
+		&i.Holder,
+		&i.Suspect,
+		&i.Canceling,
+		&i.DueIn,
+		&i.Paused,
+	)
+	return i, err
 }
 
 const jobHandBack = `-- name: JobHandBack :one
@@ -504,8 +539,8 @@ type JobInsertParams struct {
 //
 // Statements about many rows look each up by its id, in a lateral query: left to join, a planner that knows
 // nothing of the table yet, or too much of an empty one, walks all of it for each. They skip what is locked,
-// so they wait for nobody and need no order.
-// Without a key, so nothing can be in the way, and nobody waits for an answer.
+// so they wait for no other transaction and need no order.
+// Without a key, so nothing can be in the way, and the caller waits for no answer.
 func (q *Queries) JobInsert(ctx context.Context, db DBTX, arg JobInsertParams) error {
 	_, err := db.Exec(ctx, jobInsert,
 		arg.ID,
@@ -518,42 +553,7 @@ func (q *Queries) JobInsert(ctx context.Context, db DBTX, arg JobInsertParams) e
 	return err
 }
 
-const jobLook = `-- name: JobLook :one
-select kind, queue, state, epoch, holder, (lost > 0 and suspect)::boolean as suspect, canceling, extract(epoch from run_at - clock_timestamp())::float8 as due_in,
-       exists (select from queue_pause where queue_pause.queue = job.queue) as paused
-from job where id = $1
-`
-
-type JobLookRow struct {
-	Kind      string
-	Queue     string
-	State     string
-	Epoch     int32
-	Holder    *uuid.UUID
-	Suspect   bool
-	Canceling bool
-	DueIn     float64
-	Paused    bool
-}
-
-func (q *Queries) JobLook(ctx context.Context, db DBTX, id uuid.UUID) (JobLookRow, error) {
-	row := db.QueryRow(ctx, jobLook, id)
-	var i JobLookRow
-	err := row.Scan(
-		&i.Kind,
-		&i.Queue,
-		&i.State,
-		&i.Epoch,
-		&i.Holder,
-		&i.Suspect,
-		&i.Canceling,
-		&i.DueIn,
-		&i.Paused,
-	)
-	return i, err
-}
-
-const jobMark = `-- name: JobMark :exec
+const jobMarkPushed = `-- name: JobMarkPushed :exec
 with sent as (
     select unnest($1::uuid[]) as id, unnest($2::integer[]) as epoch
 ), free as (
@@ -566,13 +566,13 @@ from free, (select set_config('synchronous_commit', 'off', true)) as fast
 where job.id = free.id
 `
 
-type JobMarkParams struct {
+type JobMarkPushedParams struct {
 	Ids    []uuid.UUID
 	Epochs []int32
 }
 
-func (q *Queries) JobMark(ctx context.Context, db DBTX, arg JobMarkParams) error {
-	_, err := db.Exec(ctx, jobMark, arg.Ids, arg.Epochs)
+func (q *Queries) JobMarkPushed(ctx context.Context, db DBTX, arg JobMarkPushedParams) error {
+	_, err := db.Exec(ctx, jobMarkPushed, arg.Ids, arg.Epochs)
 	return err
 }
 
@@ -798,7 +798,7 @@ type JobRenewRow struct {
 	DueIn float64
 }
 
-// The task of this push is gone, or nobody runs it: push again under a new name.
+// The task of this push is gone, or no worker runs it: push again under a new name.
 func (q *Queries) JobRenew(ctx context.Context, db DBTX, arg JobRenewParams) ([]JobRenewRow, error) {
 	rows, err := db.Query(ctx, jobRenew, arg.Ids, arg.Epochs)
 	if err != nil {

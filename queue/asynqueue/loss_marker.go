@@ -15,9 +15,9 @@ import (
 // The mark of a queue is a hash in the hash slot of its tasks: what loses those loses it.
 func markKey(queue string) string { return "durable:{" + queue + "}:mark" }
 
-// Beat implements [durable.Pusher]. It also keeps the list of queues, which is on a node of its own
+// BumpLossMarker implements [durable.Pusher]. It also keeps the list of queues, which is on a node of its own
 // in a cluster.
-func (p *Pusher) Beat(ctx context.Context, queues []string) ([]durable.Mark, error) {
+func (p *Pusher) BumpLossMarker(ctx context.Context, queues []string) ([]durable.LossMarker, error) {
 	counts := make([]*redis.IntCmd, len(queues))
 	said := make([]*redis.SliceCmd, len(queues))
 
@@ -32,7 +32,7 @@ func (p *Pusher) Beat(ctx context.Context, queues []string) ([]durable.Mark, err
 		return nil
 	})
 
-	var marks []durable.Mark
+	var marks []durable.LossMarker
 
 	for i, q := range queues {
 		if counts[i].Err() != nil || said[i].Err() != nil {
@@ -41,7 +41,7 @@ func (p *Pusher) Beat(ctx context.Context, queues []string) ([]durable.Mark, err
 
 		lost, _ := said[i].Val()[1].(string)
 
-		marks = append(marks, durable.Mark{Queue: q, Count: counts[i].Val(), Whole: said[i].Val()[0] != nil, Lost: parseLost(lost)})
+		marks = append(marks, durable.LossMarker{Queue: q, Count: counts[i].Val(), Complete: said[i].Val()[0] != nil, Lost: parseLost(lost)})
 	}
 
 	if len(marks) < len(queues) {
@@ -77,8 +77,8 @@ redis.call("HDEL", KEYS[1], "whole")
 redis.call("HSET", KEYS[1], "lost", ARGV[2])
 return ARGV[2]`)
 
-// Lost implements [durable.Pusher].
-func (p *Pusher) Lost(ctx context.Context, m durable.Mark, at time.Time) (time.Time, error) {
+// MarkLost implements [durable.Pusher].
+func (p *Pusher) MarkLost(ctx context.Context, m durable.LossMarker, at time.Time) (time.Time, error) {
 	said, err := lost.Run(ctx, p.client, []string{markKey(m.Queue)}, formatLost(m.Lost), formatLost(at)).Text()
 	if err == nil && said == "" {
 		err = errors.New("the mark was lost meanwhile")
@@ -96,8 +96,8 @@ var whole = redis.NewScript(`
 if (redis.call("HGET", KEYS[1], "lost") or "") ~= ARGV[1] then return 0 end
 return redis.call("HSET", KEYS[1], "whole", 1)`)
 
-// Whole implements [durable.Pusher].
-func (p *Pusher) Whole(ctx context.Context, m durable.Mark) error {
+// MarkComplete implements [durable.Pusher].
+func (p *Pusher) MarkComplete(ctx context.Context, m durable.LossMarker) error {
 	if err := whole.Run(ctx, p.client, []string{markKey(m.Queue)}, formatLost(m.Lost)).Err(); err != nil {
 		return fmt.Errorf("mark %s: %w", m.Queue, err)
 	}

@@ -19,14 +19,14 @@ var (
 
 	errExited = errors.New("handler ended its goroutine instead of returning")
 
-	codeWord = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+	codePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 )
 
-// coder makes sure that whatever names errors cannot let their text through.
-func coder(name func(error) string) func(error) string {
+// sanitizeCodes makes sure that whatever names errors cannot let their text through.
+func sanitizeCodes(name func(error) string) func(error) string {
 	return func(err error) string {
 		if name != nil {
-			if code := name(err); codeWord.MatchString(code) {
+			if code := name(err); codePattern.MatchString(code) {
 				return code
 			}
 		}
@@ -35,8 +35,8 @@ func coder(name func(error) string) func(error) string {
 	}
 }
 
-// code names what the handler returned, for the row, the engine and the metrics.
-func (r *Runner) code(u *run) string {
+// errorCode names what the handler returned, for the row, the engine and the metrics.
+func (r *Runner) errorCode(u *run) string {
 	switch {
 	case u.canceled:
 		return codeCanceled
@@ -62,8 +62,8 @@ func (r *Runner) code(u *run) string {
 	}
 }
 
-// report writes the one line that a run leaves in the log.
-func (r *Runner) report(u *run, event string) {
+// logOutcome writes the one line that a run leaves in the log.
+func (r *Runner) logOutcome(u *run, event string) {
 	if !r.log.Enabled(u.base, slog.LevelError) {
 		return
 	}
@@ -84,7 +84,7 @@ func (r *Runner) report(u *run, event string) {
 		level = slog.LevelWarn
 
 		if u.err != nil || u.canceled || u.poisoned {
-			attrs = append(attrs, slog.String("code", r.code(u)), slog.Any("error", u.err))
+			attrs = append(attrs, slog.String("code", r.errorCode(u)), slog.Any("error", u.err))
 		}
 	}
 
@@ -96,7 +96,7 @@ func (r *Runner) report(u *run, event string) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 
-	if u.deaf {
+	if u.stuck {
 		attrs = append(attrs, slog.Bool("handler_still_runs", true))
 	}
 
