@@ -7,12 +7,12 @@ import (
 
 // keepArchived is how many dead tasks of a queue the dashboard can show. All dead jobs are in
 // Postgres. asynq would keep 10,000, and fails to archive at all once too many have expired.
-const keepArchived = 1000
+const maxArchived = 1000
 
 // TrimArchive implements [durable.Pusher].
 func (p *Pusher) TrimArchive(ctx context.Context, queues []string) (err error) {
 	for _, q := range queues {
-		if e := trim.Run(ctx, p.client, []string{queueKey(q, "archived")}, queueKey(q, "t:"), keepArchived).Err(); e != nil {
+		if e := trimScript.Run(ctx, p.client, []string{queueKey(q, "archived")}, queueKey(q, "t:"), maxArchived).Err(); e != nil {
 			err = fmt.Errorf("trim archive of %s: %w", q, e) // the others are trimmed all the same
 		}
 	}

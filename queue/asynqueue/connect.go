@@ -31,7 +31,7 @@ var ErrUnfit = errors.New("redis cannot carry jobs")
 // its servers and its concurrency together; zero means 20. Errors never repeat the URL, which may
 // hold a password.
 func Connect(rawURL string, poolSize int) (redis.UniversalClient, error) {
-	o, err := parse(rawURL)
+	o, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
@@ -70,17 +70,17 @@ func newClient(o *redis.UniversalOptions) redis.UniversalClient {
 // matches [ErrUnfit]. Of a Cluster whose masters do not all answer, one that does is enough: the
 // queues that it has can be worked.
 func Check(ctx context.Context, client redis.UniversalClient) error {
-	if err := checkAll(ctx, client); err != nil {
+	if err := checkMasters(ctx, client); err != nil {
 		return err
 	}
 
-	return mayScript(ctx, client)
+	return checkScriptRights(ctx, client)
 }
 
-func checkAll(ctx context.Context, client redis.UniversalClient) error {
+func checkMasters(ctx context.Context, client redis.UniversalClient) error {
 	cluster, ok := client.(*redis.ClusterClient)
 	if !ok {
-		return check(ctx, client)
+		return checkMaster(ctx, client)
 	}
 
 	var (
@@ -90,7 +90,7 @@ func checkAll(ctx context.Context, client redis.UniversalClient) error {
 	)
 
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		err := check(ctx, c)
+		err := checkMaster(ctx, c)
 
 		mu.Lock()
 		defer mu.Unlock()
@@ -115,8 +115,8 @@ func checkAll(ctx context.Context, client redis.UniversalClient) error {
 	return nil
 }
 
-// trial reads as asynq's scripts do, where nothing is.
-var trial = redis.NewScript(`
+// trialScript reads as asynq's scripts do, where nothing is.
+var trialScript = redis.NewScript(`
 redis.call("HGET", KEYS[1], "x")
 redis.call("LLEN", KEYS[1])
 redis.call("SISMEMBER", KEYS[1], "x")
@@ -125,11 +125,11 @@ redis.call("GET", KEYS[1])
 redis.call("EXPIRE", KEYS[1], 1)
 return redis.call("DEL", KEYS[1])`)
 
-// mayScript reports a right that is missing. Anything else that is wrong with Redis is for others
+// checkScriptRights reports a right that is missing. Anything else that is wrong with Redis is for checkMasters
 // to say.
-func mayScript(ctx context.Context, client redis.UniversalClient) error {
-	for _, key := range []string{queueKey("check", "trial"), markKey("check")} {
-		err := trial.Run(ctx, client, []string{key}).Err()
+func checkScriptRights(ctx context.Context, client redis.UniversalClient) error {
+	for _, key := range []string{queueKey("check", "trial"), lossMarkerKey("check")} {
+		err := trialScript.Run(ctx, client, []string{key}).Err()
 		if err == nil {
 			continue
 		}
@@ -143,7 +143,7 @@ func mayScript(ctx context.Context, client redis.UniversalClient) error {
 	return nil
 }
 
-func check(ctx context.Context, c redis.Cmdable) error {
+func checkMaster(ctx context.Context, c redis.Cmdable) error {
 	if err := c.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("ping redis: %w", err)
 	}
@@ -158,19 +158,19 @@ func check(ctx context.Context, c redis.Cmdable) error {
 		return fmt.Errorf("ask redis for its policy: %w", err)
 	}
 
-	version := field(server, "redis_version")
-	if !atLeast(version, 6, 2) {
+	version := readField(server, "redis_version")
+	if !isAtLeast(version, 6, 2) {
 		return fmt.Errorf("%w: version is %s, need 6.2 or later", ErrUnfit, version)
 	}
 
-	if policy := field(memory, "maxmemory_policy"); policy != "noeviction" {
+	if policy := readField(memory, "maxmemory_policy"); policy != "noeviction" {
 		return fmt.Errorf("%w: maxmemory-policy is %s, need noeviction", ErrUnfit, policy)
 	}
 
 	return nil
 }
 
-func field(info, name string) string {
+func readField(info, name string) string {
 	for line := range strings.Lines(info) {
 		if value, ok := strings.CutPrefix(line, name+":"); ok {
 			return strings.TrimSpace(value)
@@ -180,7 +180,7 @@ func field(info, name string) string {
 	return ""
 }
 
-func atLeast(version string, major, minor int) bool {
+func isAtLeast(version string, major, minor int) bool {
 	parts := strings.SplitN(version, ".", 3)
 	if len(parts) < 2 {
 		return false

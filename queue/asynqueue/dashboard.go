@@ -13,7 +13,7 @@ import (
 	"imagerun/queue/durable"
 )
 
-// DashboardOptions say what the dashboard shows and whom its buttons ask. All are required.
+// DashboardOptions say what the dashboard shows and what its buttons change. All are required.
 type DashboardOptions struct {
 	Client redis.UniversalClient // stays the caller's
 	Prefix string                // the path below which it is mounted, such as "/queues"
@@ -23,11 +23,11 @@ type DashboardOptions struct {
 }
 
 // Dashboard returns asynq's dashboard. What it shows is asynq's; what its buttons do is ours and
-// done in Postgres, with the name of whoever is logged in for the audit: run gives a dead job all
+// done in Postgres, with the login name of the operator for the audit: run gives a dead job all
 // its attempts again; archive, delete and cancel have a worker declare a live one dead; delete
 // removes a dead one; pause is kept when Redis is not. Queues cannot be deleted.
 //
-// It has no login of its own: whoever mounts it must ask for one, by basic authentication.
+// It has no login of its own: the listener that mounts it must ask for one, by basic authentication.
 func Dashboard(o DashboardOptions) http.Handler {
 	d := &dashboard{
 		DashboardOptions: o,
@@ -58,18 +58,18 @@ func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		d.command(w, r, path)
+		d.servePress(w, r, path)
 	case path == "/api/scheduler_entries":
-		d.schedules(w, r)
+		d.serveSchedules(w, r)
 	case strings.HasPrefix(path, "/api/scheduler_entries/"):
-		d.answer(w, map[string]any{"events": []any{}}) // what became of a tick is a job like any other
+		d.writeJSON(w, map[string]any{"events": []any{}}) // what became of a tick is a job like any other
 	default:
 		d.pages.ServeHTTP(w, r)
 	}
 }
 
-// schedules answers as asynqmon does, with our schedules in place of an asynq scheduler's.
-func (d *dashboard) schedules(w http.ResponseWriter, r *http.Request) {
+// serveSchedules answers as asynqmon does, with our schedules in place of an asynq scheduler's.
+func (d *dashboard) serveSchedules(w http.ResponseWriter, r *http.Request) {
 	type entry struct {
 		ID      string   `json:"id"`
 		Spec    string   `json:"spec"`
@@ -82,7 +82,7 @@ func (d *dashboard) schedules(w http.ResponseWriter, r *http.Request) {
 
 	list, err := d.Cron.List(r.Context())
 	if err != nil {
-		d.fail(w, r, err)
+		d.writeUnavailable(w, r, err)
 
 		return
 	}
@@ -100,21 +100,21 @@ func (d *dashboard) schedules(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 
-	d.answer(w, map[string]any{"entries": entries})
+	d.writeJSON(w, map[string]any{"entries": entries})
 }
 
-func (d *dashboard) answer(w http.ResponseWriter, body any) {
+func (d *dashboard) writeJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(body) // the reader may have left
 }
 
-func (d *dashboard) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (d *dashboard) writeUnavailable(w http.ResponseWriter, r *http.Request, err error) {
 	d.Log.WarnContext(r.Context(), "dashboard request failed", slog.Any("error", err))
-	problem(w, http.StatusServiceUnavailable, "The database or Redis did not answer. Nothing is known to have changed; look again.")
+	writeProblem(w, http.StatusServiceUnavailable, "The database or Redis did not answer. Nothing is known to have changed; look again.")
 }
 
-// problem answers in the form of RFC 9457.
-func problem(w http.ResponseWriter, status int, detail string) {
+// writeProblem answers in the form of RFC 9457.
+func writeProblem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 

@@ -15,8 +15,8 @@ import (
 	"imagerun/queue/durable"
 )
 
-// mostAtOnce bounds what one press of an "all" button does; what is left is there for the next.
-const mostAtOnce = 10_000
+// maxAtOnce bounds what one press of an "all" button does; what is left is there for the next.
+const maxAtOnce = 10_000
 
 // taskPath is a task's name, and what to do with it.
 var taskPath = regexp.MustCompile(`^([^/:]+:\d+)(?::([a-z]+))?$`)
@@ -31,27 +31,27 @@ type press struct {
 	task     string // name; empty for many
 }
 
-// command does what a button asks for.
-func (d *dashboard) command(w http.ResponseWriter, r *http.Request, path string) {
+// servePress does what a button asks for.
+func (d *dashboard) servePress(w http.ResponseWriter, r *http.Request, path string) {
 	p := press{}
 
 	rest, ok := strings.CutPrefix(path, "/api/queues/")
 	queue, tail, inside := strings.Cut(rest, "/")
 
 	if p.operator, _, _ = r.BasicAuth(); p.operator == "" {
-		problem(w, http.StatusUnauthorized, "Somebody must have done it: log in.")
+		writeProblem(w, http.StatusUnauthorized, "Somebody must have done it: log in.")
 
 		return
 	}
 
 	if !ok {
-		problem(w, http.StatusMethodNotAllowed, "There is nothing to change here.")
+		writeProblem(w, http.StatusMethodNotAllowed, "There is nothing to change here.")
 
 		return
 	}
 
 	if !inside {
-		d.whole(w, r, p.operator, queue)
+		d.changeQueue(w, r, p.operator, queue)
 
 		return
 	}
@@ -61,7 +61,7 @@ func (d *dashboard) command(w http.ResponseWriter, r *http.Request, path string)
 	if list, task, single := strings.Cut(tail, "/"); single {
 		m := taskPath.FindStringSubmatch(task)
 		if m == nil {
-			problem(w, http.StatusNotFound, "This task is no job of ours.")
+			writeProblem(w, http.StatusNotFound, "This task is no job of ours.")
 
 			return
 		}
@@ -77,20 +77,20 @@ func (d *dashboard) command(w http.ResponseWriter, r *http.Request, path string)
 	p.state = strings.TrimSuffix(p.state, "_tasks")
 
 	if !slices.Contains(d.Admin.Queues(), p.queue) {
-		problem(w, http.StatusNotFound, "There is no such queue.")
+		writeProblem(w, http.StatusNotFound, "There is no such queue.")
 
 		return
 	}
 
-	d.press(w, r, p)
+	d.changeTasks(w, r, p)
 }
 
-// whole pauses, resumes or deletes a queue; the last is refused.
-func (d *dashboard) whole(w http.ResponseWriter, r *http.Request, operator, rest string) {
+// changeQueue pauses, resumes or deletes a queue; the last is refused.
+func (d *dashboard) changeQueue(w http.ResponseWriter, r *http.Request, operator, rest string) {
 	queue, verb, _ := strings.Cut(rest, ":")
 
 	if r.Method != http.MethodPost || (verb != "pause" && verb != "resume") {
-		problem(w, http.StatusMethodNotAllowed, "Queues are part of the program and cannot be deleted here. Pause one to stop it.")
+		writeProblem(w, http.StatusMethodNotAllowed, "Queues are part of the program and cannot be deleted here. Pause one to stop it.")
 
 		return
 	}
@@ -108,15 +108,15 @@ func (d *dashboard) whole(w http.ResponseWriter, r *http.Request, operator, rest
 
 	switch {
 	case errors.Is(err, durable.ErrUnknown):
-		problem(w, http.StatusNotFound, "There is no such queue.")
+		writeProblem(w, http.StatusNotFound, "There is no such queue.")
 	case err != nil:
-		d.fail(w, r, err)
+		d.writeUnavailable(w, r, err)
 	default:
 		w.WriteHeader(http.StatusNoContent)
 	}
 }
 
-func (d *dashboard) press(w http.ResponseWriter, r *http.Request, p press) {
+func (d *dashboard) changeTasks(w http.ResponseWriter, r *http.Request, p press) {
 	verb := strings.TrimSuffix(strings.TrimPrefix(p.verb, "batch_"), "_all")
 	known := map[string][]string{
 		"run":     {"scheduled", "retry", "archived"},
@@ -126,39 +126,39 @@ func (d *dashboard) press(w http.ResponseWriter, r *http.Request, p press) {
 	}
 
 	if !slices.Contains(known[verb], p.state) || (p.task != "" && p.verb != verb) {
-		problem(w, http.StatusMethodNotAllowed, "There is no such button.")
+		writeProblem(w, http.StatusMethodNotAllowed, "There is no such button.")
 
 		return
 	}
 
-	names, err := d.names(r, p)
+	names, err := d.listTaskNames(r, p)
 	if err != nil {
-		problem(w, http.StatusBadRequest, "The list of tasks is not understood, or could not be read.")
+		writeProblem(w, http.StatusBadRequest, "The list of tasks is not understood, or could not be read.")
 
 		return
 	}
 
-	done, failed, err := d.change(r.Context(), p, verb, names)
+	done, failed, err := d.changeJobs(r.Context(), p, verb, names)
 
 	switch {
 	case err != nil:
-		d.fail(w, r, err)
+		d.writeUnavailable(w, r, err)
 	case p.task != "" && len(failed) > 0:
-		problem(w, http.StatusConflict, "The job is not in a state in which this can be done, or another one of its key lives.")
+		writeProblem(w, http.StatusConflict, "The job is not in a state in which this can be done, or another one of its key lives.")
 	case p.task != "" || p.verb == "cancel_all":
 		w.WriteHeader(http.StatusNoContent)
 	case strings.HasPrefix(p.verb, "batch_"):
 		good := map[string]string{"run": "pending_ids", "archive": "archived_ids", "delete": "deleted_ids", "cancel": "canceled_ids"}
 		bad := map[string]string{"delete": "failed_ids"}
-		d.answer(w, map[string]any{good[verb]: notNil(done), cmp.Or(bad[verb], "error_ids"): notNil(failed)})
+		d.writeJSON(w, map[string]any{good[verb]: notNil(done), cmp.Or(bad[verb], "error_ids"): notNil(failed)})
 	default:
 		word := map[string]string{"run": "scheduled", "archive": "archived", "delete": "deleted"}
-		d.answer(w, map[string]any{word[verb]: len(done)})
+		d.writeJSON(w, map[string]any{word[verb]: len(done)})
 	}
 }
 
-// names returns the tasks that a button is about.
-func (d *dashboard) names(r *http.Request, p press) (names []string, err error) {
+// listTaskNames returns the tasks that a button is about.
+func (d *dashboard) listTaskNames(r *http.Request, p press) (names []string, err error) {
 	switch {
 	case p.task != "":
 		return []string{p.task}, nil
@@ -171,15 +171,15 @@ func (d *dashboard) names(r *http.Request, p press) (names []string, err error) 
 
 		return body.IDs, err
 	case p.state == "pending" || p.state == "active":
-		return d.Client.LRange(r.Context(), queueKey(p.queue, p.state), 0, mostAtOnce-1).Result()
+		return d.Client.LRange(r.Context(), queueKey(p.queue, p.state), 0, maxAtOnce-1).Result()
 	}
 
-	if names, err = d.Client.ZRange(r.Context(), queueKey(p.queue, p.state), 0, mostAtOnce-1).Result(); err != nil || p.state != "archived" {
+	if names, err = d.Client.ZRange(r.Context(), queueKey(p.queue, p.state), 0, maxAtOnce-1).Result(); err != nil || p.state != "archived" {
 		return names, err
 	}
 
 	// asynq's archive forgets; Postgres does not.
-	dead, err := d.Admin.List(r.Context(), durable.Filter{Queue: p.queue, State: "dead", Limit: mostAtOnce})
+	dead, err := d.Admin.List(r.Context(), durable.Filter{Queue: p.queue, State: "dead", Limit: maxAtOnce})
 	for _, j := range dead {
 		names = append(names, durable.Task{ID: j.ID, Epoch: j.Epoch}.Name())
 	}
@@ -189,8 +189,8 @@ func (d *dashboard) names(r *http.Request, p press) (names []string, err error) 
 	return slices.Compact(names), err
 }
 
-// change does what is asked for in Postgres, and then has asynq show it.
-func (d *dashboard) change(ctx context.Context, p press, verb string, names []string) (done, failed []string, err error) {
+// changeJobs does what is asked for in Postgres, and then has asynq show it.
+func (d *dashboard) changeJobs(ctx context.Context, p press, verb string, names []string) (done, failed []string, err error) {
 	tasks := make(map[uuid.UUID]durable.Task, len(names))
 
 	for _, name := range names {

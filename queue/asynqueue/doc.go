@@ -8,7 +8,7 @@
 //
 // The idea: a task goes through four hands, and each does for many in one round trip what it could do for one.
 //
-//   - [Pusher] pushes what has gathered, in asynq's own encoding.
+//   - [Pusher] pushes what has queued up, in asynq's own encoding.
 //   - A hand (hand.go, wait.go) takes tasks of a group: as many as there are slots for, or, when all queues are
 //     empty, the next that comes, for which it waits in Redis.
 //   - The runner (queue/durable) claims what was taken, calls handlers, and says what became of each.

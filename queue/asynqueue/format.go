@@ -18,11 +18,11 @@ func taskKey(t durable.Task) string      { return queueKey(t.Queue, "t:"+t.Name(
 // queuesKey is the list of queues that asynq's dashboard and tools go by.
 const queuesKey = "asynq:queues"
 
-// take moves tasks from a queue that is not paused to those in hand, and answers with their names. They are
-// booked as active a little later ([book]), since most are done before.
+// takeScript moves tasks from a queue that is not paused to those in hand, and answers with their names. They are
+// booked as active a little later ([bookScript]), since most are done before.
 //
 //	KEYS: pending, paused, active. ARGV: how many
-var take = redis.NewScript(`
+var takeScript = redis.NewScript(`
 local names = {}
 if redis.call("EXISTS", KEYS[2]) == 1 then return names end
 for i = 1, tonumber(ARGV[1]) do
@@ -32,11 +32,11 @@ for i = 1, tonumber(ARGV[1]) do
 end
 return names`)
 
-// book has tasks in hand shown as such, with a lease, and answers with asynq's message of each; an empty one
+// bookScript has tasks in hand shown as such, with a lease, and answers with asynq's message of each; an empty one
 // is of a task that is gone.
 //
 //	KEYS: lease. ARGV: when the lease ends, prefix of task keys, names
-var book = redis.NewScript(`
+var bookScript = redis.NewScript(`
 local messages = {}
 for i = 3, #ARGV do
 	local key = ARGV[2] .. ARGV[i]
@@ -50,10 +50,10 @@ for i = 3, #ARGV do
 end
 return messages`)
 
-// finish removes tasks that are done, and counts them. They are the oldest of those in hand, or nearly.
+// finishScript removes tasks that are done, and counts them. They are the oldest of those in hand, or nearly.
 //
 //	KEYS: active, lease, count of the day, count. ARGV: prefix of task keys, when the day's count expires, greatest count, names
-var finish = redis.NewScript(`
+var finishScript = redis.NewScript(`
 local names, keys = {}, {}
 for i = 4, #ARGV do
 	if redis.call("LREM", KEYS[1], -1, ARGV[i]) == 1 then
@@ -72,10 +72,10 @@ else
 end
 return #names`)
 
-// putBack has tasks in hand be the next that are taken, those of one call in the order in which they were.
+// putBackScript has tasks in hand be the next that are taken, those of one call in the order in which they were.
 //
 //	KEYS: pending, active, lease. ARGV: prefix of task keys, names
-var putBack = redis.NewScript(`
+var putBackScript = redis.NewScript(`
 for i = #ARGV, 2, -1 do
 	if redis.call("LREM", KEYS[2], 0, ARGV[i]) == 1 then
 		redis.call("ZREM", KEYS[3], ARGV[i])
@@ -85,11 +85,11 @@ for i = #ARGV, 2, -1 do
 end
 return 1`)
 
-// forget removes a task wherever it is, but not from the pending list, which it would have to
+// forgetScript removes a task wherever it is, but not from the pending list, which it would have to
 // walk: there it comes to a worker soon, as a duplicate. One in hand may still be called pending.
 //
 //	KEYS: task, active, lease, retry, scheduled, archived. ARGV: name
-var forget = redis.NewScript(`
+var forgetScript = redis.NewScript(`
 local taken = redis.call("LREM", KEYS[2], 0, ARGV[1])
 redis.call("ZREM", KEYS[3], ARGV[1])
 local state = redis.call("HGET", KEYS[1], "state")
@@ -106,10 +106,10 @@ func forgetKeys(t durable.Task) []string {
 	}
 }
 
-// trim removes the oldest of an archive, a batch at a time, with what they consist of.
+// trimScript removes the oldest of an archive, a batch at a time, with what they consist of.
 //
 //	KEYS: archived. ARGV: prefix of task keys, how many stay
-var trim = redis.NewScript(`
+var trimScript = redis.NewScript(`
 local old = redis.call("ZRANGE", KEYS[1], 0, -1 - tonumber(ARGV[2]))
 for i = 1, math.min(#old, 500) do
 	redis.call("DEL", ARGV[1] .. old[i])

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	takeMax    = 250 // tasks in one reply
-	takeWithin = 3 * time.Second
-	beginMax   = 2 // replies whose tasks are being claimed
+	maxTake     = 250 // tasks in one reply
+	takeTimeout = 3 * time.Second
+	maxStarts   = 2 // replies whose tasks are being claimed
 	// Two tasks that come to a waiting hand within inARow are a sign of more: it goes and takes many.
 	inARow = 2 * time.Millisecond
 )
@@ -40,7 +40,7 @@ type hand struct {
 	quit  chan struct{} // closed: no task any more
 	ended sync.WaitGroup
 
-	begins chan struct{} // as many as are begun at once
+	starts chan struct{} // as many as are started at once
 }
 
 // handQueue is one queue of a group.
@@ -50,6 +50,7 @@ type handQueue struct {
 	throttle logthrottle.Throttle
 	wanted   chan struct{} // capacity 1: to wait for a task
 
+	// mu guards how long the queue is left alone, and its waiter.
 	mu      sync.Mutex
 	refused int       // by Redis, how often in a row
 	until   time.Time // left alone
@@ -59,7 +60,7 @@ type handQueue struct {
 func newHand(client redis.UniversalClient, runner *durable.Runner, g Group, log *slog.Logger) *hand {
 	h := &hand{
 		client: client, runner: runner, slots: durable.NewSlots(g.Concurrency), tasks: newTasks(client, g.Queues, log), log: log,
-		more: make(chan struct{}, 1), quit: make(chan struct{}), begins: make(chan struct{}, beginMax),
+		more: make(chan struct{}, 1), quit: make(chan struct{}), starts: make(chan struct{}, maxStarts),
 	}
 
 	for name, weight := range g.Queues {
@@ -74,14 +75,14 @@ func newHand(client redis.UniversalClient, runner *durable.Runner, g Group, log 
 	return h
 }
 
-// start begins to take tasks. ctx carries values only.
+// start has tasks taken. ctx carries values only.
 func (h *hand) start(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 
 	h.ended.Go(func() { h.takeAll(ctx) })
 
 	for _, q := range h.queues {
-		h.ended.Go(func() { h.waitAll(ctx, q) })
+		h.ended.Go(func() { h.awaitTasks(ctx, q) })
 	}
 }
 
@@ -101,7 +102,7 @@ func (h *hand) stop(ctx context.Context) {
 	defer tick.Stop()
 
 	for {
-		// Again and again: who was about to wait has not been heard of yet.
+		// Again and again: a waiter that is about to wait is not known yet.
 		for _, q := range h.queues {
 			q.unblockWaiter(ctx)
 		}
@@ -118,7 +119,7 @@ func (h *hand) stop(ctx context.Context) {
 
 // takeAll takes tasks, many at once, until the hand quits.
 func (h *hand) takeAll(ctx context.Context) {
-	for !h.quitting() {
+	for !h.isQuitting() {
 		free := h.slots.Free()
 
 		if free == 0 {
@@ -161,7 +162,7 @@ func (h *hand) takeSome(ctx context.Context, free int) bool {
 		}
 
 		asked[q] = true
-		share := min(max(free*q.weight/len(h.deck), 1), takeMax)
+		share := min(max(free*q.weight/len(h.deck), 1), maxTake)
 
 		h.slots.Take(share)
 
@@ -169,7 +170,7 @@ func (h *hand) takeSome(ctx context.Context, free int) bool {
 		h.slots.GiveBack(share - len(names))
 
 		if len(names) > 0 {
-			h.beginBeside(ctx, q, names)
+			h.startBeside(ctx, q, names)
 
 			return true
 		}
@@ -179,12 +180,12 @@ func (h *hand) takeSome(ctx context.Context, free int) bool {
 }
 
 func (h *hand) takeFrom(ctx context.Context, q *handQueue, n int) []string {
-	ctx, cancel := context.WithTimeout(ctx, takeWithin)
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 	defer cancel()
 
 	keys := []string{queueKey(q.name, "pending"), queueKey(q.name, "paused"), queueKey(q.name, "active")}
 
-	names, err := take.Run(ctx, h.client, keys, n).StringSlice()
+	names, err := takeScript.Run(ctx, h.client, keys, n).StringSlice()
 	if err != nil {
 		h.backOff(ctx, q, err)
 	} else {
@@ -194,20 +195,20 @@ func (h *hand) takeFrom(ctx context.Context, q *handQueue, n int) []string {
 	return names
 }
 
-// beginBeside begins tasks while the next are taken, unless others are being begun already: what comes meanwhile
+// startBeside starts tasks while the next are taken, unless others are being started already: what comes meanwhile
 // goes together.
-func (h *hand) beginBeside(ctx context.Context, q *handQueue, names []string) {
-	h.begins <- struct{}{}
+func (h *hand) startBeside(ctx context.Context, q *handQueue, names []string) {
+	h.starts <- struct{}{}
 
 	h.ended.Go(func() {
-		defer func() { <-h.begins }()
+		defer func() { <-h.starts }()
 
-		h.begin(ctx, q, names)
+		h.startTasks(ctx, q, names)
 	})
 }
 
-// begin has the runner work tasks that count as taken.
-func (h *hand) begin(ctx context.Context, q *handQueue, names []string) {
+// startTasks has the runner work tasks that count as taken.
+func (h *hand) startTasks(ctx context.Context, q *handQueue, names []string) {
 	taken := make([]durable.Taken, 0, len(names))
 
 	for _, name := range names {
@@ -240,7 +241,7 @@ func (h *hand) begin(ctx context.Context, q *handQueue, names []string) {
 	h.runner.Start(ctx, h.slots, taken)
 }
 
-func (h *hand) quitting() bool {
+func (h *hand) isQuitting() bool {
 	select {
 	case <-h.quit:
 		return true

@@ -12,8 +12,8 @@ import (
 	"imagerun/queue/durable"
 )
 
-// The mark of a queue is a hash in the hash slot of its tasks: what loses those loses it.
-func markKey(queue string) string { return "durable:{" + queue + "}:mark" }
+// The loss marker of a queue is a hash in the hash slot of its tasks: what loses those loses it.
+func lossMarkerKey(queue string) string { return "durable:{" + queue + "}:mark" }
 
 // BumpLossMarker implements [durable.Pusher]. It also keeps the list of queues, which is on a node of its own
 // in a cluster.
@@ -23,8 +23,8 @@ func (p *Pusher) BumpLossMarker(ctx context.Context, queues []string) ([]durable
 
 	_, err := p.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, q := range queues {
-			counts[i] = pipe.HIncrBy(ctx, markKey(q), "count", 1)
-			said[i] = pipe.HMGet(ctx, markKey(q), "whole", "lost")
+			counts[i] = pipe.HIncrBy(ctx, lossMarkerKey(q), "count", 1)
+			said[i] = pipe.HMGet(ctx, lossMarkerKey(q), "whole", "lost")
 
 			pipe.SAdd(ctx, queuesKey, q)
 		}
@@ -32,7 +32,7 @@ func (p *Pusher) BumpLossMarker(ctx context.Context, queues []string) ([]durable
 		return nil
 	})
 
-	var marks []durable.LossMarker
+	var markers []durable.LossMarker
 
 	for i, q := range queues {
 		if counts[i].Err() != nil || said[i].Err() != nil {
@@ -41,17 +41,17 @@ func (p *Pusher) BumpLossMarker(ctx context.Context, queues []string) ([]durable
 
 		lost, _ := said[i].Val()[1].(string)
 
-		marks = append(marks, durable.LossMarker{Queue: q, Count: counts[i].Val(), Complete: said[i].Val()[0] != nil, Lost: parseLost(lost)})
+		markers = append(markers, durable.LossMarker{Queue: q, Count: counts[i].Val(), Complete: said[i].Val()[0] != nil, Lost: parseLost(lost)})
 	}
 
-	if len(marks) < len(queues) {
-		return marks, fmt.Errorf("count marks: %w", err)
+	if len(markers) < len(queues) {
+		return markers, fmt.Errorf("count loss markers: %w", err)
 	}
 
-	return marks, nil
+	return markers, nil
 }
 
-// A time in a mark is in microseconds, which is what Postgres keeps.
+// A time in a marker is in microseconds, which is what Postgres keeps.
 func formatLost(at time.Time) string {
 	if at.IsZero() {
 		return ""
@@ -69,8 +69,8 @@ func parseLost(s string) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-// lost is written only into a mark that says what it said. ARGV: what it said, what to write
-var lost = redis.NewScript(`
+// markLostScript writes only into a marker that says what it said. ARGV: what it said, what to write
+var markLostScript = redis.NewScript(`
 local said = redis.call("HGET", KEYS[1], "lost") or ""
 if said ~= ARGV[1] then return said end
 redis.call("HDEL", KEYS[1], "whole")
@@ -79,27 +79,27 @@ return ARGV[2]`)
 
 // MarkLost implements [durable.Pusher].
 func (p *Pusher) MarkLost(ctx context.Context, m durable.LossMarker, at time.Time) (time.Time, error) {
-	said, err := lost.Run(ctx, p.client, []string{markKey(m.Queue)}, formatLost(m.Lost), formatLost(at)).Text()
+	said, err := markLostScript.Run(ctx, p.client, []string{lossMarkerKey(m.Queue)}, formatLost(m.Lost), formatLost(at)).Text()
 	if err == nil && said == "" {
-		err = errors.New("the mark was lost meanwhile")
+		err = errors.New("the loss marker was lost meanwhile")
 	}
 
 	if err != nil {
-		return time.Time{}, fmt.Errorf("mark %s: %w", m.Queue, err)
+		return time.Time{}, fmt.Errorf("write loss marker of %s: %w", m.Queue, err)
 	}
 
 	return parseLost(said), nil
 }
 
-// whole is written only into a mark of that loss.
-var whole = redis.NewScript(`
+// markCompleteScript writes only into a marker of that loss.
+var markCompleteScript = redis.NewScript(`
 if (redis.call("HGET", KEYS[1], "lost") or "") ~= ARGV[1] then return 0 end
 return redis.call("HSET", KEYS[1], "whole", 1)`)
 
 // MarkComplete implements [durable.Pusher].
 func (p *Pusher) MarkComplete(ctx context.Context, m durable.LossMarker) error {
-	if err := whole.Run(ctx, p.client, []string{markKey(m.Queue)}, formatLost(m.Lost)).Err(); err != nil {
-		return fmt.Errorf("mark %s: %w", m.Queue, err)
+	if err := markCompleteScript.Run(ctx, p.client, []string{lossMarkerKey(m.Queue)}, formatLost(m.Lost)).Err(); err != nil {
+		return fmt.Errorf("write loss marker of %s: %w", m.Queue, err)
 	}
 
 	return nil

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	scrapeWithin = 2 * time.Second
-	weighEvery   = 30 * time.Second // Redis walks what it weighs, and serves nobody meanwhile
+	scrapeTimeout = 2 * time.Second
+	memoryEvery   = 30 * time.Second // Redis walks what it measures, and serves no other client meanwhile
 )
 
 // The names, types and labels are those of asynq's own exporter (its x/metrics), so that panels
@@ -47,22 +47,22 @@ type collector struct {
 
 	throttle logthrottle.Throttle
 
-	mu      sync.Mutex
-	weights map[string]weight
+	mu     sync.Mutex
+	memory map[string]memoryUsage
 }
 
-// weight is what a queue was found to take.
-type weight struct {
+// memoryUsage is what a queue was found to take.
+type memoryUsage struct {
 	bytes float64
 	at    time.Time
 }
 
 // NewCollector returns what Redis has of the given queues as metrics. One kind of process, the
 // schedulers, should have it: it says the same everywhere. A scrape asks Redis once for each queue
-// and takes two seconds at most; memory is weighed twice a minute at most. A queue that does not
+// and takes two seconds at most; memory is measured twice a minute at most. A queue that does not
 // answer is absent, which an alert can tell from zero, and the others are there.
 func NewCollector(p *Pusher, queues []string, log *slog.Logger) prometheus.Collector {
-	return &collector{client: p.client, queues: queues, log: log, descs: newDescs(), weights: map[string]weight{}}
+	return &collector{client: p.client, queues: queues, log: log, descs: newDescs(), memory: map[string]memoryUsage{}}
 }
 
 // Describe implements prometheus.Collector.
@@ -75,13 +75,13 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 
 	var wg sync.WaitGroup
 
 	for _, q := range c.queues {
-		wg.Go(func() { c.collect(ctx, q, out) })
+		wg.Go(func() { c.collectQueue(ctx, q, out) })
 	}
 
 	wg.Wait()
@@ -90,10 +90,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 // states are asynq's, in the order in which the script below answers.
 var states = [...]string{"pending", "active", "scheduled", "retry", "archived", "completed"}
 
-// measure answers with the number of tasks in each state, how many were processed, how many
+// measureScript answers with the number of tasks in each state, how many were processed, how many
 // failed, whether the queue is paused, and since when the oldest task is pending, in
 // nanoseconds. That is a text: Lua's numbers are too coarse for it.
-var measure = redis.NewScript(`
+var measureScript = redis.NewScript(`
 local res = {}
 for i = 1, 2 do res[i] = redis.call("LLEN", KEYS[i]) end
 for i = 3, 6 do res[i] = redis.call("ZCARD", KEYS[i]) end
@@ -104,15 +104,15 @@ local oldest = redis.call("LINDEX", KEYS[1], -1)
 if oldest then res[10] = redis.call("HGET", ARGV[1] .. oldest, "pending_since") or "" end
 return res`)
 
-func (c *collector) collect(ctx context.Context, queue string, out chan<- prometheus.Metric) {
+func (c *collector) collectQueue(ctx context.Context, queue string, out chan<- prometheus.Metric) {
 	var keys []string
 	for _, what := range append(states[:], "processed", "failed", "paused") {
 		keys = append(keys, queueKey(queue, what))
 	}
 
-	reply, err := measure.Run(ctx, c.client, keys, queueKey(queue, "t:")).Slice()
+	reply, err := measureScript.Run(ctx, c.client, keys, queueKey(queue, "t:")).Slice()
 
-	found, ok := numbers(reply)
+	found, ok := parseMeasures(reply)
 	if err == nil && !ok {
 		err = errors.New("redis answered something else")
 	}
@@ -146,7 +146,7 @@ func (c *collector) collect(ctx context.Context, queue string, out chan<- promet
 
 	tell(c.descs.latency, prometheus.GaugeValue, latency)
 
-	bytes, err := c.weigh(ctx, queue)
+	bytes, err := c.measureMemory(ctx, queue)
 	if err != nil {
 		c.warnThrottled(ctx, queue, err)
 

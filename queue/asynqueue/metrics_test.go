@@ -111,7 +111,7 @@ asynq_tasks_processed_total{queue="tests"} 12
 	require.Zero(t, found["asynq_queue_memory_usage_approx_bytes other"])
 	require.Zero(t, found["asynq_queue_latency_seconds other"])
 
-	// What asynq itself says, which weighs more of the tasks, of a queue that it has heard of.
+	// What asynq itself says, which samples more of the tasks, of a queue that it has heard of.
 	_, err := s.pusher.BumpLossMarker(t.Context(), []string{"tests"})
 	require.NoError(t, err)
 
@@ -217,5 +217,5 @@ func TestCollector_IsCheap(t *testing.T) {
 	}
 
 	require.Equal(t, scrapes, calls("evalsha"), info)
-	require.Zero(t, calls("memory|usage"), "weighed twice a minute at most")
+	require.Zero(t, calls("memory|usage"), "measured twice a minute at most")
 }

@@ -78,7 +78,7 @@ func (p *Pauses) Run(ctx context.Context) error {
 	defer t.Stop()
 
 	for {
-		if err := p.once(ctx); err != nil && ctx.Err() == nil {
+		if err := p.runOnce(ctx); err != nil && ctx.Err() == nil {
 			p.throttle.Warn(ctx, p.log, "pauses were not applied", slog.Any("error", err))
 		}
 
@@ -90,7 +90,7 @@ func (p *Pauses) Run(ctx context.Context) error {
 	}
 }
 
-func (p *Pauses) once(ctx context.Context) error {
+func (p *Pauses) runOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pausesEvery)
 	defer cancel()
 
@@ -100,7 +100,7 @@ func (p *Pauses) once(ctx context.Context) error {
 	}
 
 	for _, q := range ended {
-		p.log.InfoContext(ctx, "a pause is over: queue resumed", slog.String("queue", q))
+		p.log.InfoContext(ctx, "pause ended, queue resumed", slog.String("queue", q))
 	}
 
 	return p.Restore(ctx, p.admin.Queues())

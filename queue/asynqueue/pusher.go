@@ -14,12 +14,12 @@ import (
 	"imagerun/queue/durable"
 )
 
-// beyond is by how much asynq's own timeout exceeds ours. asynq gives the slot of a handler that
+// timeoutMargin is by how much asynq's own timeout exceeds ours. asynq gives the slot of a handler that
 // overran away while the handler still runs; ours is waited for.
-const beyond = 24 * time.Hour
+const timeoutMargin = 24 * time.Hour
 
-// forgetMax is how many tasks are forgotten in one round trip.
-const forgetMax = 200
+// maxForget is how many tasks are forgotten in one round trip.
+const maxForget = 200
 
 // Pusher hands tasks to asynq. It implements [durable.Pusher].
 type Pusher struct {
@@ -42,7 +42,7 @@ func (p *Pusher) Push(ctx context.Context, ps []durable.Push) error {
 			asynq.TaskID(push.Name()),
 			asynq.Queue(push.Queue),
 			asynq.MaxRetry(math.MaxInt32), // Postgres counts attempts; asynq archives "not now" on its last
-			asynq.Timeout(push.Timeout+beyond),
+			asynq.Timeout(push.Timeout+timeoutMargin),
 			asynq.ProcessAt(push.RunAt),
 		)
 		if err != nil {
@@ -94,10 +94,10 @@ func (p *Pusher) evalAll(ctx context.Context, calls []scriptCall, eval func(redi
 
 // Forget implements [durable.Pusher], a few hundred in each round trip.
 func (p *Pusher) Forget(ctx context.Context, tasks []durable.Task) error {
-	for batch := range slices.Chunk(tasks, forgetMax) {
+	for batch := range slices.Chunk(tasks, maxForget) {
 		_, err := p.client.Pipelined(ctx, func(line redis.Pipeliner) error {
 			for _, t := range batch {
-				forget.Eval(ctx, line, forgetKeys(t), t.Name()) // by its text: Redis may not have it yet
+				forgetScript.Eval(ctx, line, forgetKeys(t), t.Name()) // by its text: Redis may not have it yet
 			}
 
 			return nil

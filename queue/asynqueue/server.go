@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	maxQueues   = 6           // of a group: each look asks one after the other
-	askRedis    = time.Second // between looks at a Redis that does not answer
-	checkWithin = 5 * time.Second
+	maxQueues       = 6           // of a group: each look asks one after the other
+	redisRetryEvery = time.Second // between looks at a Redis that does not answer
+	checkTimeout    = 5 * time.Second
 )
 
 // ErrHandlersLeft says that handlers were still running at the hard deadline of a shutdown. Their
@@ -84,7 +84,7 @@ func NewServer(client redis.UniversalClient, runner *durable.Runner, o ServerOpt
 	s := &Server{client: client, runner: runner, o: o, log: o.Log}
 
 	for _, g := range o.Groups {
-		if err := g.check(); err != nil {
+		if err := g.checkGroup(); err != nil {
 			return nil, fmt.Errorf("queue group %s: %w", g.Name, err)
 		}
 
@@ -98,7 +98,7 @@ func NewServer(client redis.UniversalClient, runner *durable.Runner, o ServerOpt
 	return s, nil
 }
 
-func (g Group) check() error {
+func (g Group) checkGroup() error {
 	switch {
 	case len(g.Queues) == 0 || len(g.Queues) > maxQueues:
 		return fmt.Errorf("%d queues, need 1 to %d", len(g.Queues), maxQueues)
@@ -168,7 +168,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 
 		m.hand.start(ctx)
-		beating.Go(func() { m.hand.tasks.tend(beats) })
+		beating.Go(func() { m.hand.tasks.runPromotions(beats) })
 	}
 
 	s.ready.Store(true)
@@ -223,19 +223,19 @@ func (s *Server) stop(ctx context.Context) error {
 
 // stopTaking has no task taken any more.
 func stopTaking(ctx context.Context, members []member) {
-	parallel(members, func(m member) { m.hand.stop(ctx) })
+	forEachMember(members, func(m member) { m.hand.stop(ctx) })
 }
 
 // shutDownAsynq ends asynq's part, once Redis was told of everything, as far as it answers before ctx ends.
 func shutDownAsynq(ctx context.Context, members []member) {
-	parallel(members, func(m member) {
+	forEachMember(members, func(m member) {
 		m.hand.tasks.awaitTold(ctx)
 		close(m.adopter.quit)
 		m.asynq.Shutdown()
 	})
 }
 
-func parallel(members []member, do func(member)) {
+func forEachMember(members []member, do func(member)) {
 	var wg sync.WaitGroup
 
 	for _, m := range members {
@@ -247,7 +247,7 @@ func parallel(members []member, do func(member)) {
 
 func (s *Server) awaitRedis(ctx context.Context) error {
 	for {
-		one, cancel := context.WithTimeout(ctx, checkWithin)
+		one, cancel := context.WithTimeout(ctx, checkTimeout)
 		err := Check(one, s.client)
 
 		cancel()
@@ -260,9 +260,9 @@ func (s *Server) awaitRedis(ctx context.Context) error {
 			return nil //nolint:nilerr // being stopped while waiting is no error
 		}
 
-		s.log.WarnContext(ctx, "redis is not there yet", slog.Any("error", err))
+		s.log.WarnContext(ctx, "redis is not reachable yet", slog.Any("error", err))
 
-		t := time.NewTimer(askRedis)
+		t := time.NewTimer(redisRetryEvery)
 		select {
 		case <-ctx.Done():
 		case <-t.C:

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	tendEvery  = 100 * time.Millisecond
-	bookAfter  = 50 * time.Millisecond // a task that lasts longer is shown as active
-	adoptAfter = time.Second           // one that lasts longer is asynq's to keep
-	leaseFor   = 30 * time.Second      // as asynq has it
-	statsFor   = 90 * 24 * time.Hour   // as asynq has it
-	answerMax  = 200                   // tasks in one script
-	redisWait  = 5 * time.Second       // for one script
+	promoteEvery   = 100 * time.Millisecond
+	bookAfter      = 50 * time.Millisecond // a task that lasts longer is shown as active
+	adoptAfter     = time.Second           // one that lasts longer is asynq's to keep
+	leaseFor       = 30 * time.Second      // as asynq has it
+	statsFor       = 90 * 24 * time.Hour   // as asynq has it
+	maxScriptTasks = 200                   // tasks in one script
+	scriptTimeout  = 5 * time.Second       // for one script
 )
 
 // tasks are those that a group has in hand. Most begin and end without Redis being told anything but that
@@ -38,6 +38,7 @@ type tasks struct {
 
 	handed chan struct{} // capacity 1: there is something for asynq
 
+	// mu guards the tasks below, and what each says that it guards.
 	mu    sync.Mutex
 	open  map[string]*task // by name
 	given []*task          // to asynq, which has not asked yet
@@ -69,8 +70,8 @@ func newTasks(client redis.UniversalClient, queues map[string]int, log *slog.Log
 	}
 
 	for q := range queues {
-		t.books[q] = &batcher.Batcher[*task]{Max: answerMax, Do: func(batch []*task) { t.bookTasks(q, batch) }}
-		t.ends[q] = &batcher.Batcher[ending]{Max: answerMax, Do: func(batch []ending) { t.tellRedis(q, batch) }}
+		t.books[q] = &batcher.Batcher[*task]{Max: maxScriptTasks, Do: func(batch []*task) { t.bookTasks(q, batch) }}
+		t.ends[q] = &batcher.Batcher[ending]{Max: maxScriptTasks, Do: func(batch []ending) { t.tellRedis(q, batch) }}
 	}
 
 	return t
@@ -181,9 +182,9 @@ func (t *tasks) leaveToAsynq(one *task) durable.Verdict {
 	return *one.verdict
 }
 
-// tend books and gives away what lasts, until ctx ends.
-func (t *tasks) tend(ctx context.Context) {
-	tick := time.NewTicker(tendEvery)
+// runPromotions books and gives away what lasts, until ctx ends.
+func (t *tasks) runPromotions(ctx context.Context) {
+	tick := time.NewTicker(promoteEvery)
 	defer tick.Stop()
 
 	for {
@@ -191,12 +192,12 @@ func (t *tasks) tend(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			t.tendAll()
+			t.promoteLasting()
 		}
 	}
 }
 
-func (t *tasks) tendAll() {
+func (t *tasks) promoteLasting() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 
@@ -210,9 +211,9 @@ func (t *tasks) tendAll() {
 	}
 }
 
-// bookTasks books tasks of one queue. What Redis does not take now is tried again, see tendAll.
+// bookTasks books tasks of one queue. What Redis does not take now is tried again, see promoteLasting.
 func (t *tasks) bookTasks(queue string, batch []*task) {
-	ctx, cancel := context.WithTimeout(context.Background(), redisWait)
+	ctx, cancel := context.WithTimeout(context.Background(), scriptTimeout)
 	defer cancel()
 
 	args := []any{time.Now().Add(leaseFor).Unix(), queueKey(queue, "t:")}
@@ -220,7 +221,7 @@ func (t *tasks) bookTasks(queue string, batch []*task) {
 		args = append(args, one.name)
 	}
 
-	messages, err := book.Run(ctx, t.client, []string{queueKey(queue, "lease")}, args...).StringSlice()
+	messages, err := bookScript.Run(ctx, t.client, []string{queueKey(queue, "lease")}, args...).StringSlice()
 	if err != nil {
 		t.warnThrottled("tasks in hand were not booked", queue, err)
 	}
@@ -249,7 +250,7 @@ func (t *tasks) bookTasks(queue string, batch []*task) {
 }
 
 // tellRedis tells Redis of tasks that are in hand no longer. What cannot be told in time is still in hand there, and
-// the reconciler finds that nobody has it.
+// the reconciler finds that no worker has it.
 func (t *tasks) tellRedis(queue string, batch []ending) {
 	done, back := []any{}, []any{}
 
@@ -267,20 +268,20 @@ func (t *tasks) tellRedis(queue string, batch []ending) {
 			return
 		}
 
-		t.warnThrottled("redis was not told of tasks that ended", queue, err)
+		t.warnThrottled("ended tasks were not acknowledged", queue, err)
 		<-time.After(wait)
 	}
 }
 
 func (t *tasks) tellRedisOnce(queue string, done, back []any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), redisWait)
+	ctx, cancel := context.WithTimeout(context.Background(), scriptTimeout)
 	defer cancel()
 
 	prefix := queueKey(queue, "t:")
 
 	if len(back) > 0 {
 		keys := []string{queueKey(queue, "pending"), queueKey(queue, "active"), queueKey(queue, "lease")}
-		if err := putBack.Run(ctx, t.client, keys, append([]any{prefix}, back...)...).Err(); err != nil {
+		if err := putBackScript.Run(ctx, t.client, keys, append([]any{prefix}, back...)...).Err(); err != nil {
 			return err
 		}
 	}
@@ -295,7 +296,7 @@ func (t *tasks) tellRedisOnce(queue string, done, back []any) error {
 		queueKey(queue, "processed:"+now.Format(time.DateOnly)), queueKey(queue, "processed"),
 	}
 
-	return finish.Run(ctx, t.client, keys, append([]any{prefix, now.Add(statsFor).Unix(), int64(math.MaxInt64)}, done...)...).Err()
+	return finishScript.Run(ctx, t.client, keys, append([]any{prefix, now.Add(statsFor).Unix(), int64(math.MaxInt64)}, done...)...).Err()
 }
 
 func (t *tasks) warnThrottled(what, queue string, err error) {
@@ -319,7 +320,7 @@ func (t *tasks) awaitTold(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
-			t.tendAll()
+			t.promoteLasting()
 		}
 	}
 

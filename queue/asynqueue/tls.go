@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// tlsFiles are the files that a URL names: whom to believe, and who we are.
+// tlsFiles are the files that a URL names: the authority to believe, and our own certificate.
 type tlsFiles struct{ ca, cert, key string }
 
 // cutFiles takes the names of files out of a URL's path and query, as libpq has them in its own.
@@ -38,7 +38,8 @@ func cutFiles(tail string) (rest string, f tlsFiles, err error) {
 	return path + "?" + values.Encode(), f, nil
 }
 
-func (f tlsFiles) apply(c *tls.Config) error {
+// loadInto reads the files into a configuration; nil: the URL asks for no TLS.
+func (f tlsFiles) loadInto(c *tls.Config) error {
 	if f == (tlsFiles{}) {
 		return nil
 	}

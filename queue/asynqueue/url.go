@@ -13,7 +13,7 @@ import (
 
 var errURL = errors.New("redis url is not understood")
 
-func parse(rawURL string) (*redis.UniversalOptions, error) {
+func parseURL(rawURL string) (*redis.UniversalOptions, error) {
 	scheme, rest, _ := strings.Cut(rawURL, "://")
 	transport, topology, _ := strings.Cut(scheme, "+")
 
@@ -45,7 +45,7 @@ func parse(rawURL string) (*redis.UniversalOptions, error) {
 		IsClusterMode: topology == "cluster",
 	}
 
-	if err := files.apply(o.TLSConfig); err != nil {
+	if err := files.loadInto(o.TLSConfig); err != nil {
 		return nil, err
 	}
 

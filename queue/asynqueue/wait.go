@@ -14,11 +14,11 @@ import (
 // waitFor is how long Redis is asked to wait for a task. What it says then is that it is still there.
 const waitFor = 2 * time.Second
 
-// waitAll waits for tasks of one queue, one at a time, whenever the hand finds all queues empty.
-func (h *hand) waitAll(ctx context.Context, q *handQueue) {
+// awaitTasks waits for tasks of one queue, one at a time, whenever the hand finds all queues empty.
+func (h *hand) awaitTasks(ctx context.Context, q *handQueue) {
 	var last time.Time
 
-	defer q.hangUp()
+	defer q.closeWaiter()
 
 	for {
 		select {
@@ -27,7 +27,7 @@ func (h *hand) waitAll(ctx context.Context, q *handQueue) {
 		case <-q.wanted:
 		}
 
-		for h.empty.Load() && !h.quitting() {
+		for h.empty.Load() && !h.isQuitting() {
 			if !h.restUnlessQuit(q.leftAlone()) {
 				return
 			}
@@ -39,7 +39,7 @@ func (h *hand) waitAll(ctx context.Context, q *handQueue) {
 				h.backOff(ctx, q, err)
 			case name == "":
 				q.resetBackOff()
-			case h.quitting(), h.slots.Free() == 0: // it is another's, who has waited too
+			case h.isQuitting(), h.slots.Free() == 0: // it is for another worker, which has waited too
 				h.tasks.endTask(h.tasks.addTask(q.name, name), durable.Verdict{Do: durable.PutBack})
 				h.empty.Store(false)
 				signalOnce(h.more)
@@ -47,7 +47,7 @@ func (h *hand) waitAll(ctx context.Context, q *handQueue) {
 				q.resetBackOff()
 				h.slots.Take(1)
 
-				h.ended.Go(func() { h.begin(ctx, q, []string{name}) })
+				h.ended.Go(func() { h.startTasks(ctx, q, []string{name}) })
 
 				if time.Since(last) < inARow {
 					h.empty.Store(false)
@@ -77,7 +77,7 @@ func (h *hand) restUnlessQuit(d time.Duration) bool {
 	}
 }
 
-// waiter is a connection on which somebody waits. Its id lets others end that.
+// waiter is a connection on which a hand waits. Its id lets other connections end that.
 type waiter struct {
 	node *redis.Client
 	conn *redis.Conn
@@ -87,7 +87,7 @@ type waiter struct {
 // waitForTask waits in Redis for a task of the queue, moves it to those in hand, and returns its name; "" when none
 // came, or the queue is paused.
 func (q *handQueue) waitForTask(ctx context.Context, client redis.UniversalClient) (name string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, waitFor+takeWithin)
+	ctx, cancel := context.WithTimeout(ctx, waitFor+takeTimeout)
 	defer cancel()
 
 	w := q.waiter
@@ -103,7 +103,7 @@ func (q *handQueue) waitForTask(ctx context.Context, client redis.UniversalClien
 
 	switch {
 	case err != nil:
-		q.hangUp()
+		q.closeWaiter()
 
 		return "", fmt.Errorf("look for a pause: %w", err)
 	case paused > 0:
@@ -120,7 +120,7 @@ func (q *handQueue) waitForTask(ctx context.Context, client redis.UniversalClien
 	case errors.Is(err, redis.Nil): // nothing came, or it was unblocked
 		return "", nil
 	default:
-		q.hangUp()
+		q.closeWaiter()
 
 		return "", fmt.Errorf("wait for a task: %w", err)
 	}
@@ -167,8 +167,8 @@ func (q *handQueue) setWaiter(w *waiter) {
 	q.waiter = w
 }
 
-// hangUp gives the connection up: after an error nobody knows what comes on it.
-func (q *handQueue) hangUp() {
+// closeWaiter gives the connection up: after an error anything may come on it.
+func (q *handQueue) closeWaiter() {
 	if q.waiter != nil {
 		_ = q.waiter.conn.Close()
 		q.setWaiter(nil)

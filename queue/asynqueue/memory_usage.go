@@ -8,10 +8,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// weighed weighs what the tasks of a queue are listed in, and a few tasks of each list for all of
-// them: ours are names alone and weigh much the same. asynq's own script weighs twenty of each at
+// memoryScript measures what the tasks of a queue are listed in, and a few tasks of each list for all of
+// them: ours are names alone and take much the same. asynq's own script measures twenty of each at
 // every scrape, and gives up when a task that is listed is gone.
-var weighed = redis.NewScript(`
+var memoryScript = redis.NewScript(`
 local total = 0
 for i = 1, 6 do
 	local n, ids
@@ -29,13 +29,13 @@ for i = 1, 6 do
 end
 return math.floor(total)`)
 
-// weigh returns roughly how many bytes of Redis a queue takes, as of half a minute ago at most.
-func (c *collector) weigh(ctx context.Context, queue string) (float64, error) {
+// measureMemory returns roughly how many bytes of Redis a queue takes, as of half a minute ago at most.
+func (c *collector) measureMemory(ctx context.Context, queue string) (float64, error) {
 	c.mu.Lock()
-	w, ok := c.weights[queue]
+	w, ok := c.memory[queue]
 	c.mu.Unlock()
 
-	if ok && time.Since(w.at) < weighEvery {
+	if ok && time.Since(w.at) < memoryEvery {
 		return w.bytes, nil
 	}
 
@@ -44,7 +44,7 @@ func (c *collector) weigh(ctx context.Context, queue string) (float64, error) {
 		keys = append(keys, queueKey(queue, state))
 	}
 
-	bytes, err := weighed.Run(ctx, c.client, keys, queueKey(queue, "t:")).Int64()
+	bytes, err := memoryScript.Run(ctx, c.client, keys, queueKey(queue, "t:")).Int64()
 	if err != nil {
 		return 0, err
 	}
@@ -52,13 +52,13 @@ func (c *collector) weigh(ctx context.Context, queue string) (float64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	c.weights[queue] = weight{float64(bytes), time.Now()}
+	c.memory[queue] = memoryUsage{float64(bytes), time.Now()}
 
 	return float64(bytes), nil
 }
 
-// numbers reads what [measure] answers.
-func numbers(reply []any) (found [10]float64, ok bool) {
+// parseMeasures reads what [measureScript] answers.
+func parseMeasures(reply []any) (found [10]float64, ok bool) {
 	if len(reply) != len(found) {
 		return found, false
 	}
