@@ -38,16 +38,16 @@ func (b *Batcher[T]) Add(items ...T) bool {
 	if len(b.waiting) > 0 && b.lines < max(b.Lines, 1) {
 		b.lines++
 
-		go b.work()
+		go b.runBatches()
 	}
 
 	return true
 }
 
-// work does batches until nothing waits.
-func (b *Batcher[T]) work() {
+// runBatches does batches until nothing waits.
+func (b *Batcher[T]) runBatches() {
 	for {
-		batch := b.next()
+		batch := b.takeBatch()
 		if len(batch) == 0 {
 			return
 		}
@@ -56,7 +56,7 @@ func (b *Batcher[T]) work() {
 	}
 }
 
-func (b *Batcher[T]) next() []T {
+func (b *Batcher[T]) takeBatch() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 
