@@ -25,8 +25,8 @@ import (
 	"imagerun/queue/durable"
 )
 
-// many is how many jobs one RunAll works before it says that they never end.
-const many = 1000
+// maxJobs is how many jobs one RunAll works before it says that they never end.
+const maxJobs = 1000
 
 // Jobs are the jobs of one database.
 type Jobs struct {
@@ -55,7 +55,7 @@ func New(t testing.TB, pool *pgxpool.Pool, reg *queue.Registry) *Jobs {
 	t.Helper()
 
 	q := durable.New(pool, reg.Kinds(), durable.Options{
-		// Nobody else sweeps or heartbeats, and a test has no time to wait for an outage.
+		// Nothing else sweeps or heartbeats, and a test has no time to wait for an outage.
 		Timing: durable.Timing{Lease: time.Hour, Patience: 2 * time.Second},
 	})
 
@@ -89,7 +89,7 @@ func (j *Jobs) RunAll(ctx context.Context) (ran int) {
 
 	for j.RunNext(ctx) {
 		ran++
-		require.Less(j.t, ran, many+10*due, "jobs do not come to an end")
+		require.Less(j.t, ran, maxJobs+10*due, "jobs do not come to an end")
 	}
 
 	return ran
@@ -106,7 +106,7 @@ func (j *Jobs) Advance(d time.Duration) {
 	require.NoError(j.t, err)
 }
 
-// Recover has every job that somebody was working on worked again, as the sweeper does when a worker
+// Recover has every job that a worker had worked again, as the sweeper does when a worker
 // has died and its leases have run out.
 func (j *Jobs) Recover() {
 	j.t.Helper()
@@ -117,10 +117,10 @@ func (j *Jobs) Recover() {
 }
 
 // Pending returns every live job in the order in which they are due.
-func (j *Jobs) Pending() []Job { j.t.Helper(); return j.list("state <> 'dead'") }
+func (j *Jobs) Pending() []Job { j.t.Helper(); return j.listJobs("state <> 'dead'") }
 
 // Dead returns every dead job, the oldest first.
-func (j *Jobs) Dead() []Job { j.t.Helper(); return j.list("state = 'dead'") }
+func (j *Jobs) Dead() []Job { j.t.Helper(); return j.listJobs("state = 'dead'") }
 
 // Require returns the arguments of the only live job of T's kind; there must be exactly one.
 func Require[T queue.Args](j *Jobs) T {
@@ -166,7 +166,7 @@ func (j *Jobs) run(ctx context.Context, due string) bool {
 			where state in ('staged', 'pushed', 'retrying') and kind = any($1) and `+due+`
 			order by run_at, created_at, id limit 1
 		)
-		returning id, epoch, queue, kind`, j.handled()).
+		returning id, epoch, queue, kind`, j.listHandledKinds()).
 		Scan(&task.ID, &task.Epoch, &task.Queue, &task.Kind)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false
@@ -178,7 +178,7 @@ func (j *Jobs) run(ctx context.Context, due string) bool {
 	return true
 }
 
-func (j *Jobs) handled() []string {
+func (j *Jobs) listHandledKinds() []string {
 	var names []string
 
 	for _, p := range j.runner.Registry().Kinds().Policies() {
@@ -192,7 +192,7 @@ func (j *Jobs) handled() []string {
 	return names
 }
 
-func (j *Jobs) list(where string) []Job {
+func (j *Jobs) listJobs(where string) []Job {
 	j.t.Helper()
 
 	rows, err := j.pool.Query(j.t.Context(), `
