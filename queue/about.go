@@ -24,7 +24,7 @@ func (n *Notes) Attrs() []slog.Attr {
 	return slices.Clone(n.attrs)
 }
 
-// WithNotes returns a context for a handler in which [About] adds to n. It is for whoever runs handlers.
+// WithNotes returns a context for a handler in which [About] adds to n. It is for a runner of handlers.
 func WithNotes(ctx context.Context, n *Notes) context.Context {
 	return context.WithValue(ctx, aboutKey{}, n)
 }

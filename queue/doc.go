@@ -10,7 +10,7 @@
 //     A program has one table of them ([NewKinds]).
 //   - To stage a job is to write its row; to push it is to tell Redis its name, so that a worker
 //     that is free learns of it; to claim it is to become its only holder.
-//   - A lease is how long a claim lasts without a heartbeat. Who lost it can write nothing more.
+//   - A lease is how long a claim lasts without a heartbeat. A worker that lost it can write nothing more.
 //   - An attempt is spent by a failure, and by nothing else. To snooze is to ask for another run
 //     later without one; to wake is to have a job that waits run now.
 //   - To cancel a job is to have the next worker that comes to it declare it dead: an operator does.

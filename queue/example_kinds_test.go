@@ -40,7 +40,7 @@ func ExampleSchedule() {
 		Name:    "reports.daily",
 		Spec:    "17 4 * * *", // in UTC
 		Args:    func(time.Time) queue.Args { return SendReport{} },
-		CatchUp: 24 * time.Hour, // a tick that nobody was there for is still staged
+		CatchUp: 24 * time.Hour, // a tick that no scheduler was there for is still staged
 		Overlap: queue.Skip,     // but not while the last one's job lives
 	}
 

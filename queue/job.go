@@ -45,7 +45,7 @@ func (j *Job[T]) Complete(ctx context.Context, tx pgx.Tx) error {
 }
 
 // Hold makes sure that this worker still holds the job, and keeps it so until tx ends. No writes of a
-// handler that do not complete the job are without it. It locks the job, which everybody does behind the row of the
+// handler that do not complete the job are without it. It locks the job, which every caller does behind the row of the
 // domain (docs/architecture.md). It returns [ErrStale] like Complete.
 func (j *Job[T]) Hold(ctx context.Context, tx pgx.Tx) error {
 	if j.fence == nil {

@@ -74,7 +74,7 @@ func NewKinds(policies ...Policy) Kinds {
 	k := Kinds{policies: slices.Clone(policies), byName: make(map[string]int, len(policies))}
 
 	for i, p := range k.policies {
-		if err := p.check(); err != nil {
+		if err := p.checkPolicy(); err != nil {
 			panic(fmt.Sprintf("kind %q: %s", p.Args.Kind(), err))
 		}
 
@@ -118,7 +118,7 @@ func (k Kinds) Queues() []string {
 // Names returns the kind's name, and those that it had before.
 func (p Policy) Names() []string { return append([]string{p.Args.Kind()}, p.Aliases...) }
 
-func (p Policy) check() error {
+func (p Policy) checkPolicy() error {
 	for _, name := range p.Names() {
 		if !kindName.MatchString(name) {
 			return fmt.Errorf("name %q is not of the form domain.verb", name)

@@ -11,7 +11,7 @@ type Schedule struct {
 	Spec string
 	// Args makes the arguments of a tick's job.
 	Args func(tick time.Time) Args
-	// CatchUp is how late a tick may still be staged, after nobody was there to do so; older ones
+	// CatchUp is how late a tick may still be staged, after no scheduler was there to do so; older ones
 	// are missed. At least a minute.
 	CatchUp time.Duration
 	// Overlap says what becomes of a tick whose predecessor's job still lives.
