@@ -21,10 +21,10 @@ type access struct {
 	maxBody     int64      // bytes of its body; zero: as many as most routes take
 }
 
-// guard puts the checks in front of a route: who, from where, how often, whether they may, and the
+// guardRoute puts the checks in front of a route: who, from where, how often, whether they may, and the
 // contract.
-func (s *server) guard(rt route) http.Handler {
-	op := s.contract.operation(rt.pattern, cmp.Or(rt.access.maxBody, maxBody))
+func (s *server) guardRoute(rt route) http.Handler {
+	op := s.contract.findOperation(rt.pattern, cmp.Or(rt.access.maxBody, maxBody))
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchangeOf(r.Context())
@@ -38,7 +38,7 @@ func (s *server) guard(rt route) http.Handler {
 
 		began := time.Now()
 
-		p, err := s.admit(w, r, rt.access)
+		p, err := s.admitCaller(w, r, rt.access)
 		if err != nil {
 			s.fail(w, r, err)
 
@@ -49,7 +49,7 @@ func (s *server) guard(rt route) http.Handler {
 		x.authorize = func(ctx context.Context) error { return s.reauthorizeCaller(r.WithContext(ctx), p, rt.access) }
 
 		if op != nil {
-			if err := op.check(r); err != nil {
+			if err := op.checkRequest(r); err != nil {
 				s.fail(w, r, err)
 
 				return
@@ -63,35 +63,35 @@ func (s *server) guard(rt route) http.Handler {
 	})
 }
 
-// admit says who is calling, and that they may, now.
-func (s *server) admit(w http.ResponseWriter, r *http.Request, a access) (*auth.Principal, error) {
+// admitCaller says who is calling, and that they may, now.
+func (s *server) admitCaller(w http.ResponseWriter, r *http.Request, a access) (*auth.Principal, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
 
 	r = r.WithContext(ctx)
 
-	p, err := s.identify(r)
+	p, err := s.identifyCaller(r)
 	if err != nil {
 		return nil, err
 	}
 
 	exchangeOf(ctx).userID = p.UserID
 
-	if err := s.limit(w, r, p, a); err != nil {
+	if err := s.limitRequest(w, r, p, a); err != nil {
 		return nil, err
 	}
 
-	return p, a.permit(p)
+	return p, a.checkPermission(p)
 }
 
-// identify says who is calling, or that it cannot be their wish.
-func (s *server) identify(r *http.Request) (*auth.Principal, error) {
+// identifyCaller says who is calling, or that it cannot be their wish.
+func (s *server) identifyCaller(r *http.Request) (*auth.Principal, error) {
 	p, err := s.Authenticator.Authenticate(r.Context(), r)
 	if err != nil {
 		return nil, err
 	}
 
-	// A browser sends the cookie whoever asks it to; a bearer token has to be put in on purpose.
+	// A browser sends the cookie for a page of any site; a bearer token has to be put in on purpose.
 	if p.Method == auth.MethodCookie {
 		if err := s.crossOrigin.Check(r); err != nil {
 			return nil, errCrossOrigin.WithCause(err)
@@ -104,7 +104,7 @@ func (s *server) identify(r *http.Request) (*auth.Principal, error) {
 // reauthorizeCaller says whether the caller of r, who was p, may still use its route: what lasts ends with the
 // sign-out, the ban or the revocation.
 func (s *server) reauthorizeCaller(r *http.Request, p *auth.Principal, a access) error {
-	now, err := s.identify(r)
+	now, err := s.identifyCaller(r)
 	if err != nil {
 		return err
 	}
@@ -113,11 +113,11 @@ func (s *server) reauthorizeCaller(r *http.Request, p *auth.Principal, a access)
 		return auth.ErrUnauthenticated
 	}
 
-	return a.permit(now)
+	return a.checkPermission(now)
 }
 
 // stillAllowed answers why the caller of a request that lasts may not use it any more. When that cannot be found
-// out, they may: an outage sends nobody away, and everything that lasts has its end.
+// out, they may: an outage sends no caller away, and everything that lasts has its end.
 func (x *exchange) stillAllowed(ctx context.Context) error {
 	if x.authorize == nil {
 		return nil
@@ -139,8 +139,8 @@ func (x *exchange) stillAllowed(ctx context.Context) error {
 	}
 }
 
-// permit says whether they may.
-func (a access) permit(p *auth.Principal) error {
+// checkPermission says whether they may.
+func (a access) checkPermission(p *auth.Principal) error {
 	if a.sessionOnly && p.Method == auth.MethodAPIKey {
 		return errSessionOnly
 	}

@@ -16,7 +16,7 @@ import (
 	"imagerun/internal/generation"
 )
 
-// What lasts ends within seconds of the sign-out, the ban or the revocation of whoever holds it open, and an outage
+// What lasts ends within seconds of the sign-out, the ban or the revocation of the caller that holds it open, and an outage
 // of what judges them ends nothing.
 func TestAccess_EndsWithTheCredential(t *testing.T) {
 	t.Parallel()
@@ -60,7 +60,7 @@ func TestAccess_EndsWithTheCredential(t *testing.T) {
 	}
 }
 
-// A download gives no further picture to whoever may not have it any more.
+// A download gives no further picture to a caller that may not have it any more.
 func TestAccess_DownloadEndsWithTheCredential(t *testing.T) {
 	t.Parallel()
 

@@ -64,7 +64,7 @@ func (s *server) ListAPIKeys(ctx context.Context, _ ListAPIKeysRequestObject) (L
 
 // RevokeAPIKey implements the contract's operation.
 func (s *server) RevokeAPIKey(ctx context.Context, r RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error) {
-	userID, id, err := owned(ctx, publicid.PrefixKey, r.ID)
+	userID, id, err := parseOwnedID(ctx, publicid.PrefixKey, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +84,8 @@ func renderKey(k apikey.Key) APIKey {
 		Prefix:     k.Prefix,
 		Scopes:     make([]Scope, len(k.Scopes)),
 		CreatedAt:  clampTime(k.CreatedAt),
-		ExpiresAt:  utc(k.ExpiresAt),
-		LastUsedAt: utc(k.LastUsedAt),
+		ExpiresAt:  clampOptionalTime(k.ExpiresAt),
+		LastUsedAt: clampOptionalTime(k.LastUsedAt),
 
 		SupportCode: publicid.SupportCode(k.ID),
 	}

@@ -25,11 +25,11 @@ func (s *server) SubmitGenerations(ctx context.Context, r SubmitGenerationsReque
 	b := batch{server: s, userID: p.UserID, results: make([]BatchResult, len(r.Body.Items))}
 	b.read(ctx, r.Body.Items)
 
-	if err := b.limit(ctx); err != nil {
+	if err := b.limitItems(ctx); err != nil {
 		return nil, err
 	}
 
-	if err := b.submit(ctx); err != nil {
+	if err := b.submitItems(ctx); err != nil {
 		return nil, err
 	}
 
@@ -63,15 +63,15 @@ func (b *batch) read(ctx context.Context, items []BatchItem) {
 
 	for i, item := range items {
 		if err := refused[i]; err != nil {
-			b.refuse(ctx, i, fmt.Sprintf("#/items/%d", i), err)
+			b.refuseItem(ctx, i, fmt.Sprintf("#/items/%d", i), err)
 
 			continue
 		}
 
-		sub, err := submission(b.userID, item.Request)
+		sub, err := parseSubmission(b.userID, item.Request)
 		if err == nil {
 			sub.IdempotencyKey = item.IdempotencyKey
-			sub.Fingerprint, err = fingerprint(submitRoute, item.Request)
+			sub.Fingerprint, err = fingerprintRequest(submitRoute, item.Request)
 		}
 
 		if err != nil {
@@ -84,8 +84,8 @@ func (b *batch) read(ctx context.Context, items []BatchItem) {
 	}
 }
 
-// limit counts those that repeat none, and refuses the last of them, as many as are too many now.
-func (b *batch) limit(ctx context.Context) error {
+// limitItems counts those that repeat none, and refuses the last of them, as many as are too many now.
+func (b *batch) limitItems(ctx context.Context) error {
 	repeats, err := b.Generations.Repeats(ctx, b.userID, b.subs)
 	if err != nil {
 		return err
@@ -128,8 +128,8 @@ func (b *batch) limit(ctx context.Context) error {
 	return nil
 }
 
-// submit submits what is left. Where our database did nothing of it, that is the answer to the whole.
-func (b *batch) submit(ctx context.Context) error {
+// submitItems submits what is left. Where our database did nothing of it, that is the answer to the whole.
+func (b *batch) submitItems(ctx context.Context) error {
 	var (
 		done   int
 		failed error
@@ -160,14 +160,14 @@ func (b *batch) submit(ctx context.Context) error {
 
 // refuseRequest refuses an item for what is wrong with its request.
 func (b *batch) refuseRequest(ctx context.Context, i int, err error) {
-	b.refuse(ctx, i, fmt.Sprintf("#/items/%d/request", i), err)
+	b.refuseItem(ctx, i, fmt.Sprintf("#/items/%d/request", i), err)
 }
 
-// refuse refuses an item. The pointers of err begin at base.
-func (b *batch) refuse(ctx context.Context, i int, base string, err error) {
+// refuseItem refuses an item. The pointers of err begin at base.
+func (b *batch) refuseItem(ctx context.Context, i int, base string, err error) {
 	err = nameOutage(err)
 	x := exchangeOf(ctx)
-	p := problem(err, x.requestID)
+	p := renderProblem(err, x.requestID)
 
 	for n, e := range p.Errors {
 		if e.Pointer != nil {
@@ -192,7 +192,7 @@ type batchAnswer struct {
 
 // VisitSubmitGenerationsResponse implements the generated interface.
 func (a *batchAnswer) VisitSubmitGenerationsResponse(w http.ResponseWriter) error {
-	announce(w.Header(), a.standings)
+	setRateLimitHeaders(w.Header(), a.standings)
 
 	return a.SubmitGenerations200JSONResponse.VisitSubmitGenerationsResponse(w)
 }

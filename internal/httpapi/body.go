@@ -23,8 +23,8 @@ import (
 const (
 	maxBody     = 64 << 10  // bytes of JSON
 	maxBatch    = 256 << 10 // likewise, of a batch: a hundred requests of the usual length
-	maxCallback = 128 << 10 // bytes; nobody has proved anything when it is read, and it repeats a prompt
-	drainMost   = 8 << 20   // bytes of a body that was refused
+	maxCallback = 128 << 10 // bytes; it is read before its signature is verified, and it repeats a prompt
+	maxDrain    = 8 << 20   // bytes of a body that was refused
 	maxDepth    = 16        // levels of objects and arrays; our own bodies have three
 	maxMembers  = 128       // of an object or array; our own have a hundred
 	maxExponent = 330       // of a number; those of doubles end before that
@@ -72,7 +72,7 @@ func readJSON(r *http.Request, limit int64) (any, error) {
 }
 
 func parseJSON(raw []byte) (any, error) {
-	if depth, members := measure(raw); depth > maxDepth {
+	if depth, members := measureNesting(raw); depth > maxDepth {
 		return nil, errDepth
 	} else if members > maxMembers {
 		return nil, errMembers
@@ -116,9 +116,9 @@ func refuseNUL(v any) error {
 	return nil
 }
 
-// measure counts levels, and the members of the longest object or array, in one pass, before anything is
+// measureNesting counts levels, and the members of the longest object or array, in one pass, before anything is
 // made of them. It need not judge broken JSON, nor what follows a level too many.
-func measure(raw []byte) (depth, members int) {
+func measureNesting(raw []byte) (depth, members int) {
 	var open []int // how many members each open object or array has, were none empty
 
 	inString := false

@@ -23,7 +23,7 @@ type Callbacks interface {
 // falCallback is POST /webhooks/fal/{token}. The signature is over the raw bytes.
 func (s *server) falCallback(w http.ResponseWriter, r *http.Request) {
 	err := s.receiveCallback(r)
-	s.Metrics.webhook("fal", err)
+	s.Metrics.countWebhook("fal", err)
 
 	if err != nil {
 		s.fail(w, r, err)

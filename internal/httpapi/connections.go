@@ -17,7 +17,7 @@ type ConnLimits struct {
 }
 
 // LimitConns returns l without the connections that are beyond the limits: they are closed at once, so
-// that whoever routes to us tries another process, and a flood costs no memory.
+// that the load balancer tries another process, and a flood costs no memory.
 func LimitConns(l net.Listener, limits ConnLimits) net.Listener {
 	return &limitedListener{Listener: l, limits: limits, open: map[netip.Addr]int{}}
 }
@@ -40,8 +40,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		}
 
 		address := l.limits.countedAddress(c.RemoteAddr())
-		if l.admit(address) {
-			return &limitedConn{Conn: c, release: sync.OnceFunc(func() { l.release(address) })}, nil
+		if l.acquireSlot(address) {
+			return &limitedConn{Conn: c, release: sync.OnceFunc(func() { l.releaseSlot(address) })}, nil
 		}
 
 		l.limits.Metrics.refused.Inc()
@@ -49,7 +49,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *limitedListener) admit(address netip.Addr) bool {
+func (l *limitedListener) acquireSlot(address netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
@@ -66,7 +66,7 @@ func (l *limitedListener) admit(address netip.Addr) bool {
 	return true
 }
 
-func (l *limitedListener) release(address netip.Addr) {
+func (l *limitedListener) releaseSlot(address netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 

@@ -60,7 +60,7 @@ func mustContract() *contract {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
-	c.RegisterFormat(&jsonschema.Format{Name: "date-time", Validate: judgeTime})
+	c.RegisterFormat(&jsonschema.Format{Name: "date-time", Validate: validateTime})
 
 	if err := c.AddResource(contractURL, raw); err != nil {
 		panic(err)
@@ -69,9 +69,9 @@ func mustContract() *contract {
 	return &contract{doc: doc, text: text, raw: raw, compiler: c}
 }
 
-// judgeTime has the one that reads times judge them: what passes is read, and what it cannot read, such as a leap
+// validateTime has the parser of times validate them: what passes is read, and what it cannot read, such as a leap
 // second, is a wrong field and no broken body.
-func judgeTime(v any) error {
+func validateTime(v any) error {
 	text, ok := v.(string)
 	if !ok {
 		return nil // the type is judged elsewhere
@@ -80,9 +80,9 @@ func judgeTime(v any) error {
 	return new(time.Time).UnmarshalText([]byte(text))
 }
 
-// schema compiles what a JSON pointer in the document leads to.
-func (c *contract) schema(tokens ...string) *jsonschema.Schema {
-	return c.compiler.MustCompile(contractURL + pointer(tokens))
+// compileSchema compiles what a JSON pointer in the document leads to.
+func (c *contract) compileSchema(tokens ...string) *jsonschema.Schema {
+	return c.compiler.MustCompile(contractURL + formatPointer(tokens))
 }
 
 // operation is one route's part of the contract.
@@ -103,8 +103,8 @@ type param struct {
 	object   bool   // comes as name[key]=value
 }
 
-// operation returns the part of the contract for a route, or nil when it is not in the contract. Its body has at most so many bytes.
-func (c *contract) operation(pattern string, limit int64) *operation {
+// findOperation returns the part of the contract for a route, or nil when it is not in the contract. Its body has at most so many bytes.
+func (c *contract) findOperation(pattern string, limit int64) *operation {
 	method, path, _ := strings.Cut(pattern, " ")
 
 	item := c.doc.Paths.Value(path)
@@ -117,7 +117,7 @@ func (c *contract) operation(pattern string, limit int64) *operation {
 	op := &operation{contract: c, maxBody: limit, params: map[string]param{}}
 
 	if spec.RequestBody != nil {
-		op.body = c.schema(append(at, "requestBody", "content", "application/json", "schema")...)
+		op.body = c.compileSchema(append(at, "requestBody", "content", "application/json", "schema")...)
 		op.bodiless = !spec.RequestBody.Value.Required
 		op.item = itemSchema(op.body, spec.RequestBody.Value.Content.Get("application/json").Schema.Value)
 	}
@@ -128,7 +128,7 @@ func (c *contract) operation(pattern string, limit int64) *operation {
 		}
 
 		schema := p.Value.Schema.Value
-		q := param{required: p.Value.Required, schema: c.schema(append(at, "parameters", strconv.Itoa(i), "schema")...), list: schema.Type.Is("array")}
+		q := param{required: p.Value.Required, schema: c.compileSchema(append(at, "parameters", strconv.Itoa(i), "schema")...), list: schema.Type.Is("array")}
 
 		q.object = p.Value.Style == openapi3.SerializationDeepObject
 		if q.list {
@@ -142,9 +142,9 @@ func (c *contract) operation(pattern string, limit int64) *operation {
 	return op
 }
 
-// check refuses what the contract does not allow, and leaves the body in one canonical form:
+// checkRequest refuses what the contract does not allow, and leaves the body in one canonical form:
 // names in order, no spaces, no null for what is absent, integers as integers.
-func (op *operation) check(r *http.Request) error {
+func (op *operation) checkRequest(r *http.Request) error {
 	if err := op.checkQuery(r); err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (op *operation) check(r *http.Request) error {
 	}
 
 	if op.body == nil {
-		// What nobody reads is taken in too: a wait begins when the body has come.
+		// A body that the handler does not read is taken in too: a wait begins when the body has come.
 		_, err := readBody(r, op.maxBody)
 
 		return err
@@ -177,9 +177,9 @@ func (op *operation) check(r *http.Request) error {
 	dropNulls(op.body, v)
 
 	if op.item == nil {
-		err = op.judge(op.body, v)
+		err = op.validateValue(op.body, v)
 	} else {
-		exchangeOf(r.Context()).refused, err = op.judgeItems(v)
+		exchangeOf(r.Context()).refused, err = op.validateItems(v)
 	}
 
 	if err != nil {
@@ -196,14 +196,14 @@ func (op *operation) check(r *http.Request) error {
 	return nil
 }
 
-// judge refuses what a schema does not allow.
-func (op *operation) judge(schema *jsonschema.Schema, v any) error {
+// validateValue refuses what a schema does not allow.
+func (op *operation) validateValue(schema *jsonschema.Schema, v any) error {
 	if err := refuseNUL(v); err != nil {
 		return err
 	}
 
 	if err := schema.Validate(v); err != nil {
-		return op.contract.refusal(err)
+		return op.contract.explainInvalid(err)
 	}
 
 	return nil
@@ -269,8 +269,8 @@ func (op *operation) checkQuery(r *http.Request) error {
 		case keyed:
 			objects[base] = append(objects[base], member)
 		default:
-			if err := p.schema.Validate(p.value(query[name])); err != nil {
-				fields = append(fields, op.contract.fields(err, inQuery+name)...)
+			if err := p.schema.Validate(p.parseValue(query[name])); err != nil {
+				fields = append(fields, op.contract.listFields(err, inQuery+name)...)
 			}
 		}
 	}
@@ -282,7 +282,7 @@ func (op *operation) checkQuery(r *http.Request) error {
 		}
 
 		if err := op.params[base].schema.Validate(v); err != nil {
-			fields = append(fields, op.contract.fields(err, inQuery+base)...)
+			fields = append(fields, op.contract.listFields(err, inQuery+base)...)
 		}
 	}
 
@@ -306,9 +306,9 @@ func cutMember(text string) (name, member string, ok bool) {
 	return name, member, true
 }
 
-// value reads what a query parameter says. What does not read as its type stays text, and its
+// parseValue reads what a query parameter says. What does not read as its type stays text, and its
 // schema refuses it.
-func (p param) value(texts []string) any {
+func (p param) parseValue(texts []string) any {
 	read := func(text string) any {
 		if p.kind == "integer" {
 			if n, err := strconv.ParseInt(text, 10, 64); err == nil {

@@ -29,14 +29,14 @@ func itemSchema(body *jsonschema.Schema, spec *openapi3.Schema) *jsonschema.Sche
 	return body.Properties[itemsField].Items2020
 }
 
-// judgeItems judges the items of a body one by one, if nothing else of it is wrong, and returns why some are refused, by their
+// validateItems judges the items of a body one by one, if nothing else of it is wrong, and returns why some are refused, by their
 // index; pointers lead into the item. Each of those leaves an empty one behind.
-func (op *operation) judgeItems(v any) (map[int]error, error) {
+func (op *operation) validateItems(v any) (map[int]error, error) {
 	err := op.body.Validate(v)
 
 	failed, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if err != nil && (!ok || failsOutsideItems(failed)) {
-		return nil, op.contract.refusal(err)
+		return nil, op.contract.explainInvalid(err)
 	}
 
 	if err == nil && refuseNUL(v) == nil {
@@ -47,7 +47,7 @@ func (op *operation) judgeItems(v any) (map[int]error, error) {
 	items, _ := v.(map[string]any)[itemsField].([]any)
 
 	for i, item := range items {
-		if err := op.judge(op.item, item); err != nil {
+		if err := op.validateValue(op.item, item); err != nil {
 			refused[i], items[i] = err, map[string]any{}
 		}
 	}

@@ -177,7 +177,7 @@ func TestContract_AgreesWithRoutes(t *testing.T) {
 	require.ElementsMatch(t, accounts, proxy.Routes())
 }
 
-// TestIndex: whoever opens the address in a browser finds what there is.
+// TestIndex: a person who opens the address in a browser finds what there is.
 func TestIndex(t *testing.T) {
 	t.Parallel()
 

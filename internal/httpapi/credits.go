@@ -27,7 +27,7 @@ func (s *server) EstimateGeneration(ctx context.Context, r EstimateGenerationReq
 		return nil, err
 	}
 
-	sub, err := submission(p.UserID, *r.Body)
+	sub, err := parseSubmission(p.UserID, *r.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *server) GetCredits(ctx context.Context, _ GetCreditsRequestObject) (Get
 	for i, g := range a.Grants {
 		out.Grants[i] = CreditGrant{
 			Object: CreditGrantObjectCreditGrant, Source: CreditGrantSource(g.Source), Amount: g.Amount, Remaining: g.Remaining, Held: g.Held,
-			CreatedAt: clampTime(g.CreatedAt), ExpiresAt: utc(g.ExpiresAt),
+			CreatedAt: clampTime(g.CreatedAt), ExpiresAt: clampOptionalTime(g.ExpiresAt),
 		}
 	}
 

@@ -83,7 +83,7 @@ func TestFailure_SaysWhatItCost(t *testing.T) {
 	require.Equal(t, "You canceled this generation. 5 credits were charged for the pictures that came; the rest was returned.", got.Message)
 }
 
-// A refund comes long after the last change of status; whoever asks again learns of it.
+// A refund comes long after the last change of status; a caller that asks again learns of it.
 func TestRefund_IsAnotherRendering(t *testing.T) {
 	t.Parallel()
 

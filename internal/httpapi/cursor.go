@@ -14,7 +14,7 @@ import (
 )
 
 // prefixCursor begins a place in a list of generations or uploads: the microsecond of its creation and its id, in the base64 of URLs.
-// Nobody is to read it. It holds the place itself, which is there whatever becomes of the generation.
+// Callers are not to read it. It holds the place itself, which is there whatever becomes of the generation.
 const prefixCursor = "cur_"
 
 // formatCursor writes the place at which a generation stands.

@@ -43,7 +43,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// The id of which every digit is zero is one that nobody has. It is not the absence of one.
+// The id of which every digit is zero is no generation's. It is not the absence of one.
 func TestIDs_Nil(t *testing.T) {
 	t.Parallel()
 

@@ -20,9 +20,9 @@ const (
 	writeGrace = 30 * time.Second
 )
 
-// lasting returns ctx without the deadline of its request, for a wait, a stream or a download: it ends when the caller
+// withoutDeadline returns ctx without the deadline of its request, for a wait, a stream or a download: it ends when the caller
 // leaves. Each call within it is given [answerTime].
-func (x *exchange) lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+func (x *exchange) withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	x.lasts = true
 
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -75,7 +75,7 @@ func extendDeadlines(rc *http.ResponseController, d time.Duration) func() {
 }
 
 // pacedWriter gives a download as long as its reader needs at [leastRate]. A reader who is slower holds
-// pictures and a connection for nobody. The time in which there was nothing to write is not counted.
+// pictures and a connection in vain. The time in which there was nothing to write is not counted.
 type pacedWriter struct {
 	io.Writer
 

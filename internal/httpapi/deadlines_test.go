@@ -19,7 +19,7 @@ import (
 	"imagerun/internal/httpapi"
 )
 
-// pipes is a listener within a bubble of synctest: time passes while nobody has anything to read.
+// pipes is a listener within a bubble of synctest: time passes while no side has anything to read.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -59,7 +59,7 @@ func dial(t *testing.T, b *bundle) net.Conn {
 	return ours
 }
 
-// Whoever asks to wait and then sends nothing is not waited for, whatever the route.
+// A caller that asks to wait and then sends nothing is not waited for, whatever the route.
 func TestDeadlines_BodyThatDoesNotCome(t *testing.T) {
 	t.Parallel()
 
@@ -87,7 +87,7 @@ func TestDeadlines_BodyThatDoesNotCome(t *testing.T) {
 	}
 }
 
-// Whoever does not ask to wait hears within five seconds that we get no answer ourselves, whatever the route.
+// A caller that does not ask to wait hears within five seconds that we get no answer ourselves, whatever the route.
 func TestDeadlines_NothingAnswersUs(t *testing.T) {
 	t.Parallel()
 

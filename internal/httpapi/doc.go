@@ -9,7 +9,7 @@
 //   - Every refusal is a problem document, made by one function (problem.go), with a code from the
 //     closed list in docs/errors.md. It never repeats a value that was sent.
 //   - A request that the contract refuses reaches no service.
-//   - The owner is part of every call of a service: somebody else's id is an absent one.
+//   - The owner is part of every call of a service: another user's id is an absent one.
 //   - Log lines and metric labels hold route patterns and ids; no path, query, header or body.
 //   - Our own work on a request is over after [answerTime], and what did not answer us is named. What lasts gives
 //     each of its calls that time.

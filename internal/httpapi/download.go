@@ -34,7 +34,7 @@ func (s *server) downloadGenerations(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	release, ok := s.open.take(p.UserID)
+	release, ok := s.openSlots.acquireSlot(p.UserID)
 	if !ok {
 		s.fail(w, r, errStreams)
 
@@ -42,7 +42,7 @@ func (s *server) downloadGenerations(w http.ResponseWriter, r *http.Request) {
 	}
 	defer release()
 
-	ctx, cancel := exchangeOf(r.Context()).lasting(r.Context())
+	ctx, cancel := exchangeOf(r.Context()).withoutDeadline(r.Context())
 	defer cancel()
 
 	d, err := s.beginDownload(ctx, r.Context(), album)
@@ -65,9 +65,9 @@ func (s *server) downloadGenerations(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	if err := s.pack(ctx, &pacedWriter{Writer: w, rc: rc}, d); err != nil {
+	if err := s.writeZip(ctx, &pacedWriter{Writer: w, rc: rc}, d); err != nil {
 		if ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "download was not taken to its end",
+			s.Logger.WarnContext(ctx, "download broke off",
 				slog.String("request_id", exchangeOf(ctx).requestID), slog.Any("error", err))
 		}
 
@@ -160,8 +160,8 @@ func (s *server) openNth(ctx context.Context, d *download, i int) (io.ReadCloser
 	return s.openPicture(ctx, asked, d.Pictures[i])
 }
 
-// pack writes a download as a zip. What cannot be read is noted in its manifest.
-func (s *server) pack(ctx context.Context, w io.Writer, d *download) error {
+// writeZip writes a download as a zip. What cannot be read is noted in its manifest.
+func (s *server) writeZip(ctx context.Context, w io.Writer, d *download) error {
 	var (
 		zip   = archive.New(w)
 		files = make(map[uuid.UUID][]DownloadedFile)

@@ -170,7 +170,7 @@ func TestDownload_OfNothing(t *testing.T) {
 	}
 }
 
-// Whoever stops taking gets a connection that breaks, and no zip that looks whole.
+// A client that stops taking gets a connection that breaks, and no zip that looks whole.
 func TestDownload_LeftInTheMiddle(t *testing.T) {
 	t.Parallel()
 
@@ -188,8 +188,8 @@ func TestDownload_LeftInTheMiddle(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer alice")
 
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { b.handler.ServeHTTP(&deaf{header: http.Header{}}, r) })
-	require.Contains(t, b.log.String(), "not taken to its end")
-	require.Equal(t, 1, opened, "what nobody takes is not read")
+	require.Contains(t, b.log.String(), "download broke off")
+	require.Equal(t, 1, opened, "what the client does not take is not read")
 
 	w := b.do("HEAD", "/v1/generations/download?id="+sampleID, "")
 	require.Equal(t, http.StatusOK, w.Code)

@@ -51,8 +51,8 @@ func exchangeOf(ctx context.Context) *exchange {
 // no dot, underscore or at-sign, so no API key, session token or address passes into the log.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9-]{8,64}$`)
 
-// edge wraps every request: its id, safe headers, one log line, metrics, and panics as problems.
-func (s *server) edge(next http.Handler) http.Handler {
+// wrapRequests wraps every request: its id, safe headers, one log line, metrics, and panics as problems.
+func (s *server) wrapRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w}
 
@@ -75,10 +75,10 @@ func (s *server) edge(next http.Handler) http.Handler {
 		defer func() {
 			abort := false
 			if v := recover(); v != nil {
-				abort = s.caught(rec, r, v)
+				abort = s.recoverPanic(rec, r, v)
 			}
 
-			s.done(r, rec, x, time.Since(began))
+			s.recordRequest(r, rec, x, time.Since(began))
 
 			if abort {
 				panic(http.ErrAbortHandler) // net/http closes the connection: a torn reply must not look whole
@@ -88,16 +88,16 @@ func (s *server) edge(next http.Handler) http.Handler {
 		body := timeBody(w, r)
 		r.Body = http.MaxBytesReader(rec, body, maxBatch) // the longest of any route
 		next.ServeHTTP(rec, r)
-		drain(r, body)
+		drainBody(r, body)
 	})
 }
 
-// drain takes in what is left of a refused body: most clients send all of theirs before they read,
+// drainBody takes in what is left of a refused body: most clients send all of theirs before they read,
 // and a connection closed before that shows them a broken pipe instead of the answer. What is
 // far too long, or waits for leave to be sent (RFC 9110 §10.1.1), is not waited for.
-func drain(r *http.Request, body io.Reader) {
-	if r.ContentLength <= drainMost && r.Header.Get("Expect") == "" {
-		_, _ = io.CopyN(io.Discard, body, drainMost)
+func drainBody(r *http.Request, body io.Reader) {
+	if r.ContentLength <= maxDrain && r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, body, maxDrain)
 	}
 }
 
@@ -114,9 +114,9 @@ func safeHeaders(h http.Header, requestID string) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// caught turns a panic into a problem, or, when the reply has begun, asks for the connection to
+// recoverPanic turns a panic into a problem, or, when the reply has begun, asks for the connection to
 // be ended. The panic's value may hold anything, so only its stack is logged.
-func (s *server) caught(rec *recorder, r *http.Request, v any) (abort bool) {
+func (s *server) recoverPanic(rec *recorder, r *http.Request, v any) (abort bool) {
 	if v == http.ErrAbortHandler { //nolint:errorlint // a sentinel, compared as net/http does
 		return true
 	}
@@ -136,7 +136,7 @@ func (s *server) caught(rec *recorder, r *http.Request, v any) (abort bool) {
 	return false
 }
 
-func (s *server) done(r *http.Request, rec *recorder, x *exchange, took time.Duration) {
+func (s *server) recordRequest(r *http.Request, rec *recorder, x *exchange, took time.Duration) {
 	if rec.status == 0 {
 		rec.status = http.StatusOK // what net/http sends for a handler that wrote nothing
 	}
@@ -145,7 +145,7 @@ func (s *server) done(r *http.Request, rec *recorder, x *exchange, took time.Dur
 		rec.status = statusGone
 	}
 
-	s.Metrics.observe(x, r.Method, rec.status, took)
+	s.Metrics.observeRequest(x, r.Method, rec.status, took)
 
 	attrs := []slog.Attr{
 		slog.String("route", x.pattern), slog.String("method", knownMethod(r.Method)), slog.Int("status", rec.status),

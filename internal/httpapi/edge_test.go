@@ -149,7 +149,7 @@ func TestEdge_CookieFromOurOwnPages(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, b.do("DELETE", "/v1/generations/"+sampleID, "", bearer...).Code)
 }
 
-// When it cannot be found out who is calling, nobody is let in and nobody is sent away for good.
+// When it cannot be found out who is calling, no caller is let in and none is sent away for good.
 func TestEdge_AuthenticationOutage(t *testing.T) {
 	t.Parallel()
 

@@ -13,7 +13,7 @@ import (
 	"imagerun/internal/publicid"
 )
 
-// Events is what can be watched. As with [Generations], nobody sees anybody else's.
+// Events is what can be watched. As with [Generations], a user sees their own alone.
 type Events interface {
 	// Events returns a generation's changes with a sequence greater than after, in order.
 	Events(ctx context.Context, userID, id uuid.UUID, after int64) ([]generation.Event, error)
@@ -26,21 +26,21 @@ type Events interface {
 	// Changes returns what happened to all of the user's generations after an event, in order;
 	// when it returns something, there may be more. Those of generations without these labels say that they are others.
 	Changes(ctx context.Context, userID uuid.UUID, after int64, labels map[string]string) ([]generation.Change, error)
-	// Watch says that the user is looking at these generations; without any, at all of theirs.
+	// Watch keeps the user's watch on these generations for a while; without any, on all of theirs.
 	Watch(ctx context.Context, userID uuid.UUID, ids ...uuid.UUID) error
 }
 
 // streamGeneration is GET /v1/generations/{id}/events. In the HTML standard, a client told 204
 // does not come back.
 func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
-	userID, id, err := owned(r.Context(), publicid.PrefixGeneration, r.PathValue("id"))
+	userID, id, err := parseOwnedID(r.Context(), publicid.PrefixGeneration, r.PathValue("id"))
 	if err != nil {
 		s.fail(w, r, err)
 
 		return
 	}
 
-	// Subscribed before the first look, so no change falls in between.
+	// Subscribed before the first read, so no change falls in between.
 	notified, stop := s.Notifications.Subscribe(id)
 	defer stop()
 
@@ -56,14 +56,14 @@ func (s *server) streamGeneration(w http.ResponseWriter, r *http.Request) {
 
 	if !resumed || seen > g.StatusSequence {
 		f.seen = g.StatusSequence
-		f.snapshot = &message{f.name(f.seen), "snapshot", renderGeneration(g), g.Status.Terminal()}
+		f.snapshot = &message{f.eventID(f.seen), "snapshot", renderGeneration(g), g.Status.Terminal()}
 	} else if seen == g.StatusSequence && g.Status.Terminal() {
 		w.WriteHeader(http.StatusNoContent)
 
 		return
 	}
 
-	s.stream(w, r, userID, notified, f)
+	s.streamFeed(w, r, userID, notified, f)
 }
 
 // generationFeed is what happens to one generation.
@@ -75,11 +75,11 @@ type generationFeed struct {
 	snapshot   *message // to be returned first
 }
 
-func (f *generationFeed) name(sequence int64) string {
+func (f *generationFeed) eventID(sequence int64) string {
 	return fmt.Sprintf("%s:%d", publicid.Format(publicid.PrefixGeneration, f.id), sequence)
 }
 
-func (f *generationFeed) watched(ctx context.Context) error {
+func (f *generationFeed) extendWatch(ctx context.Context) error {
 	return f.Generations.Watch(ctx, f.userID, f.id)
 }
 
@@ -109,7 +109,7 @@ func (f *generationFeed) next(ctx context.Context) ([]message, bool, error) {
 			now = &g
 		}
 
-		messages[i] = message{f.name(e.Sequence), "change", renderEvent(f.id, e, now), e.Status.Terminal()}
+		messages[i] = message{f.eventID(e.Sequence), "change", renderEvent(f.id, e, now), e.Status.Terminal()}
 		f.seen = e.Sequence
 	}
 

@@ -19,7 +19,7 @@ var (
 	PreferredWait = preferredWait
 	FormatCursor  = formatCursor
 	ParseCursor   = parseCursor
-	Fingerprint   = fingerprint
+	Fingerprint   = fingerprintRequest
 	LimitsOf      = limitsOf
 )
 
@@ -29,7 +29,7 @@ const MaxDepth = maxDepth
 // Patterns returns the pattern of every route.
 func Patterns() []string {
 	var patterns []string
-	for _, rt := range (&server{}).routes() {
+	for _, rt := range (&server{}).listRoutes() {
 		patterns = append(patterns, rt.pattern)
 	}
 
@@ -40,7 +40,7 @@ func Patterns() []string {
 func Describe(e *fault.Error) (status int, again bool) {
 	status, _ = statusOf(e)
 
-	return status, retryable(e)
+	return status, isRetryable(e)
 }
 
 // Faults returns the faults of the edge itself and those that its handlers name.

@@ -13,8 +13,8 @@ import (
 	"imagerun/internal/upload"
 )
 
-// owned returns the caller and the id in the path. An id of another form is one that is not there.
-func owned(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err error) {
+// parseOwnedID returns the caller and the id in the path. An id of another form is one that is not there.
+func parseOwnedID(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err error) {
 	p, err := auth.From(ctx)
 	if err != nil {
 		return uuid.Nil, uuid.Nil, err
@@ -37,7 +37,7 @@ func owned(ctx context.Context, prefix, text string) (userID, id uuid.UUID, err 
 
 // GetGeneration implements the contract's operation.
 func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject) (GetGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, publicid.PrefixGeneration, r.ID)
+	userID, id, err := parseOwnedID(ctx, publicid.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -47,15 +47,15 @@ func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject
 		return nil, err
 	}
 
-	s.looked(ctx, userID, g)
+	s.refreshWatch(ctx, userID, g)
 
-	g, applied, err := s.await(ctx, userID, g, r.Params.Prefer)
+	g, applied, err := s.awaitGeneration(ctx, userID, g, r.Params.Prefer)
 	if err != nil {
 		return nil, err
 	}
 
-	tag := etag(g)
-	if matches(r.Params.IfNoneMatch, tag) {
+	tag := etagOf(g)
+	if matchesETag(r.Params.IfNoneMatch, tag) {
 		return GetGeneration304Response{Headers: GetGeneration304ResponseHeaders{ETag: &tag, PreferenceApplied: applied}}, nil
 	}
 
@@ -67,7 +67,7 @@ func (s *server) GetGeneration(ctx context.Context, r GetGenerationRequestObject
 
 // CancelGeneration implements the contract's operation.
 func (s *server) CancelGeneration(ctx context.Context, r CancelGenerationRequestObject) (CancelGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, publicid.PrefixGeneration, r.ID)
+	userID, id, err := parseOwnedID(ctx, publicid.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +77,12 @@ func (s *server) CancelGeneration(ctx context.Context, r CancelGenerationRequest
 		return nil, err
 	}
 
-	return CancelGeneration200JSONResponse{Body: renderGeneration(g), Headers: CancelGeneration200ResponseHeaders{ETag: new(etag(g))}}, nil
+	return CancelGeneration200JSONResponse{Body: renderGeneration(g), Headers: CancelGeneration200ResponseHeaders{ETag: new(etagOf(g))}}, nil
 }
 
 // DeleteGeneration implements the contract's operation.
 func (s *server) DeleteGeneration(ctx context.Context, r DeleteGenerationRequestObject) (DeleteGenerationResponseObject, error) {
-	userID, id, err := owned(ctx, publicid.PrefixGeneration, r.ID)
+	userID, id, err := parseOwnedID(ctx, publicid.PrefixGeneration, r.ID)
 	if err != nil {
 		return nil, err
 	}

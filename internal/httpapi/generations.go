@@ -73,9 +73,9 @@ func (s *server) SubmitGeneration(ctx context.Context, r SubmitGenerationRequest
 		return nil, err
 	}
 
-	sub, err := submission(p.UserID, *r.Body)
+	sub, err := parseSubmission(p.UserID, *r.Body)
 	if err == nil {
-		err = once(&sub, r.Params.IdempotencyKey, submitRoute, r.Body)
+		err = setIdempotency(&sub, r.Params.IdempotencyKey, submitRoute, r.Body)
 	}
 
 	if err != nil {
@@ -87,12 +87,12 @@ func (s *server) SubmitGeneration(ctx context.Context, r SubmitGenerationRequest
 		return nil, err
 	}
 
-	return s.accepted(ctx, a, r.Params.Prefer)
+	return s.answerAccepted(ctx, a, r.Params.Prefer)
 }
 
-// accepted answers with a generation that was accepted, now or when the same was sent before.
-func (s *server) accepted(ctx context.Context, a generation.Accepted, prefer *string) (*accepted, error) {
-	g, applied, err := s.await(ctx, a.UserID, a.Generation, prefer)
+// answerAccepted answers with a generation that was accepted, now or when the same was sent before.
+func (s *server) answerAccepted(ctx context.Context, a generation.Accepted, prefer *string) (*acceptedAnswer, error) {
+	g, applied, err := s.awaitGeneration(ctx, a.UserID, a.Generation, prefer)
 	if err != nil && fault.Of(nameOutage(err)).Kind == fault.Unavailable {
 		s.Logger.WarnContext(ctx, "wait for an accepted generation was given up", slog.Any("error", err))
 
@@ -103,10 +103,10 @@ func (s *server) accepted(ctx context.Context, a generation.Accepted, prefer *st
 		return nil, err
 	}
 
-	out := &accepted{status: http.StatusAccepted}
+	out := &acceptedAnswer{status: http.StatusAccepted}
 	out.Body = renderGeneration(g)
 	out.Headers = SubmitGeneration202ResponseHeaders{
-		ETag: new(etag(g)), Location: new(location(g.ID)), PreferenceApplied: applied,
+		ETag: new(etagOf(g)), Location: new(generationLocation(g.ID)), PreferenceApplied: applied,
 		XCreditsHeld: new(a.Cost.Held), XCreditsBalance: new(a.Balance.Available),
 	}
 
@@ -121,19 +121,19 @@ func (s *server) accepted(ctx context.Context, a generation.Accepted, prefer *st
 }
 
 // accepted is the answer to every way to submit.
-type accepted struct {
+type acceptedAnswer struct {
 	SubmitGeneration202JSONResponse
 
 	status int
 }
 
 // VisitSubmitGenerationResponse implements the generated interface.
-func (a *accepted) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
+func (a *acceptedAnswer) VisitSubmitGenerationResponse(w http.ResponseWriter) error {
 	return a.SubmitGeneration202JSONResponse.VisitSubmitGenerationResponse(statusWriter{w, a.status})
 }
 
 // VisitRemixGenerationResponse implements the generated interface.
-func (a *accepted) VisitRemixGenerationResponse(w http.ResponseWriter) error {
+func (a *acceptedAnswer) VisitRemixGenerationResponse(w http.ResponseWriter) error {
 	return a.VisitSubmitGenerationResponse(w)
 }
 
@@ -145,8 +145,8 @@ type statusWriter struct {
 
 func (w statusWriter) WriteHeader(int) { w.ResponseWriter.WriteHeader(w.status) }
 
-// submission reads the request; what it means is the domain's to judge.
-func submission(userID uuid.UUID, b GenerationRequest) (generation.Submission, error) {
+// parseSubmission reads the request; what it means is the domain's to judge.
+func parseSubmission(userID uuid.UUID, b GenerationRequest) (generation.Submission, error) {
 	s := generation.Submission{
 		UserID:          userID,
 		DeadlineSeconds: b.DeadlineSeconds,
@@ -195,8 +195,8 @@ func submission(userID uuid.UUID, b GenerationRequest) (generation.Submission, e
 	return s, nil
 }
 
-// once makes a submission one that is accepted once for its key, if it has one.
-func once(s *generation.Submission, header *string, route string, body any) error {
+// setIdempotency has a submission accepted once for its key, if it has one.
+func setIdempotency(s *generation.Submission, header *string, route string, body any) error {
 	if header == nil {
 		return nil
 	}
@@ -209,7 +209,7 @@ func once(s *generation.Submission, header *string, route string, body any) erro
 		})
 	}
 
-	sum, err := fingerprint(route, body)
+	sum, err := fingerprintRequest(route, body)
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (s *server) ListGenerations(ctx context.Context, r ListGenerationsRequestOb
 		return nil, err
 	}
 
-	f, err := filter(r.Params)
+	f, err := parseFilter(r.Params)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +253,7 @@ func (s *server) ListGenerations(ctx context.Context, r ListGenerationsRequestOb
 	return ListGenerations200JSONResponse{Body: out}, nil
 }
 
-func filter(q ListGenerationsParams) (generation.Filter, error) {
+func parseFilter(q ListGenerationsParams) (generation.Filter, error) {
 	f := generation.Filter{Limit: 20, Metadata: q.Metadata, CreatedAfter: q.CreatedAfter, CreatedBefore: q.CreatedBefore}
 
 	for _, status := range q.Status {

@@ -15,7 +15,7 @@ func idempotencyKey(header string) (string, bool) {
 
 	if strings.HasPrefix(key, `"`) {
 		var ok bool
-		if key, ok = unquote(key); !ok {
+		if key, ok = unquoteString(key); !ok {
 			return "", false
 		}
 	}
@@ -33,8 +33,8 @@ func idempotencyKey(header string) (string, bool) {
 	return key, true
 }
 
-// unquote undoes the two escapes that a structured string has.
-func unquote(s string) (string, bool) {
+// unquoteString undoes the two escapes that a structured string has.
+func unquoteString(s string) (string, bool) {
 	var b strings.Builder
 
 	for i := 1; i < len(s); i++ {
@@ -53,9 +53,9 @@ func unquote(s string) (string, bool) {
 	return "", false
 }
 
-// fingerprint is the meaning of a request: SHA-256 over its route and its decoded body written in
+// fingerprintRequest is the meaning of a request: SHA-256 over its route and its decoded body written in
 // one way, so that the order of names, spaces and the spelling of numbers do not matter.
-func fingerprint(route string, body any) ([]byte, error) {
+func fingerprintRequest(route string, body any) ([]byte, error) {
 	canonical, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("encode request for its fingerprint: %w", err)

@@ -76,7 +76,7 @@ func (m *Metrics) ExpectWebhooks(source string) {
 	}
 }
 
-func (m *Metrics) webhook(source string, err error) {
+func (m *Metrics) countWebhook(source string, err error) {
 	outcome := webhookFailed
 
 	switch f := fault.Of(err); {
@@ -91,7 +91,7 @@ func (m *Metrics) webhook(source string, err error) {
 	m.webhooks.WithLabelValues(source, outcome).Inc()
 }
 
-func (m *Metrics) observe(x *exchange, method string, status int, took time.Duration) {
+func (m *Metrics) observeRequest(x *exchange, method string, status int, took time.Duration) {
 	method = knownMethod(method)
 
 	if status == http.StatusServiceUnavailable {

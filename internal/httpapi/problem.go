@@ -82,8 +82,8 @@ func statusOf(e *fault.Error) (status int, title string) {
 	}
 }
 
-// retryable reports whether the very same request may succeed later.
-func retryable(e *fault.Error) bool {
+// isRetryable reports whether the very same request may succeed later.
+func isRetryable(e *fault.Error) bool {
 	switch e.Kind {
 	case fault.RateLimited, fault.Unavailable, fault.Internal:
 		return true
@@ -102,8 +102,8 @@ func nameOutage(err error) error {
 	return err
 }
 
-// problem is the one mapping from an error to what the caller sees (RFC 9457).
-func problem(cause error, requestID string) Problem {
+// renderProblem is the one mapping from an error to what the caller sees (RFC 9457).
+func renderProblem(cause error, requestID string) Problem {
 	e := fault.Of(cause)
 	status, title := statusOf(e)
 	p := Problem{
@@ -114,7 +114,7 @@ func problem(cause error, requestID string) Problem {
 		Instance:  "urn:imagerun:request:" + requestID,
 		Code:      ProblemCode(e.Code),
 		RequestID: requestID,
-		Retryable: retryable(e),
+		Retryable: isRetryable(e),
 	}
 
 	if after := retryAfter(e, status); after > 0 {
@@ -170,10 +170,10 @@ const (
 // Fail returns the function that answers with the problem of an error, for handlers that stand
 // behind this edge. What is our own mistake is logged there, with its cause.
 func Fail(logger *slog.Logger) func(w http.ResponseWriter, r *http.Request, err error) {
-	return func(w http.ResponseWriter, r *http.Request, err error) { fail(logger, w, r, err) }
+	return func(w http.ResponseWriter, r *http.Request, err error) { writeProblem(logger, w, r, err) }
 }
 
-func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+func writeProblem(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
 
 	// A caller who has gone gets no answer, and is no error of ours.
@@ -185,7 +185,7 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 	err = nameOutage(err)
 
 	e := fault.Of(err)
-	p := problem(err, x.requestID)
+	p := renderProblem(err, x.requestID)
 	x.code = e.Code
 
 	if p.Status >= http.StatusInternalServerError && !x.gone {

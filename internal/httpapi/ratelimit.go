@@ -51,8 +51,8 @@ type exceededError struct{ policies []string }
 
 func (e *exceededError) Error() string { return "exceeded " + strings.Join(e.policies, ", ") }
 
-// limit counts a request and says how it stands, whatever becomes of it.
-func (s *server) limit(w http.ResponseWriter, r *http.Request, p *auth.Principal, a access) error {
+// limitRequest counts a request and says how it stands, whatever becomes of it.
+func (s *server) limitRequest(w http.ResponseWriter, r *http.Request, p *auth.Principal, a access) error {
 	plan, err := s.Plans.PlanOf(r.Context(), p.UserID)
 	if err != nil {
 		return err
@@ -60,13 +60,13 @@ func (s *server) limit(w http.ResponseWriter, r *http.Request, p *auth.Principal
 
 	d := s.RateLimits.Allow(r.Context(), p.UserID.String(), limitsOf(plan.Rate, p, a.submits)...)
 	exchangeOf(r.Context()).standings = d.Standings
-	announce(w.Header(), d.Standings)
+	setRateLimitHeaders(w.Header(), d.Standings)
 
 	if d.Allowed {
 		return nil
 	}
 
-	return exceeded(d)
+	return newRateLimitedError(d)
 }
 
 // limitSubmissions counts so many submissions that came in one request, and returns how many of them are allowed, how that
@@ -77,13 +77,13 @@ func (s *server) limitSubmissions(ctx context.Context, userID uuid.UUID, n int) 
 		return 0, nil, nil, err
 	}
 
-	allowed, d := s.RateLimits.AllowMany(ctx, userID.String(), n, portion(plan.Rate.Submissions))
+	allowed, d := s.RateLimits.AllowMany(ctx, userID.String(), n, burstLimit(plan.Rate.Submissions))
 
-	return allowed, d.Standings, exceeded(d), nil
+	return allowed, d.Standings, newRateLimitedError(d), nil
 }
 
-// exceeded is the refusal of a request that is over some limits.
-func exceeded(d ratelimit.Decision) error {
+// newRateLimitedError refuses a request that is over some limits, and names these.
+func newRateLimitedError(d ratelimit.Decision) error {
 	over := &exceededError{}
 	for _, v := range d.Violated() {
 		over.policies = append(over.policies, v.Policy)
@@ -104,16 +104,16 @@ func limitsOf(rate plan.Rate, p *auth.Principal, submits bool) []ratelimit.Limit
 	}
 
 	if submits {
-		limits = append(limits, portion(rate.Submissions))
+		limits = append(limits, burstLimit(rate.Submissions))
 	}
 
 	return limits
 }
 
-// portion keeps the pace of so many submissions in a minute, but lets fewer of them come at once: a
+// burstLimit keeps the pace of so many submissions in a minute, but lets fewer of them come at once: a
 // third of them within twenty seconds, or ten within as long as ten take, where that is a whole number of
 // seconds.
-func portion(inMinute int) ratelimit.Limit {
+func burstLimit(inMinute int) ratelimit.Limit {
 	l := ratelimit.Limit{Policy: policySubmissions, Quota: inMinute, Window: time.Minute}
 
 	if n := max(inMinute/3, 10); n < inMinute && 60*n%inMinute == 0 {
@@ -123,9 +123,9 @@ func portion(inMinute int) ratelimit.Limit {
 	return l
 }
 
-// announce writes both fields as lists of strings with parameters (RFC 9651 §3.1); the names need no
+// setRateLimitHeaders writes both fields as lists of strings with parameters (RFC 9651 §3.1); the names need no
 // escapes. Seconds are rounded up: what is promised is there by then.
-func announce(h http.Header, standings []ratelimit.Standing) {
+func setRateLimitHeaders(h http.Header, standings []ratelimit.Standing) {
 	policies, left := make([]string, len(standings)), make([]string, len(standings))
 
 	for i, s := range standings {

@@ -124,7 +124,7 @@ func TestRateLimit_EveryAnswerSays(t *testing.T) {
 	b.limits.rates = map[uuid.UUID]plan.Rate{bob: {Requests: 60000, Submissions: 30000}}
 	requireLimits(t, b.do("GET", "/v1/models", "", "Authorization", "Bearer bob"), `"requests";q=60000;w=60`, `"requests";r=59999;t=1`)
 
-	// Whoever is not known is not counted, and what is not ours to serve neither.
+	// A caller that is not known is not counted, and what is not ours to serve neither.
 	for _, w := range []*httptest.ResponseRecorder{
 		b.do("GET", "/v1/models", "", "Authorization", ""),
 		b.do("GET", "/v1/nothing", ""),
@@ -164,7 +164,7 @@ func TestRateLimit_Refuses(t *testing.T) {
 	requireCode(t, w, 429, "rate_limited")
 	require.Equal(t, "1", w.Header().Get("Retry-After"), "never none")
 
-	// A page of somebody else's cannot use up what a visitor may ask.
+	// A page of another site cannot use up what a visitor may ask.
 	w = b.do("POST", "/v1/generations/"+sampleID+"/cancel", "", "Authorization", "", "Cookie", "session=1", "Sec-Fetch-Site", "cross-site")
 	requireCode(t, w, 403, "cross_origin")
 	requireLimits(t, w, "", "")

@@ -34,9 +34,9 @@ func renderGeneration(g generation.Generation) Generation {
 			OutputFormat: OutputFormat(g.Parameters.OutputFormat),
 		},
 		CreatedAt:    clampTime(g.CreatedAt),
-		FinishedAt:   utc(g.FinishedAt),
+		FinishedAt:   clampOptionalTime(g.FinishedAt),
 		AutoRefundAt: clampTime(g.DeadlineAt),
-		Progress:     progress(g),
+		Progress:     computeProgress(g),
 		Images:       make([]Image, len(g.Images)),
 		SupportCode:  g.SupportCode,
 		Cost: Cost{
@@ -45,7 +45,7 @@ func renderGeneration(g generation.Generation) Generation {
 		Favourite: g.Favourite,
 		Canceling: g.Canceling(),
 
-		EstimatedFinishAt: utc(g.EstimatedFinishAt),
+		EstimatedFinishAt: clampOptionalTime(g.EstimatedFinishAt),
 	}
 
 	if g.Parameters.AspectRatio != "" {
@@ -73,11 +73,11 @@ func renderGeneration(g generation.Generation) Generation {
 	}
 
 	if position := cmp.Or(g.QueuePosition, g.ProviderPosition); position != nil {
-		out.Queue = &QueueState{Position: *position, EstimatedStartAt: utc(g.EstimatedStartAt)}
+		out.Queue = &QueueState{Position: *position, EstimatedStartAt: clampOptionalTime(g.EstimatedStartAt)}
 	}
 
 	if d := g.Delay; d != nil {
-		out.Delay = &Delay{Reason: DelayReason(d.Reason), Since: clampTime(d.Since), Next: utc(d.Next)}
+		out.Delay = &Delay{Reason: DelayReason(d.Reason), Since: clampTime(d.Since), Next: clampOptionalTime(d.Next)}
 	}
 
 	if g.RemixOf != nil {
@@ -141,9 +141,9 @@ func renderImage(img generation.Image) Image {
 	return out
 }
 
-// progress is only said where it is known: as the model itself reports it, while images are being
+// computeProgress is only said where it is known: as the model itself reports it, while images are being
 // stored, and at the end. It has two decimals, and never goes back.
-func progress(g generation.Generation) *float64 {
+func computeProgress(g generation.Generation) *float64 {
 	far, known := 0.0, g.Progress != nil
 	if known {
 		far = *g.Progress
@@ -171,10 +171,10 @@ func progress(g generation.Generation) *float64 {
 	return new(math.Round(far*100) / 100)
 }
 
-// etag is strong: it names everything in the rendering that can change, which is the state (by
+// etagOf is strong: it names everything in the rendering that can change, which is the state (by
 // its sequence), what is foretold, whether it is a favourite, what was given back of its price, and the
 // window that the links are signed for.
-func etag(g generation.Generation) string {
+func etagOf(g generation.Generation) string {
 	var window int64
 
 	for _, img := range g.Images {
@@ -213,8 +213,8 @@ func etag(g generation.Generation) string {
 	return fmt.Sprintf(`"%d.%s.%s%s%s"`, g.StatusSequence, foretold, strconv.FormatInt(window, 36), favourite, refunded)
 }
 
-// matches reports whether an If-None-Match header names tag (RFC 9110 §13.1.2: weak comparison).
-func matches(header *string, tag string) bool {
+// matchesETag reports whether an If-None-Match header names tag (RFC 9110 §13.1.2: weak comparison).
+func matchesETag(header *string, tag string) bool {
 	if header == nil {
 		return false
 	}
@@ -228,11 +228,11 @@ func matches(header *string, tag string) bool {
 	return false
 }
 
-func location(id uuid.UUID) string {
+func generationLocation(id uuid.UUID) string {
 	return "/v1/generations/" + publicid.Format(publicid.PrefixGeneration, id)
 }
 
-func utc(t *time.Time) *time.Time {
+func clampOptionalTime(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}

@@ -22,7 +22,7 @@ func revalidateReplies(next http.HandlerFunc) http.HandlerFunc {
 
 		reply := &heldReply{ResponseWriter: w}
 		next(reply, r)
-		reply.send(r)
+		reply.sendHeld(r)
 	}
 }
 
@@ -50,8 +50,8 @@ func (w *heldReply) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// send sends what was kept back, or says that the caller has it. A tag made here is weak: compressed, it is another text.
-func (w *heldReply) send(r *http.Request) {
+// sendHeld sends what was kept back, or says that the caller has it. A tag made here is weak: compressed, it is another text.
+func (w *heldReply) sendHeld(r *http.Request) {
 	if !w.held {
 		return
 	}
@@ -62,7 +62,7 @@ func (w *heldReply) send(r *http.Request) {
 		h.Set("ETag", `W/"`+hex.EncodeToString(sum[:12])+`"`)
 	}
 
-	if known := r.Header.Get("If-None-Match"); matches(&known, h.Get("ETag")) {
+	if known := r.Header.Get("If-None-Match"); matchesETag(&known, h.Get("ETag")) {
 		h.Del("Content-Type")
 		w.ResponseWriter.WriteHeader(http.StatusNotModified)
 

@@ -51,7 +51,7 @@ func TestRevalidate(t *testing.T) {
 		require.Equal(t, http.StatusOK, b.do("GET", target, "", "If-None-Match", `"another"`).Code, target)
 	}
 
-	// Another state is another answer, and a refusal is kept by nobody.
+	// Another state is another answer, and a refusal is not kept.
 	old := b.do("GET", "/v1/generations", "").Header().Get("ETag")
 	g.Favourite = true
 	require.Equal(t, http.StatusOK, b.do("GET", "/v1/generations", "", "If-None-Match", old).Code)

@@ -42,8 +42,8 @@ type server struct {
 	fail        func(w http.ResponseWriter, r *http.Request, err error)
 	contract    *contract
 	crossOrigin *http.CrossOriginProtection
-	open        *slots
-	looks       looks
+	openSlots   *slots
+	watches     watchThrottle
 }
 
 // route is one address and who may use it.
@@ -53,8 +53,8 @@ type route struct {
 	handler http.HandlerFunc
 }
 
-// routes lists every route there is.
-func (s *server) routes() []route {
+// listRoutes lists every route there is.
+func (s *server) listRoutes() []route {
 	api := ServerInterfaceWrapper{
 		Handler: NewStrictHandlerWithOptions(s, nil, StrictHTTPServerOptions{
 			RequestErrorHandlerFunc:  s.badBinding,
@@ -119,7 +119,7 @@ func New(d Deps) http.Handler {
 		fail:        Fail(d.Logger),
 		contract:    mustContract(),
 		crossOrigin: http.NewCrossOriginProtection(),
-		open:        newSlots(maxOpen),
+		openSlots:   newSlots(maxOpen),
 	}
 
 	for _, origin := range d.TrustedOrigins {
@@ -129,15 +129,15 @@ func New(d Deps) http.Handler {
 	}
 
 	mux := http.NewServeMux()
-	for _, rt := range s.routes() {
-		mux.Handle(rt.pattern, s.guard(rt))
+	for _, rt := range s.listRoutes() {
+		mux.Handle(rt.pattern, s.guardRoute(rt))
 	}
 
-	return s.edge(s.allowOrigins(s.match(mux)))
+	return s.wrapRequests(s.allowOrigins(s.matchRoute(mux)))
 }
 
-// match hands the request to its route, and makes problems of the mux's own refusals.
-func (s *server) match(mux *http.ServeMux) http.Handler {
+// matchRoute hands the request to its route, and makes problems of the mux's own refusals.
+func (s *server) matchRoute(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
 		if pattern == "" {

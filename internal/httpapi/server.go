@@ -17,14 +17,14 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          log.New(muffler{logger}, "", 0),
+		ErrorLog:          log.New(redactingLog{logger}, "", 0),
 	}
 }
 
-// muffler logs that net/http complained. What it says holds callers' addresses and panics' values.
-type muffler struct{ logger *slog.Logger }
+// redactingLog logs that net/http reported an error, without its text: that holds callers' addresses and panics' values.
+type redactingLog struct{ logger *slog.Logger }
 
-func (m muffler) Write(b []byte) (int, error) {
+func (m redactingLog) Write(b []byte) (int, error) {
 	m.logger.Warn("http server reported an error")
 
 	return len(b), nil

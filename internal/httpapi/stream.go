@@ -14,7 +14,7 @@ import (
 
 const (
 	heartbeatEvery = 15 * time.Second
-	watchEvery     = 10 * time.Second // how often to say that somebody is looking
+	watchEvery     = 10 * time.Second // how often a stream extends the caller's watch
 	writeTime      = 10 * time.Second // a client that takes nothing for this long is dropped
 	// A stream ends after this long and the client comes back, perhaps to another process.
 	maxStream = 15 * time.Minute
@@ -31,14 +31,14 @@ type message struct {
 type feed interface {
 	// next returns what has happened since it was last asked, and whether there is more already.
 	next(ctx context.Context) (messages []message, more bool, err error)
-	// watched says that somebody is looking.
-	watched(ctx context.Context) error
+	// extendWatch keeps the caller's watch, so that progress is asked for.
+	extendWatch(ctx context.Context) error
 }
 
-// stream answers with server-sent events until f has ended, the client has gone, or it is time.
-// notified tells when to look; f is looked at every few seconds anyway.
-func (s *server) stream(w http.ResponseWriter, r *http.Request, userID uuid.UUID, notified <-chan struct{}, f feed) {
-	release, ok := s.open.take(userID)
+// streamFeed answers with server-sent events until f has ended, the client has gone, or it is time.
+// notified tells when to ask f, which is asked every few seconds anyway.
+func (s *server) streamFeed(w http.ResponseWriter, r *http.Request, userID uuid.UUID, notified <-chan struct{}, f feed) {
+	release, ok := s.openSlots.acquireSlot(userID)
 	if !ok {
 		s.fail(w, r, errStreams)
 
@@ -60,12 +60,12 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, userID uuid.UUID
 		return
 	}
 
-	ctx, cancel := exchangeOf(r.Context()).lasting(r.Context())
+	ctx, cancel := exchangeOf(r.Context()).withoutDeadline(r.Context())
 	defer cancel()
 
 	st := &stream{server: s, feed: f, w: w, rc: http.NewResponseController(w)}
-	if st.send("retry: 3000\n\n") {
-		st.follow(ctx, notified)
+	if st.writeMessage("retry: 3000\n\n") {
+		st.followFeed(ctx, notified)
 	}
 }
 
@@ -76,10 +76,10 @@ type stream struct {
 
 	w       http.ResponseWriter
 	rc      *http.ResponseController
-	failing bool // the last look did not succeed; said once in the log
+	failing bool // the last read did not succeed; logged once
 }
 
-// always is ready; nobody writes to it.
+// always is ready; it is never written to.
 var always = func() <-chan struct{} { //nolint:gochecknoglobals // a constant, as near as channels come to one
 	c := make(chan struct{})
 	close(c)
@@ -87,9 +87,9 @@ var always = func() <-chan struct{} { //nolint:gochecknoglobals // a constant, a
 	return c
 }()
 
-func (st *stream) follow(ctx context.Context, notified <-chan struct{}) {
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
+func (st *stream) followFeed(ctx context.Context, notified <-chan struct{}) {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
 
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
@@ -100,10 +100,10 @@ func (st *stream) follow(ctx context.Context, notified <-chan struct{}) {
 	end := time.NewTimer(maxStream)
 	defer end.Stop()
 
-	st.watch(ctx)
+	st.tryExtendWatch(ctx)
 
 	for {
-		more, ok := st.look(ctx)
+		more, ok := st.sendChanges(ctx)
 		if !ok {
 			return
 		}
@@ -115,14 +115,14 @@ func (st *stream) follow(ctx context.Context, notified <-chan struct{}) {
 
 		select {
 		case <-again:
-		case <-look.C:
+		case <-poll.C:
 			if exchangeOf(ctx).stillAllowed(ctx) != nil {
 				return
 			}
 		case <-watch.C:
-			st.watch(ctx)
+			st.tryExtendWatch(ctx)
 		case <-heartbeat.C:
-			if !st.send(": heartbeat\n\n") {
+			if !st.writeMessage(": heartbeat\n\n") {
 				return
 			}
 		case <-end.C:
@@ -135,22 +135,22 @@ func (st *stream) follow(ctx context.Context, notified <-chan struct{}) {
 	}
 }
 
-// look sends what has happened since the last look, and reports whether to go on. What is no
+// sendChanges sends what has happened since it was last called, and reports whether to go on. What is no
 // longer there ends the stream. Anything else may pass, and closing would send a browser into an
 // answer on which it gives up.
-func (st *stream) look(ctx context.Context) (more, ok bool) {
+func (st *stream) sendChanges(ctx context.Context) (more, ok bool) {
 	asked, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 
 	messages, more, err := st.next(asked)
 	if err != nil {
-		return false, st.outlive(ctx, err)
+		return false, st.surviveError(ctx, err)
 	}
 
 	st.failing = false
 
 	for _, m := range messages {
-		if !st.event(m) || m.last {
+		if !st.sendEvent(m) || m.last {
 			return false, false
 		}
 	}
@@ -158,7 +158,7 @@ func (st *stream) look(ctx context.Context) (more, ok bool) {
 	return more, true
 }
 
-func (st *stream) outlive(ctx context.Context, err error) bool {
+func (st *stream) surviveError(ctx context.Context, err error) bool {
 	switch fault.Of(err).Kind {
 	case fault.NotFound, fault.Gone:
 		return false
@@ -175,26 +175,26 @@ func (st *stream) outlive(ctx context.Context, err error) bool {
 	return true
 }
 
-// watch may fail: that costs progress, never an event.
-func (st *stream) watch(ctx context.Context) {
+// tryExtendWatch may fail: that costs progress, never an event.
+func (st *stream) tryExtendWatch(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 
-	if err := st.watched(ctx); err != nil && ctx.Err() == nil {
-		st.Logger.DebugContext(ctx, "looking on could not be said", slog.Any("error", err))
+	if err := st.extendWatch(ctx); err != nil && ctx.Err() == nil {
+		st.Logger.DebugContext(ctx, "watch was not extended", slog.Any("error", err))
 	}
 }
 
-func (st *stream) event(m message) bool {
+func (st *stream) sendEvent(m message) bool {
 	if m.name == "" {
-		return st.send(fmt.Sprintf("id: %s\n\n", m.id))
+		return st.writeMessage(fmt.Sprintf("id: %s\n\n", m.id))
 	}
 
-	return st.send(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", m.id, m.name, mustEncode(m.data)))
+	return st.writeMessage(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", m.id, m.name, mustEncode(m.data)))
 }
 
-// send writes one message whole, and reports whether the client took it in time.
-func (st *stream) send(message string) bool {
+// writeMessage writes one message whole, and reports whether the client took it in time.
+func (st *stream) writeMessage(message string) bool {
 	_ = st.rc.SetWriteDeadline(time.Now().Add(writeTime))
 
 	if _, err := st.w.Write([]byte(message)); err != nil {

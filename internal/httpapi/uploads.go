@@ -66,7 +66,7 @@ func (s *server) CreateUpload(ctx context.Context, r CreateUploadRequestObject) 
 
 // GetUpload implements the contract's operation.
 func (s *server) GetUpload(ctx context.Context, r GetUploadRequestObject) (GetUploadResponseObject, error) {
-	userID, id, err := owned(ctx, publicid.PrefixUpload, r.ID)
+	userID, id, err := parseOwnedID(ctx, publicid.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (s *server) ListUploads(ctx context.Context, r ListUploadsRequestObject) (L
 
 // DeleteUpload implements the contract's operation.
 func (s *server) DeleteUpload(ctx context.Context, r DeleteUploadRequestObject) (DeleteUploadResponseObject, error) {
-	userID, id, err := owned(ctx, publicid.PrefixUpload, r.ID)
+	userID, id, err := parseOwnedID(ctx, publicid.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (s *server) DeleteUpload(ctx context.Context, r DeleteUploadRequestObject) 
 
 // CompleteUpload implements the contract's operation.
 func (s *server) CompleteUpload(ctx context.Context, r CompleteUploadRequestObject) (CompleteUploadResponseObject, error) {
-	userID, id, err := owned(ctx, publicid.PrefixUpload, r.ID)
+	userID, id, err := parseOwnedID(ctx, publicid.PrefixUpload, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -162,13 +162,13 @@ func (s *server) CompleteUpload(ctx context.Context, r CompleteUploadRequestObje
 	}, nil
 }
 
-// awaitUpload holds u back until it was inspected or the caller's patience ends, as await does.
+// awaitUpload holds u back until it was inspected or the caller's patience ends, as awaitGeneration does.
 func (s *server) awaitUpload(ctx context.Context, userID uuid.UUID, u upload.Upload, prefer *string) (upload.Upload, *string, error) {
 	limit, preference := shortWait, (*string)(nil)
 
 	if prefer != nil {
 		if said, ok := preferredWait(*prefer); ok {
-			limit, preference = said, applied(said)
+			limit, preference = said, formatAppliedWait(said)
 		} else if prefersAsync(*prefer) {
 			return u, new("respond-async"), nil
 		}
@@ -178,13 +178,13 @@ func (s *server) awaitUpload(ctx context.Context, userID uuid.UUID, u upload.Upl
 		return u, preference, nil
 	}
 
-	release, ok := s.open.take(userID)
+	release, ok := s.openSlots.acquireSlot(userID)
 	if !ok {
 		return u, nil, nil
 	}
 	defer release()
 
-	err := s.look(ctx, u.ID, limit, func(ctx context.Context) (bool, error) {
+	err := s.pollUntil(ctx, u.ID, limit, func(ctx context.Context) (bool, error) {
 		next, err := s.Uploads.Get(ctx, userID, u.ID)
 		if err == nil {
 			u = next

@@ -41,7 +41,7 @@ func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	f := &userFeed{server: s, userID: p.UserID, labels: labelsOf(r), seen: seen}
 
 	if err == nil && !resumed {
-		err = f.begin(ctx)
+		err = f.loadSnapshot(ctx)
 	}
 
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	s.stream(w, r, p.UserID, notified, f)
+	s.streamFeed(w, r, p.UserID, notified, f)
 }
 
 // userFeed is what happens to all generations of a user, or to those with some labels.
@@ -63,8 +63,8 @@ type userFeed struct {
 	snapshot *message          // to be returned first
 }
 
-// begin makes a snapshot that the changes follow on.
-func (f *userFeed) begin(ctx context.Context) error {
+// loadSnapshot makes a snapshot that the changes follow on.
+func (f *userFeed) loadSnapshot(ctx context.Context) error {
 	o, err := f.Generations.Overview(ctx, f.userID, f.labels)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (f *userFeed) begin(ctx context.Context) error {
 	return nil
 }
 
-func (f *userFeed) watched(ctx context.Context) error { return f.Generations.Watch(ctx, f.userID) }
+func (f *userFeed) extendWatch(ctx context.Context) error { return f.Generations.Watch(ctx, f.userID) }
 
 func (f *userFeed) next(ctx context.Context) ([]message, bool, error) {
 	if first := f.snapshot; first != nil {
@@ -108,7 +108,7 @@ func (f *userFeed) next(ctx context.Context) ([]message, bool, error) {
 	return messages, true, nil
 }
 
-// messageOf is what is sent of a change. Of one of others that is its number alone, so that who comes back goes on from there.
+// messageOf is what is sent of a change. Of one of others that is its number alone, so that a client that comes back goes on from there.
 func messageOf(c generation.Change) message {
 	m := message{id: strconv.FormatInt(c.Number, 10)}
 

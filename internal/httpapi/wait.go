@@ -15,12 +15,12 @@ import (
 
 const (
 	maxWait   = time.Minute     // longest Prefer: wait
-	lookEvery = 2 * time.Second // how often to look without a notification, because those may be lost
+	pollEvery = 2 * time.Second // how often to poll without a notification, because those may be lost
 	maxOpen   = 20              // streams, downloads and waits of one user in this process
 )
 
 // Notifications tells that a generation or an upload has changed. One may be lost or come twice; the
-// channel is never closed, and nobody waits for its reader. The second result ends the subscription.
+// channel is never closed, and the sender does not wait for its reader. The second result ends the subscription.
 type Notifications interface {
 	Subscribe(id uuid.UUID) (<-chan struct{}, func())
 }
@@ -58,10 +58,10 @@ func prefersAsync(prefer string) bool {
 	return false
 }
 
-// await holds g back until it is terminal or the caller's patience ends, and returns it as it is
+// awaitGeneration holds g back until it is terminal or the caller's patience ends, and returns it as it is
 // then, with the preference that was applied, if any. Over its limit of open requests, a user is
 // answered at once.
-func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Generation, prefer *string) (generation.Generation, *string, error) {
+func (s *server) awaitGeneration(ctx context.Context, userID uuid.UUID, g generation.Generation, prefer *string) (generation.Generation, *string, error) {
 	if prefer == nil {
 		return g, nil, nil
 	}
@@ -70,7 +70,7 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 
 	release := func() {}
 	if ok {
-		release, ok = s.open.take(userID)
+		release, ok = s.openSlots.acquireSlot(userID)
 	}
 
 	if !ok {
@@ -83,14 +83,14 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 	defer release()
 
 	if g.Status.Terminal() {
-		return g, applied(limit), nil
+		return g, formatAppliedWait(limit), nil
 	}
 
-	err := s.look(ctx, g.ID, limit, func(ctx context.Context) (bool, error) {
+	err := s.pollUntil(ctx, g.ID, limit, func(ctx context.Context) (bool, error) {
 		next, err := s.Generations.Get(ctx, userID, g.ID)
 		if err == nil {
 			g = next
-			s.looked(ctx, userID, g)
+			s.refreshWatch(ctx, userID, g)
 		}
 
 		return g.Status.Terminal(), err
@@ -99,21 +99,23 @@ func (s *server) await(ctx context.Context, userID uuid.UUID, g generation.Gener
 		return g, nil, err
 	}
 
-	return g, applied(limit), nil
+	return g, formatAppliedWait(limit), nil
 }
 
-func applied(limit time.Duration) *string { return new("wait=" + strconv.Itoa(int(limit.Seconds()))) }
+func formatAppliedWait(limit time.Duration) *string {
+	return new("wait=" + strconv.Itoa(int(limit.Seconds())))
+}
 
-// look asks until the answer is yes or limit is over: at once, at each notification about id, and now and
+// pollUntil polls until ended says yes or limit is over: at once, at each notification about id, and now and
 // then because those may be lost. The connection's deadlines, and the request's own, are extended for
 // it alone, and the caller is judged again now and then.
-func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, ended func(ctx context.Context) (bool, error)) error {
+func (s *server) pollUntil(ctx context.Context, id uuid.UUID, limit time.Duration, ended func(ctx context.Context) (bool, error)) error {
 	defer extendDeadlines(exchangeOf(ctx).connection, limit+replyTime)()
 
-	ctx, cancel := exchangeOf(ctx).lasting(ctx)
+	ctx, cancel := exchangeOf(ctx).withoutDeadline(ctx)
 	defer cancel()
 
-	ask := func() (bool, error) {
+	poll := func() (bool, error) {
 		ctx, cancel := context.WithTimeout(ctx, answerTime)
 		defer cancel()
 
@@ -126,11 +128,11 @@ func (s *server) look(ctx context.Context, id uuid.UUID, limit time.Duration, en
 	end := time.NewTimer(limit)
 	defer end.Stop()
 
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 
 	for last := false; ; {
-		if done, err := ask(); done || last || err != nil {
+		if done, err := poll(); done || last || err != nil {
 			return err
 		}
 
@@ -160,8 +162,8 @@ type slots struct {
 
 func newSlots(limit int) *slots { return &slots{limit: limit, held: map[uuid.UUID]int{}} }
 
-// take reports false when the user holds the limit already.
-func (s *slots) take(userID uuid.UUID) (release func(), ok bool) {
+// acquireSlot reports false when the user holds the limit already.
+func (s *slots) acquireSlot(userID uuid.UUID) (release func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 

@@ -12,7 +12,7 @@ import (
 	"imagerun/internal/generation"
 )
 
-// Who polls is looking, too, and it is written down now and then, not at each poll.
+// A caller that polls watches, too; the watch is refreshed now and then, and not at each poll.
 func TestGetGeneration_IsALook(t *testing.T) {
 	t.Parallel()
 
@@ -45,6 +45,6 @@ func TestPreferWait_IsALook(t *testing.T) {
 		b.get = finishing(30 * time.Second)
 		b.do("GET", "/v1/generations/"+sampleID, "", "Prefer", "wait=30")
 
-		require.Len(t, b.watched, 5, "every six seconds: it looks every two, and says it at most every five")
+		require.Len(t, b.watched, 5, "every six seconds: it polls every two, and refreshes the watch at most every five")
 	})
 }

@@ -16,9 +16,9 @@ import (
 	"imagerun/internal/fault"
 )
 
-// refusal turns a failed check into a fault. Its words come from the schema, never from the value.
-func (c *contract) refusal(err error) error {
-	fields := c.fields(err, "")
+// explainInvalid turns a failed check into a fault. Its words come from the schema, never from the value.
+func (c *contract) explainInvalid(err error) error {
+	fields := c.listFields(err, "")
 	if fields == nil {
 		return err
 	}
@@ -26,9 +26,9 @@ func (c *contract) refusal(err error) error {
 	return errInvalid.WithFields(fields...)
 }
 
-// fields returns one field for each rule that failed, at most [maxFaults]. With a location, all of them
+// listFields returns one field for each rule that failed, at most [maxFaults]. With a location, all of them
 // are there.
-func (c *contract) fields(err error, location string) []fault.Field {
+func (c *contract) listFields(err error, location string) []fault.Field {
 	failed, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if !ok {
 		return nil
@@ -65,7 +65,7 @@ func (c *contract) fields(err error, location string) []fault.Field {
 			}
 		case *kind.AdditionalProperties:
 			for _, name := range slices.Sorted(slices.Values(k.Properties)) {
-				add(append(slices.Clip(at), name), "additionalProperties", c.remedy(e, "There is no such field. Remove it, or correct its name."))
+				add(append(slices.Clip(at), name), "additionalProperties", c.findRemedy(e, "There is no such field. Remove it, or correct its name."))
 			}
 		case *kind.PropertyNames:
 			rule := e
@@ -73,7 +73,7 @@ func (c *contract) fields(err error, location string) []fault.Field {
 				rule = rule.Causes[0]
 			}
 
-			add(append(slices.Clip(base), namedBySchema(e.SchemaURL)...), "propertyNames", c.remedy(rule, sentence(rule.ErrorKind)))
+			add(append(slices.Clip(base), namedBySchema(e.SchemaURL)...), "propertyNames", c.findRemedy(rule, describeRule(rule.ErrorKind)))
 		default:
 			if len(e.Causes) == 0 {
 				keyword := "schema"
@@ -81,7 +81,7 @@ func (c *contract) fields(err error, location string) []fault.Field {
 					keyword = path[0]
 				}
 
-				add(at, keyword, c.remedy(e, sentence(e.ErrorKind)))
+				add(at, keyword, c.findRemedy(e, describeRule(e.ErrorKind)))
 			}
 
 			if _, ok := k.(*kind.Reference); ok {
@@ -99,8 +99,8 @@ func (c *contract) fields(err error, location string) []fault.Field {
 	return fields
 }
 
-// sentence says what a rule wants.
-func sentence(k jsonschema.ErrorKind) string {
+// describeRule says what a rule wants.
+func describeRule(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.Type:
 		return "Send a value of type " + strings.Join(k.Want, " or ") + "."
@@ -112,9 +112,9 @@ func sentence(k jsonschema.ErrorKind) string {
 
 		return "Send one of: " + strings.Join(words, ", ") + "."
 	case *kind.MinLength:
-		return "Send at least " + count(k.Want, "character") + "."
+		return "Send at least " + formatCount(k.Want, "character") + "."
 	case *kind.MaxLength:
-		return "Send at most " + count(k.Want, "character") + "."
+		return "Send at most " + formatCount(k.Want, "character") + "."
 	case *kind.Minimum:
 		return "Send " + k.Want.RatString() + " or more."
 	case *kind.Maximum:
@@ -124,7 +124,7 @@ func sentence(k jsonschema.ErrorKind) string {
 	case *kind.MaxItems:
 		return fmt.Sprintf("Send at most %d.", k.Want)
 	case *kind.MaxProperties:
-		return "Send at most " + count(k.Want, "member") + "."
+		return "Send at most " + formatCount(k.Want, "member") + "."
 	case *kind.UniqueItems:
 		return "Send each item once."
 	case *kind.Format:
@@ -149,8 +149,8 @@ func namedBySchema(url string) []string {
 	return at
 }
 
-// count says one thing or several.
-func count(n int, thing string) string {
+// formatCount says one thing or several.
+func formatCount(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
@@ -158,8 +158,8 @@ func count(n int, thing string) string {
 	return strconv.Itoa(n) + " " + thing + "s"
 }
 
-// remedy prefers the schema's own words for a form that a keyword cannot explain.
-func (c *contract) remedy(e *jsonschema.ValidationError, otherwise string) string {
+// findRemedy prefers the schema's own words for a form that a keyword cannot explain.
+func (c *contract) findRemedy(e *jsonschema.ValidationError, otherwise string) string {
 	switch e.ErrorKind.(type) {
 	case *kind.Pattern, *kind.AdditionalProperties, *kind.Enum:
 	default:
@@ -207,15 +207,15 @@ func showName(name string) string {
 func safePointer(tokens []string) string {
 	for i, t := range tokens {
 		if !showableName.MatchString(t) {
-			return pointer(tokens[:i])
+			return formatPointer(tokens[:i])
 		}
 	}
 
-	return pointer(tokens)
+	return formatPointer(tokens)
 }
 
-// pointer writes a JSON pointer as a URL fragment (RFC 6901 §6).
-func pointer(tokens []string) string {
+// formatPointer writes a JSON pointer as a URL fragment (RFC 6901 §6).
+func formatPointer(tokens []string) string {
 	var b strings.Builder
 
 	b.WriteByte('#')
