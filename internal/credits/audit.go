@@ -18,7 +18,7 @@ const (
 	// invariants is how many there are.
 	invariants = 18
 	// found is how many violations of one kind are told: where there are more, the first will do.
-	found = 20
+	maxFound = 20
 	// spanSize is how many entries are audited together: enough that asking costs little, and few enough
 	// that each query ends soon. The entries of one subject are not taken apart.
 	spanSize = 20000
@@ -27,7 +27,7 @@ const (
 // Violation is an invariant that does not hold.
 type Violation struct {
 	Invariant string    // I1 to I18, as the package says them
-	Subject   uuid.UUID // whose ledger; uuid.Nil: everybody's
+	Subject   uuid.UUID // whose ledger; uuid.Nil: that of all
 	What      string    // ids and numbers alone
 }
 
@@ -60,7 +60,7 @@ type snapshots interface {
 }
 
 // Audit looks for whatever breaks an invariant: in one subject's ledger, or with uuid.Nil in
-// everybody's. It locks nothing.
+// those of all. It locks nothing.
 func Audit(ctx context.Context, pool snapshots, subject uuid.UUID) ([]Violation, error) {
 	if subject == uuid.Nil {
 		return AuditAll(ctx, pool, clock.System, func(Checked) {})
@@ -77,24 +77,24 @@ func Audit(ctx context.Context, pool snapshots, subject uuid.UUID) ([]Violation,
 		err = a.replayEntries(ctx, subject, subject)
 	}
 
-	return a.violations(), wrap(err, "audit credits")
+	return a.sortViolations(), wrapError(err, "audit credits")
 }
 
-// AuditAll is [Audit] of everybody's ledger, one range of subjects after the other, and tells of each.
+// AuditAll is [Audit] of all ledgers, one range of subjects after the other, and tells of each.
 // No snapshot lasts longer than a query, so vacuum does not wait for the audit: one query judges an
 // invariant, and what several read of the entries is never changed.
 func AuditAll(ctx context.Context, pool snapshots, now clock.Now, tell func(Checked)) ([]Violation, error) {
 	a := newAudit(pool, ".subject between $1 and $2", "force_custom_plan") // a plan for any range would be good for none
-	err := a.everybody(ctx, now, tell)
+	err := a.auditRanges(ctx, now, tell)
 
-	return a.violations(), wrap(err, "audit credits")
+	return a.sortViolations(), wrapError(err, "audit credits")
 }
 
-// RecordAudit notes what an audit of everybody's ledger found, for the metrics and as evidence.
+// RecordAudit notes what an audit of all ledgers found, for the metrics and as evidence.
 func RecordAudit(ctx context.Context, tx db.DBTX, at time.Time, list []Violation) error {
 	err := db.New().AuditRecord(ctx, tx, db.AuditRecordParams{At: at, Breaches: int32(len(list))}) //nolint:gosec // hundreds at most
 
-	return wrap(err, "record audit of credits")
+	return wrapError(err, "record audit of credits")
 }
 
 // audit is one at work.
@@ -111,8 +111,8 @@ func newAudit(pool snapshots, scope, plans string) *audit {
 	return &audit{pool: pool, db: db.New(), scope: scope, plans: plans, times: map[string]int{}}
 }
 
-// everybody audits range after range. They leave no gap: what belongs to no balance is in one, too.
-func (a *audit) everybody(ctx context.Context, now clock.Now, tell func(Checked)) error {
+// auditRanges audits range after range. They leave no gap: what belongs to no balance is in one, too.
+func (a *audit) auditRanges(ctx context.Context, now clock.Now, tell func(Checked)) error {
 	if err := a.runChecks(ctx, schemaChecks); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (a *audit) runChecks(ctx context.Context, list []check, args ...any) error 
 		var batch pgx.Batch
 
 		for _, c := range list {
-			batch.Queue(c.sql(a.scope), args...).Query(func(rows pgx.Rows) error { return a.takeViolations(c, rows) })
+			batch.Queue(c.buildQuery(a.scope), args...).Query(func(rows pgx.Rows) error { return a.takeViolations(c, rows) })
 		}
 
 		return tx.SendBatch(ctx, &batch).Close()
@@ -210,18 +210,18 @@ func (a *audit) takeViolations(c check, rows pgx.Rows) error {
 		return nil
 	})
 
-	return wrap(err, c.invariant)
+	return wrapError(err, c.invariant)
 }
 
 // reportViolation notes a violation, unless there were many of its kind.
 func (a *audit) reportViolation(kind string, v Violation) {
-	if a.times[kind]++; a.times[kind] <= found {
+	if a.times[kind]++; a.times[kind] <= maxFound {
 		a.list = append(a.list, v)
 	}
 }
 
-// violations returns what was found, in the order of the invariants.
-func (a *audit) violations() []Violation {
+// sortViolations returns what was found, in the order of the invariants.
+func (a *audit) sortViolations() []Violation {
 	slices.SortStableFunc(a.list, func(v, w Violation) int {
 		return cmp.Or(cmp.Compare(len(v.Invariant), len(w.Invariant)), cmp.Compare(v.Invariant, w.Invariant))
 	})
@@ -229,7 +229,7 @@ func (a *audit) violations() []Violation {
 	return a.list
 }
 
-func wrap(err error, what string) error {
+func wrapError(err error, what string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

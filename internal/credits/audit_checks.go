@@ -9,14 +9,14 @@ import (
 // are audited. A query reads these once and adds up as it goes: none looks for a row's others one by one.
 type check struct{ invariant, query string }
 
-// sql is the query within a scope, such as ".subject = $1".
-func (c check) sql(scope string) string {
+// buildQuery is the query within a scope, such as ".subject = $1".
+func (c check) buildQuery(scope string) string {
 	query := c.query
 	for _, alias := range []string{"t", "p", "g", "c", "h"} {
 		query = strings.ReplaceAll(query, "{"+alias+"}", alias+scope)
 	}
 
-	return fmt.Sprintf("%s limit %d", query, found)
+	return fmt.Sprintf("%s limit %d", query, maxFound)
 }
 
 // checks are all but I15, which [audit.replay] looks for, and those of the schema.
@@ -127,7 +127,7 @@ var checks = []check{
 		where {g} and g.reference like 'release:%+compensation:%' and g.origin_expires_at is distinct from coalesce(o.origin_expires_at, o.expires_at)`},
 }
 
-// schemaChecks ask what the tables of the ledger may hold at all: once, whoever is audited.
+// schemaChecks ask what the tables of the ledger may hold at all: once, whichever subject is audited.
 var schemaChecks = []check{
 	{"I16", `select null::uuid, format('column %s.%s', c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid
 		where c.relnamespace = 'public'::regnamespace and a.attnum > 0 and not a.attisdropped

@@ -131,7 +131,7 @@ func (w *watched) holdsNone() {
 	require.False(w.t, holds, "the audit holds a snapshot between its queries")
 }
 
-// However many entries somebody has, the audit goes through them once for each question, holds no snapshot
+// However many entries a subject has, the audit goes through them once for each question, holds no snapshot
 // while it does so, and finds what is wrong at the beginning, in the middle and at the end of everything.
 func TestProveAudit_ManyEntries(t *testing.T) {
 	t.Parallel()
@@ -157,7 +157,7 @@ func TestProveAudit_ManyEntries(t *testing.T) {
 	exec(`set session_replication_role = replica; set statement_timeout = 0;
 		create function at(n bigint) returns timestamptz language sql stable return timestamptz '2026-01-01 00:00Z' + n * interval '1 second'`)
 
-	subjects := []uuid.UUID{{15: 1}, {0: 128}, uuid.Max} // the ends of all ids, and somebody who has most entries
+	subjects := []uuid.UUID{{15: 1}, {0: 128}, uuid.Max} // the ends of all ids, and one that has most entries
 	lengths := []int{140, rounds, 140}
 	begun, entries := clock.System(), 0
 

@@ -30,7 +30,7 @@ func (a *audit) replayEntries(ctx context.Context, first, last uuid.UUID) error 
 			return err
 		})
 		if err != nil {
-			return wrap(err, "I15")
+			return wrapError(err, "I15")
 		}
 
 		entries := 0

@@ -21,7 +21,7 @@ const unchecked = `do $$ declare c record; begin
 		execute format('alter table %s drop constraint %I', c.of, c.conname);
 	end loop; end $$; `
 
-// The audit must be able to find what each invariant forbids, where somebody who may do anything to
+// The audit must be able to find what each invariant forbids, where a role that may do anything to
 // the database did it.
 func TestAudit_Finds(t *testing.T) {
 	t.Parallel()

@@ -24,20 +24,20 @@ func (c Cost) Sentence() string {
 
 	switch {
 	case c.Held > 0:
-		return many(c.Held) + " set aside until it ends."
+		return formatCredits(c.Held) + " set aside until it ends."
 	case paid == 0 && c.Refunded > 0:
 		return "What was charged was given back."
 	case paid == 0:
 		return "Nothing was charged."
 	case c.Released > 0:
-		return many(paid) + " charged for the pictures that came; the rest was returned."
+		return formatCredits(paid) + " charged for the pictures that came; the rest was returned."
 	default:
-		return many(paid) + " charged for the pictures that came."
+		return formatCredits(paid) + " charged for the pictures that came."
 	}
 }
 
-// many says how many credits were.
-func many(n int64) string {
+// formatCredits says how many credits were.
+func formatCredits(n int64) string {
 	if n == 1 {
 		return "1 credit was"
 	}

@@ -60,7 +60,7 @@ func (s *ShortfallError) Error() string {
 // Unwrap returns [ErrInsufficient].
 func (s *ShortfallError) Unwrap() error { return ErrInsufficient }
 
-// Balance is what somebody has, in credits. Available is without Held; never both Available and Debt.
+// Balance is what a user has, in credits. Available is without Held; never both Available and Debt.
 type Balance struct {
 	Available int64
 	Held      int64

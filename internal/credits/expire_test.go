@@ -16,7 +16,7 @@ import (
 	"imagerun/internal/devstack/devtest"
 )
 
-// One ledger that refuses its entry keeps nobody else's.
+// One ledger that refuses its entry keeps no other from its expiry.
 func TestExpire_GoesOnAfterAFailure(t *testing.T) {
 	t.Parallel()
 
@@ -33,7 +33,7 @@ func TestExpire_GoesOnAfterAFailure(t *testing.T) {
 		grants[who.subject] = id
 	}
 
-	// The key of the entry to come is taken, in the ledger of somebody who has nothing.
+	// The key of the entry to come is taken, in the ledger of a subject that has nothing.
 	var broken uuid.UUID
 	for broken = range grants {
 	}
@@ -59,7 +59,7 @@ func TestExpire_GoesOnAfterAFailure(t *testing.T) {
 	require.Equal(t, []uuid.UUID{broken}, left)
 }
 
-// Whoever holds what they have over its expiry again and again keeps it for seven days and no longer, and reads why.
+// A user who holds what they have over its expiry again and again keeps it for seven days and no longer, and reads why.
 func TestExpire_HeldOverIt(t *testing.T) {
 	t.Parallel()
 
@@ -87,7 +87,7 @@ func TestExpire_HeldOverIt(t *testing.T) {
 	require.Equal(t, want, b.story(t))
 }
 
-// However somebody holds and releases, nothing lasts longer than what they had at first and seven days.
+// However a user holds and releases, nothing lasts longer than what they had at first and seven days.
 func TestExpire_NothingIsKeptAlive(t *testing.T) {
 	t.Parallel()
 

@@ -31,8 +31,8 @@ const (
 	SourceRefund       Source = "refund"
 )
 
-// priority says when credits of this source are spent: lower comes first.
-func (s Source) priority() int16 {
+// spendingPriority says when credits of this source are spent: lower comes first.
+func (s Source) spendingPriority() int16 {
 	switch s {
 	case SourceCompensation:
 		return 0
@@ -45,7 +45,7 @@ func (s Source) priority() int16 {
 	}
 }
 
-func (s Source) account() string {
+func (s Source) issuingAccount() string {
 	if s == SourcePack || s == SourceSubscription {
 		return issuedPaid
 	}
@@ -62,7 +62,7 @@ type Grant struct {
 	Reference string
 	Credits   int64
 	ExpiresAt *time.Time // the moment itself is too late; before [clock.Latest]; nil: never
-	Actor     string     // an operator's login; empty: nobody, the system
+	Actor     string     // an operator's login; empty: the system
 	Reason    Reason     // empty: not said
 }
 
@@ -70,15 +70,15 @@ type Grant struct {
 // payment is taken back, that happens at once. Errors: [ErrMismatch],
 // [ErrTooLate].
 func (l *Ledger) Grant(ctx context.Context, tx pgx.Tx, g Grant) (bool, error) {
-	b, err := l.openSubject(ctx, tx, g.Subject)
+	lt, err := l.openSubject(ctx, tx, g.Subject)
 	if err != nil {
 		return false, err
 	}
 
-	return b.give(ctx, g)
+	return lt.giveGrant(ctx, g)
 }
 
-func (b *book) give(ctx context.Context, g Grant) (bool, error) {
+func (lt *ledgerTx) giveGrant(ctx context.Context, g Grant) (bool, error) {
 	if g.Credits <= 0 || g.Reference == "" {
 		return false, fmt.Errorf("grant %q of %d credits: %w", g.Reference, g.Credits, ErrExceeds)
 	}
@@ -87,62 +87,62 @@ func (b *book) give(ctx context.Context, g Grant) (bool, error) {
 		return false, fmt.Errorf("grant %s: %w", g.Reference, ErrTooLate)
 	}
 
-	earlier, err := b.db.GrantByReference(ctx, b.tx, g.Reference)
+	earlier, err := lt.db.GrantByReference(ctx, lt.tx, g.Reference)
 
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 	case err != nil:
 		return false, fmt.Errorf("look for grant %s: %w", g.Reference, err)
-	case earlier.Subject != b.subject || earlier.Amount != g.Credits || earlier.Source != string(g.Source):
+	case earlier.Subject != lt.subject || earlier.Amount != g.Credits || earlier.Source != string(g.Source):
 		return false, fmt.Errorf("grant %s: %w", g.Reference, ErrMismatch)
 	default:
 		return false, nil
 	}
 
-	row, err := b.insert(ctx, db.CreditGrant{
-		Source: string(g.Source), Reference: g.Reference, Priority: g.Source.priority(), Amount: g.Credits, ExpiresAt: g.ExpiresAt,
+	row, err := lt.insertGrant(ctx, db.CreditGrant{
+		Source: string(g.Source), Reference: g.Reference, Priority: g.Source.spendingPriority(), Amount: g.Credits, ExpiresAt: g.ExpiresAt,
 	})
 	if err != nil {
 		return false, err
 	}
 
 	e := entry{kind: KindGrant, source: string(g.Source), key: "grant:" + g.Reference, actor: g.Actor, reason: g.Reason}
-	b.add(e, leg{g.Source.account(), row, -g.Credits}, leg{available, row, g.Credits})
+	lt.post(e, posting{g.Source.issuingAccount(), row, -g.Credits}, posting{available, row, g.Credits})
 
-	clawed, err := b.db.ClawFind(ctx, b.tx, g.Reference)
+	clawedBack, err := lt.db.ClawFind(ctx, lt.tx, g.Reference)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return false, fmt.Errorf("look for refunds of %s: %w", g.Reference, err)
 	}
 
-	row.Clawed = min(clawed, row.Amount)
+	row.Clawed = min(clawedBack, row.Amount)
 
-	return true, b.close(ctx, e)
+	return true, lt.close(ctx, e)
 }
 
 // Signup gives welcome credits, and reports whether it did: a verified mailbox has them once, for
-// ever, whatever becomes of the account. It is kept only as a mark that nobody can trace to it without
+// ever, whatever becomes of the account. It is kept only as a mark that cannot be traced to it without
 // the key. Case does not make another one. Earlier is what else it may have been marked as before.
 func (l *Ledger) Signup(ctx context.Context, tx pgx.Tx, subject uuid.UUID, mailbox redact.Personal, credits int64, until *time.Time,
 	earlier ...redact.Personal,
 ) (bool, error) {
-	marks := l.marks(mailbox)
+	marks := l.markAddress(mailbox)
 	if len(marks) == 0 {
 		return false, errors.New("welcome credits: there is no key to mark addresses with")
 	}
 
-	b, err := l.openSubject(ctx, tx, subject)
+	lt, err := l.openSubject(ctx, tx, subject)
 	if err != nil {
 		return false, err
 	}
 
 	reference := "signup:" + subject.String()
-	if had, err := b.isBooked(ctx, "grant:"+reference); err != nil || had {
+	if had, err := lt.isBooked(ctx, "grant:"+reference); err != nil || had {
 		return false, err // another address of the same account
 	}
 
 	mark := marks[0] // one for all spellings, so that of two at once one has them
 	for _, e := range earlier {
-		marks = append(marks, l.marks(e)...)
+		marks = append(marks, l.markAddress(e)...)
 	}
 
 	n, err := l.db.SignupOnce(ctx, tx, db.SignupOnceParams{AddressMac: mark, Earlier: marks})
@@ -154,10 +154,10 @@ func (l *Ledger) Signup(ctx context.Context, tx pgx.Tx, subject uuid.UUID, mailb
 		return false, nil
 	}
 
-	return b.give(ctx, Grant{Subject: subject, Source: SourceSignup, Reference: reference, Credits: credits, ExpiresAt: until})
+	return lt.giveGrant(ctx, Grant{Subject: subject, Source: SourceSignup, Reference: reference, Credits: credits, ExpiresAt: until})
 }
 
-func (l *Ledger) marks(address redact.Personal) [][]byte {
+func (l *Ledger) markAddress(address redact.Personal) [][]byte {
 	var list [][]byte
 
 	for _, key := range l.SignupKeys {

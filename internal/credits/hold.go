@@ -47,7 +47,7 @@ func (l *Ledger) HoldLocked(ctx context.Context, tx pgx.Tx, u *Locked, h Hold) (
 		return Balance{}, fmt.Errorf("hold %d credits for %s: %w", h.Credits, h.TaskID, ErrExceeds)
 	}
 
-	if err := l.welcome(ctx, tx, h, u); err != nil {
+	if err := l.ensureWelcome(ctx, tx, h, u); err != nil {
 		return Balance{}, fmt.Errorf("hold credits for %s: %w", h.TaskID, err)
 	}
 
@@ -55,40 +55,40 @@ func (l *Ledger) HoldLocked(ctx context.Context, tx pgx.Tx, u *Locked, h Hold) (
 		return Balance{}, &ShortfallError{Required: h.Credits}
 	}
 
-	b := l.begin(tx, u.balance, slices.Clone(u.grants))
+	lt := l.beginLocked(tx, u.balance, slices.Clone(u.grants))
 
 	switch {
 	case u.earlier == nil:
-	case u.earlier.Subject != b.subject || u.earlier.Amount != h.Credits:
+	case u.earlier.Subject != lt.subject || u.earlier.Amount != h.Credits:
 		return Balance{}, fmt.Errorf("hold for %s: %w", h.TaskID, ErrMismatch)
 	default:
-		return b.balance, nil
+		return lt.balance, nil
 	}
 
 	switch {
-	case b.balance.Debt > 0:
-		return b.balance, ErrInDebt
-	case b.balance.Available < h.Credits:
-		return b.balance, &ShortfallError{Required: h.Credits, Available: b.balance.Available}
+	case lt.balance.Debt > 0:
+		return lt.balance, ErrInDebt
+	case lt.balance.Available < h.Credits:
+		return lt.balance, &ShortfallError{Required: h.Credits, Available: lt.balance.Available}
 	}
 
 	e := entry{kind: KindHold, key: "hold:" + h.TaskID.String(), taskID: h.TaskID}
-	if err := b.allocate(ctx, e, h); err != nil {
+	if err := lt.allocateHold(ctx, e, h); err != nil {
 		return Balance{}, err
 	}
 
-	if err := b.close(ctx, e); err != nil {
-		return b.balance, err
+	if err := lt.close(ctx, e); err != nil {
+		return lt.balance, err
 	}
 
-	u.follow(b)
+	u.applyHold(lt)
 
-	return b.balance, nil
+	return lt.balance, nil
 }
 
-func (b *book) allocate(ctx context.Context, e entry, h Hold) error {
-	err := b.db.HoldInsert(ctx, postgres.Later(b.tx), db.HoldInsertParams{
-		TaskID: h.TaskID, Subject: b.subject, Amount: h.Credits, AutoRefundAt: h.AutoRefundAt, CreatedAt: b.now,
+func (lt *ledgerTx) allocateHold(ctx context.Context, e entry, h Hold) error {
+	err := lt.db.HoldInsert(ctx, postgres.Later(lt.tx), db.HoldInsertParams{
+		TaskID: h.TaskID, Subject: lt.subject, Amount: h.Credits, AutoRefundAt: h.AutoRefundAt, CreatedAt: lt.now,
 	})
 	if err != nil {
 		return fmt.Errorf("insert hold for %s: %w", h.TaskID, err)
@@ -96,27 +96,27 @@ func (b *book) allocate(ctx context.Context, e entry, h Hold) error {
 
 	rows := db.AllocationsInsertParams{TaskID: h.TaskID}
 
-	var legs []leg
+	var postings []posting
 
 	for left, i := h.Credits, 0; left > 0; i++ {
-		g := b.grants[i]
+		g := lt.grants[i]
 		if g.Remaining == 0 {
 			continue
 		}
 
 		n := min(left, g.Remaining)
 		left -= n
-		legs = append(legs, leg{available, g, -n}, leg{held, g, n})
+		postings = append(postings, posting{available, g, -n}, posting{held, g, n})
 		rows.N = append(rows.N, int16(len(rows.N)))
 		rows.Grants = append(rows.Grants, g.ID)
 		rows.Amounts = append(rows.Amounts, n)
 	}
 
-	if err := b.db.AllocationsInsert(ctx, postgres.Later(b.tx), rows); err != nil {
+	if err := lt.db.AllocationsInsert(ctx, postgres.Later(lt.tx), rows); err != nil {
 		return fmt.Errorf("insert allocations for %s: %w", h.TaskID, err)
 	}
 
-	b.add(e, legs...)
+	lt.post(e, postings...)
 
 	return nil
 }
@@ -124,13 +124,13 @@ func (b *book) allocate(ctx context.Context, e entry, h Hold) error {
 // Capture takes the price of one stored image, by its index, out of the hold. Capturing it again
 // changes nothing. Errors: [ErrNoHold], [ErrClosed], [ErrExceeds].
 func (l *Ledger) Capture(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, image int, credits int64) error {
-	b, h, err := l.openTask(ctx, tx, taskID)
+	lt, h, err := l.openTask(ctx, tx, taskID)
 	if err != nil {
 		return err
 	}
 
 	e := entry{kind: KindCapture, key: fmt.Sprintf("capture:%s:%d", taskID, image), taskID: taskID, image: image}
-	if done, err := b.isBooked(ctx, e.key); err != nil || done {
+	if done, err := lt.isBooked(ctx, e.key); err != nil || done {
 		return err
 	}
 
@@ -141,58 +141,58 @@ func (l *Ledger) Capture(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, image
 		return fmt.Errorf("capture %d credits for image %d of %s: %w", credits, image, taskID, ErrExceeds)
 	}
 
-	var legs []leg
+	var postings []posting
 
 	for i, left := 0, credits; left > 0; i++ {
 		a := &h.allocations[i]
 		n := min(left, a.Amount-a.Captured)
 		left -= n
 		a.Captured += n
-		g := b.grant(a.GrantID)
-		legs = append(legs, leg{held, g, -n}, leg{revenue, g, n})
+		g := lt.findGrant(a.GrantID)
+		postings = append(postings, posting{held, g, -n}, posting{revenue, g, n})
 	}
 
 	h.Captured += credits
-	b.add(e, legs...)
+	lt.post(e, postings...)
 
-	return b.end(ctx, e, h)
+	return lt.writeHold(ctx, e, h)
 }
 
 // Release closes the hold of a generation that has ended: whatever was not captured returns, and the
 // number of it is given. Releasing again changes nothing and gives 0. Errors: [ErrNoHold].
 func (l *Ledger) Release(ctx context.Context, tx pgx.Tx, taskID uuid.UUID) (int64, error) {
-	b, h, err := l.openTask(ctx, tx, taskID)
+	lt, h, err := l.openTask(ctx, tx, taskID)
 	if err != nil || h.ClosedAt != nil {
 		return 0, err
 	}
 
 	e := entry{kind: KindRelease, key: "release:" + taskID.String(), taskID: taskID}
-	h.Released, h.ClosedAt = h.Amount-h.Captured, &b.now
+	h.Released, h.ClosedAt = h.Amount-h.Captured, &lt.now
 
 	if h.Released == 0 {
-		return 0, b.end(ctx, e, h)
+		return 0, lt.writeHold(ctx, e, h)
 	}
 
-	var legs []leg
+	var postings []posting
 
 	for i := range h.allocations {
 		a := &h.allocations[i]
 		a.Released = a.Amount - a.Captured
 
 		if a.Released > 0 {
-			g := b.grant(a.GrantID)
-			legs = append(legs, leg{held, g, -a.Released}, leg{available, g, a.Released})
+			g := lt.findGrant(a.GrantID)
+			postings = append(postings, posting{held, g, -a.Released}, posting{available, g, a.Released})
 		}
 	}
 
-	b.add(e, legs...)
+	lt.post(e, postings...)
 
-	return h.Released, b.end(ctx, e, h)
+	return h.Released, lt.writeHold(ctx, e, h)
 }
 
-// end writes the hold as it stands now, and closes the book.
-func (b *book) end(ctx context.Context, e entry, h *hold) error {
-	err := b.db.HoldUpdate(ctx, postgres.Later(b.tx), db.HoldUpdateParams{
+// writeHold writes the hold as it stands now, and closes the ledger.
+func (lt *ledgerTx) writeHold(ctx context.Context, e entry, h *hold) error {
+	err := lt.db.HoldUpdate(ctx, postgres.Later(lt.tx), db.HoldUpdateParams{
 		TaskID: h.TaskID, Captured: h.Captured, Released: h.Released, Refunded: h.Refunded, ClosedAt: h.ClosedAt,
 	})
 	if err != nil {
@@ -206,11 +206,11 @@ func (b *book) end(ctx context.Context, e entry, h *hold) error {
 		rows.Released = append(rows.Released, a.Released)
 	}
 
-	if err := b.db.AllocationsUpdate(ctx, postgres.Later(b.tx), rows); err != nil {
+	if err := lt.db.AllocationsUpdate(ctx, postgres.Later(lt.tx), rows); err != nil {
 		return fmt.Errorf("write allocations of %s: %w", h.TaskID, err)
 	}
 
-	return b.close(ctx, e)
+	return lt.close(ctx, e)
 }
 
 // Overdue returns generations whose hold is still open past its time, longest first: for the reaper,

@@ -11,7 +11,7 @@ import (
 )
 
 // expireMost is how many grants are looked for at a time.
-const expireMost = 500
+const maxExpired = 500
 
 // Jobs are what is done with the ledger on a clock.
 type Jobs struct {
@@ -37,7 +37,7 @@ type expirer struct{ *Jobs }
 // Handle books what is due, until nothing is.
 func (h expirer) Handle(ctx context.Context, _ *queue.Job[jobs.ExpireCredits]) error {
 	for {
-		n, err := h.ledger.Expire(ctx, h.pool, expireMost)
+		n, err := h.ledger.Expire(ctx, h.pool, maxExpired)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -49,7 +49,7 @@ func (h expirer) Handle(ctx context.Context, _ *queue.Job[jobs.ExpireCredits]) e
 // auditor looks for what must never be.
 type auditor struct{ *Jobs }
 
-// Handle audits everybody's ledger, and notes what it found for the alarms.
+// Handle audits all ledgers, and notes what it found for the alarms.
 func (h auditor) Handle(ctx context.Context, _ *queue.Job[jobs.AuditCredits]) error {
 	broken, err := AuditAll(ctx, h.pool, h.ledger.Now, func(Checked) {})
 	if err != nil {
@@ -57,7 +57,7 @@ func (h auditor) Handle(ctx context.Context, _ *queue.Job[jobs.AuditCredits]) er
 	}
 
 	for _, v := range broken {
-		h.log.ErrorContext(ctx, "an invariant of the ledger does not hold",
+		h.log.ErrorContext(ctx, "ledger invariant violated",
 			slog.String("invariant", v.Invariant), slog.Any("subject", v.Subject), slog.String("what", v.What))
 	}
 

@@ -36,16 +36,16 @@ func (l *Ledger) Collectors() []prometheus.Collector { return []prometheus.Colle
 // Collectors are those of the ledger.
 func (j *Jobs) Collectors() []prometheus.Collector { return j.ledger.Collectors() }
 
-// count has what is about to be committed counted once it is.
-func (b *book) count() {
+// countBooked has what is about to be committed counted once it is.
+func (lt *ledgerTx) countBooked() {
 	moved := map[int64]int64{} // by sequence; what comes in on one side of an entry is what moves
-	for i, sequence := range b.params.PostingSequences {
-		moved[sequence] += max(0, b.params.Amounts[i])
+	for i, sequence := range lt.params.PostingSequences {
+		moved[sequence] += max(0, lt.params.Amounts[i])
 	}
 
-	queue.AfterCommit(b.tx, func() {
-		for i, sequence := range b.params.Sequences {
-			b.metrics.booked.WithLabelValues(b.params.Kinds[i], b.params.Sources[i]).Add(float64(moved[sequence]))
+	queue.AfterCommit(lt.tx, func() {
+		for i, sequence := range lt.params.Sequences {
+			lt.metrics.booked.WithLabelValues(lt.params.Kinds[i], lt.params.Sources[i]).Add(float64(moved[sequence]))
 		}
 	})
 }
@@ -56,14 +56,14 @@ var (
 	latestDesc = prometheus.NewDesc("imagerun_credit_hold_overdue_seconds",
 		"For how long the time of the most overdue hold has been over; zero: there is none.", nil, nil)
 	owedDesc = prometheus.NewDesc("imagerun_credits_outstanding",
-		"Credits of everybody together: available and held are owed to people, debt is owed by them. Minutes old.", []string{"part"}, nil)
+		"Credits of all users together: available and held are owed to people, debt is owed by them. Minutes old.", []string{"part"}, nil)
 	auditedDesc = prometheus.NewDesc("imagerun_credit_audit_timestamp_seconds",
 		"When the whole ledger was last audited. Absent: it never was.", nil, nil)
 	breachesDesc = prometheus.NewDesc("imagerun_credit_audit_breaches",
 		"How much the last audit found that was not in order.", nil, nil)
 )
 
-// owedEvery is how long a sum over everybody is good enough.
+// owedEvery is how long a sum over all users is good enough.
 const owedEvery = 5 * time.Minute
 
 // collector asks Postgres when it is scraped.

@@ -100,7 +100,7 @@ func TestTableCollector(t *testing.T) {
 		"imagerun_credits_outstanding available": 5, "imagerun_credits_outstanding held": 5, "imagerun_credits_outstanding debt": 0,
 	}, gauges())
 
-	// A sum over everybody is not made at each scrape.
+	// A sum over all users is not made at each scrape.
 	b.release(t, other)
 	require.InDelta(t, 5, gauges()["imagerun_credits_outstanding held"], 0)
 

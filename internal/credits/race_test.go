@@ -36,7 +36,7 @@ func TestLastCredits_Prove(t *testing.T) {
 		b.give(t, credits.SourcePack, fmt.Sprint("creem:a:", round), 17, nil)
 		b.give(t, credits.SourcePromotion, fmt.Sprint("promo:", round), 13, b.in(time.Hour))
 		b.give(t, credits.SourcePromotion, fmt.Sprint("gone:", round), 9, b.in(time.Microsecond))
-		b.time.Move(time.Microsecond) // what has expired counts for nobody, booked or not
+		b.time.Move(time.Microsecond) // what has expired does not count, booked or not
 
 		results := make([]error, 64)
 
@@ -80,7 +80,7 @@ type answer struct {
 	balance credits.Balance
 }
 
-// account is what one person's balance should be like to anybody who looks.
+// account is what one person's balance should be like to any reader.
 func account() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return credits.Balance{} },

@@ -24,7 +24,7 @@ const (
 	KindCapture      Kind = "capture"
 	KindRelease      Kind = "release"
 	KindRefund       Kind = "refund"
-	KindClaw         Kind = "claw"
+	KindClawback     Kind = "claw"
 	KindExpire       Kind = "expire"
 	KindCompensation Kind = "compensation"
 	KindVoid         Kind = "void"
@@ -55,7 +55,7 @@ func OperatorReasons() []Reason {
 // Change is what an entry did to a balance, each part with its sign.
 type Change Balance
 
-// Entry is one line of somebody's ledger.
+// Entry is one line of a user's ledger.
 type Entry struct {
 	Sequence int64 // 1, 2, 3 … of this person's
 	Kind     Kind
@@ -114,7 +114,7 @@ var sentences = map[Kind]string{
 	KindHold:         "Set aside for a generation.",
 	KindRelease:      "Returned: the generation did not use them.",
 	KindRefund:       "Given back by our support for a generation.",
-	KindClaw:         "A payment was refunded or disputed.",
+	KindClawback:     "A payment was refunded or disputed.",
 	KindExpire:       "Reached their expiry date.",
 	KindCompensation: "Given anew for 72 hours: they expired while a generation held them.",
 	KindVoid:         "Taken back: their payment was refunded or disputed.",
@@ -177,7 +177,7 @@ func (l *Ledger) Entries(ctx context.Context, tx db.DBTX, userID uuid.UUID, befo
 
 	list := make([]Entry, 0, len(rows))
 	for _, r := range rows {
-		list = append(list, read(r))
+		list = append(list, readEntry(r))
 	}
 
 	return list, nil
@@ -192,7 +192,7 @@ func (l *Ledger) EntriesOf(ctx context.Context, tx db.DBTX, taskID uuid.UUID) ([
 
 	list := make([]Entry, 0, len(rows))
 	for _, r := range rows {
-		list = append(list, read(db.EntriesReadRow(r)))
+		list = append(list, readEntry(db.EntriesReadRow(r)))
 	}
 
 	return list, nil
@@ -209,7 +209,7 @@ func (l *Ledger) Booked(ctx context.Context, tx db.DBTX, key string) (Entry, err
 		return Entry{}, fmt.Errorf("read entry %s: %w", key, err)
 	}
 
-	return read(db.EntriesReadRow(row)), nil
+	return readEntry(db.EntriesReadRow(row)), nil
 }
 
 // Holder returns whose credits a generation used, or uses; uuid.Nil: their account is erased.
@@ -229,7 +229,7 @@ func (l *Ledger) Holder(ctx context.Context, tx db.DBTX, taskID uuid.UUID) (uuid
 	}
 }
 
-func read(r db.EntriesReadRow) Entry {
+func readEntry(r db.EntriesReadRow) Entry {
 	e := Entry{
 		Sequence: r.Sequence, Kind: Kind(r.Kind), Actor: r.Actor, At: r.CreatedAt,
 		Change: Change{Available: r.AvailableChange, Held: r.HeldChange, Debt: r.DebtChange},

@@ -283,7 +283,7 @@ func TestForget(t *testing.T) {
 	b.has(t, credits.Balance{})
 }
 
-// The database refuses what would make the ledger wrong, whoever asks.
+// The database refuses what would make the ledger wrong, whichever role asks.
 func TestTheDatabaseRefuses(t *testing.T) {
 	t.Parallel()
 

@@ -22,7 +22,7 @@ type Locked struct {
 
 // Lock queues what locks a user's balance and reads what [Ledger.HoldLocked] needs, so that it goes out
 // with what else the caller asks in its transaction. Each is a statement of its own: what comes after the
-// lock sees what whoever had it before has written.
+// lock sees what the transaction that had it before has written.
 func (l *Ledger) Lock(batch *pgx.Batch, userID uuid.UUID) *Locked {
 	u := &Locked{}
 
@@ -70,8 +70,8 @@ func wrapLock(err error, userID uuid.UUID) error {
 	return fmt.Errorf("lock balance of user %s: %w", userID, err)
 }
 
-// welcome gives a user the welcome credits that they have coming, and makes of u what they have then.
-func (l *Ledger) welcome(ctx context.Context, tx pgx.Tx, h Hold, u *Locked) error {
+// ensureWelcome gives a user the welcome credits that they have coming, and makes of u what they have then.
+func (l *Ledger) ensureWelcome(ctx context.Context, tx pgx.Tx, h Hold, u *Locked) error {
 	if u.welcomed || l.Welcome == 0 {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (l *Ledger) welcome(ctx context.Context, tx pgx.Tx, h Hold, u *Locked) erro
 		return err
 	}
 
-	// Given or not: somebody else may have given them meanwhile.
+	// Given or not: another process may have given them meanwhile.
 	now, err := l.lockUser(ctx, tx, h)
 	if err == nil {
 		*u = *now
@@ -90,13 +90,13 @@ func (l *Ledger) welcome(ctx context.Context, tx pgx.Tx, h Hold, u *Locked) erro
 	return err
 }
 
-// follow makes of u what a hold has made of it.
-func (u *Locked) follow(b *book) {
-	u.balance.Version, u.earlier = b.version, nil
-	u.balance.Available, u.balance.Held, u.balance.Debt = b.balance.Available, b.balance.Held, b.balance.Debt
+// applyHold makes of u what a hold has made of it.
+func (u *Locked) applyHold(lt *ledgerTx) {
+	u.balance.Version, u.earlier = lt.version, nil
+	u.balance.Available, u.balance.Held, u.balance.Debt = lt.balance.Available, lt.balance.Held, lt.balance.Debt
 
-	u.grants = make([]db.CreditGrant, len(b.grants))
-	for i, g := range b.grants {
+	u.grants = make([]db.CreditGrant, len(lt.grants))
+	for i, g := range lt.grants {
 		u.grants[i] = *g
 	}
 }

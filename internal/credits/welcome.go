@@ -16,7 +16,7 @@ import (
 
 // GiveWelcome gives a user the welcome credits, if there are any to give, their address is verified
 // and no address of its mailbox ever had them, and reports whether it did. It may be asked any number of times; [Ledger.Hold]
-// asks too, so nobody is refused for want of credits that were theirs.
+// asks too, so no user is refused for want of credits that were theirs.
 func (l *Ledger) GiveWelcome(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (bool, error) {
 	if l.Welcome == 0 {
 		return false, nil

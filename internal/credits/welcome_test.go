@@ -256,7 +256,7 @@ func TestWelcome(t *testing.T) {
 		creditstest.Check(t, n.pool)
 	})
 
-	// The ledger of somebody new is made by whoever comes first, while others give and spend.
+	// The ledger of a new user is made by the transaction that comes first, while others give and spend.
 	t.Run("ManyAtOnceForNewcomers", func(t *testing.T) {
 		t.Parallel()
 

@@ -28,8 +28,8 @@ const (
 	takenBack  = "taken_back"
 )
 
-// book is one verb at work on one locked ledger: what it reads, and what it will write at its end.
-type book struct {
+// ledgerTx is one verb at work on one locked ledger: what it reads, and what it will write at its end.
+type ledgerTx struct {
 	*Ledger
 
 	tx      pgx.Tx
@@ -53,57 +53,57 @@ type entry struct {
 	reason Reason
 }
 
-// leg is one posting to be.
-type leg struct {
+// posting is one line of an entry, to be written.
+type posting struct {
 	account string
 	grant   *db.CreditGrant
 	amount  int64
 }
 
-// open continues with a balance that is locked: it reads the grants, and begins.
-func (l *Ledger) open(ctx context.Context, tx pgx.Tx, c db.UserCredit) (*book, error) {
+// openLocked continues with a balance that is locked: it reads the grants, and begins.
+func (l *Ledger) openLocked(ctx context.Context, tx pgx.Tx, c db.UserCredit) (*ledgerTx, error) {
 	grants, err := l.db.GrantsLive(ctx, tx, c.Subject)
 	if err != nil {
 		return nil, fmt.Errorf("read grants of %s: %w", c.Subject, err)
 	}
 
-	return l.begin(tx, c, grants), nil
+	return l.beginLocked(tx, c, grants), nil
 }
 
-// begin opens the book of a balance that is locked, with the grants that were read since: it books
+// beginLocked begins on a balance that is locked, with the grants that were read since: it posts
 // what is due to expire.
-func (l *Ledger) begin(tx pgx.Tx, c db.UserCredit, grants []db.CreditGrant) *book {
-	b := &book{
+func (l *Ledger) beginLocked(tx pgx.Tx, c db.UserCredit, grants []db.CreditGrant) *ledgerTx {
+	lt := &ledgerTx{
 		Ledger: l, tx: tx, now: l.Now(), subject: c.Subject, version: c.Version,
 		balance: Balance{Available: c.Available, Held: c.Held, Debt: c.Debt},
 	}
 
 	for i := range grants {
-		b.grants = append(b.grants, &grants[i])
+		lt.grants = append(lt.grants, &grants[i])
 	}
 
-	for _, g := range b.grants {
-		if g.Remaining > 0 && b.isExpired(g) {
-			b.add(entry{kind: KindExpire, source: g.Source, key: "expire:" + g.ID.String()},
-				leg{available, g, -g.Remaining}, leg{expired, g, g.Remaining})
+	for _, g := range lt.grants {
+		if g.Remaining > 0 && lt.isExpired(g) {
+			lt.post(entry{kind: KindExpire, source: g.Source, key: "expire:" + g.ID.String()},
+				posting{available, g, -g.Remaining}, posting{expired, g, g.Remaining})
 		}
 	}
 
-	return b
+	return lt
 }
 
-// openSubject locks a subject's balance and opens the book.
-func (l *Ledger) openSubject(ctx context.Context, tx pgx.Tx, subject uuid.UUID) (*book, error) {
+// openSubject locks a subject's balance and begins on it.
+func (l *Ledger) openSubject(ctx context.Context, tx pgx.Tx, subject uuid.UUID) (*ledgerTx, error) {
 	c, err := l.db.BalanceLock(ctx, tx, subject)
 	if err != nil {
 		return nil, fmt.Errorf("lock balance of %s: %w", subject, err)
 	}
 
-	return l.open(ctx, tx, c)
+	return l.openLocked(ctx, tx, c)
 }
 
-// openTask does the same for whom a hold belongs to.
-func (l *Ledger) openTask(ctx context.Context, tx pgx.Tx, taskID uuid.UUID) (*book, *hold, error) {
+// openTask does the same for the subject that a hold belongs to.
+func (l *Ledger) openTask(ctx context.Context, tx pgx.Tx, taskID uuid.UUID) (*ledgerTx, *hold, error) {
 	c, err := l.db.BalanceLockTask(ctx, tx, taskID)
 
 	switch {
@@ -113,7 +113,7 @@ func (l *Ledger) openTask(ctx context.Context, tx pgx.Tx, taskID uuid.UUID) (*bo
 		return nil, nil, fmt.Errorf("lock balance for %s: %w", taskID, err)
 	}
 
-	b, err := l.open(ctx, tx, c)
+	lt, err := l.openLocked(ctx, tx, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -128,11 +128,11 @@ func (l *Ledger) openTask(ctx context.Context, tx pgx.Tx, taskID uuid.UUID) (*bo
 		return nil, nil, fmt.Errorf("read allocations of %s: %w", taskID, err)
 	}
 
-	return b, &hold{CreditHold: row, allocations: allocations}, nil
+	return lt, &hold{CreditHold: row, allocations: allocations}, nil
 }
 
-func (b *book) isBooked(ctx context.Context, key string) (bool, error) {
-	done, err := b.db.Booked(ctx, b.tx, key)
+func (lt *ledgerTx) isBooked(ctx context.Context, key string) (bool, error) {
+	done, err := lt.db.Booked(ctx, lt.tx, key)
 	if err != nil {
 		return false, fmt.Errorf("look for entry %s: %w", key, err)
 	}
@@ -140,25 +140,25 @@ func (b *book) isBooked(ctx context.Context, key string) (bool, error) {
 	return done, nil
 }
 
-func (b *book) isExpired(g *db.CreditGrant) bool {
-	return g.ExpiresAt != nil && !b.now.Before(*g.ExpiresAt)
+func (lt *ledgerTx) isExpired(g *db.CreditGrant) bool {
+	return g.ExpiresAt != nil && !lt.now.Before(*g.ExpiresAt)
 }
 
-func (b *book) grant(id uuid.UUID) *db.CreditGrant {
-	if i := slices.IndexFunc(b.grants, func(g *db.CreditGrant) bool { return g.ID == id }); i >= 0 {
-		return b.grants[i]
+func (lt *ledgerTx) findGrant(id uuid.UUID) *db.CreditGrant {
+	if i := slices.IndexFunc(lt.grants, func(g *db.CreditGrant) bool { return g.ID == id }); i >= 0 {
+		return lt.grants[i]
 	}
 
 	return nil
 }
 
-// add writes an entry down. Its legs alone change the balance and the parts of grants, which are
+// post writes an entry down. Its postings alone change the balance and the parts of grants, which are
 // therefore always what the postings come to.
-func (b *book) add(e entry, legs ...leg) {
-	b.version++
-	p := &b.params
+func (lt *ledgerTx) post(e entry, postings ...posting) {
+	lt.version++
+	p := &lt.params
 
-	for _, l := range legs {
+	for _, l := range postings {
 		if l.amount == 0 {
 			continue
 		}
@@ -166,12 +166,12 @@ func (b *book) add(e entry, legs ...leg) {
 		id := uuid.Nil
 		if l.grant != nil {
 			id = l.grant.ID
-			b.touch(l.grant)
+			lt.markTouched(l.grant)
 		}
 
-		b.move(l)
+		lt.apply(l)
 
-		p.PostingSequences = append(p.PostingSequences, b.version)
+		p.PostingSequences = append(p.PostingSequences, lt.version)
 		p.Accounts = append(p.Accounts, l.account)
 		p.PostingGrants = append(p.PostingGrants, id)
 		p.Amounts = append(p.Amounts, l.amount)
@@ -185,7 +185,7 @@ func (b *book) add(e entry, legs ...leg) {
 		e.image = -1
 	}
 
-	p.Sequences = append(p.Sequences, b.version)
+	p.Sequences = append(p.Sequences, lt.version)
 	p.Kinds = append(p.Kinds, string(e.kind))
 	p.Sources = append(p.Sources, e.source)
 	p.BusinessKeys = append(p.BusinessKeys, e.key)
@@ -193,13 +193,13 @@ func (b *book) add(e entry, legs ...leg) {
 	p.ImageIndexes = append(p.ImageIndexes, int16(e.image))
 	p.Actors = append(p.Actors, e.actor)
 	p.Reasons = append(p.Reasons, string(e.reason))
-	p.Availables = append(p.Availables, b.balance.Available)
-	p.Helds = append(p.Helds, b.balance.Held)
-	p.Debts = append(p.Debts, b.balance.Debt)
+	p.Availables = append(p.Availables, lt.balance.Available)
+	p.Helds = append(p.Helds, lt.balance.Held)
+	p.Debts = append(p.Debts, lt.balance.Debt)
 }
 
-// move applies a leg to the balance and to the grant's part that its account stands for.
-func (b *book) move(l leg) {
+// apply applies a posting to the balance and to the grant's part that its account stands for.
+func (lt *ledgerTx) apply(l posting) {
 	var part int64 // of no grant
 
 	g := l.grant
@@ -211,13 +211,13 @@ func (b *book) move(l leg) {
 
 	switch l.account {
 	case available:
-		b.balance.Available += l.amount
+		lt.balance.Available += l.amount
 		to = &g.Remaining
 	case held:
-		b.balance.Held += l.amount
+		lt.balance.Held += l.amount
 		to = &g.Held
 	case debt:
-		b.balance.Debt -= l.amount
+		lt.balance.Debt -= l.amount
 		to = &g.Captured
 	case revenue:
 		to = &g.Captured
@@ -230,31 +230,31 @@ func (b *book) move(l leg) {
 	*to += l.amount
 }
 
-func (b *book) touch(g *db.CreditGrant) {
-	if !slices.Contains(b.touched, g) {
-		b.touched = append(b.touched, g)
+func (lt *ledgerTx) markTouched(g *db.CreditGrant) {
+	if !slices.Contains(lt.touched, g) {
+		lt.touched = append(lt.touched, g)
 	}
 }
 
-// close books what follows from the verb, and writes everything. follows is the verb's own entry.
-func (b *book) close(ctx context.Context, follows entry) error {
-	b.reclaim(follows)
+// close posts what follows from the verb, and writes everything. cause is the verb's own entry.
+func (lt *ledgerTx) close(ctx context.Context, cause entry) error {
+	lt.reclaimGrants(cause)
 
-	if err := b.compensate(ctx, follows); err != nil {
+	if err := lt.compensateExpired(ctx, cause); err != nil {
 		return err
 	}
 
-	b.repay(follows)
+	lt.repayDebt(cause)
 
-	if len(b.params.Sequences) == 0 {
+	if len(lt.params.Sequences) == 0 {
 		return nil
 	}
 
-	p := &b.params
-	p.Subject, p.CreatedAt, p.Version = b.subject, b.now, b.version
-	p.Available, p.Held, p.Debt = b.balance.Available, b.balance.Held, b.balance.Debt
+	p := &lt.params
+	p.Subject, p.CreatedAt, p.Version = lt.subject, lt.now, lt.version
+	p.Available, p.Held, p.Debt = lt.balance.Available, lt.balance.Held, lt.balance.Debt
 
-	for _, g := range b.touched {
+	for _, g := range lt.touched {
 		p.Grants = append(p.Grants, g.ID)
 		p.Remaining = append(p.Remaining, g.Remaining)
 		p.GrantHelds = append(p.GrantHelds, g.Held)
@@ -266,21 +266,21 @@ func (b *book) close(ctx context.Context, follows entry) error {
 		p.Charged = append(p.Charged, g.Charged)
 	}
 
-	if err := b.db.Book(ctx, postgres.Later(b.tx), *p); err != nil {
-		return fmt.Errorf("book %s: %w", follows.key, err)
+	if err := lt.db.Book(ctx, postgres.Later(lt.tx), *p); err != nil {
+		return fmt.Errorf("book %s: %w", cause.key, err)
 	}
 
-	b.count()
+	lt.countBooked()
 
 	return nil
 }
 
-// insert adds a grant's row; its credits come with the entry that follows.
-func (b *book) insert(ctx context.Context, row db.CreditGrant) (*db.CreditGrant, error) {
+// insertGrant adds a grant's row; its credits come with the entry that cause.
+func (lt *ledgerTx) insertGrant(ctx context.Context, row db.CreditGrant) (*db.CreditGrant, error) {
 	g := &row
-	g.ID, g.Subject, g.CreatedAt = uuid.New(), b.subject, b.now
+	g.ID, g.Subject, g.CreatedAt = uuid.New(), lt.subject, lt.now
 
-	err := b.db.GrantInsert(ctx, b.tx, db.GrantInsertParams{
+	err := lt.db.GrantInsert(ctx, lt.tx, db.GrantInsertParams{
 		ID: g.ID, Subject: g.Subject, Source: g.Source, Reference: g.Reference, Priority: g.Priority,
 		Amount: g.Amount, CreatedAt: g.CreatedAt, ExpiresAt: g.ExpiresAt, OriginExpiresAt: g.OriginExpiresAt,
 	})
@@ -288,8 +288,8 @@ func (b *book) insert(ctx context.Context, row db.CreditGrant) (*db.CreditGrant,
 		return nil, fmt.Errorf("insert grant %s: %w", g.Reference, err)
 	}
 
-	b.grants = append(b.grants, g)
-	slices.SortStableFunc(b.grants, spentBefore)
+	lt.grants = append(lt.grants, g)
+	slices.SortStableFunc(lt.grants, spentBefore)
 
 	return g, nil
 }
