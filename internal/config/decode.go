@@ -38,10 +38,10 @@ func ParseQueues(s string) (Queues, error) {
 		q[group] = n
 	}
 
-	return q, q.check()
+	return q, q.validateGroups()
 }
 
-func (q Queues) check() error {
+func (q Queues) validateGroups() error {
 	for group, n := range q {
 		if !regexp.MustCompile(`^[a-z][a-z0-9_]*$`).MatchString(group) {
 			return errors.New("a queue group is lower-case letters, digits and underscores")
@@ -119,8 +119,8 @@ func textToList(from, to reflect.Type, data any) (any, error) {
 	return list, nil
 }
 
-// expectation says what a key of type t takes, after "must be".
-func expectation(t reflect.Type) string {
+// describeType says what a key of type t takes, after "must be".
+func describeType(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
 		return `a duration with its unit, such as "30s" or "10m"`
@@ -141,12 +141,12 @@ func expectation(t reflect.Type) string {
 	}
 }
 
-// nearest returns ": did you mean …?" for a name that is a slip away from a known one.
-func nearest(name string, known []string) string {
+// suggestName returns ": did you mean …?" for a name that is a slip away from a known one.
+func suggestName(name string, known []string) string {
 	best, least := "", len(name)/3+1
 
 	for _, k := range known {
-		if d := distance(name, k); d < least {
+		if d := editDistance(name, k); d < least {
 			best, least = k, d
 		}
 	}
@@ -158,8 +158,8 @@ func nearest(name string, known []string) string {
 	return ": did you mean " + best + "?"
 }
 
-// distance is Levenshtein's: how many letters to add, drop or change.
-func distance(a, b string) int {
+// editDistance is Levenshtein's: how many letters to add, drop or change.
+func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

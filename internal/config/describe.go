@@ -24,7 +24,7 @@ type Key struct {
 
 // Describe lists every key in the order of the example.
 func Describe() []Key {
-	all := leaves(new(Config))
+	all := listLeaves(new(Config))
 	keys := make([]Key, 0, len(all))
 
 	for _, l := range all {
@@ -33,7 +33,7 @@ func Describe() []Key {
 			Variable: Variable(l.name),
 			Doc:      l.doc,
 			Default:  l.fallback,
-			Secret:   l.secret(),
+			Secret:   l.isSecret(),
 			NeededBy: neededBy(l.name),
 		})
 	}
@@ -65,7 +65,7 @@ func Example() []byte {
 # ` + fileSuffix + ` names, as Docker and Kubernetes mount them. Generated from internal/config: make generate.
 
 `)
-	write(&b, Default(), true)
+	writeYAML(&b, Default(), true)
 
 	return b.Bytes()
 }
@@ -74,13 +74,13 @@ func Example() []byte {
 func (c Config) Dump() []byte {
 	var b bytes.Buffer
 
-	write(&b, c, false)
+	writeYAML(&b, c, false)
 
 	return b.Bytes()
 }
 
-func write(b *bytes.Buffer, c Config, explain bool) {
-	walk(reflect.ValueOf(&c).Elem(), "", func(l leaf, section bool) {
+func writeYAML(b *bytes.Buffer, c Config, explain bool) {
+	walkKeys(reflect.ValueOf(&c).Elem(), "", func(l leaf, section bool) {
 		indent, name := "", l.name
 		if _, key, inSection := strings.Cut(l.name, "."); inSection {
 			indent, name = "  ", key
@@ -91,15 +91,15 @@ func write(b *bytes.Buffer, c Config, explain bool) {
 				b.WriteByte('\n')
 			}
 
-			for _, line := range wrap(l.doc, 100-len(indent)) {
+			for _, line := range wrapText(l.doc, 100-len(indent)) {
 				fmt.Fprintf(b, "%s# %s\n", indent, line)
 			}
 
 			if !section {
-				fmt.Fprintf(b, "%s# %s%s\n", indent, Variable(l.name), needs(l.name))
+				fmt.Fprintf(b, "%s# %s%s\n", indent, Variable(l.name), formatNeeds(l.name))
 			}
 
-			if l.secret() {
+			if l.isSecret() {
 				fmt.Fprintf(b, "%s# %s names a file that holds it\n", indent, FileOf(l.name))
 			}
 		}
@@ -107,12 +107,12 @@ func write(b *bytes.Buffer, c Config, explain bool) {
 		if section {
 			fmt.Fprintf(b, "%s%s:\n", indent, name)
 		} else {
-			fmt.Fprintf(b, "%s%s: %s\n", indent, name, scalar(l.value))
+			fmt.Fprintf(b, "%s%s: %s\n", indent, name, formatScalar(l.value))
 		}
 	})
 }
 
-func needs(key string) string {
+func formatNeeds(key string) string {
 	who := neededBy(key)
 	if len(who) == 0 {
 		return ""
@@ -126,8 +126,8 @@ func needs(key string) string {
 	return " (needed by " + strings.Join(names, ", ") + ")"
 }
 
-// scalar writes one value as YAML on one line.
-func scalar(v reflect.Value) string {
+// formatScalar writes one value as YAML on one line.
+func formatScalar(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case redact.Secret:
 		if x.IsZero() {
@@ -136,7 +136,7 @@ func scalar(v reflect.Value) string {
 
 		return `"` + redact.Mask + `"`
 	case time.Duration:
-		return short(x)
+		return formatDuration(x)
 	case Queues:
 		return x.String()
 	}
@@ -156,8 +156,8 @@ func scalar(v reflect.Value) string {
 	return strings.TrimSpace(string(out))
 }
 
-// short is d without the parts that are zero: 10m instead of 10m0s.
-func short(d time.Duration) string {
+// formatDuration is d without the parts that are zero: 10m instead of 10m0s.
+func formatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -170,7 +170,7 @@ func short(d time.Duration) string {
 	return s
 }
 
-func wrap(text string, width int) []string {
+func wrapText(text string, width int) []string {
 	var lines []string
 
 	line := ""

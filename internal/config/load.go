@@ -25,9 +25,9 @@ const FileVariable = EnvPrefix + "CONFIG"
 // that [FileVariable] names, or none. On error the Config is the zero value and the error is
 // [errors.Join] of one [KeyError] for each thing that is wrong.
 func Load(process Process, file string, environ []string) (Config, error) {
-	var found faults
+	var found keyErrors
 
-	env := variables(environ)
+	env := filterVariables(environ)
 	if file == "" {
 		file = env[FileVariable]
 	}
@@ -42,7 +42,7 @@ func Load(process Process, file string, environ []string) (Config, error) {
 
 	var cfg Config
 
-	all := leaves(&cfg)
+	all := listLeaves(&cfg)
 	applyEnvironment(v, all, env, &found)
 
 	// Decode key by key, so that one bad value hides no other and the texts stay ours.
@@ -50,7 +50,7 @@ func Load(process Process, file string, environ []string) (Config, error) {
 		v.SetDefault(l.name, l.fallback)
 
 		if err := v.UnmarshalKey(l.name, l.value.Addr().Interface(), viper.DecodeHook(decodeHook())); err != nil {
-			found.add(l.name, "must be %s", expectation(l.value.Type()))
+			found.add(l.name, "must be %s", describeType(l.value.Type()))
 
 			// The rules below compare keys: let them compare with something sensible.
 			v.Set(l.name, l.fallback)
@@ -58,16 +58,16 @@ func Load(process Process, file string, environ []string) (Config, error) {
 		}
 	}
 
-	found.merge(cfg.validate(process))
+	found.addAll(cfg.validateFor(process))
 
-	if err := found.err(); err != nil {
+	if err := found.joinErrors(); err != nil {
 		return Config{}, err
 	}
 
 	return cfg, nil
 }
 
-// Default returns the configuration that nobody set anything in: enough to build on in tests,
+// Default returns the configuration in which nothing is set: enough to build on in tests,
 // not enough to run a process with.
 func Default() Config {
 	cfg, err := Load("", "", nil)
@@ -103,15 +103,15 @@ func Variable(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// faults gathers at most one KeyError for each key: the first is the one to mend first.
-type faults struct{ list []*KeyError }
+// keyErrors collects at most one KeyError for each key: the first is the one to mend first.
+type keyErrors struct{ list []*KeyError }
 
-func (p *faults) add(key, format string, args ...any) {
+func (p *keyErrors) add(key, format string, args ...any) {
 	err := fmt.Errorf(format, args...)
-	p.merge(faults{list: []*KeyError{{Key: key, Remedy: err.Error(), cause: errors.Unwrap(err)}}})
+	p.addAll(keyErrors{list: []*KeyError{{Key: key, Remedy: err.Error(), cause: errors.Unwrap(err)}}})
 }
 
-func (p *faults) merge(others faults) {
+func (p *keyErrors) addAll(others keyErrors) {
 	for _, o := range others.list {
 		known := func(q *KeyError) bool { return o.Key != "" && q.Key == o.Key }
 		if !slices.ContainsFunc(p.list, known) {
@@ -120,7 +120,7 @@ func (p *faults) merge(others faults) {
 	}
 }
 
-func (p *faults) err() error {
+func (p *keyErrors) joinErrors() error {
 	errs := make([]error, len(p.list))
 	for i, q := range p.list {
 		errs[i] = q
@@ -129,8 +129,8 @@ func (p *faults) err() error {
 	return errors.Join(errs...)
 }
 
-// variables returns our part of the environment, without empty values.
-func variables(environ []string) map[string]string {
+// filterVariables returns our part of the environment, without empty values.
+func filterVariables(environ []string) map[string]string {
 	vars := map[string]string{}
 
 	for _, pair := range environ {
@@ -144,7 +144,7 @@ func variables(environ []string) map[string]string {
 }
 
 // readFile reads the file into v and refuses what no key answers to.
-func readFile(v *viper.Viper, file string, found *faults) {
+func readFile(v *viper.Viper, file string, found *keyErrors) {
 	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		found.add("", "the configuration file cannot be read: %w", err)
@@ -167,7 +167,7 @@ func readFile(v *viper.Viper, file string, found *faults) {
 		return
 	}
 
-	names, sections := known()
+	names, sections := listNames()
 	settings := f.AllSettings()
 
 	for _, key := range slices.Sorted(slices.Values(f.AllKeys())) {
@@ -183,7 +183,7 @@ func readFile(v *viper.Viper, file string, found *faults) {
 				found.add(key, "is a section: write its keys indented below it")
 			}
 		default:
-			found.add(key, "does not exist%s", nearest(key, names))
+			found.add(key, "does not exist%s", suggestName(key, names))
 		}
 	}
 
@@ -193,14 +193,14 @@ func readFile(v *viper.Viper, file string, found *faults) {
 }
 
 // applyEnvironment lets the environment's values win over the file's, and refuses the others.
-func applyEnvironment(v *viper.Viper, all []leaf, env map[string]string, found *faults) {
+func applyEnvironment(v *viper.Viper, all []leaf, env map[string]string, found *keyErrors) {
 	names := make([]string, 0, len(all))
 
 	for _, l := range all {
 		name := Variable(l.name)
 		names = append(names, name)
 
-		if l.secret() {
+		if l.isSecret() {
 			names = append(names, FileOf(l.name))
 
 			if value, ok := readSecret(l, env, found); ok {
@@ -215,7 +215,7 @@ func applyEnvironment(v *viper.Viper, all []leaf, env map[string]string, found *
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		found.add("", "the environment variable %s does not exist%s", name, nearest(name, names))
+		found.add("", "the environment variable %s does not exist%s", name, suggestName(name, names))
 	}
 }
 
@@ -227,11 +227,11 @@ type leaf struct {
 	value    reflect.Value
 }
 
-// leaves lists the keys of cfg in the order of the struct.
-func leaves(cfg *Config) []leaf {
+// listLeaves lists the keys of cfg in the order of the struct.
+func listLeaves(cfg *Config) []leaf {
 	var all []leaf
 
-	walk(reflect.ValueOf(cfg).Elem(), "", func(l leaf, section bool) {
+	walkKeys(reflect.ValueOf(cfg).Elem(), "", func(l leaf, section bool) {
 		if !section {
 			all = append(all, l)
 		}
@@ -240,8 +240,8 @@ func leaves(cfg *Config) []leaf {
 	return all
 }
 
-// walk visits sections before their keys.
-func walk(v reflect.Value, prefix string, visit func(l leaf, section bool)) {
+// walkKeys visits sections before their keys.
+func walkKeys(v reflect.Value, prefix string, visit func(l leaf, section bool)) {
 	for field, value := range v.Fields() {
 		key, isKey := field.Tag.Lookup("key")
 		if !isKey {
@@ -253,7 +253,7 @@ func walk(v reflect.Value, prefix string, visit func(l leaf, section bool)) {
 		visit(leaf{name: prefix + key, doc: field.Tag.Get("doc"), fallback: field.Tag.Get("default"), value: value}, section)
 
 		if section {
-			walk(value, prefix+key+".", visit)
+			walkKeys(value, prefix+key+".", visit)
 		}
 	}
 }
@@ -268,9 +268,9 @@ func hasKeys(t reflect.Type) bool {
 	return false
 }
 
-// known returns the names of all keys and of all sections.
-func known() (names, sections []string) {
-	walk(reflect.ValueOf(new(Config)).Elem(), "", func(l leaf, section bool) {
+// listNames returns the names of all keys and of all sections.
+func listNames() (names, sections []string) {
+	walkKeys(reflect.ValueOf(new(Config)).Elem(), "", func(l leaf, section bool) {
 		if section {
 			sections = append(sections, l.name)
 		} else {

@@ -18,7 +18,7 @@ const (
 	clientAddress = "client_address"
 )
 
-// publishedSecrets are those of compose.yaml, which everybody can read.
+// publishedSecrets are those of compose.yaml, which is public.
 func publishedSecrets() []string {
 	return []string{
 		"imagerun-app", "imagerun-api", "imagerun-worker", "imagerun-scheduler", "imagerun-operator-login", "imagerun-owner", "imagerun-operator",
@@ -29,19 +29,19 @@ func publishedSecrets() []string {
 
 // validateProduction refuses what does no harm on a laptop: secrets that are none, connections that others can listen
 // to, and callers who cannot be told apart.
-func (c Config) validateProduction(process Process, p *faults) {
+func (c Config) validateProduction(process Process, p *keyErrors) {
 	c.validateSecrets(p)
 
 	for _, db := range []struct {
 		key string
 		url redact.Secret
 	}{{"postgres.url", c.Postgres.URL}, {"postgres.owner_url", c.Postgres.OwnerURL}} {
-		if maybePlainPostgres(db.url.Reveal()) && !c.accepts(plainPostgres) {
+		if maybePlainPostgres(db.url.Reveal()) && !c.acceptsRisk(plainPostgres) {
 			p.add(db.key, "goes to another machine, and nothing says that it must be by TLS: add sslmode=verify-full, or name %s in accepted_risks", plainPostgres)
 		}
 	}
 
-	if isPlainRedis(c.Redis.URL.Reveal()) && !c.accepts(plainRedis) {
+	if isPlainRedis(c.Redis.URL.Reveal()) && !c.acceptsRisk(plainRedis) {
 		p.add("redis.url", "goes to another machine without TLS: begin it with rediss, or name %s in accepted_risks", plainRedis)
 	}
 
@@ -49,14 +49,14 @@ func (c Config) validateProduction(process Process, p *faults) {
 		return
 	}
 
-	// The api speaks no TLS, so whoever ends it stands before the api, and is the only peer there is.
-	if c.HTTP.ClientAddressHeader == "" && !c.accepts(clientAddress) {
+	// The api speaks no TLS, so the proxy that ends it stands before the api, and is the only peer there is.
+	if c.HTTP.ClientAddressHeader == "" && !c.acceptsRisk(clientAddress) {
 		p.add("http.client_address_header", "is needed where people come by https: without it they all have the address of what ends their TLS, and share its limits; "+
 			"name the header in which that writes theirs, or %s in accepted_risks", clientAddress)
 	}
 
 	if slices.ContainsFunc(c.HTTP.TrustedProxies, func(n netip.Prefix) bool { return n.Bits() == 0 }) {
-		p.add("http.trusted_proxies", "must not be the whole internet: anybody could claim any address")
+		p.add("http.trusted_proxies", "must not be the whole internet: any caller could claim any address")
 	}
 
 	if !strings.HasPrefix(c.Auth.CookieName, "__Host-") {
@@ -64,14 +64,14 @@ func (c Config) validateProduction(process Process, p *faults) {
 	}
 }
 
-// accepts reports whether a risk was decided on.
-func (c Config) accepts(risk string) bool { return slices.Contains(c.AcceptedRisks, risk) }
+// acceptsRisk reports whether a risk was decided on.
+func (c Config) acceptsRisk(risk string) bool { return slices.Contains(c.AcceptedRisks, risk) }
 
-// validateSecrets refuses those that are published, and one that is used twice: whoever learns it at one place has the other.
-func (c Config) validateSecrets(p *faults) {
+// validateSecrets refuses those that are published, and one that is used twice: an attacker who learns it at one place has the other.
+func (c Config) validateSecrets(p *keyErrors) {
 	usedBy := map[string]string{}
 
-	for _, s := range c.secrets() {
+	for _, s := range c.listSecrets() {
 		if slices.Contains(publishedSecrets(), s.value) {
 			p.add(s.key, "has a secret that everybody can read in compose.yaml: make another, as openssl rand -base64 33 does")
 
@@ -88,12 +88,12 @@ func (c Config) validateSecrets(p *faults) {
 	}
 }
 
-// secret is what somebody must not learn, and the key that has it.
+// secret is what must not become known, and the key that has it.
 type secret struct{ key, value string }
 
-// secrets lists what is secret: of an address the password.
-func (c Config) secrets() (all []secret) {
-	for _, l := range leaves(&c) {
+// listSecrets lists what is secret: of an address the password.
+func (c Config) listSecrets() (all []secret) {
+	for _, l := range listLeaves(&c) {
 		var values []redact.Secret
 
 		switch v := l.value.Interface().(type) {
@@ -173,7 +173,7 @@ func isHere(host string) bool {
 }
 
 // validateRisks refuses names that accept nothing.
-func (c Config) validateRisks(p *faults) {
+func (c Config) validateRisks(p *keyErrors) {
 	known := []string{plainPostgres, plainRedis, clientAddress}
 
 	for _, risk := range c.AcceptedRisks {

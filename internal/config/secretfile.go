@@ -15,8 +15,8 @@ const fileSuffix = "_FILE"
 // FileOf returns the variable that names the file of a secret key.
 func FileOf(key string) string { return Variable(key) + fileSuffix }
 
-// secret reports whether the key may be given by file.
-func (l leaf) secret() bool {
+// isSecret reports whether the key may be given by file.
+func (l leaf) isSecret() bool {
 	t := l.value.Type()
 
 	return t == reflect.TypeFor[redact.Secret]() || t == reflect.TypeFor[[]redact.Secret]()
@@ -24,7 +24,7 @@ func (l leaf) secret() bool {
 
 // readSecret returns what is in the file that env names for a secret key, without the line's end; false
 // when it names none, or what is wrong was said.
-func readSecret(l leaf, env map[string]string, found *faults) (string, bool) {
+func readSecret(l leaf, env map[string]string, found *keyErrors) (string, bool) {
 	name := FileOf(l.name)
 
 	file, ok := env[name]

@@ -22,7 +22,7 @@ const (
 // defaults; durations and counts are always positive.
 type Config struct {
 	Env           Environment `key:"env" default:"production" doc:"development or production. Production refuses plain http towards people and vendors, and every switch meant for development."`
-	AcceptedRisks []string    `key:"accepted_risks" doc:"What production would refuse and somebody decided on, by name: plain_postgres and plain_redis (no TLS to another machine), client_address (all callers seem to have one address). Each is said in the log of a start."`
+	AcceptedRisks []string    `key:"accepted_risks" doc:"What production would refuse and an operator accepts, by name: plain_postgres and plain_redis (no TLS to another machine), client_address (all callers seem to have one address). Each is said in the log of a start."`
 	Log           Log         `key:"log" doc:"What the process says on standard error."`
 	Postgres      Postgres    `key:"postgres" doc:"The database: the truth about everything."`
 	Redis         Redis       `key:"redis" doc:"The belt that carries jobs. All of it may be lost at any time."`
@@ -63,7 +63,7 @@ type HTTP struct {
 	ClientAddressHeader string         `key:"client_address_header" doc:"The header in which the proxy before us writes the caller's address, such as X-Forwarded-For. Empty: the address of the connection counts."`
 	TrustedProxies      []netip.Prefix `key:"trusted_proxies" doc:"The networks whose word about the caller's address is believed, such as 10.0.0.0/8. Needed with client_address_header."`
 	AllowedOrigins      []string       `key:"allowed_origins" doc:"Other origins, such as https://studio.example, whose pages may call /v1 from a browser with an API key or a session token. The session cookie stays our own pages'."`
-	MaxConns            int            `key:"max_conns" default:"4096" doc:"The most connections at once. One more is closed; so keep it below the process's limit of open files, and let whoever routes here try another process."`
+	MaxConns            int            `key:"max_conns" default:"4096" doc:"The most connections at once. One more is closed; so keep it below the process's limit of open files, and let the load balancer try another process."`
 	MaxConnsPerAddress  int            `key:"max_conns_per_address" default:"128" doc:"The most connections at once of one IPv4 address or one IPv6 network of 64 bits. Trusted proxies and addresses that are not public may have more."`
 }
 

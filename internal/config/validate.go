@@ -57,50 +57,50 @@ func Needs(process Process) []string {
 }
 
 const (
-	secretLength   = 32 // characters; Better Auth asks the same of its secret
-	passwordLength = 12
-	leastConns     = 4 // a worker keeps one for its leases, and a job may need two at once
+	minSecretLength   = 32 // characters; Better Auth asks the same of its secret
+	minPasswordLength = 12
+	minConns          = 4 // a worker keeps one for its leases, and a job may need two at once
 	// A link lives for two windows, and R2 refuses one of more than seven days.
-	longestWindow = 7 * 24 * time.Hour / 2
+	maxLinkWindow = 7 * 24 * time.Hour / 2
 )
 
-// validate checks every rule, and that process has what it needs.
-func (c Config) validate(process Process) faults {
-	p := &faults{}
+// validateFor checks every rule, and that process has what it needs.
+func (c Config) validateFor(process Process) keyErrors {
+	p := &keyErrors{}
 
 	set := map[string]reflect.Value{}
-	for _, l := range leaves(&c) {
+	for _, l := range listLeaves(&c) {
 		set[l.name] = l.value
-		checkPositive(p, l)
+		validatePositive(p, l)
 	}
 
 	for _, key := range Needs(process) {
 		if set[key].IsZero() {
-			p.add(key, "is needed by the %s: %s", process, docOf(key))
+			p.add(key, "is needed by the %s: %s", process, findDoc(key))
 		}
 	}
 
-	oneOf(p, "env", string(c.Env), "development", "production")
-	oneOf(p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
-	oneOf(p, "log.format", c.Log.Format, "json", "text")
+	validateEnum(p, "env", string(c.Env), "development", "production")
+	validateEnum(p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
+	validateEnum(p, "log.format", c.Log.Format, "json", "text")
 
-	scheme(p, "postgres.url", c.Postgres.URL.Reveal(), "postgres", "postgresql")
-	scheme(p, "postgres.owner_url", c.Postgres.OwnerURL.Reveal(), "postgres", "postgresql")
-	scheme(p, "redis.url", c.Redis.URL.Reveal(), "redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+	validateScheme(p, "postgres.url", c.Postgres.URL.Reveal(), "postgres", "postgresql")
+	validateScheme(p, "postgres.owner_url", c.Postgres.OwnerURL.Reveal(), "postgres", "postgresql")
+	validateScheme(p, "redis.url", c.Redis.URL.Reveal(), "redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
-	if n := c.Postgres.MaxConns; n > 0 && n < leastConns {
-		p.add("postgres.max_conns", "must be at least %d", leastConns)
+	if n := c.Postgres.MaxConns; n > 0 && n < minConns {
+		p.add("postgres.max_conns", "must be at least %d", minConns)
 	}
 
-	listen(p, "http.addr", c.HTTP.Addr)
-	listen(p, "ops.addr", c.Ops.Addr)
+	validateListenAddr(p, "http.addr", c.HTTP.Addr)
+	validateListenAddr(p, "ops.addr", c.Ops.Addr)
 
-	longEnough(p, "ops.password", c.Ops.Password, passwordLength)
-	longEnough(p, "auth.secret", c.Auth.Secret, secretLength)
-	longEnough(p, "generation.callback_secret", c.Generation.CallbackSecret, secretLength)
+	validateLength(p, "ops.password", c.Ops.Password, minPasswordLength)
+	validateLength(p, "auth.secret", c.Auth.Secret, minSecretLength)
+	validateLength(p, "generation.callback_secret", c.Generation.CallbackSecret, minSecretLength)
 
 	for _, key := range c.Credits.WelcomeKeys {
-		longEnough(p, "credits.welcome_keys", key, secretLength)
+		validateLength(p, "credits.welcome_keys", key, minSecretLength)
 	}
 
 	if c.Credits.ValueUSD != "" && c.Credits.Value() <= 0 {
@@ -112,8 +112,8 @@ func (c Config) validate(process Process) faults {
 	c.validateAddresses(p)
 	c.validateTimes(p)
 
-	if err := c.Worker.Queues.check(); err != nil || len(c.Worker.Queues) == 0 {
-		p.add("worker.queues", "must be %s", expectation(reflect.TypeFor[Queues]()))
+	if err := c.Worker.Queues.validateGroups(); err != nil || len(c.Worker.Queues) == 0 {
+		p.add("worker.queues", "must be %s", describeType(reflect.TypeFor[Queues]()))
 	}
 
 	if c.Env == Production {
@@ -123,7 +123,7 @@ func (c Config) validate(process Process) faults {
 	return *p
 }
 
-func (c Config) validateHTTP(p *faults) {
+func (c Config) validateHTTP(p *keyErrors) {
 	header := c.HTTP.ClientAddressHeader
 
 	switch {
@@ -131,7 +131,7 @@ func (c Config) validateHTTP(p *faults) {
 	case !regexp.MustCompile(`^[A-Za-z0-9-]+$`).MatchString(header):
 		p.add("http.client_address_header", "must be the name of a header, such as X-Forwarded-For")
 	case len(c.HTTP.TrustedProxies) == 0:
-		p.add("http.trusted_proxies", "is needed with http.client_address_header: anybody else could claim any address")
+		p.add("http.trusted_proxies", "is needed with http.client_address_header: without it any caller could claim any address")
 	}
 
 	if c.Auth.CookieName == "" || strings.ContainsAny(c.Auth.CookieName, " \t;,=\"") {
@@ -141,29 +141,29 @@ func (c Config) validateHTTP(p *faults) {
 
 // validateAddresses: what people and vendors exchange with us is encrypted in production. The
 // Better Auth service is ours and stands beside the api, so plain http is fine there.
-func (c Config) validateAddresses(p *faults) {
-	origin(p, "auth.url", c.Auth.URL, false)
-	origin(p, "http.public_url", c.HTTP.PublicURL, c.Env == Production)
+func (c Config) validateAddresses(p *keyErrors) {
+	validateOrigin(p, "auth.url", c.Auth.URL, false)
+	validateOrigin(p, "http.public_url", c.HTTP.PublicURL, c.Env == Production)
 
 	for _, allowed := range c.HTTP.AllowedOrigins {
-		origin(p, "http.allowed_origins", allowed, c.Env == Production)
+		validateOrigin(p, "http.allowed_origins", allowed, c.Env == Production)
 	}
 
-	origin(p, "fal.webhook_url", c.Fal.WebhookURL, c.Env == Production)
-	address(p, "fal.queue_url", c.Fal.QueueURL, c.Env == Production)
-	address(p, "fal.rest_url", c.Fal.RestURL, c.Env == Production)
-	address(p, "fal.api_url", c.Fal.APIURL, c.Env == Production)
-	origin(p, "storage.endpoint", c.Storage.Endpoint, c.Env == Production)
+	validateOrigin(p, "fal.webhook_url", c.Fal.WebhookURL, c.Env == Production)
+	validateURL(p, "fal.queue_url", c.Fal.QueueURL, c.Env == Production)
+	validateURL(p, "fal.rest_url", c.Fal.RestURL, c.Env == Production)
+	validateURL(p, "fal.api_url", c.Fal.APIURL, c.Env == Production)
+	validateOrigin(p, "storage.endpoint", c.Storage.Endpoint, c.Env == Production)
 
 	if c.Fal.WebhookURL != "" && c.Fal.WebhookUserID == "" {
-		p.add("fal.webhook_user_id", "is needed with fal.webhook_url: without it a webhook for somebody else would be believed")
+		p.add("fal.webhook_user_id", "is needed with fal.webhook_url: without it a webhook for another account would be believed")
 	}
 
 	if c.Fal.AllowPrivateMedia && c.Env == Production {
 		p.add("fal.allow_private_media", "is for development alone: remove it, or set env to development")
 	}
 
-	// A worker may wait 15 s for the reply to a submit; whoever looks earlier may submit it again.
+	// A worker may wait 15 s for the reply to a submit; a worker that looks earlier may submit it again.
 	if c.Generation.UnknownWait < 20*time.Second && c.Env == Production {
 		p.add("generation.unknown_wait", "must be at least 20s in production, longer than a submit may take")
 	}
@@ -181,8 +181,8 @@ func (c Config) validateAddresses(p *faults) {
 	}
 }
 
-func (c Config) validateTimes(p *faults) {
-	if w := c.Storage.LinkWindow; w < time.Minute || w > longestWindow {
+func (c Config) validateTimes(p *keyErrors) {
+	if w := c.Storage.LinkWindow; w < time.Minute || w > maxLinkWindow {
 		p.add("storage.link_window", "must be between 1m and 84h: a link lives for two windows, at most seven days")
 	}
 
@@ -191,7 +191,7 @@ func (c Config) validateTimes(p *faults) {
 	}
 
 	if c.Upload.LinkLife > 24*time.Hour {
-		p.add("upload.link_life", "must be at most 24h: until it ends, whoever has the link may send a file")
+		p.add("upload.link_life", "must be at most 24h: until it ends, any holder of the link may send a file")
 	}
 
 	if c.Upload.MaxBytes > 32<<20 {
@@ -203,26 +203,26 @@ func (c Config) validateTimes(p *faults) {
 	}
 }
 
-func checkPositive(p *faults, l leaf) {
+func validatePositive(p *keyErrors, l leaf) {
 	if l.value.CanInt() && l.value.Int() <= 0 {
 		p.add(l.name, "must be more than zero")
 	}
 }
 
-func oneOf(p *faults, key, value string, allowed ...string) {
+func validateEnum(p *keyErrors, key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		p.add(key, "must be one of %s", strings.Join(allowed, ", "))
 	}
 }
 
-func longEnough(p *faults, key string, s redact.Secret, least int) {
+func validateLength(p *keyErrors, key string, s redact.Secret, least int) {
 	if n := len(s.Reveal()); n > 0 && n < least {
 		p.add(key, "must be at least %d characters long: openssl rand -base64 33 makes a good one", least)
 	}
 }
 
-// scheme checks the addresses of databases; their clients know the rest.
-func scheme(p *faults, key, value string, allowed ...string) {
+// validateScheme checks the addresses of databases; their clients know the rest.
+func validateScheme(p *keyErrors, key, value string, allowed ...string) {
 	if value == "" {
 		return
 	}
@@ -232,15 +232,15 @@ func scheme(p *faults, key, value string, allowed ...string) {
 	}
 }
 
-func listen(p *faults, key, value string) {
+func validateListenAddr(p *keyErrors, key, value string) {
 	_, port, err := net.SplitHostPort(value)
 	if n, numErr := strconv.Atoi(port); err != nil || numErr != nil || n < 0 || n > 65535 {
 		p.add(key, `must be an address to listen on, such as ":8080" or "127.0.0.1:8080"`)
 	}
 }
 
-// address checks an http address that may have a path.
-func address(p *faults, key, value string, encrypted bool) {
+// validateURL checks an http address that may have a path.
+func validateURL(p *keyErrors, key, value string, encrypted bool) {
 	if value == "" {
 		return
 	}
@@ -257,17 +257,17 @@ func address(p *faults, key, value string, encrypted bool) {
 	}
 }
 
-// origin checks an http address that must not have a path.
-func origin(p *faults, key, value string, encrypted bool) {
-	address(p, key, value, encrypted)
+// validateOrigin checks an http address that must not have a path.
+func validateOrigin(p *keyErrors, key, value string, encrypted bool) {
+	validateURL(p, key, value, encrypted)
 
 	if u, err := url.Parse(value); err == nil && strings.Trim(u.Path, "/") != "" {
 		p.add(key, "must be without a path")
 	}
 }
 
-func docOf(key string) string {
-	for _, l := range leaves(new(Config)) {
+func findDoc(key string) string {
+	for _, l := range listLeaves(new(Config)) {
 		if l.name == key {
 			return l.doc
 		}
