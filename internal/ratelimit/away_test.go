@@ -15,7 +15,7 @@ import (
 	"imagerun/internal/ratelimit"
 )
 
-// eventuallyRedis asks on behalf of somebody else until Redis judges again.
+// eventuallyRedis asks on behalf of another subject until Redis judges again.
 func (p *process) eventuallyRedis(t *testing.T) {
 	t.Helper()
 
@@ -85,14 +85,14 @@ func TestAway_Hangs(t *testing.T) {
 	took := time.Since(began)
 
 	require.True(t, d.Allowed)
-	require.Equal(t, 9, d.Standings[0].Remaining, "this process knew of nobody else's")
+	require.Equal(t, 9, d.Standings[0].Remaining, "this process knew of no other's")
 	require.GreaterOrEqual(t, took, 100*time.Millisecond, "it was asked")
 	require.Less(t, took, 3*time.Second)
 
 	began = time.Now()
 
 	require.Equal(t, 9, hasty.allowed(t.Context(), 1000, "ada", limit))
-	require.Less(t, time.Since(began), 3*time.Second, "nobody else waited")
+	require.Less(t, time.Since(began), 3*time.Second, "no other question waited")
 	require.Equal(t, judged+1001, hasty.by(t, "process"))
 
 	server.Continue()

@@ -2,7 +2,7 @@ package ratelimit
 
 import "time"
 
-// Limit is how often somebody may do something.
+// Limit is how often a subject may do something.
 type Limit struct {
 	Policy string        // its name, from a closed list: callers see it, metrics have it as a label
 	Part   string        // of the subject that it counts, such as the id of a key; empty: the subject
@@ -10,16 +10,16 @@ type Limit struct {
 	Window time.Duration // within which the whole quota comes back; whole seconds
 }
 
-// every is the time in which one of the quota comes back. Rounded down, so that nobody who keeps
-// to the limit is refused.
-func (l Limit) every() time.Duration {
+// emissionInterval is the time in which one of the quota comes back, as GCRA calls it. Rounded down, so that no
+// subject that keeps to the limit is refused.
+func (l Limit) emissionInterval() time.Duration {
 	return max(l.Window/time.Duration(l.Quota), time.Microsecond).Truncate(time.Microsecond)
 }
 
-// span is the time in which all of it comes back: the window, but for rounding.
-func (l Limit) span() time.Duration { return l.every() * time.Duration(l.Quota) }
+// refillTime is the time in which all of it comes back: the window, but for rounding.
+func (l Limit) refillTime() time.Duration { return l.emissionInterval() * time.Duration(l.Quota) }
 
-// Standing is how far somebody is from a limit.
+// Standing is how far a subject is from a limit.
 type Standing struct {
 	Limit
 
@@ -27,14 +27,14 @@ type Standing struct {
 	Next      time.Duration // until it is one more; zero: it is the whole quota
 }
 
-// standing reads the one number that GCRA keeps: how long from now until nothing of the quota is
+// standingAt reads the one number that GCRA keeps: how long from now until nothing of the quota is
 // used any more.
-func (l Limit) standing(lead time.Duration) Standing {
-	free, s := l.span()-lead, Standing{Limit: l}
-	s.Remaining = int(free / l.every())
+func (l Limit) standingAt(lead time.Duration) Standing {
+	free, s := l.refillTime()-lead, Standing{Limit: l}
+	s.Remaining = int(free / l.emissionInterval())
 
 	if lead > 0 {
-		s.Next = l.every() - free%l.every()
+		s.Next = l.emissionInterval() - free%l.emissionInterval()
 	}
 
 	return s
@@ -69,26 +69,26 @@ func (d Decision) RetryAfter() time.Duration {
 	return wait
 }
 
-// decide is the rule, for n questions at once: as many are allowed as all limits have room for. Leads are as in standing; it
+// applyLimits is the rule, for n questions at once: as many are allowed as all limits have room for. Leads are as in standingAt; it
 // returns those after the decision.
-func decide(limits []Limit, leads []time.Duration, n int) (allowed int, after []time.Duration) {
+func applyLimits(limits []Limit, leads []time.Duration, n int) (allowed int, after []time.Duration) {
 	allowed = n
 	for i, l := range limits {
-		allowed = min(allowed, int((l.span()-leads[i])/l.every()))
+		allowed = min(allowed, int((l.refillTime()-leads[i])/l.emissionInterval()))
 	}
 
 	after = make([]time.Duration, len(leads))
 	for i, l := range limits {
-		after[i] = leads[i] + time.Duration(allowed)*l.every()
+		after[i] = leads[i] + time.Duration(allowed)*l.emissionInterval()
 	}
 
 	return allowed, after
 }
 
-func decision(limits []Limit, allowed bool, leads []time.Duration) Decision {
+func newDecision(limits []Limit, allowed bool, leads []time.Duration) Decision {
 	d := Decision{Allowed: allowed, Standings: make([]Standing, len(limits))}
 	for i, l := range limits {
-		d.Standings[i] = l.standing(leads[i])
+		d.Standings[i] = l.standingAt(leads[i])
 	}
 
 	return d

@@ -31,7 +31,7 @@ type Options struct {
 // Limiter judges. It is safe for concurrent use.
 type Limiter struct {
 	redis redis.UniversalClient
-	local *local
+	local *localCounts
 	o     Options
 
 	away atomic.Int64 // when Redis may be tried again, in microseconds of Unix time; zero: it answers
@@ -61,14 +61,14 @@ func (l *Limiter) AllowMany(ctx context.Context, subject string, n int, limits .
 	keys := keysOf(subject, limits)
 	by := byRedis
 
-	allowed, leads, ok := l.ask(ctx, allowScript, keys, limits, n)
+	allowed, leads, ok := l.askRedis(ctx, allowScript, keys, limits, n)
 	if !ok {
 		by = byProcess
-		allowed, leads = l.local.allow(l.o.Now(), keys, limits, n)
+		allowed, leads = l.local.allowLocally(l.o.Now(), keys, limits, n)
 	}
 
-	d := decision(limits, allowed == n, leads)
-	l.o.Metrics.checked(by, d, n-allowed)
+	d := newDecision(limits, allowed == n, leads)
+	l.o.Metrics.countCheck(by, d, n-allowed)
 
 	return allowed, d
 }
@@ -77,28 +77,28 @@ func (l *Limiter) AllowMany(ctx context.Context, subject string, n int, limits .
 func (l *Limiter) Return(ctx context.Context, subject string, limits ...Limit) {
 	keys := keysOf(subject, limits)
 
-	if _, _, ok := l.ask(ctx, returnScript, keys, limits, 1); !ok {
+	if _, _, ok := l.askRedis(ctx, returnScript, keys, limits, 1); !ok {
 		l.local.giveBack(l.o.Now(), keys, limits)
 	}
 }
 
-// ask has Redis run a script. It is not ok when Redis was not asked or did not answer: then this process judges.
-func (l *Limiter) ask(ctx context.Context, script *redis.Script, keys []string, limits []Limit, n int) (allowed int, leads []time.Duration, ok bool) {
+// askRedis has Redis run a script. It is not ok when Redis was not asked or did not answer: then this process judges.
+func (l *Limiter) askRedis(ctx context.Context, script *redis.Script, keys []string, limits []Limit, n int) (allowed int, leads []time.Duration, ok bool) {
 	if !l.mayTry() {
 		return 0, nil, false
 	}
 
-	allowed, leads, err := l.run(ctx, script, keys, limits, n)
+	allowed, leads, err := l.runScript(ctx, script, keys, limits, n)
 	if err != nil {
 		if ctx.Err() == nil { // a caller who left is not Redis's failure
-			l.failed(err)
+			l.markFailed(err)
 		}
 
 		return 0, nil, false
 	}
 
-	l.answered()
-	l.local.remember(l.o.Now(), keys, leads)
+	l.markAnswered()
+	l.local.storeLeads(l.o.Now(), keys, leads)
 
 	return allowed, leads, true
 }
@@ -115,19 +115,19 @@ func (l *Limiter) mayTry() bool {
 	return now.UnixMicro() >= until && l.away.CompareAndSwap(until, now.Add(l.o.CoolOff).UnixMicro())
 }
 
-func (l *Limiter) answered() {
+func (l *Limiter) markAnswered() {
 	if l.away.Swap(0) != 0 {
 		l.o.Log.Info("rate limits were counted in redis again")
 	}
 }
 
-func (l *Limiter) failed(err error) {
+func (l *Limiter) markFailed(err error) {
 	if l.away.Swap(l.o.Now().Add(l.o.CoolOff).UnixMicro()) == 0 {
 		l.o.Log.Warn("redis did not count rate limits, this process does", slog.Any("error", err))
 	}
 }
 
-// allowScript is decide, for Redis. Each key has two arguments: the time in which one of the quota comes
+// allowScript is applyLimits, for Redis. Each key has two arguments: the time in which one of the quota comes
 // back, and all of it; behind them is the number of questions. The clock is that of Redis, one for all processes; times are whole
 // microseconds, which a Lua number holds exactly until the year 2255. What another clock has
 // written counts for at most a window. It returns how many were allowed and the leads after the decision.
@@ -171,13 +171,13 @@ end
 
 return {1, unpack(leads)}`)
 
-func (l *Limiter) run(ctx context.Context, script *redis.Script, keys []string, limits []Limit, n int) (allowed int, leads []time.Duration, err error) {
+func (l *Limiter) runScript(ctx context.Context, script *redis.Script, keys []string, limits []Limit, n int) (allowed int, leads []time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
 
 	args := make([]any, 0, 2*len(limits)+1)
 	for _, limit := range limits {
-		args = append(args, limit.every().Microseconds(), limit.span().Microseconds())
+		args = append(args, limit.emissionInterval().Microseconds(), limit.refillTime().Microseconds())
 	}
 
 	reply, err := script.Run(ctx, l.redis, keys, append(args, n)...).Int64Slice()
@@ -199,14 +199,14 @@ func (l *Limiter) run(ctx context.Context, script *redis.Script, keys []string, 
 func keysOf(subject string, limits []Limit) []string {
 	keys := make([]string, len(limits))
 	for i, limit := range limits {
-		keys[i] = key(subject, limit)
+		keys[i] = countKey(subject, limit)
 	}
 
 	return keys
 }
 
-// key names a count. All of a subject are on one node of a Cluster, because one script has them.
-func key(subject string, l Limit) string {
+// countKey names a count. All of a subject are on one node of a Cluster, because one script has them.
+func countKey(subject string, l Limit) string {
 	k := "imagerun:rate:{" + subject + "}:" + l.Policy
 	if l.Part != "" {
 		k += ":" + l.Part

@@ -39,8 +39,8 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.checks, m.refused}
 }
 
-// checked counts one decision, and how many questions it refused.
-func (m *Metrics) checked(by string, d Decision, refused int) {
+// countCheck counts one decision, and how many questions it refused.
+func (m *Metrics) countCheck(by string, d Decision, refused int) {
 	m.checks.WithLabelValues(by).Inc()
 
 	for _, s := range d.Violated() {

@@ -56,7 +56,7 @@ func newProcess(t *testing.T, url string, edits ...func(*ratelimit.Options)) *pr
 // impatient waits as long as production does, and a little.
 func impatient(o *ratelimit.Options) { o.Timeout = 100 * time.Millisecond }
 
-// by returns how many questions were judged by whom.
+// by returns how many questions Redis judged, and how many this process.
 func (p *process) by(t *testing.T, who string) int {
 	t.Helper()
 
