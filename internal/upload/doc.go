@@ -3,7 +3,7 @@
 // # Words
 //
 // An upload is one file that a user promised: its type and its length. The bucket takes exactly
-// that from whoever has the link, which is the raw object; nobody but the inspection ever reads
+// that from any holder of the link, which is the raw object; only the inspection ever reads
 // it. What comes out of the inspection is a picture of our own making, under another key: the
 // pixels, turned upright, and nothing else of the file.
 //
@@ -20,7 +20,7 @@
 //     an erasure begins anew, a day after one that died.
 //   - The link for putting cannot be taken back: what was put again behind an inspection is deleted
 //     once the link has ended.
-//   - Nobody is answered about an upload of somebody else: the owner is in every query.
+//   - A user is answered about their own uploads alone: the owner is in every query.
 //   - An upload that a generation waits for, or was made from, stays, until its owner deletes it or the last
 //     of those generations is gone. One that ended before a provider made anything of it is no use.
 //   - What a user has without having paid for is bounded in number, and all of it in bytes.

@@ -27,8 +27,8 @@ const (
 	// readingAtOnce bounds the files that are in memory: each takes its bytes, and what comes of
 	// it. What decoding takes is bounded by the opener.
 	readingAtOnce = 2
-	// turn is how long an inspection waits for its turn before it lets the worker do something else.
-	turn = 5 * time.Second
+	// maxTurnWait is how long an inspection waits for its turn before it lets the worker do something else.
+	maxTurnWait = 5 * time.Second
 )
 
 // Register makes the service the handler of the jobs of uploads.
@@ -58,7 +58,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload
 	u, err := h.db.UploadFind(ctx, h.Pool, id)
 
 	switch {
-	case notFound(err):
+	case isNotFound(err):
 		return nil
 	case err != nil:
 		return fmt.Errorf("read upload %s: %w", id, err)
@@ -73,7 +73,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload
 		return err
 	}
 
-	done, err := h.put(ctx, u)
+	done, err := h.isPictureStored(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -81,13 +81,13 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload
 	if !done {
 		select {
 		case h.reading <- struct{}{}:
-		case <-time.After(turn):
+		case <-time.After(maxTurnWait):
 			return job.Snooze()
 		case <-ctx.Done():
 			return fmt.Errorf("wait for a turn: %w", ctx.Err())
 		}
 
-		err = h.inspect(ctx, job, u, ref)
+		err = h.inspectRaw(ctx, job, u, ref)
 		<-h.reading
 	}
 
@@ -114,7 +114,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload
 			reason = rejected.reason
 		}
 
-		if err := h.end(ctx, tx, id, reason); err != nil {
+		if err := h.endInspection(ctx, tx, id, reason); err != nil {
 			return err
 		}
 
@@ -124,8 +124,8 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload
 	})
 }
 
-// put reports whether an earlier run has put the picture.
-func (h inspector) put(ctx context.Context, u db.Upload) (bool, error) {
+// isPictureStored reports whether an earlier run has put the picture.
+func (h inspector) isPictureStored(ctx context.Context, u db.Upload) (bool, error) {
 	if u.Key == nil {
 		return false, nil
 	}
@@ -135,13 +135,13 @@ func (h inspector) put(ctx context.Context, u db.Upload) (bool, error) {
 		return false, nil
 	}
 
-	return err == nil && o.Size == *u.Bytes, wrap(err, "look for the picture of "+u.ID.String())
+	return err == nil && o.Size == *u.Bytes, wrapError(err, "look for the picture of "+u.ID.String())
 }
 
-// inspect reads what was put and puts what it makes of it. A [rejection] is about the file; other
+// inspectRaw reads what was put and puts what it makes of it. A [rejection] is about the file; other
 // errors may pass.
-func (h inspector) inspect(ctx context.Context, job *queue.Job[jobs.InspectUpload], u db.Upload, ref string) error {
-	raw, err := h.raw(ctx, u)
+func (h inspector) inspectRaw(ctx context.Context, job *queue.Job[jobs.InspectUpload], u db.Upload, ref string) error {
+	raw, err := h.readRaw(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (h inspector) inspect(ctx context.Context, job *queue.Job[jobs.InspectUploa
 			return err
 		}
 
-		return wrap(h.db.UploadMeasured(ctx, tx, db.UploadMeasuredParams{
+		return wrapError(h.db.UploadMeasured(ctx, tx, db.UploadMeasuredParams{
 			ID: u.ID, Key: &key, ContentType: &contentType, Width: &width, Height: &height, Bytes: &size, Sha256: sum[:],
 			SourceType: source,
 		}), "measure upload "+u.ID.String())
@@ -189,11 +189,11 @@ func (h inspector) inspect(ctx context.Context, job *queue.Job[jobs.InspectUploa
 		return err
 	}
 
-	return wrap(h.Bucket.Put(ctx, key, contentType, clean.Body), "store picture of "+u.ID.String())
+	return wrapError(h.Bucket.Put(ctx, key, contentType, clean.Body), "store picture of "+u.ID.String())
 }
 
-// raw reads what was put.
-func (h inspector) raw(ctx context.Context, u db.Upload) ([]byte, error) {
+// readRaw reads what was put.
+func (h inspector) readRaw(ctx context.Context, u db.Upload) ([]byte, error) {
 	r, err := h.Bucket.Get(ctx, u.RawKey)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, &rejection{ReasonMissing, nil}
@@ -239,8 +239,8 @@ func rejectionOf(err error) error {
 	}
 }
 
-// end commits the outcome of an inspection; no reason: the picture is ready.
-func (s *Service) end(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason Reason) error {
+// endInspection commits the outcome of an inspection; no reason: the picture is ready.
+func (s *Service) endInspection(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason Reason) error {
 	now, text := s.Now(), string(reason)
 	outcome := text
 
@@ -265,11 +265,11 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason Reaso
 // Dead rejects an upload whose inspection will not be tried again. What it may have put goes with
 // the row.
 func (h inspector) Dead(ctx context.Context, tx pgx.Tx, args jobs.InspectUpload, _ string) error {
-	if _, err := h.db.UploadLock(ctx, tx, args.UploadID); notFound(err) {
+	if _, err := h.db.UploadLock(ctx, tx, args.UploadID); isNotFound(err) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("lock upload %s: %w", args.UploadID, err)
 	}
 
-	return h.end(ctx, tx, args.UploadID, ReasonFailed)
+	return h.endInspection(ctx, tx, args.UploadID, ReasonFailed)
 }

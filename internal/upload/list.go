@@ -38,7 +38,7 @@ func (s *Service) List(ctx context.Context, userID uuid.UUID, after Place, limit
 
 	page := Page{HasMore: len(rows) > limit}
 	for _, r := range rows[:min(limit, len(rows))] {
-		page.Uploads = append(page.Uploads, s.read(db.UploadGetRow(r)))
+		page.Uploads = append(page.Uploads, s.buildUpload(db.UploadGetRow(r)))
 	}
 
 	return page, nil

@@ -14,7 +14,7 @@ func newMetrics() *Metrics {
 			Name: "imagerun_uploads_inspected_total", Help: "Uploads that were inspected, by outcome: ready, or the reason to reject it.",
 		}, []string{"outcome"}),
 		purged: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "imagerun_uploads_purged_total", Help: "Uploads that went because nobody finished, needed or used them.",
+			Name: "imagerun_uploads_purged_total", Help: "Uploads that were purged because they were not finished, needed or used.",
 		}),
 	}
 }

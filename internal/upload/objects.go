@@ -86,5 +86,5 @@ func (o *Objects) Mark(ctx context.Context, keys []string, lost bool) error {
 		p.At = &now
 	}
 
-	return wrap(o.db.ObjectMark(ctx, o.pool, p), "mark uploads")
+	return wrapError(o.db.ObjectMark(ctx, o.pool, p), "mark uploads")
 }

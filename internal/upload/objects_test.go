@@ -83,7 +83,7 @@ func TestObjects_FollowTheUpload(t *testing.T) {
 	require.Equal(t, upload.StatusRejected, bad.Status)
 	is(bad.ID, storage.Possible, 0, 1)
 
-	// Nobody can put it any more, and what was put is deleted for the last time.
+	// It cannot be put any more, and what was put is deleted for the last time.
 	_, err := b.pool.Exec(t.Context(), `update upload set raw_deleted_at = $1`, b.now.Now())
 	require.NoError(t, err)
 	is(u.ID, storage.Unwanted, storage.Required, 2)

@@ -24,7 +24,7 @@ const (
 // eraser deletes an upload that was marked deleted.
 type eraser struct{ *Service }
 
-// Handle deletes objects first and the row last; every step may be repeated. As long as somebody
+// Handle deletes objects first and the row last; every step may be repeated. As long as its owner
 // may put the file again, the row stays, so that what is put is not without one.
 func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseUpload]) error {
 	id := job.Args.UploadID
@@ -32,7 +32,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseUpload]) er
 	u, err := h.db.UploadFind(ctx, h.Pool, id)
 
 	switch {
-	case notFound(err):
+	case isNotFound(err):
 		return nil
 	case err != nil:
 		return fmt.Errorf("read upload %s: %w", id, err)
@@ -68,12 +68,12 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseUpload]) er
 	})
 }
 
-// purger finds what nobody needs any more, and what no job sees to any more.
+// purger finds what is not needed any more, and what no job sees to any more.
 type purger struct{ *Service }
 
 // Handle takes a batch at a time until there is none.
 func (h purger) Handle(ctx context.Context, _ *queue.Job[jobs.PurgeUploads]) error {
-	for _, step := range []func(context.Context) (int, error){h.unfinished, h.unneeded(), h.putAgain} {
+	for _, step := range []func(context.Context) (int, error){h.purgeUnfinished, h.purgeUnneeded(), h.purgePutAgain} {
 		for n := batch; n == batch; {
 			var err error
 			if n, err = step(ctx); err != nil {
@@ -89,8 +89,8 @@ func (h purger) Handle(ctx context.Context, _ *queue.Job[jobs.PurgeUploads]) err
 	return h.stageAnew(ctx, h.listLeft, func(id uuid.UUID) queue.Args { return jobs.EraseUpload{UploadID: id} }, erasureRest)
 }
 
-// unfinished marks deleted what was never completed, and stages its erasure.
-func (h purger) unfinished(ctx context.Context) (n int, err error) {
+// purgeUnfinished marks deleted what was never completed, and stages its erasure.
+func (h purger) purgeUnfinished(ctx context.Context) (n int, err error) {
 	now := h.Now()
 
 	err = postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
@@ -101,15 +101,15 @@ func (h purger) unfinished(ctx context.Context) (n int, err error) {
 
 		n = len(ids)
 
-		return h.discard(ctx, tx, ids)
+		return h.discardMarked(ctx, tx, ids)
 	})
 
 	return n, err
 }
 
-// unneeded returns a step that marks deleted what nobody needs any more, and stages its erasure: each
+// purgeUnneeded returns a step that marks deleted what is not needed any more, and stages its erasure: each
 // call goes on where the one before ended.
-func (h purger) unneeded() func(context.Context) (int, error) {
+func (h purger) purgeUnneeded() func(context.Context) (int, error) {
 	var (
 		neededAfter time.Time
 		after       uuid.UUID
@@ -137,27 +137,27 @@ func (h purger) unneeded() func(context.Context) (int, error) {
 
 			n = len(ids)
 
-			return h.discard(ctx, tx, ids)
+			return h.discardMarked(ctx, tx, ids)
 		})
 
 		return n, err
 	}
 }
 
-// discard stages the erasure of what was marked deleted just now.
-func (h purger) discard(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) error {
+// discardMarked stages the erasure of what was marked deleted just now.
+func (h purger) discardMarked(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) error {
 	tx.AfterCommit(func() { h.metrics.purged.Add(float64(len(ids))) })
 
-	return h.erase(ctx, tx, ids)
+	return h.stageErasures(ctx, tx, ids)
 }
 
-// putAgain deletes for the last time what may have been put behind the inspection.
-func (h purger) putAgain(ctx context.Context) (int, error) {
+// purgePutAgain deletes for the last time what may have been put behind the inspection.
+func (h purger) purgePutAgain(ctx context.Context) (int, error) {
 	now := h.Now()
 
 	rows, err := h.db.UploadRawDue(ctx, h.Pool, db.UploadRawDueParams{PutBefore: now.Add(-lastPut), Most: batch})
 	if err != nil || len(rows) == 0 {
-		return 0, wrap(err, "find raw objects")
+		return 0, wrapError(err, "find raw objects")
 	}
 
 	ids, keys := make([]uuid.UUID, len(rows)), make([]string, len(rows))
@@ -171,5 +171,5 @@ func (h purger) putAgain(ctx context.Context) (int, error) {
 
 	err = h.db.UploadRawDeleted(ctx, h.Pool, db.UploadRawDeletedParams{Ids: ids, At: &now})
 
-	return len(rows), wrap(err, "mark raw objects deleted")
+	return len(rows), wrapError(err, "mark raw objects deleted")
 }

@@ -119,7 +119,7 @@ func TestPurge(t *testing.T) {
 		require.True(t, b.exists(t, used.ID))
 		b.check(t)
 
-		// One of two generations goes: the upload stays. The other goes: nobody needs it.
+		// One of two generations goes: the upload stays. The other goes: none needs it.
 		_, err := b.pool.Exec(t.Context(), `delete from ai_task where id = $1`, first)
 		require.NoError(t, err)
 		b.purge(t)

@@ -1,5 +1,5 @@
 -- name: UploadTally :one
--- What a user has. Open is what no generation uses: all of it is storage that somebody could fill for nothing. To be
+-- What a user has. Open is what no generation uses: all of it is storage that a user could fill for nothing. To be
 -- submitted is no use, since it is canceled for nothing, too: a provider must have begun with it, and not have failed or
 -- been called off since. That one used it which is gone is no reason for more. Bytes are those of all files that may be
 -- stored: what was deleted or refused may be put again until its link has ended for sure.
@@ -104,7 +104,7 @@ with unneeded as (
 update upload u set deleted_at = @at from unneeded n where u.id = n.id returning u.id, n.needed_at;
 
 -- name: UploadStuck :many
--- Still inspecting when the link has ended, which takes longer than an inspection that anybody works on. Locked before their jobs are.
+-- Still inspecting when the link has ended, which takes longer than an inspection that a worker has. Locked before their jobs are.
 select id from upload
 where status = 'inspecting' and deleted_at is null and raw_deleted_at is null and expires_at < @now and id > @after
 order by id limit @most

@@ -25,7 +25,7 @@ func (s *Service) UseReference(ctx context.Context, tx pgx.Tx, userID, id uuid.U
 	u, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
 
 	switch {
-	case notFound(err):
+	case isNotFound(err):
 		return Reference{}, ErrNotFound
 	case err != nil:
 		return Reference{}, fmt.Errorf("lock upload %s: %w", id, err)
@@ -50,7 +50,7 @@ func (s *Service) FindReference(ctx context.Context, tx pgx.Tx, userID, id uuid.
 	row, err := s.db.UploadGet(ctx, tx, db.UploadGetParams{ID: id, UserID: userID})
 
 	switch {
-	case notFound(err):
+	case isNotFound(err):
 		return Reference{}, ErrNotFound
 	case err != nil:
 		return Reference{}, fmt.Errorf("read upload %s: %w", id, err)
@@ -61,7 +61,7 @@ func (s *Service) FindReference(ctx context.Context, tx pgx.Tx, userID, id uuid.
 
 // judgeReference says whether a generation may start from an upload now.
 func (s *Service) judgeReference(u db.Upload) (Reference, error) {
-	switch s.status(u) {
+	switch s.currentStatus(u) {
 	case StatusReady:
 	case StatusRejected:
 		return Reference{}, ErrRejected
@@ -78,11 +78,11 @@ func (s *Service) judgeReference(u db.Upload) (Reference, error) {
 	return Reference{ID: u.ID, Width: int(*u.Width), Height: int(*u.Height), Key: *u.Key}, nil
 }
 
-// Link returns a link by which anybody can read a reference's object for at least ttl, and not
+// Link returns a link by which any holder can read a reference's object for at least ttl, and not
 // much longer. It is a secret.
 func (s *Service) Link(ctx context.Context, key string, ttl time.Duration) (string, error) {
 	// A second is lost to the precision of signatures.
 	url, _, err := s.Bucket.SignGetFor(ctx, key, ttl+time.Second)
 
-	return url, wrap(err, "sign link of a reference")
+	return url, wrapError(err, "sign link of a reference")
 }

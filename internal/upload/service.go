@@ -127,7 +127,7 @@ func (s *Service) Create(ctx context.Context, userID uuid.UUID, p Promise) (Uplo
 
 		row.RawKey = newKey(owner.Ref, "raw")
 
-		return wrap(s.db.UploadInsert(ctx, tx, row), "insert upload")
+		return wrapError(s.db.UploadInsert(ctx, tx, row), "insert upload")
 	})
 	if err != nil {
 		return Upload{}, Ticket{}, err
@@ -150,19 +150,19 @@ func (s *Service) Get(ctx context.Context, userID, id uuid.UUID) (Upload, error)
 	row, err := s.db.UploadGet(ctx, s.Pool, db.UploadGetParams{ID: id, UserID: userID})
 
 	switch {
-	case notFound(err):
+	case isNotFound(err):
 		return Upload{}, ErrNotFound
 	case err != nil:
 		return Upload{}, fmt.Errorf("read upload %s: %w", id, err)
 	}
 
-	return s.read(row), nil
+	return s.buildUpload(row), nil
 }
 
-func (s *Service) read(r db.UploadGetRow) Upload {
+func (s *Service) buildUpload(r db.UploadGetRow) Upload {
 	row := r.Upload
 	u := Upload{
-		ID: row.ID, Status: s.status(row), ContentType: row.PromisedType, Bytes: row.PromisedBytes, CreatedAt: row.CreatedAt,
+		ID: row.ID, Status: s.currentStatus(row), ContentType: row.PromisedType, Bytes: row.PromisedBytes, CreatedAt: row.CreatedAt,
 	}
 
 	switch u.Status {
@@ -176,7 +176,7 @@ func (s *Service) read(r db.UploadGetRow) Upload {
 		}
 
 		if !r.Needed {
-			u.ExpiresAt = latest(*row.EndedAt, row.LastUsedAt).Add(s.Options.KeepUnused)
+			u.ExpiresAt = laterOf(*row.EndedAt, row.LastUsedAt).Add(s.Options.KeepUnused)
 		}
 	case StatusRejected:
 		u.Reason, u.ExpiresAt = Reason(*row.Reason), row.EndedAt.Add(s.Options.KeepUnused)
@@ -186,7 +186,7 @@ func (s *Service) read(r db.UploadGetRow) Upload {
 	return u
 }
 
-func (s *Service) status(row db.Upload) Status {
+func (s *Service) currentStatus(row db.Upload) Status {
 	if Status(row.Status) == StatusPending && !s.Now().Before(row.ExpiresAt) {
 		return StatusExpired
 	}
@@ -201,21 +201,21 @@ func (s *Service) Complete(ctx context.Context, userID, id uuid.UUID) (Upload, e
 	row, err := s.db.UploadGet(ctx, s.Pool, db.UploadGetParams{ID: id, UserID: userID})
 
 	switch {
-	case notFound(err):
+	case isNotFound(err):
 		return Upload{}, ErrNotFound
 	case err != nil:
 		return Upload{}, fmt.Errorf("read upload %s: %w", id, err)
 	}
 
-	switch s.status(row.Upload) {
+	switch s.currentStatus(row.Upload) {
 	case StatusPending:
 	case StatusExpired:
 		return Upload{}, ErrExpired
 	default:
-		return s.read(row), nil
+		return s.buildUpload(row), nil
 	}
 
-	if err := s.arrived(ctx, row.Upload); err != nil {
+	if err := s.verifyArrival(ctx, row.Upload); err != nil {
 		return Upload{}, err
 	}
 
@@ -223,19 +223,19 @@ func (s *Service) Complete(ctx context.Context, userID, id uuid.UUID) (Upload, e
 		u, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
 
 		switch {
-		case notFound(err):
+		case isNotFound(err):
 			return ErrNotFound // deleted meanwhile
 		case err != nil:
 			return fmt.Errorf("lock upload %s: %w", id, err)
 		case Status(u.Status) != StatusPending:
-			return nil // somebody else completed it meanwhile
+			return nil // another request completed it meanwhile
 		}
 
 		if err := s.db.UploadInspecting(ctx, tx, id); err != nil {
 			return fmt.Errorf("begin inspection of %s: %w", id, err)
 		}
 
-		return s.stage(ctx, tx, jobs.InspectUpload{UploadID: id}, id)
+		return s.stageJob(ctx, tx, jobs.InspectUpload{UploadID: id}, id)
 	})
 	if err != nil {
 		return Upload{}, err
@@ -244,9 +244,9 @@ func (s *Service) Complete(ctx context.Context, userID, id uuid.UUID) (Upload, e
 	return s.Get(ctx, userID, id)
 }
 
-// arrived compares what the bucket has with what was promised. The signature of the link bound
+// verifyArrival compares what the bucket has with what was promised. The signature of the link bound
 // both, so a difference says that the store does not keep to it.
-func (s *Service) arrived(ctx context.Context, u db.Upload) error {
+func (s *Service) verifyArrival(ctx context.Context, u db.Upload) error {
 	o, err := s.Bucket.Head(ctx, u.RawKey)
 	if errors.Is(err, storage.ErrNotFound) {
 		return ErrNotReceived
@@ -278,7 +278,7 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 		_, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
 
 		switch {
-		case notFound(err):
+		case isNotFound(err):
 			return s.deletedBefore(ctx, tx, userID, id)
 		case err != nil:
 			return fmt.Errorf("lock upload %s: %w", id, err)
@@ -289,7 +289,7 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 			return fmt.Errorf("mark upload %s deleted: %w", id, err)
 		}
 
-		return s.stage(ctx, tx, jobs.EraseUpload{UploadID: id}, id)
+		return s.stageJob(ctx, tx, jobs.EraseUpload{UploadID: id}, id)
 	})
 }
 
@@ -317,13 +317,13 @@ func (s *Service) DeleteAll(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (i
 		return 0, fmt.Errorf("mark uploads of %s deleted: %w", userID, err)
 	}
 
-	return len(ids), s.erase(ctx, tx, ids)
+	return len(ids), s.stageErasures(ctx, tx, ids)
 }
 
-// erase stages the erasure of uploads that are marked deleted.
-func (s *Service) erase(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+// stageErasures stages the erasure of uploads that are marked deleted.
+func (s *Service) stageErasures(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	for _, id := range ids {
-		if err := s.stage(ctx, tx, jobs.EraseUpload{UploadID: id}, id); err != nil {
+		if err := s.stageJob(ctx, tx, jobs.EraseUpload{UploadID: id}, id); err != nil {
 			return err
 		}
 	}
@@ -331,21 +331,21 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	return nil
 }
 
-// stage stages the one job of its kind for an upload.
-func (s *Service) stage(ctx context.Context, tx pgx.Tx, args queue.Args, id uuid.UUID) error {
+// stageJob stages the one job of its kind for an upload.
+func (s *Service) stageJob(ctx context.Context, tx pgx.Tx, args queue.Args, id uuid.UUID) error {
 	_, err := s.Queue.Stage(ctx, tx, args, durable.Key(jobKey(args.Kind(), id)))
 
-	return wrap(err, "stage "+args.Kind())
+	return wrapError(err, "stage "+args.Kind())
 }
 
 func jobKey(kind string, id uuid.UUID) string { return kind + ":" + id.String() }
 
-// newKey returns a key that nobody can guess. It is not the upload's id, which its owner knows.
+// newKey returns a key that cannot be guessed. It is not the upload's id, which its owner knows.
 func newKey(ref, extension string) string {
 	return fmt.Sprintf("u/%s/uploads/%s.%s", ref, uuid.New(), extension)
 }
 
-func latest(a time.Time, b *time.Time) time.Time {
+func laterOf(a time.Time, b *time.Time) time.Time {
 	if b != nil && b.After(a) {
 		return *b
 	}
@@ -353,9 +353,9 @@ func latest(a time.Time, b *time.Time) time.Time {
 	return a
 }
 
-func notFound(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
+func isNotFound(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 
-func wrap(err error, what string) error {
+func wrapError(err error, what string) error {
 	if err == nil {
 		return nil
 	}

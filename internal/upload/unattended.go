@@ -38,7 +38,7 @@ func (h eraser) endUnattended(ctx context.Context, id uuid.UUID) error {
 			return err
 		}
 
-		return h.end(ctx, tx, id, ReasonFailed)
+		return h.endInspection(ctx, tx, id, ReasonFailed)
 	})
 }
 
@@ -47,14 +47,14 @@ func (h eraser) endUnattended(ctx context.Context, id uuid.UUID) error {
 func (h purger) listStuck(ctx context.Context, tx pgx.Tx, after uuid.UUID) ([]uuid.UUID, error) {
 	ids, err := h.db.UploadStuck(ctx, tx, db.UploadStuckParams{After: after, Now: h.Now(), Most: batch})
 
-	return ids, wrap(err, "find uploads without an inspection")
+	return ids, wrapError(err, "find uploads without an inspection")
 }
 
-// listLeft lists what is still here although it was deleted: somebody could have put it again then, or its job is gone.
+// listLeft lists what is still here although it was deleted: its owner could have put it again then, or its job is gone.
 func (h purger) listLeft(ctx context.Context, tx pgx.Tx, after uuid.UUID) ([]uuid.UUID, error) {
 	ids, err := h.db.UploadLeft(ctx, tx, db.UploadLeftParams{After: after, PutBefore: h.Now().Add(-lastPut), Most: batch})
 
-	return ids, wrap(err, "find deleted uploads")
+	return ids, wrapError(err, "find deleted uploads")
 }
 
 // stageAnew stages the job of each upload that is listed, unless that lives, or died within rest.
@@ -81,7 +81,7 @@ func (h purger) stageAnew(ctx context.Context, list func(context.Context, pgx.Tx
 			}
 
 			for _, key := range unattended {
-				if err := h.stage(ctx, tx, args(keys[key]), keys[key]); err != nil {
+				if err := h.stageJob(ctx, tx, args(keys[key]), keys[key]); err != nil {
 					return err
 				}
 			}

@@ -597,7 +597,7 @@ type UploadStuckParams struct {
 	Most  int32
 }
 
-// Still inspecting when the link has ended, which takes longer than an inspection that anybody works on. Locked before their jobs are.
+// Still inspecting when the link has ended, which takes longer than an inspection that a worker has. Locked before their jobs are.
 func (q *Queries) UploadStuck(ctx context.Context, db DBTX, arg UploadStuckParams) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, uploadStuck, arg.Now, arg.After, arg.Most)
 	if err != nil {
@@ -647,7 +647,7 @@ type UploadTallyRow struct {
 	Bytes int64
 }
 
-// What a user has. Open is what no generation uses: all of it is storage that somebody could fill for nothing. To be
+// What a user has. Open is what no generation uses: all of it is storage that a user could fill for nothing. To be
 // submitted is no use, since it is canceled for nothing, too: a provider must have begun with it, and not have failed or
 // been called off since. That one used it which is gone is no reason for more. Bytes are those of all files that may be
 // stored: what was deleted or refused may be put again until its link has ended for sure.
