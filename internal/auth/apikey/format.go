@@ -36,11 +36,11 @@ func newKey(label string) plainKey {
 
 	_, _ = rand.Read(secret[:]) // never fails: it ends the program instead
 
-	return plainKey{label: label, id: uuid.New(), secret: base62(secret[:], secretWidth)}
+	return plainKey{label: label, id: uuid.New(), secret: encodeBase62(secret[:], secretWidth)}
 }
 
-// parse takes a key apart. It is false for whatever String did not make for this label.
-func parse(label, text string) (plainKey, bool) {
+// parseKey takes a key apart. It is false for whatever String did not make for this label.
+func parseKey(label, text string) (plainKey, bool) {
 	head := auth.KeyPrefix + label + "_"
 
 	rest, ok := strings.CutPrefix(text, head)
@@ -48,7 +48,7 @@ func parse(label, text string) (plainKey, bool) {
 		return plainKey{}, false
 	}
 
-	id, ok := unbase62(rest[:idWidth])
+	id, ok := decodeBase62(rest[:idWidth])
 	if !ok {
 		return plainKey{}, false
 	}
@@ -60,31 +60,31 @@ func parse(label, text string) (plainKey, bool) {
 
 // String returns the key as its user has it.
 func (k plainKey) String() string {
-	body := auth.KeyPrefix + k.label + "_" + base62(k.id[:], idWidth) + "_" + k.secret
+	body := auth.KeyPrefix + k.label + "_" + encodeBase62(k.id[:], idWidth) + "_" + k.secret
 
 	crc := crc32.ChecksumIEEE([]byte(body))
 
-	return body + base62([]byte{byte(crc >> 24), byte(crc >> 16), byte(crc >> 8), byte(crc)}, crcWidth)
+	return body + encodeBase62([]byte{byte(crc >> 24), byte(crc >> 16), byte(crc >> 8), byte(crc)}, crcWidth)
 }
 
-// shown returns the part by which a user recognises the key.
-func (k plainKey) shown() string {
-	return auth.KeyPrefix + k.label + "_" + base62(k.id[:], idWidth)[:shownOfID]
+// displayPrefix returns the part by which a user recognises the key.
+func (k plainKey) displayPrefix() string {
+	return auth.KeyPrefix + k.label + "_" + encodeBase62(k.id[:], idWidth)[:shownOfID]
 }
 
-func (k plainKey) hash() []byte {
+func (k plainKey) hashSecret() []byte {
 	sum := sha256.Sum256([]byte(k.secret))
 
 	return sum[:]
 }
 
-func base62(b []byte, width int) string {
+func encodeBase62(b []byte, width int) string {
 	digits := new(big.Int).SetBytes(b).Text(62)
 
 	return strings.Repeat("0", width-len(digits)) + digits
 }
 
-func unbase62(digits string) (id uuid.UUID, ok bool) {
+func decodeBase62(digits string) (id uuid.UUID, ok bool) {
 	for _, c := range []byte(digits) {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
 			return id, false // big.Int would also take signs

@@ -16,10 +16,10 @@ func TestParse_ReadsWhatItWrites(t *testing.T) {
 		k := plainKey{
 			label:  rapid.StringMatching(`[a-z0-9]{1,8}`).Draw(t, "label"),
 			id:     uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")),
-			secret: base62(rapid.SliceOfN(rapid.Byte(), secretBytes, secretBytes).Draw(t, "secret"), secretWidth),
+			secret: encodeBase62(rapid.SliceOfN(rapid.Byte(), secretBytes, secretBytes).Draw(t, "secret"), secretWidth),
 		}
 
-		got, ok := parse(k.label, k.String())
+		got, ok := parseKey(k.label, k.String())
 		if !ok || got != k {
 			t.Fatalf("%v came back as %v, %v", k, got, ok)
 		}
@@ -35,12 +35,12 @@ func TestParse_RefusesAnyOneCharacterChanged(t *testing.T) {
 	for i := range text {
 		for _, c := range []byte("0aZ_-+ \x00é") {
 			if changed := text[:i] + string(c) + text[i+1:]; changed != text {
-				_, ok := parse("live", changed)
+				_, ok := parseKey("live", changed)
 				require.False(t, ok, "position %d", i)
 			}
 		}
 
-		_, ok := parse("live", text[:i])
+		_, ok := parseKey("live", text[:i])
 		require.False(t, ok, "cut at %d", i)
 	}
 }
@@ -58,7 +58,7 @@ func TestParse_Refuses(t *testing.T) {
 		// 62^22 is more than 2^128: an id that is no UUID.
 		"IDTooLarge": "sk_live_" + strings.Repeat("Z", idWidth) + text[len("sk_live_")+idWidth:],
 	} {
-		_, ok := parse("live", bad)
+		_, ok := parseKey("live", bad)
 		require.False(t, ok, name)
 	}
 }
@@ -69,6 +69,6 @@ func TestNewKey_HasNothingInCommon(t *testing.T) {
 	a, b := newKey("live"), newKey("live")
 	require.NotEqual(t, a.id, b.id)
 	require.NotEqual(t, a.secret, b.secret)
-	require.NotContains(t, a.shown(), a.secret[:4])
-	require.True(t, strings.HasPrefix(a.String(), a.shown()))
+	require.NotContains(t, a.displayPrefix(), a.secret[:4])
+	require.True(t, strings.HasPrefix(a.String(), a.displayPrefix()))
 }

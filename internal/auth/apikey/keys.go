@@ -71,7 +71,7 @@ type Keys struct {
 	label string
 	now   clock.Now
 	log   *slog.Logger
-	used  uses
+	used  lastUses
 }
 
 // New returns the keys in pool.
@@ -88,13 +88,13 @@ func New(pool DB, o Options) *Keys {
 func (k *Keys) Create(ctx context.Context, user uuid.UUID, name string, scopes []auth.Scope, expires *time.Time) (Key, redact.Secret, error) {
 	now := k.now()
 
-	if err := validate(name, scopes, expires, now); err != nil {
+	if err := validateKey(name, scopes, expires, now); err != nil {
 		return Key{}, redact.Secret{}, err
 	}
 
 	plain := newKey(k.label)
 	key := Key{
-		ID: plain.id, Name: name, Prefix: plain.shown(),
+		ID: plain.id, Name: name, Prefix: plain.displayPrefix(),
 		Scopes: slices.Compact(slices.Sorted(slices.Values(scopes))), CreatedAt: now, ExpiresAt: expires,
 	}
 
@@ -113,8 +113,8 @@ func (k *Keys) Create(ctx context.Context, user uuid.UUID, name string, scopes [
 		}
 
 		return k.q.KeyInsert(ctx, tx, db.KeyInsertParams{
-			ID: key.ID, UserID: user, Name: name, Prefix: key.Prefix, SecretHash: plain.hash(),
-			Scopes: texts(key.Scopes), CreatedAt: now, ExpiresAt: expires,
+			ID: key.ID, UserID: user, Name: name, Prefix: key.Prefix, SecretHash: plain.hashSecret(),
+			Scopes: formatScopes(key.Scopes), CreatedAt: now, ExpiresAt: expires,
 		})
 	})
 	if err != nil {
@@ -134,8 +134,8 @@ func (k *Keys) List(ctx context.Context, user uuid.UUID) ([]Key, error) {
 	keys := make([]Key, 0, len(rows))
 	for _, r := range rows {
 		keys = append(keys, Key{
-			ID: r.ID, Name: r.Name, Prefix: r.Prefix, Scopes: scopesOf(r.Scopes),
-			CreatedAt: r.CreatedAt.UTC(), ExpiresAt: utc(r.ExpiresAt), LastUsedAt: utc(r.LastUsedAt),
+			ID: r.ID, Name: r.Name, Prefix: r.Prefix, Scopes: parseScopes(r.Scopes),
+			CreatedAt: r.CreatedAt.UTC(), ExpiresAt: toUTC(r.ExpiresAt), LastUsedAt: toUTC(r.LastUsedAt),
 		})
 	}
 
@@ -159,7 +159,7 @@ func (k *Keys) Revoke(ctx context.Context, user, id uuid.UUID) error {
 
 // Authenticate returns whose key it is and what the key may do, or [auth.ErrUnauthenticated].
 func (k *Keys) Authenticate(ctx context.Context, plaintext redact.Secret) (*auth.Principal, error) {
-	plain, ok := parse(k.label, plaintext.Reveal())
+	plain, ok := parseKey(k.label, plaintext.Reveal())
 	if !ok {
 		return nil, auth.ErrUnauthenticated
 	}
@@ -175,18 +175,18 @@ func (k *Keys) Authenticate(ctx context.Context, plaintext redact.Secret) (*auth
 		return nil, fmt.Errorf("judge api key %s: %w", plain.id, err)
 	}
 
-	if subtle.ConstantTimeCompare(row.SecretHash, plain.hash()) != 1 {
+	if subtle.ConstantTimeCompare(row.SecretHash, plain.hashSecret()) != 1 {
 		return nil, auth.ErrUnauthenticated
 	}
 
 	if row.LastUsedAt == nil || now.Sub(*row.LastUsedAt) >= time.Minute {
-		k.used.note(plain.id, now)
+		k.used.recordUse(plain.id, now)
 	}
 
-	return &auth.Principal{UserID: row.UserID, Method: auth.MethodAPIKey, KeyID: plain.id, Scopes: scopesOf(row.Scopes)}, nil
+	return &auth.Principal{UserID: row.UserID, Method: auth.MethodAPIKey, KeyID: plain.id, Scopes: parseScopes(row.Scopes)}, nil
 }
 
-func validate(name string, scopes []auth.Scope, expires *time.Time, now time.Time) error {
+func validateKey(name string, scopes []auth.Scope, expires *time.Time, now time.Time) error {
 	var wrong []fault.Field
 
 	if strings.TrimSpace(name) == "" {
@@ -208,7 +208,7 @@ func validate(name string, scopes []auth.Scope, expires *time.Time, now time.Tim
 	for i, s := range scopes {
 		if !slices.Contains(auth.KeyScopes(), s) {
 			wrong = append(wrong, fault.Field{
-				Pointer: fmt.Sprintf("#/scopes/%d", i), Keyword: "enum", Detail: "Use one of: " + strings.Join(texts(auth.KeyScopes()), ", ") + ".",
+				Pointer: fmt.Sprintf("#/scopes/%d", i), Keyword: "enum", Detail: "Use one of: " + strings.Join(formatScopes(auth.KeyScopes()), ", ") + ".",
 			})
 		}
 	}
@@ -228,8 +228,8 @@ func validate(name string, scopes []auth.Scope, expires *time.Time, now time.Tim
 	return nil
 }
 
-// utc undoes pgx's choice of the machine's zone.
-func utc(t *time.Time) *time.Time {
+// toUTC undoes pgx's choice of the machine's zone.
+func toUTC(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
@@ -239,7 +239,7 @@ func utc(t *time.Time) *time.Time {
 	return &u
 }
 
-func scopesOf(texts []string) []auth.Scope {
+func parseScopes(texts []string) []auth.Scope {
 	scopes := make([]auth.Scope, len(texts))
 	for i, t := range texts {
 		scopes[i] = auth.Scope(t)
@@ -248,7 +248,7 @@ func scopesOf(texts []string) []auth.Scope {
 	return scopes
 }
 
-func texts(scopes []auth.Scope) []string {
+func formatScopes(scopes []auth.Scope) []string {
 	texts := make([]string, len(scopes))
 	for i, s := range scopes {
 		texts[i] = string(s)

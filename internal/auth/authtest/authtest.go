@@ -50,7 +50,7 @@ type Server struct {
 	output syncBuffer
 }
 
-// User is somebody who has signed up, verified the address, and signed in.
+// User is a person who has signed up, verified the address, and signed in.
 type User struct {
 	ID       uuid.UUID
 	Email    string
@@ -249,7 +249,7 @@ func (s *Server) Mail(t testing.TB, kind, address string) string {
 func Command(t testing.TB, script string, args ...string) *exec.Cmd {
 	t.Helper()
 
-	dir := folder(t)
+	dir := findServiceFolder(t)
 	Install(t, dir)
 
 	cmd := exec.Command("node", append([]string{filepath.Join(dir, script)}, args...)...)
@@ -259,8 +259,8 @@ func Command(t testing.TB, script string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// folder returns auth/ of the module that the test belongs to.
-func folder(t testing.TB) string {
+// findServiceFolder returns auth/ of the module that the test belongs to.
+func findServiceFolder(t testing.TB) string {
 	t.Helper()
 
 	dir, err := os.Getwd()

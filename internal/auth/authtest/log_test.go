@@ -72,7 +72,7 @@ func parse(t *testing.T, text string) (msg string) {
 	return line.Msg
 }
 
-// Whoever prints, and however the process ends: its last words are a line of JSON too.
+// Whatever prints, and however the process ends: its last words are a line of JSON too.
 func TestService_LogsNothingButJSON_WhateverHappens(t *testing.T) {
 	t.Parallel()
 

@@ -75,7 +75,7 @@ func TestService_EndsInOrder(t *testing.T) {
 	var line struct{ Port int }
 	require.NoError(t, json.NewDecoder(out).Decode(&line))
 
-	// Better Auth takes half a second for this, so that it tells nobody whether the address is known.
+	// Better Auth takes half a second for this, so that it tells no caller whether the address is known.
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
 		fmt.Sprintf("http://127.0.0.1:%d/api/auth/send-verification-email", line.Port), strings.NewReader(`{"email":"nobody@example.com"}`))
 	require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestService_Metrics(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status, "the listener behind the api has none")
 }
 
-// Whatever fails, and whoever prints it: each line is JSON of ours, without a stack and anybody's data.
+// Whatever fails, and whatever prints it: each line is JSON of ours, without a stack and a user's data.
 func TestService_LogsNothingButJSON(t *testing.T) {
 	t.Parallel()
 

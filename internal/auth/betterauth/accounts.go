@@ -30,7 +30,7 @@ func (a *Accounts) Retention() []retention.Class {
 			{Name: "auth.verification", Columns: []string{"identifier", "value"}},
 			{Name: `auth."rateLimit"`, Columns: []string{"key"}, After: retention.Day},
 			{Name: "auth_mail", Columns: []string{"kind", "recipient", "token", "url"}, After: retention.Day},
-			// Those whose address nobody verified.
+			// Those whose address was not verified.
 			{Name: `auth."user"`, Columns: []string{"banReason", "email", "image", "name", "role"}, After: 7 * retention.Day},
 		},
 		Purge: &retention.Purge{Cadence: retention.Hourly, Batch: 1000, Step: a.Purge},
@@ -38,7 +38,7 @@ func (a *Accounts) Retention() []retention.Class {
 }
 
 // Purge deletes what is over, at most so many rows of each table: expired sessions and reset links, accounts whose
-// address nobody verified within a week, mails that were not sent within a day, idle rate limits. It returns the most
+// address was not verified within a week, mails that were not sent within a day, idle rate limits. It returns the most
 // rows that went of one table: with fewer than most, nothing is left.
 func (a *Accounts) Purge(ctx context.Context, most int) (int, error) {
 	var n int

@@ -13,7 +13,7 @@ import (
 	"imagerun/internal/devstack/devtest"
 )
 
-// Whoever stole an account, in whatever way, is out when its password is replaced.
+// A thief of an account, in whatever way, is out when its password is replaced.
 func TestPassword_ReplacedEndsEverythingElse(t *testing.T) {
 	t.Parallel()
 
@@ -64,7 +64,7 @@ func TestPassword_ReplacedEndsEverythingElse(t *testing.T) {
 			require.NotEmpty(t, res.Header.Get("Set-Auth-Token"))
 			require.NotEqual(t, u.Bearer, res.Header.Get("Set-Auth-Token"))
 
-			return body, 1 // a new one, of whoever changed it
+			return body, 1 // a new one, of the owner who changed it
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestPassword_ReplacedEndsEverythingElse(t *testing.T) {
 			require.NotContains(t, body, "have ended")
 			require.Contains(t, answer, "All other sessions, all reset links and all API keys of the account have ended.")
 
-			// And nobody else is out.
+			// And no other user is out.
 			require.Equal(t, 1, sessions(other))
 			require.Equal(t, 1, count(live, other))
 
@@ -102,7 +102,7 @@ func TestPassword_ReplacedEndsEverythingElse(t *testing.T) {
 	}
 }
 
-// An address that nobody proved is its last claimant's: an earlier one who waits for the owner to verify has nothing.
+// An address that was not proved is its last claimant's: an earlier one who waits for the owner to verify has nothing.
 func TestSignUp_AgainOfAnUnverifiedAddress(t *testing.T) {
 	t.Parallel()
 
@@ -135,7 +135,7 @@ func TestSignUp_AgainOfAnUnverifiedAddress(t *testing.T) {
 		select "id", 'stolen', now() + interval '1 day', now() from auth."user"`)
 	require.NoError(t, err)
 
-	// One that fails takes nobody's place.
+	// One that fails takes no user's place.
 	require.Equal(t, http.StatusBadRequest, post("/sign-up/email", "short"))
 	require.Equal(t, http.StatusForbidden, post("/sign-in/email", "password of the thief"))
 
@@ -153,7 +153,7 @@ func TestSignUp_AgainOfAnUnverifiedAddress(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, post("/sign-in/email", "password of the thief"))
 	require.Equal(t, http.StatusOK, post("/sign-in/email", "password of the owner"))
 
-	// Verified, it is nobody else's any more.
+	// Verified, it is no other claimant's any more.
 	require.Equal(t, http.StatusOK, post("/sign-up/email", "password of the thief"))
 	require.Equal(t, http.StatusOK, post("/sign-in/email", "password of the owner"))
 }

@@ -2,7 +2,7 @@
 //
 // The service signs, we verify: a cookie or bearer token is the session's token, a dot, and the
 // base64 of its HMAC-SHA256 under the secret both have (Better Auth 1.7, better-call's signed
-// cookies). The token alone, as it stands in the table, is never accepted, so whoever reads
+// cookies). The token alone, as it stands in the table, is never accepted, so a reader of
 // the table cannot act as its users. What the signature proves is then looked up at every
 // request, so that sign-out, expiry and ban count at once.
 //
@@ -29,8 +29,8 @@ import (
 	"imagerun/internal/redact"
 )
 
-// longest is more than any signed token has: 32 characters, a dot and 44, each percent-encoded.
-const longest = 256
+// maxSigned is more than any signed token has: 32 characters, a dot and 44, each percent-encoded.
+const maxSigned = 256
 
 // DB is what Sessions needs of a pool.
 type DB interface {
@@ -68,7 +68,7 @@ func CookieName(prefix, origin string) string {
 
 // Nothing in this product makes a session in which one user acts as another; should one appear
 // in the table, it is refused rather than taken for the user's own.
-const judge = `
+const findSessionSQL = `
 select s."userId", s."createdAt"
 from auth."session" s
 join auth."user" u on u."id" = s."userId"
@@ -80,7 +80,7 @@ where s."token" = $1
 // Verify returns whose session a signed token belongs to, or [auth.ErrUnauthenticated]. It takes the
 // token as the cookie has it (percent-encoded) and as the set-auth-token header has it.
 func (s *Sessions) Verify(ctx context.Context, signed redact.Secret) (*auth.Principal, error) {
-	token, ok := s.open(signed.Reveal())
+	token, ok := s.verifySignature(signed.Reveal())
 	if !ok {
 		return nil, auth.ErrUnauthenticated
 	}
@@ -90,7 +90,7 @@ func (s *Sessions) Verify(ctx context.Context, signed redact.Secret) (*auth.Prin
 		since time.Time
 	)
 
-	err := s.db.QueryRow(ctx, judge, token, s.now()).Scan(&user, &since)
+	err := s.db.QueryRow(ctx, findSessionSQL, token, s.now()).Scan(&user, &since)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, auth.ErrUnauthenticated
 	}
@@ -102,9 +102,9 @@ func (s *Sessions) Verify(ctx context.Context, signed redact.Secret) (*auth.Prin
 	return &auth.Principal{UserID: user, Method: auth.MethodBearer, SessionAt: since.UTC()}, nil
 }
 
-// open returns the token inside a signed one if the signature is ours.
-func (s *Sessions) open(signed string) (token string, ok bool) {
-	if len(signed) > longest {
+// verifySignature returns the token inside a signed one if the signature is ours.
+func (s *Sessions) verifySignature(signed string) (token string, ok bool) {
+	if len(signed) > maxSigned {
 		return "", false
 	}
 

@@ -1,7 +1,7 @@
-// Package device knows a device again from which somebody logged in with the right password.
+// Package device knows a device again from which an owner logged in with the right password.
 //
-// What it is known by opens nothing: wrong passwords from it count by themselves, so that nobody else can make its
-// owner wait. It is a cookie's value that nobody can make without the key, of one subject, and good for a time.
+// What it is known by opens nothing: wrong passwords from it count by themselves, so that no other device can make its
+// owner wait. It is a cookie's value that cannot be made without the key, of one subject, and good for a time.
 package device
 
 import (
@@ -42,7 +42,7 @@ func NewSigner(secret, info string, life time.Duration) *Signer {
 
 // Digest stands for something that may not be stored in clear. Purposes keep digests of the same text apart.
 func (s *Signer) Digest(purpose, text string) string {
-	return hex.EncodeToString(s.sum(purpose, text)[:16])
+	return hex.EncodeToString(s.computeMAC(purpose, text)[:16])
 }
 
 // Sign returns the value of a cookie for a device from which a subject has just logged in.
@@ -51,7 +51,7 @@ func (s *Signer) Sign(subject string, now time.Time) string {
 	_, _ = rand.Read(value) // never fails
 
 	value = binary.BigEndian.AppendUint64(value, uint64(now.Unix())) //nolint:gosec // not before 1970
-	value = append(value, s.sum("device", subject+string(value))...)
+	value = append(value, s.computeMAC("device", subject+string(value))...)
 
 	return base64.RawURLEncoding.EncodeToString(value)
 }
@@ -70,7 +70,7 @@ func (s *Signer) Known(r *http.Request, cookie, subject string, now time.Time) s
 	}
 
 	signed, sum := value[:idSize+timeSize], value[idSize+timeSize:]
-	if !hmac.Equal(sum, s.sum("device", subject+string(signed))) {
+	if !hmac.Equal(sum, s.computeMAC("device", subject+string(signed))) {
 		return ""
 	}
 
@@ -82,7 +82,7 @@ func (s *Signer) Known(r *http.Request, cookie, subject string, now time.Time) s
 	return hex.EncodeToString(signed[:idSize])
 }
 
-func (s *Signer) sum(purpose, text string) []byte {
+func (s *Signer) computeMAC(purpose, text string) []byte {
 	mac := hmac.New(sha256.New, s.key)
 	mac.Write([]byte(purpose + "\x00" + text))
 

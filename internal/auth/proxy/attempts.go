@@ -39,7 +39,7 @@ func limitMails(sort string) []ratelimit.Limit {
 	}
 }
 
-// attempt is a request that counts for somebody, whichever client address it comes from.
+// attempt is a request that counts for a subject, whichever client address it comes from.
 type attempt struct {
 	subject string // a digest or an id, never an address
 	limits  []ratelimit.Limit
@@ -127,7 +127,7 @@ func isRefusal(status int) bool {
 
 func isSuccess(status int) bool { return status < http.StatusMultipleChoices }
 
-// settleAttempt gives back what did not count. Whoever signed in is known by this device from now on.
+// settleAttempt gives back what did not count. The owner who signed in is known by this device from now on.
 func (p *Proxy) settleAttempt(ctx context.Context, status int, header http.Header) {
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
 	if !ok || a == nil {

@@ -99,7 +99,7 @@ func TestProxy_WrongPasswordsCountForTheAccount(t *testing.T) {
 	}
 }
 
-// The more often it was tried, the longer the pause; whoever waits is judged.
+// The more often it was tried, the longer the pause; a caller that waits is judged.
 func TestProxy_ThePauseGrows(t *testing.T) {
 	t.Parallel()
 
@@ -294,7 +294,7 @@ func (s sessions) Verify(context.Context, redact.Secret) (*auth.Principal, error
 	return &auth.Principal{UserID: s.user, Method: auth.MethodBearer}, nil
 }
 
-// A change of the password asks for the present one: whoever has a session could guess it there.
+// A change of the password asks for the present one: a holder of a session could guess it there.
 func TestProxy_ChangesOfThePasswordCountForTheAccount(t *testing.T) {
 	t.Parallel()
 

@@ -14,7 +14,7 @@
 //   - Answers about an address come in steps of time, so that they do not tell whether it has an account.
 //   - A try of a password counts for its account and a mail for its recipient, whatever address it comes from and whether or
 //     not there is such an account; the pause grows. Addresses are counted by digests. A device from which its owner
-//     signed in, or reset the password, counts by itself, so nobody else makes it wait.
+//     signed in, or reset the password, counts by itself, so no other device makes it wait.
 //   - The link of a verification mail opens a page of ours; only the button on it, a POST, asks the service to verify.
 //   - A request is sent on at most once. When the service cannot be asked, or answers 5xx, the
 //     caller gets one problem with status 503.

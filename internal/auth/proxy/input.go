@@ -24,9 +24,9 @@ const (
 // redirects are the fields that name where Better Auth sends a browser, at once or by a mail's link.
 var redirects = map[string]bool{"callbackURL": true, "redirectTo": true, "errorCallbackURL": true, "newUserCallbackURL": true}
 
-// limits are the most characters of a field. Better Auth has none, and would find out at the insert: so only for
+// maxLengths are the most characters of a field. Better Auth has none, and would find out at the insert: so only for
 // an address that has no account.
-var limits = map[string]int{"name": maxName, "email": maxEmail, "image": 2048}
+var maxLengths = map[string]int{"name": maxName, "email": maxEmail, "image": 2048}
 
 // checkQuery refuses a query that the service could read otherwise than we do, or must not read.
 func (p *Proxy) checkQuery(raw string) error {
@@ -89,7 +89,7 @@ func (p *Proxy) checkField(name string, value any) error {
 		return ErrInput
 	}
 
-	switch most, limited := limits[name]; {
+	switch most, limited := maxLengths[name]; {
 	// Postgres takes no NUL. That would be found out at an insert, so it would tell who has an account.
 	case hasControl(name), hasControl(text):
 		return ErrInput

@@ -130,7 +130,7 @@ func TestProxy_Input(t *testing.T) {
 	require.JSONEq(t, fits, s.body.Load().(string))
 }
 
-// The service answers at once here; whoever asked about an address still waits for the step.
+// The service answers at once here; a caller that asked about an address still waits for the step.
 func TestProxy_AnswersAboutAnAddressComeInSteps(t *testing.T) {
 	t.Parallel()
 

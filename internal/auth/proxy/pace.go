@@ -23,23 +23,23 @@ func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader waits, then passes on.
 func (w *pacedWriter) WriteHeader(status int) {
-	w.hold()
+	w.holdBack()
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write waits too, for there may be no WriteHeader before it.
 func (w *pacedWriter) Write(b []byte) (int, error) {
-	w.hold()
+	w.holdBack()
 
 	return w.ResponseWriter.Write(b)
 }
 
-func (w *pacedWriter) hold() {
+func (w *pacedWriter) holdBack() {
 	if w.held {
 		return
 	}
 
 	w.held = true
 
-	clock.Sleep(w.r.Context(), w.step-time.Since(w.began)%w.step) // it is cut short when nobody is there to tell the time
+	clock.Sleep(w.r.Context(), w.step-time.Since(w.began)%w.step) // it is cut short when no caller is there to tell the time
 }

@@ -58,7 +58,7 @@ type Options struct {
 	Client   ClientAddress // how a client's address is found
 	Timeout  time.Duration // for a whole exchange with the service; zero: 4 s
 
-	Limiter       *ratelimit.Limiter  // counts by account and by recipient; nil: nobody does
+	Limiter       *ratelimit.Limiter  // counts by account and by recipient; nil: nothing is counted
 	Authenticator *auth.Authenticator // says whose password a caller wants to change; needed with Limiter
 	Secret        redact.Secret       // what digests of addresses and cookies of known devices are made with; needed with Limiter
 	Now           clock.Now           // needed with Limiter
@@ -86,9 +86,9 @@ func New(o Options) *Proxy {
 
 	p := &Proxy{o: o, devices: device.NewSigner(o.Secret.Reveal(), "imagerun auth proxy", deviceLife)}
 	p.reverse = &httputil.ReverseProxy{
-		Rewrite:        p.rewrite,
-		ModifyResponse: p.modify,
-		ErrorHandler:   p.fail,
+		Rewrite:        p.rewriteRequest,
+		ModifyResponse: p.modifyResponse,
+		ErrorHandler:   p.answerUnavailable,
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		Transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
@@ -105,7 +105,7 @@ func New(o Options) *Proxy {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 
-	path := route(r)
+	path := matchRoute(r)
 	if namesAddress[path] {
 		w = &pacedWriter{ResponseWriter: w, r: r, began: time.Now(), step: p.o.Pace}
 	}
@@ -180,7 +180,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.reverse.ServeHTTP(w, out)
 }
 
-func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
+func (p *Proxy) rewriteRequest(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = p.o.Upstream.Scheme, p.o.Upstream.Host, ""
 
 	r.Out.Header = http.Header{}
@@ -204,9 +204,9 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	}
 }
 
-// modify turns what the service cannot answer into our problem, and its own Retry-After into the
+// modifyResponse turns what the service cannot answer into our problem, and its own Retry-After into the
 // standard one. Links that were mailed before we checked what goes into them come back here.
-func (p *Proxy) modify(res *http.Response) error {
+func (p *Proxy) modifyResponse(res *http.Response) error {
 	account := res.Header.Get(accountHeader)
 	res.Header.Del(accountHeader)
 
@@ -236,7 +236,7 @@ func (p *Proxy) modify(res *http.Response) error {
 	return nil
 }
 
-func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (p *Proxy) answerUnavailable(w http.ResponseWriter, r *http.Request, err error) {
 	// A client that left is not the service's failure. Fail tells it from others.
 	if errors.Is(err, context.Canceled) {
 		p.o.Fail(w, r, err)

@@ -263,6 +263,6 @@ func TestProxy_ServiceFails(t *testing.T) {
 		}, proxy.Options{})
 
 		res := serve(h, request(http.MethodGet, "/api/auth/ok", "").WithContext(ctx))
-		require.Equal(t, "internal_error", res.Header.Get("Problem"), "the edge knows that nobody is there any more, and it is nothing of the service's")
+		require.Equal(t, "internal_error", res.Header.Get("Problem"), "the edge knows that the caller is gone, and it is nothing of the service's")
 	})
 }

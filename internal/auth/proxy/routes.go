@@ -28,7 +28,7 @@ var routes = map[string]bool{
 	"POST /revoke-session":          true,
 }
 
-// namesAddress are the routes that anybody may ask about any address. What they answer, and when, must not tell
+// namesAddress are the routes that any caller may ask about any address. What they answer, and when, must not tell
 // whether it has an account.
 var namesAddress = map[string]bool{
 	signUp: true, signIn: true, sendVerify: true, requestReset: true,
@@ -59,8 +59,8 @@ var requestHeaders = []string{
 	"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "User-Agent",
 }
 
-// route returns the path to ask the service for, or "" when r is none of its business.
-func route(r *http.Request) string {
+// matchRoute returns the path to ask the service for, or "" when r is none of its business.
+func matchRoute(r *http.Request) string {
 	// RawPath is set when the path is spelled in an unusual way, such as with %2F or %2e.
 	path, ok := strings.CutPrefix(r.URL.Path, Prefix)
 	if !ok || r.URL.RawPath != "" {

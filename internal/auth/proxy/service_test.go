@@ -129,13 +129,13 @@ func TestProxy_SessionIsTheApisToo(t *testing.T) {
 			p, err := judge.Authenticate(t.Context(), r)
 			if !tc.known {
 				require.ErrorIs(t, err, auth.ErrUnauthenticated, name)
-				require.Nil(t, found, "%s: the service finds somebody", name)
+				require.Nil(t, found, "%s: the service finds a user", name)
 
 				continue
 			}
 
 			require.NoError(t, err, name)
-			require.NotNil(t, found, "%s: the service finds nobody", name)
+			require.NotNil(t, found, "%s: the service finds no user", name)
 			require.Equal(t, []uuid.UUID{u.ID, u.ID}, []uuid.UUID{p.UserID, found.User.ID}, name)
 		}
 	}

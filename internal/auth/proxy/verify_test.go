@@ -43,7 +43,7 @@ func TestProxy_VerifiesByAButton(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, res.StatusCode)
 		require.Equal(t, "text/html; charset=utf-8", res.Header.Get("Content-Type"))
-		require.Contains(t, res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'", "nobody can be made to press it elsewhere")
+		require.Contains(t, res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'", "no person can be made to press it elsewhere")
 		require.Contains(t, string(page), `<form method="post">`)
 		require.NotContains(t, string(page), link.Query().Get("token"))
 		require.False(t, verified())

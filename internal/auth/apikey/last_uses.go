@@ -15,14 +15,14 @@ import (
 // flushEvery is how often noted uses are written.
 const flushEvery = 10 * time.Second
 
-// uses are the keys used and not yet written: at most one entry for each key that works.
+// lastUses are the keys used and not yet written: at most one entry for each key that works.
 // The zero value is empty.
-type uses struct {
-	mu   sync.Mutex
+type lastUses struct {
+	mu   sync.Mutex // guards last
 	last map[uuid.UUID]time.Time
 }
 
-func (u *uses) note(id uuid.UUID, at time.Time) {
+func (u *lastUses) recordUse(id uuid.UUID, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 
@@ -35,7 +35,7 @@ func (u *uses) note(id uuid.UUID, at time.Time) {
 	}
 }
 
-func (u *uses) take() map[uuid.UUID]time.Time {
+func (u *lastUses) drainUses() map[uuid.UUID]time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 
@@ -47,16 +47,16 @@ func (u *uses) take() map[uuid.UUID]time.Time {
 
 // Run writes when keys were last used, until ctx ends, and then once more.
 func (k *Keys) Run(ctx context.Context) {
-	clock.Every(ctx, flushEvery, k.flush)
+	clock.Every(ctx, flushEvery, k.flushUses)
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 
-	k.flush(last)
+	k.flushUses(last)
 }
 
-func (k *Keys) flush(ctx context.Context) {
-	taken := k.used.take()
+func (k *Keys) flushUses(ctx context.Context) {
+	taken := k.used.drainUses()
 	if len(taken) == 0 {
 		return
 	}
@@ -70,9 +70,9 @@ func (k *Keys) flush(ctx context.Context) {
 	// Writing it twice changes nothing, so an unknown outcome is tried again too.
 	if err := k.q.KeysUsed(ctx, k.db, params); err != nil {
 		for id, at := range taken {
-			k.used.note(id, at)
+			k.used.recordUse(id, at)
 		}
 
-		k.log.LogAttrs(ctx, slog.LevelWarn, "kept the last uses of api keys for later", slog.Int("keys", len(taken)), slog.Any("error", err))
+		k.log.LogAttrs(ctx, slog.LevelWarn, "last uses of api keys were not written, and are kept for later", slog.Int("keys", len(taken)), slog.Any("error", err))
 	}
 }
