@@ -18,17 +18,17 @@ import (
 	"imagerun/internal/clock"
 )
 
-// after is how the file of a migration ends that the release before cannot live with.
-const after = "_after.sql"
+// afterSuffix is how the file of a migration ends that the release before cannot live with.
+const afterSuffix = "_after.sql"
 
 // noTransaction is what goose reads in a file that it is not to wrap in a transaction.
 var noTransaction = regexp.MustCompile(`(?m)^--\s*\+goose NO TRANSACTION\s*$`)
 
 const (
-	// lockTimeout is how long a migration waits for a lock on a table. Whoever comes later waits behind it, even to read, so
+	// lockTimeout is how long a migration waits for a lock on a table. A statement that comes later waits behind it, even to read, so
 	// it gives up before they do: their statements have ten seconds.
 	lockTimeout = "5s"
-	// lockAttempts is how often it tries; in between, whoever waited goes on.
+	// lockAttempts is how often it tries; in between, the statements that waited go on.
 	lockAttempts = 5
 	lockPause    = time.Second
 )
@@ -39,31 +39,31 @@ const (
 // the database and may create roles.
 //
 // A migration waits five seconds for a lock, or as long as lock_timeout in url says; one that does not get it is
-// undone and tried again a few times. Outside a transaction it waits as long as it must: nobody waits behind an index
+// undone and tried again a few times. Outside a transaction it waits as long as it must: no statement waits behind an index
 // that is made concurrently.
 func Migrate(ctx context.Context, url string, migrations fs.FS) (applied int, err error) {
-	later, err := fs.Glob(migrations, "*"+after)
+	later, err := fs.Glob(migrations, "*"+afterSuffix)
 	if err != nil {
 		return 0, fmt.Errorf("read migrations: %w", err)
 	}
 
-	return up(ctx, url, migrations, goose.WithExcludeNames(later))
+	return applyPending(ctx, url, migrations, goose.WithExcludeNames(later))
 }
 
 // FinishMigrate is [Migrate] with all migrations. It is for when no process of the release before runs any more,
 // and for databases that have no such release.
 func FinishMigrate(ctx context.Context, url string, migrations fs.FS) (applied int, err error) {
-	return up(ctx, url, migrations)
+	return applyPending(ctx, url, migrations)
 }
 
-func up(ctx context.Context, url string, migrations fs.FS, o ...goose.ProviderOption) (applied int, err error) {
-	p, db, err := provider(url, migrations, o...)
+func applyPending(ctx context.Context, url string, migrations fs.FS, o ...goose.ProviderOption) (applied int, err error) {
+	p, db, err := newProvider(url, migrations, o...)
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
 
-	// Whoever has nothing to do waits for nobody.
+	// A process with nothing to migrate waits for no other.
 	pending, err := p.HasPending(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read which migrations were applied: %w", err)
@@ -94,7 +94,7 @@ func up(ctx context.Context, url string, migrations fs.FS, o ...goose.ProviderOp
 			return applied, fmt.Errorf("read migrations: %w", err)
 		}
 
-		if err := apply(ctx, p, db, m.Source.Version, noTransaction.Match(text)); err != nil {
+		if err := applyMigration(ctx, p, db, m.Source.Version, noTransaction.Match(text)); err != nil {
 			return applied, fmt.Errorf("migrate: %s: %w", m.Source.Path, err)
 		}
 
@@ -128,9 +128,9 @@ func takeTurn(ctx context.Context, db *sql.DB) (unlock func(), err error) {
 	}, nil
 }
 
-// apply applies one migration. What is undone for want of a lock is tried again: one that is patient, because it has no
+// applyMigration applies one migration. What is undone for want of a lock is tried again: one that is patient, because it has no
 // transaction, can be repeated from its first statement on.
-func apply(ctx context.Context, p *goose.Provider, db *sql.DB, version int64, patient bool) error {
+func applyMigration(ctx context.Context, p *goose.Provider, db *sql.DB, version int64, patient bool) error {
 	if patient {
 		if _, err := db.ExecContext(ctx, "set lock_timeout = 0"); err != nil {
 			return err
@@ -165,7 +165,7 @@ func lockRefused(err error) bool {
 
 // Pending reports whether the database lacks a migration of any kind.
 func Pending(ctx context.Context, url string, migrations fs.FS) (bool, error) {
-	p, db, err := provider(url, migrations)
+	p, db, err := newProvider(url, migrations)
 	if err != nil {
 		return false, err
 	}
@@ -174,7 +174,7 @@ func Pending(ctx context.Context, url string, migrations fs.FS) (bool, error) {
 	return p.HasPending(ctx)
 }
 
-func provider(url string, migrations fs.FS, o ...goose.ProviderOption) (*goose.Provider, *sql.DB, error) {
+func newProvider(url string, migrations fs.FS, o ...goose.ProviderOption) (*goose.Provider, *sql.DB, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, nil, fmt.Errorf("postgres url is not understood")

@@ -38,7 +38,7 @@ func setupMigrate(t *testing.T, ups ...string) *migrateBundle {
 	return b
 }
 
-// hold begins a transaction that has done something, as a dump or a session that somebody forgot has.
+// hold begins a transaction that has done something, as a dump or a session that an operator forgot has.
 func (b *migrateBundle) hold(t *testing.T, sql string) pgx.Tx {
 	t.Helper()
 
@@ -140,7 +140,7 @@ func TestMigrate_TriesAgain(t *testing.T) {
 	require.Equal(t, migrated{applied: 1}, <-ended)
 }
 
-// An index that is made concurrently holds nobody up, and would have to be made anew: it waits. What follows does not.
+// An index that is made concurrently blocks no statement, and would have to be made anew: it waits. What follows does not.
 func TestMigrate_WaitsOutsideATransaction(t *testing.T) {
 	t.Parallel()
 

@@ -47,7 +47,7 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	params["statement_timeout"] = fmt.Sprint(o.StatementTimeout.Milliseconds())
 	params["idle_in_transaction_session_timeout"] = "30000"
 
-	cfg.AfterConnect = prepare
+	cfg.AfterConnect = registerTypes
 	cfg.ConnConfig.ValidateConnect = validateSession(o.StatementTimeout)
 	cfg.ConnConfig.OnPgError = keepConnection
 	cfg.ConnConfig.AfterNetConnect = markErrors
@@ -55,9 +55,9 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, cfg)
 }
 
-// prepare makes times come out in UTC, where pgx's default is the machine's zone, and ids go over
+// registerTypes makes times come out in UTC, where pgx's default is the machine's zone, and ids go over
 // the wire as they are rather than as text.
-func prepare(_ context.Context, conn *pgx.Conn) error {
+func registerTypes(_ context.Context, conn *pgx.Conn) error {
 	pgxuuid.Register(conn.TypeMap())
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},

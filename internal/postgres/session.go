@@ -97,7 +97,7 @@ const (
 	connection    = "08"    // the class
 )
 
-// Outage reports whether err says that Postgres was away, was failing over, or had somebody give way: what was
+// Outage reports whether err says that Postgres was away, was failing over, or had one transaction give way: what was
 // attempted failed by no fault of its own and may be tried again. Whether a commit happened is not known then.
 func Outage(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

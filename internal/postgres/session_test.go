@@ -19,7 +19,7 @@ import (
 )
 
 // TestOpen_TakesWritesOnly: a server that takes no writes is none, and a connection to one that came to take none
-// is not kept: the next statement goes to whoever takes writes by then.
+// is not kept: the next statement goes to the server that takes writes by then.
 func TestOpen_TakesWritesOnly(t *testing.T) {
 	t.Parallel()
 

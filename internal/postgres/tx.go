@@ -43,7 +43,7 @@ var _ queue.AfterCommitter = (*Tx)(nil)
 // AfterCommit implements [queue.AfterCommitter]: f runs only if Commit returned nil.
 func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
 
-// Keep keeps a statement whose result nobody waits for. Where it fails, explain makes of its error what
+// Keep keeps a statement whose result is not waited for. Where it fails, explain makes of its error what
 // the transaction reports; nil leaves it as it is.
 func (t *Tx) Keep(explain func(error) error, sql string, args ...any) {
 	t.kept = append(t.kept, keptStatement{sql, args, explain})
@@ -88,7 +88,7 @@ func InTx(ctx context.Context, pool Pool, fn func(tx *Tx) error) (err error) {
 
 	defer func() {
 		if tx.conn != nil { // fn failed, or panicked, or the commit did
-			tx.abandon(ctx)
+			tx.rollbackAndRelease(ctx)
 		}
 	}()
 
@@ -137,23 +137,23 @@ func pauseRerun(ctx context.Context, n int) bool {
 	return clock.Sleep(ctx, (5*time.Millisecond+rand.N(10*time.Millisecond))<<n) //nolint:gosec // spreading load, not a secret
 }
 
-// abandonWithin is how long the answer to a rollback is waited for.
-const abandonWithin = 500 * time.Millisecond
+// rollbackTimeout is how long the answer to a rollback is waited for.
+const rollbackTimeout = 500 * time.Millisecond
 
-// abandon rolls back what was begun, and gives the connection back.
-func (t *Tx) abandon(ctx context.Context) {
-	// The caller's context may have ended; the rollback must still be sent. Whoever has no answer to it drops the connection,
-	// and with it the transaction, so that nobody is waited for much longer than the caller's context says.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWithin)
+// rollbackAndRelease rolls back what was begun, and gives the connection back.
+func (t *Tx) rollbackAndRelease(ctx context.Context) {
+	// The caller's context may have ended; the rollback must still be sent. A connection that does not answer it is
+	// dropped, and with it the transaction, so that the caller does not wait much longer than its context says.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
 
 	_ = t.Rollback(ctx)
 
-	t.release()
+	t.releaseConn()
 }
 
-// release gives the connection back; the transaction is over.
-func (t *Tx) release() {
+// releaseConn gives the connection back; the transaction is over.
+func (t *Tx) releaseConn() {
 	t.conn.Release()
 	t.conn, t.over = nil, pgx.ErrTxClosed
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// send sends what the transaction owes (BEGIN, and what was kept) and last in one round trip. The results
+// sendAfterKept sends what the transaction owes (BEGIN, and what was kept) and last in one round trip. The results
 // are those of last; with an error there are none left to close.
-func (t *Tx) send(ctx context.Context, last *pgx.Batch) (pgx.BatchResults, error) {
+func (t *Tx) sendAfterKept(ctx context.Context, last *pgx.Batch) (pgx.BatchResults, error) {
 	batch := &pgx.Batch{}
 	if t.Tx == nil {
 		batch.BeginTx(pgx.TxOptions{})
@@ -60,7 +60,7 @@ func (t *Tx) sendAll(ctx context.Context) error {
 
 // sendOnly sends a transaction of one statement.
 func (t *Tx) sendOnly(ctx context.Context, s keptStatement) error {
-	conn, err := t.acquire(ctx)
+	conn, err := t.acquireConn(ctx)
 	if err != nil {
 		return err
 	}
@@ -68,14 +68,14 @@ func (t *Tx) sendOnly(ctx context.Context, s keptStatement) error {
 	t.conn, t.kept = conn, nil
 
 	if _, err := conn.Exec(ctx, s.sql, s.args...); err != nil {
-		return s.failed(err)
+		return s.wrapError(err)
 	}
 
 	return nil
 }
 
-// acquire takes a connection to begin on. Without one the transaction is over: what was kept for it is lost.
-func (t *Tx) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+// acquireConn takes a connection to begin on. Without one the transaction is over: what was kept for it is lost.
+func (t *Tx) acquireConn(ctx context.Context) (*pgxpool.Conn, error) {
 	conn, err := t.pool.Acquire(ctx)
 	if err != nil {
 		t.over = fmt.Errorf("begin transaction: %w", err)
@@ -95,7 +95,7 @@ func (t *Tx) sendBatch(ctx context.Context, batch *pgx.Batch) (pgx.BatchResults,
 		return t.Tx.SendBatch(ctx, batch), nil
 	}
 
-	conn, err := t.acquire(ctx)
+	conn, err := t.acquireConn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -123,14 +123,14 @@ func readKept(results pgx.BatchResults, kept []keptStatement) error {
 		if _, err := results.Exec(); err != nil {
 			_ = results.Close()
 
-			return s.failed(err)
+			return s.wrapError(err)
 		}
 	}
 
 	return nil
 }
 
-func (s keptStatement) failed(err error) error {
+func (s keptStatement) wrapError(err error) error {
 	if s.explain != nil {
 		err = s.explain(err)
 	}
@@ -138,13 +138,13 @@ func (s keptStatement) failed(err error) error {
 	return fmt.Errorf("send what was kept for later: %w", err)
 }
 
-// flush sends what is owed.
-func (t *Tx) flush(ctx context.Context) error {
+// flushKept sends what is owed.
+func (t *Tx) flushKept(ctx context.Context) error {
 	if t.owesNothing() {
 		return nil
 	}
 
-	results, err := t.send(ctx, &pgx.Batch{})
+	results, err := t.sendAfterKept(ctx, &pgx.Batch{})
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (t *Tx) Commit(ctx context.Context) error {
 			return err
 		}
 
-		t.release()
+		t.releaseConn()
 
 		return nil
 	}
@@ -175,7 +175,7 @@ func (t *Tx) Commit(ctx context.Context) error {
 	last := &pgx.Batch{}
 	last.Queue("commit")
 
-	results, err := t.send(ctx, last)
+	results, err := t.sendAfterKept(ctx, last)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (t *Tx) Commit(ctx context.Context) error {
 		return err
 	}
 
-	t.release()
+	t.releaseConn()
 
 	if tag.String() == "ROLLBACK" {
 		return pgx.ErrTxCommitRollback
@@ -234,7 +234,7 @@ func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 	last := &pgx.Batch{}
 	last.Queue(sql, args...)
 
-	results, err := t.send(ctx, last)
+	results, err := t.sendAfterKept(ctx, last)
 	if err != nil {
 		return pgx.FailedBatchResults(last, err).Query()
 	}
@@ -266,7 +266,7 @@ func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 		return t.Tx.SendBatch(ctx, b)
 	}
 
-	results, err := t.send(ctx, b)
+	results, err := t.sendAfterKept(ctx, b)
 	if err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
@@ -276,7 +276,7 @@ func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 
 // CopyFrom implements [pgx.Tx].
 func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
-	if err := t.flush(ctx); err != nil {
+	if err := t.flushKept(ctx); err != nil {
 		return 0, err
 	}
 
@@ -285,7 +285,7 @@ func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []strin
 
 // Prepare implements [pgx.Tx].
 func (t *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	if err := t.flush(ctx); err != nil {
+	if err := t.flushKept(ctx); err != nil {
 		return nil, err
 	}
 
@@ -294,7 +294,7 @@ func (t *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDe
 
 // Begin implements [pgx.Tx]: it begins a part that can be rolled back by itself.
 func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
-	if err := t.flush(ctx); err != nil {
+	if err := t.flushKept(ctx); err != nil {
 		return nil, err
 	}
 
