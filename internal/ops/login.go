@@ -42,8 +42,8 @@ type login struct {
 	user, password [sha256.Size]byte
 	devices        *device.Signer // of the password, so a new one makes every device a stranger
 
-	mu    sync.Mutex
-	known map[netip.Addr]time.Time // when the password was last right from there; guarded by mu
+	mu    sync.Mutex               // guards known
+	known map[netip.Addr]time.Time // when the password was last right from there
 }
 
 func newLogin(o Options) *login {
@@ -53,12 +53,12 @@ func newLogin(o Options) *login {
 	}
 }
 
-// require is next for operators alone.
-func (l *login) require(next http.Handler) http.Handler {
+// requireOperator is next for operators alone.
+func (l *login) requireOperator(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, sent := r.BasicAuth()
 		if !sent {
-			l.refuse(w)
+			l.answerUnauthorized(w)
 
 			return
 		}
@@ -68,15 +68,15 @@ func (l *login) require(next http.Handler) http.Handler {
 		// It counts before it is judged: many at once are no way around it.
 		if l.o.Limiter != nil {
 			if d := l.o.Limiter.Allow(r.Context(), subject, limits...); !d.Allowed {
-				l.pause(w, r, d.RetryAfter())
+				l.answerPaused(w, r, d.RetryAfter())
 
 				return
 			}
 		}
 
 		if !l.isRight(user, password) {
-			l.o.Log.WarnContext(r.Context(), "an operator's login was refused")
-			l.refuse(w)
+			l.o.Log.WarnContext(r.Context(), "operator login refused")
+			l.answerUnauthorized(w)
 
 			return
 		}
@@ -90,13 +90,13 @@ func (l *login) require(next http.Handler) http.Handler {
 	})
 }
 
-func (l *login) pause(w http.ResponseWriter, r *http.Request, d time.Duration) {
-	l.o.Log.WarnContext(r.Context(), "operators' logins were paused")
+func (l *login) answerPaused(w http.ResponseWriter, r *http.Request, d time.Duration) {
+	l.o.Log.WarnContext(r.Context(), "operator logins paused")
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(d.Seconds()))))
 	http.Error(w, "Too many wrong logins. Wait for as many seconds as Retry-After says.", http.StatusTooManyRequests)
 }
 
-func (l *login) refuse(w http.ResponseWriter) {
+func (l *login) answerUnauthorized(w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", `Basic realm="imagerun operators", charset="UTF-8"`)
 	http.Error(w, "This is for operators: log in with ops.user and ops.password.", http.StatusUnauthorized)
 }
@@ -110,7 +110,7 @@ func (l *login) isRight(user, password string) bool {
 	return same == 1 && l.o.User != "" && !l.o.Password.IsZero()
 }
 
-// countFor says for whom a login counts: its device, where that is known, and else everybody.
+// countFor returns the subject that a login counts for: its device, where that is known, and else all operators.
 func (l *login) countFor(r *http.Request) (subject string, limits []ratelimit.Limit) {
 	if id := l.knownCookie(r); id != "" {
 		return id, knownGuesses
@@ -154,7 +154,7 @@ func (l *login) knownCookie(r *http.Request) string {
 	return l.devices.Known(r, deviceCookie, "operators", time.Now())
 }
 
-// readPeer is the address of the connection: the listener is private, so nobody stands before it.
+// readPeer is the address of the connection: the listener is private, so no proxy stands before it.
 func readPeer(r *http.Request) netip.Addr {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -40,7 +40,7 @@ func from(addr, password string, cookies ...*http.Cookie) func(*http.Request) {
 	}
 }
 
-// Thirty addresses with three wrong passwords each, at two processes: five are judged. Whoever was let in before is
+// Thirty addresses with three wrong passwords each, at two processes: five are judged. An operator who was let in before is
 // let in still, and guesses no better.
 func TestLogin_WrongPasswordsCountTogether(t *testing.T) {
 	t.Parallel()

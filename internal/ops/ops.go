@@ -1,6 +1,6 @@
 // Package ops is the private listener of every process: metrics, health, profiles and the pages
-// that app adds to it. /healthz and /readyz answer everybody, because load balancers have no
-// login; everything else wants the operators' one, and refuses everybody where none is set. Wrong logins make the next ones
+// that app adds to it. /healthz and /readyz answer any caller, because load balancers have no
+// login; everything else wants the operators' one, and refuses every caller where none is set. Wrong logins make the next ones
 // wait, longer and longer.
 package ops
 
@@ -33,15 +33,15 @@ type Page struct {
 	Handler http.Handler
 }
 
-// Options say what is shown, and to whom.
+// Options say what is shown, and to which operators.
 type Options struct {
 	Process  string // api, worker, …: the title of the index
 	Version  string
-	User     string        // empty: nobody may log in
-	Password redact.Secret // empty: nobody may log in
+	User     string        // empty: no operator may log in
+	Password redact.Secret // empty: no operator may log in
 	Metrics  prometheus.Gatherer
 	Health   *telemetry.Health
-	Limiter  *ratelimit.Limiter // counts wrong logins for all processes together; nil: nobody does
+	Limiter  *ratelimit.Limiter // counts wrong logins for all processes together; nil: they are not counted
 	Log      *slog.Logger
 	Pages    []Page
 }
@@ -59,28 +59,28 @@ func New(o Options) http.Handler {
 	private.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	private.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	private.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	private.HandleFunc("GET /{$}", o.index)
+	private.HandleFunc("GET /{$}", o.serveIndex)
 
 	for _, page := range o.Pages {
 		private.Handle(strings.TrimRight(page.Path, "/")+"/", page.Handler)
 	}
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", healthz)
-	mux.HandleFunc("GET /readyz", o.readyz)
+	mux.HandleFunc("GET /healthz", serveHealthz)
+	mux.HandleFunc("GET /readyz", o.serveReadyz)
 	// The browser adds the login to every request, also to one that a foreign page makes it send.
-	mux.Handle("/", newLogin(o).require(http.NewCrossOriginProtection().Handler(private)))
+	mux.Handle("/", newLogin(o).requireOperator(http.NewCrossOriginProtection().Handler(private)))
 
-	return headers(mux)
+	return setHeaders(mux)
 }
 
-// healthz: the process answers, so it must not be restarted.
-func healthz(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+// serveHealthz: the process answers, so it must not be restarted.
+func serveHealthz(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz: whether work should be sent here.
-func (o Options) readyz(w http.ResponseWriter, r *http.Request) {
+// serveReadyz: whether work should be sent here.
+func (o Options) serveReadyz(w http.ResponseWriter, r *http.Request) {
 	report := o.Health.Report(r.Context())
 	status := http.StatusOK
 
@@ -88,16 +88,16 @@ func (o Options) readyz(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusServiceUnavailable
 	}
 
-	answer(w, status, report)
+	writeJSON(w, status, report)
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the reader may have left
 }
 
-func headers(next http.Handler) http.Handler {
+func setHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
@@ -108,8 +108,8 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// index links to everything that exists here.
-func (o Options) index(w http.ResponseWriter, r *http.Request) {
+// serveIndex links to everything that exists here.
+func (o Options) serveIndex(w http.ResponseWriter, r *http.Request) {
 	type link struct{ Path, Title string }
 
 	links := make([]link, 0, len(o.Pages)+4)
@@ -159,7 +159,7 @@ type scrapeLog struct{ log *slog.Logger }
 
 // Println implements promhttp.Logger.
 func (s scrapeLog) Println(v ...any) {
-	s.log.Warn("a scrape of the metrics was incomplete", slog.Any("error", errors.New(fmt.Sprint(v...))))
+	s.log.Warn("metrics scrape incomplete", slog.Any("error", errors.New(fmt.Sprint(v...))))
 }
 
 // Listen takes the address, so that a process can tell its port before it serves. Port 0 is any.
