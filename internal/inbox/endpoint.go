@@ -17,11 +17,11 @@ var (
 )
 
 const (
-	defaultMaxBody = 256 << 10 // bytes; nobody has proved anything when they are read
+	defaultMaxBody = 256 << 10 // bytes; they are read before the signature is verified
 	answerTime     = 5 * time.Second
 )
 
-// Verifier tells a vendor's webhooks from everybody else's by their raw bytes, comparing in constant time, and says which event
+// Verifier tells a vendor's webhooks from forgeries by their raw bytes, comparing in constant time, and says which event
 // one is. Which secrets it takes while one replaces the other, two at most, is its matter. It answers a forgery with a fault of
 // kind fault.Unauthenticated; after any other error the vendor may send the event again. The event's source and body are not its own to say.
 type Verifier interface {
@@ -49,7 +49,7 @@ func (b *Inbox) Endpoint(o EndpointOptions) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 		defer cancel()
 
-		fresh, err := b.take(ctx, r, o)
+		fresh, err := b.receiveRequest(ctx, r, o)
 		b.metrics.countReceipt(o.Source, fresh, err)
 
 		if err != nil {
@@ -62,8 +62,8 @@ func (b *Inbox) Endpoint(o EndpointOptions) http.Handler {
 	})
 }
 
-// take reads, verifies and receives one event.
-func (b *Inbox) take(ctx context.Context, r *http.Request, o EndpointOptions) (fresh bool, err error) {
+// receiveRequest reads, verifies and receives one event.
+func (b *Inbox) receiveRequest(ctx context.Context, r *http.Request, o EndpointOptions) (fresh bool, err error) {
 	body, err := readBody(r, o.MaxBody)
 	if err != nil {
 		return false, err

@@ -72,7 +72,7 @@ func (b *Inbox) Receive(ctx context.Context, e Event) (fresh bool, err error) {
 	}
 
 	err = postgres.RetryTx(ctx, b.Pool, func(tx *postgres.Tx) error {
-		fresh, err = b.insert(ctx, tx, e)
+		fresh, err = b.insertEvent(ctx, tx, e)
 
 		return err
 	})
@@ -83,7 +83,7 @@ func (b *Inbox) Receive(ctx context.Context, e Event) (fresh bool, err error) {
 	return fresh, nil
 }
 
-func (b *Inbox) insert(ctx context.Context, tx *postgres.Tx, e Event) (fresh bool, err error) {
+func (b *Inbox) insertEvent(ctx context.Context, tx *postgres.Tx, e Event) (fresh bool, err error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return false, err
@@ -102,7 +102,7 @@ func (b *Inbox) insert(ctx context.Context, tx *postgres.Tx, e Event) (fresh boo
 	case err != nil:
 		return false, err
 	default:
-		return true, b.stage(ctx, tx, id)
+		return true, b.stageWork(ctx, tx, id)
 	}
 }
 
@@ -120,7 +120,7 @@ func (b *Inbox) Replay(ctx context.Context, id uuid.UUID) error {
 		case erased:
 			return ErrErased
 		default:
-			return b.stage(ctx, tx, id)
+			return b.stageWork(ctx, tx, id)
 		}
 	})
 	if err != nil {
@@ -130,8 +130,8 @@ func (b *Inbox) Replay(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// stage stages the job of an event; its key makes it the only live one.
-func (b *Inbox) stage(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
+// stageWork stages the job of an event; its key makes it the only live one.
+func (b *Inbox) stageWork(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
 	_, err := b.Queue.Stage(ctx, tx, jobs.WorkInboxEvent{EventID: id}, durable.Key(id.String()))
 
 	return err

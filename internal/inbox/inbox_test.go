@@ -147,7 +147,7 @@ func TestRetention(t *testing.T) {
 	b := setup(t)
 	require.Equal(t, http.StatusOK, b.send(t, "evt_1", "number.added"))
 	b.jobs.RunAll(t.Context())
-	require.Equal(t, http.StatusOK, b.send(t, "evt_2", "number.added")) // nobody works it
+	require.Equal(t, http.StatusOK, b.send(t, "evt_2", "number.added")) // no handler works it
 
 	purge := func() {
 		for _, c := range b.Retention() {

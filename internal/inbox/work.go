@@ -56,7 +56,7 @@ func (h worker) Handle(ctx context.Context, job *queue.Job[jobs.WorkInboxEvent])
 	queue.About(ctx, slog.Any("event_id", id))
 
 	err := postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
-		source, err := h.work(ctx, tx, id)
+		source, err := h.workEvent(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -71,18 +71,21 @@ func (h worker) Handle(ctx context.Context, job *queue.Job[jobs.WorkInboxEvent])
 	failed, isFailure := errors.AsType[failure](err)
 
 	switch {
+	// No handler of this release knows the type: an operator may have a later one work it.
 	case errors.Is(err, ErrUnknownType):
 		return h.endWithoutEffect(ctx, job, stateIgnored, nil)
+	// It cannot be worked, however often it is tried.
 	case isFailure:
 		return h.endWithoutEffect(ctx, job, stateFailed, &failed.code)
+	// It was worked, or is tried again.
 	default:
 		return err
 	}
 }
 
-// work calls the handler of an event and marks it worked; of which source, it returns. One that has ended, or is gone, is left
+// workEvent calls the handler of an event and marks it worked; of which source, it returns. One that has ended, or is gone, is left
 // alone: none.
-func (h worker) work(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (source string, err error) {
+func (h worker) workEvent(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (source string, err error) {
 	e, err := h.db.EventLock(ctx, tx, id)
 
 	switch {
@@ -111,7 +114,7 @@ func (h worker) work(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (source
 // endWithoutEffect ends an event, and its job.
 func (h worker) endWithoutEffect(ctx context.Context, job *queue.Job[jobs.WorkInboxEvent], state string, code *string) error {
 	return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error {
-		if err := h.end(ctx, tx, job.Args.EventID, state, code); err != nil {
+		if err := h.endEvent(ctx, tx, job.Args.EventID, state, code); err != nil {
 			return err
 		}
 
@@ -121,11 +124,11 @@ func (h worker) endWithoutEffect(ctx context.Context, job *queue.Job[jobs.WorkIn
 
 // Dead marks an event failed whose job is not tried any more.
 func (h worker) Dead(ctx context.Context, tx pgx.Tx, args jobs.WorkInboxEvent, code string) error {
-	return h.end(ctx, tx, args.EventID, stateFailed, &code)
+	return h.endEvent(ctx, tx, args.EventID, stateFailed, &code)
 }
 
-// end marks an event that has not ended.
-func (h worker) end(ctx context.Context, tx pgx.Tx, id uuid.UUID, state string, code *string) error {
+// endEvent marks an event that has not ended.
+func (h worker) endEvent(ctx context.Context, tx pgx.Tx, id uuid.UUID, state string, code *string) error {
 	e, err := h.db.EventLock(ctx, tx, id)
 
 	switch {
