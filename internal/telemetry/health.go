@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// freshness is how long a report is good for. Anybody may ask for readiness; the stores behind
+// reportLifetime is how long a report is good for. Any caller may ask for readiness; the stores behind
 // it are asked no more often than this.
-const freshness = time.Second
+const reportLifetime = time.Second
 
 // State is whether a process wants work.
 type State string
@@ -31,7 +31,7 @@ func (s State) WantsWork() bool { return s == Ready || s == Degraded }
 // Check reports whether something a process needs works. It must honour ctx.
 type Check func(ctx context.Context) error
 
-// CheckError is an error of a check that everybody may read: what is wrong, in a few words.
+// CheckError is an error of a check that any caller may read: what is wrong, in a few words.
 type CheckError string
 
 func (e CheckError) Error() string { return string(e) }
@@ -49,7 +49,7 @@ type Health struct {
 	timeout  time.Duration
 	draining atomic.Bool
 
-	mu     sync.Mutex // guards what follows, and lets one look run at a time
+	mu     sync.Mutex // guards the fields below, and lets the checks run once at a time
 	checks map[string]Check
 	minor  map[string]bool // names of checks
 	last   map[string]string
@@ -91,9 +91,9 @@ func (h *Health) Report(ctx context.Context) Report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
-	if h.last == nil || time.Since(h.lastAt) >= freshness {
+	if h.last == nil || time.Since(h.lastAt) >= reportLifetime {
 		// A caller who leaves must not make the others believe that a check failed.
-		h.look(context.WithoutCancel(ctx))
+		h.runChecks(context.WithoutCancel(ctx))
 	}
 
 	r := Report{State: Ready, Checks: h.last}
@@ -115,9 +115,9 @@ func (h *Health) Report(ctx context.Context) Report {
 	return r
 }
 
-// look runs the checks and remembers what they said. A look is never longer than the timeout,
+// runChecks runs the checks and remembers what they said. A look is never longer than the timeout,
 // even if a check does not honour its context.
-func (h *Health) look(ctx context.Context) {
+func (h *Health) runChecks(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
 
@@ -139,7 +139,7 @@ func (h *Health) look(ctx context.Context) {
 		select {
 		case a := <-answers:
 			errs[a.name] = a.err
-			results[a.name] = h.say(a.err)
+			results[a.name] = h.describeResult(a.err)
 		case <-ctx.Done():
 		}
 	}
@@ -147,17 +147,17 @@ func (h *Health) look(ctx context.Context) {
 	for name := range h.checks {
 		if _, answered := results[name]; !answered {
 			errs[name] = context.DeadlineExceeded
-			results[name] = h.say(context.DeadlineExceeded)
+			results[name] = h.describeResult(context.DeadlineExceeded)
 		}
 
-		h.tell(ctx, name, results[name], errs[name])
+		h.logChange(ctx, name, results[name], errs[name])
 	}
 
 	h.last, h.lastAt = results, time.Now()
 }
 
-// say is for everybody.
-func (h *Health) say(err error) string {
+// describeResult is for any caller.
+func (h *Health) describeResult(err error) string {
 	var said CheckError
 
 	switch {
@@ -172,15 +172,15 @@ func (h *Health) say(err error) string {
 	}
 }
 
-// tell writes to the log when a check changes its mind.
-func (h *Health) tell(ctx context.Context, name, result string, err error) {
+// logChange writes to the log when a check changes its mind.
+func (h *Health) logChange(ctx context.Context, name, result string, err error) {
 	before := h.last[name]
 
 	switch {
 	case result == before:
 	case err != nil:
-		h.log.WarnContext(ctx, "a check failed", slog.String("check", name), slog.Any("error", err))
+		h.log.WarnContext(ctx, "readiness check failed", slog.String("check", name), slog.Any("error", err))
 	case before != "":
-		h.log.InfoContext(ctx, "a check recovered", slog.String("check", name))
+		h.log.InfoContext(ctx, "readiness check recovered", slog.String("check", name))
 	}
 }

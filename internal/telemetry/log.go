@@ -35,7 +35,7 @@ func NewLogger(w io.Writer, o LogOptions) (*slog.Logger, *slog.LevelVar, error) 
 		}
 	}
 
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: guard}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: scrubAttr}
 
 	var handler slog.Handler
 
@@ -51,9 +51,9 @@ func NewLogger(w io.Writer, o LogOptions) (*slog.Logger, *slog.LevelVar, error) 
 	return slog.New(handler).With(slog.String("process", o.Process), slog.String("version", o.Version)), level, nil
 }
 
-// guard is the last look at a value before it is written. It is a net below the rule that no
+// scrubAttr is the last look at a value before it is written. It is a net below the rule that no
 // such value is logged at all, because errors of libraries quote what they were given.
-func guard(_ []string, a slog.Attr) slog.Attr {
+func scrubAttr(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:
 		a.Value = slog.StringValue(Scrub(a.Value.String()))
@@ -77,7 +77,7 @@ func guard(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Scrub masks what must not be read by everybody who reads logs: of URLs all but scheme and
+// Scrub masks what not every reader of logs may read: of URLs all but scheme and
 // host, and email addresses.
 func Scrub(text string) string {
 	if strings.Contains(text, "://") {

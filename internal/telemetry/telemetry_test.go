@@ -214,11 +214,11 @@ func TestHealth(t *testing.T) {
 			}
 
 			require.EqualValues(t, 1, asked.Load())
-			require.Equal(t, 1, bytes.Count(out.Bytes(), []byte("a check failed")))
+			require.Equal(t, 1, bytes.Count(out.Bytes(), []byte("readiness check failed")))
 
 			<-time.After(time.Second)
 			require.Equal(t, telemetry.Ready, health.Report(t.Context()).State)
-			require.Contains(t, out.String(), "a check recovered")
+			require.Contains(t, out.String(), "readiness check recovered")
 		})
 	})
 
