@@ -24,7 +24,7 @@ type Words struct {
 type Begin func(ctx context.Context, pool postgres.Pool, fn func(*postgres.Tx) error) error
 
 // CarryOut runs do in one transaction; a dry run takes it back after what the database checks at the commit. Its error says
-// whether something was done: nothing ([Words].Undone is in it), or that nobody knows, and how to find out.
+// whether something was done: nothing ([Words].Undone is in it), or that it is not known, and how to find out.
 func (d *Decision) CarryOut(ctx context.Context, pool postgres.Pool, begin Begin, words Words, do func(*postgres.Tx) error) error {
 	ended := false // only the commit is missing
 
@@ -60,7 +60,7 @@ func (d *Decision) CarryOut(ctx context.Context, pool postgres.Pool, begin Begin
 	}
 }
 
-// LockRequest has whoever decides something with the same request at this moment wait.
+// LockRequest has a decision that is made with the same request at this moment wait.
 func (d *Decision) LockRequest(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('credits.request:' || $1, 0))", d.Request); err != nil {
 		return fmt.Errorf("lock the request: %w", err)

@@ -32,7 +32,7 @@ func (d *Decision) AddFlags(c *cobra.Command, record, dryRun string) {
 		login = ""
 	}
 
-	c.Flags().StringVar(&d.Reason, "reason", "", "why: "+reasons())
+	c.Flags().StringVar(&d.Reason, "reason", "", "why: "+listReasons())
 	c.Flags().StringVar(&d.Request, "request", "", "what makes it happen once, such as the number of a ticket; without it, one is made up")
 	c.Flags().StringVar(&d.Operator, "by", login, "who does this: your login, for the "+record)
 	c.Flags().BoolVar(&d.DryRun, "dry-run", false, dryRun)
@@ -63,8 +63,8 @@ func (d *Decision) Check() error {
 	known := slices.Contains(credits.OperatorReasons(), credits.Reason(d.Reason))
 
 	return errors.Join(
-		Refuse(d.Reason == "", "--reason: say why: %s", reasons()),
-		Refuse(d.Reason != "" && !known, "--reason: there is no %q; there are %s", d.Reason, reasons()),
+		Refuse(d.Reason == "", "--reason: say why: %s", listReasons()),
+		Refuse(d.Reason != "" && !known, "--reason: there is no %q; there are %s", d.Reason, listReasons()),
 		Refuse(d.Request != "" && !word.MatchString(d.Request), "--request: must be up to 64 letters, digits, dots, dashes and underscores"),
 		Refuse(!word.MatchString(d.Operator), "--by: must be your login: letters, digits, dots, dashes and underscores"),
 		Refuse(d.Operator == "system", "--by: system is what nobody decided"),
@@ -83,7 +83,7 @@ func (d *Decision) NameRequest(w io.Writer) {
 	}
 }
 
-func reasons() string {
+func listReasons() string {
 	var list []string
 	for _, r := range credits.OperatorReasons() {
 		list = append(list, string(r))

@@ -10,7 +10,7 @@ import (
 	"imagerun/internal/credits"
 )
 
-// Balance is what somebody has, for programs.
+// Balance is what a user has, for programs.
 type Balance struct {
 	Available int64 `json:"available"`
 	Held      int64 `json:"held"`

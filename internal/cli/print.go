@@ -16,7 +16,7 @@ func PrintJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// PrintLine prints one, as far as that works: whoever prints more finds out.
+// PrintLine prints one, as far as that works: the command that prints more finds out.
 func PrintLine(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 
 // NewTable aligns cells that tabs end, to the left.

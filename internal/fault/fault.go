@@ -2,7 +2,7 @@
 //
 // A fault carries a kind, which decides what every edge does with it, a stable code for
 // programs, and a sentence for people. The sentence is public: it never repeats a value the
-// caller sent, an id of somebody else, or the cause. Whatever is not a fault is [Internal]:
+// caller sent, an id of another user, or the cause. Whatever is not a fault is [Internal]:
 // bland to the caller, complete in the log, worth a retry to a worker.
 //
 // Each edge maps faults in exactly one function: internal/httpapi to problem documents,
@@ -23,7 +23,7 @@ const (
 	Unauthenticated Kind = "unauthenticated"  // 401: no or bad credentials
 	Payment         Kind = "payment"          // 402: not enough credits
 	Forbidden       Kind = "forbidden"        // 403: known caller, missing right
-	NotFound        Kind = "not_found"        // 404: absent, or somebody else's
+	NotFound        Kind = "not_found"        // 404: absent, or another user's
 	NotAcceptable   Kind = "not_acceptable"   // 406: no representation the caller accepts
 	Conflict        Kind = "conflict"         // 409: the state does not allow it now
 	Gone            Kind = "gone"             // 410: it was deleted

@@ -57,7 +57,7 @@ const inUse = "IK001"
 
 // Queue is [Begin] in a batch of its transaction: found and the error are there when that has been sent.
 // The record is looked for by a statement of its own: one that also took the lock might not see what
-// whoever had it until then has committed.
+// the request that had it until then has committed.
 //
 // Where another transaction has the key the statement fails. So Postgres does nothing of what is
 // behind it in the batch, which may be to wait for a lock of that very transaction. What is behind a record that

@@ -51,7 +51,7 @@ func BeginMany(ctx context.Context, tx pgx.Tx, userID uuid.UUID, requests []Requ
 
 	for i, r := range requests {
 		if claims[i].Err == nil {
-			claims[i] = records.claim(r)
+			claims[i] = records.matchRecord(r)
 		}
 	}
 
@@ -74,7 +74,7 @@ func Repeats(ctx context.Context, db Sender, userID uuid.UUID, requests []Reques
 
 	repeats := make([]bool, len(requests))
 	for i, r := range requests {
-		repeats[i] = records.claim(r).Found != nil
+		repeats[i] = records.matchRecord(r).Found != nil
 	}
 
 	return repeats, nil
@@ -113,8 +113,8 @@ func queueRecords(batch *pgx.Batch, userID uuid.UUID, keys []string) stored {
 	return records
 }
 
-// claim judges a request by the record of its key.
-func (s stored) claim(r Request) Claim {
+// matchRecord judges a request by the record of its key.
+func (s stored) matchRecord(r Request) Claim {
 	found, ok := s[r.Key]
 
 	switch {

@@ -12,7 +12,7 @@ import (
 	"imagerun/queue"
 )
 
-// Records are the records of everybody, which are forgotten when their time is over.
+// Records are the records of all users, which are forgotten when their time is over.
 type Records struct {
 	pool *pgxpool.Pool
 	now  clock.Now

@@ -1,6 +1,6 @@
 package jobs
 
-// ExpireCredits books the expiry of credits whose time is up. Nobody waits for it: what is expired
+// ExpireCredits books the expiry of credits whose time is up. No user waits for it: what is expired
 // cannot be spent, booked or not.
 type ExpireCredits struct{}
 

@@ -4,7 +4,7 @@ import "imagerun/queue"
 
 // Groups returns the product's table of groups: every queue is in one of them.
 //
-// "generation" is what somebody waits for; "vendor" tidies up at vendors and may take days when one
+// "generation" is what a user waits for; "vendor" tidies up at vendors and may take days when one
 // is down; "retention" is ours alone: what people asked to have deleted comes before what is old.
 func Groups() []queue.Group {
 	return []queue.Group{

@@ -10,49 +10,49 @@ import (
 // Where the queues find workers is in [Groups].
 func Kinds() queue.Kinds {
 	return queue.NewKinds(
-		awaited(SubmitGeneration{}, func(p *queue.Policy) { p.Final, p.Snooze = rejected, 10*time.Second }),
-		awaited(CollectGeneration{}, func(p *queue.Policy) {
+		awaitedPolicy(SubmitGeneration{}, func(p *queue.Policy) { p.Final, p.Snooze = rejected, 10*time.Second }),
+		awaitedPolicy(CollectGeneration{}, func(p *queue.Policy) {
 			p.Attempts, p.Timeout, p.Backoff.Factor = 30, 90*time.Second, 1.6
 			p.Final, p.Snooze = rejected, 10*time.Second
 		}),
-		awaited(InspectUpload{}),
-		awaited(WorkInboxEvent{}, func(p *queue.Policy) {
+		awaitedPolicy(InspectUpload{}),
+		awaitedPolicy(WorkInboxEvent{}, func(p *queue.Policy) {
 			p.Attempts, p.Backoff.Max, p.Snooze = 20, 15*time.Minute, 10*time.Second
 		}),
 
-		vendorCall(CancelAttempt{}, func(p *queue.Policy) { p.Snooze = 5 * time.Second }),
-		vendorCall(EraseAttempt{}),
+		vendorPolicy(CancelAttempt{}, func(p *queue.Policy) { p.Snooze = 5 * time.Second }),
+		vendorPolicy(EraseAttempt{}),
 
-		erasure(EraseGeneration{}, func(p *queue.Policy) { p.Final = rejected }),
-		erasure(EraseUpload{}),
+		erasurePolicy(EraseGeneration{}, func(p *queue.Policy) { p.Final = rejected }),
+		erasurePolicy(EraseUpload{}),
 
-		retention(PurgeOften{}),
-		retention(PurgeHourly{}),
-		retention(PurgeDaily{}),
-		retention(PurgeGenerations{}),
-		retention(PurgeUploads{}),
-		retention(SweepObjects{}),
-		retention(ExpireCredits{}),
-		retention(AuditCredits{}, func(p *queue.Policy) {
+		retentionPolicy(PurgeOften{}),
+		retentionPolicy(PurgeHourly{}),
+		retentionPolicy(PurgeDaily{}),
+		retentionPolicy(PurgeGenerations{}),
+		retentionPolicy(PurgeUploads{}),
+		retentionPolicy(SweepObjects{}),
+		retentionPolicy(ExpireCredits{}),
+		retentionPolicy(AuditCredits{}, func(p *queue.Policy) {
 			p.Attempts, p.Timeout = 5, time.Hour
 			p.Backoff.First, p.Backoff.Max = time.Minute, time.Hour
 		}),
-		retention(CompareBills{}, func(p *queue.Policy) { p.Queue = "vendor" }),
+		retentionPolicy(CompareBills{}, func(p *queue.Policy) { p.Queue = "vendor" }),
 
 		// Of the release before, whose schedulers stage them until they have ended: the next release drops them.
-		retention(PurgeIdempotency{}),
-		retention(PurgeAuth{}),
-		retention(PurgeTombstones{}),
-		retention(PurgeJobAudit{}),
+		retentionPolicy(PurgeIdempotency{}),
+		retentionPolicy(PurgeAuth{}),
+		retentionPolicy(PurgeTombstones{}),
+		retentionPolicy(PurgeJobAudit{}),
 	)
 }
 
 // rejected is the code of what a provider will refuse again.
 var rejected = []string{"provider_rejected"}
 
-// awaited is a kind that a person waits for: soon again, and not for long.
-func awaited(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
-	return edited(queue.Policy{
+// awaitedPolicy is a kind that a person waits for: soon again, and not for long.
+func awaitedPolicy(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
+	return applyEdits(queue.Policy{
 		Args:     args,
 		Queue:    "generation",
 		Attempts: 10,
@@ -63,9 +63,9 @@ func awaited(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
 	}, edits)
 }
 
-// vendorCall is a kind that tidies up at a vendor, who may be away for hours.
-func vendorCall(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
-	return edited(queue.Policy{
+// vendorPolicy is a kind that tidies up at a vendor, who may be away for hours.
+func vendorPolicy(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
+	return applyEdits(queue.Policy{
 		Args:     args,
 		Queue:    "vendor",
 		Attempts: 50,
@@ -76,9 +76,9 @@ func vendorCall(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
 	}, edits)
 }
 
-// erasure is a kind that deletes what a person asked to have deleted: before everything that is only old.
-func erasure(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
-	return edited(queue.Policy{
+// erasurePolicy is a kind that deletes what a person asked to have deleted: before everything that is only old.
+func erasurePolicy(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
+	return applyEdits(queue.Policy{
 		Args:     args,
 		Queue:    "erasure",
 		Attempts: 50,
@@ -89,9 +89,9 @@ func erasure(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
 	}, edits)
 }
 
-// retention is a kind that a schedule stages and nobody waits for. The next tick stages the next.
-func retention(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
-	return edited(queue.Policy{
+// retentionPolicy is a kind that a schedule stages and no user waits for. The next tick stages the next.
+func retentionPolicy(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
+	return applyEdits(queue.Policy{
 		Args:     args,
 		Queue:    "retention",
 		Attempts: 20,
@@ -102,7 +102,7 @@ func retention(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
 	}, edits)
 }
 
-func edited(p queue.Policy, edits []func(*queue.Policy)) queue.Policy {
+func applyEdits(p queue.Policy, edits []func(*queue.Policy)) queue.Policy {
 	for _, edit := range edits {
 		edit(&p)
 	}

@@ -11,7 +11,7 @@ type InspectUpload struct {
 // Kind implements [queue.Args].
 func (InspectUpload) Kind() string { return "upload.inspect" }
 
-// EraseUpload deletes an upload that nobody may use any more: objects first, the row last.
+// EraseUpload deletes an upload that may not be used any more: objects first, the row last.
 type EraseUpload struct {
 	UploadID uuid.UUID `json:"upload_id"`
 }

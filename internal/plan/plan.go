@@ -19,7 +19,7 @@ import (
 //go:embed plans.json
 var embedded []byte
 
-// Default is the plan of a user nobody gave another.
+// Default is the plan of a user who was given no other.
 const Default = "free"
 
 // DefaultUploadBytes is what a plan gives to uploads that does not say.

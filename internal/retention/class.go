@@ -60,8 +60,8 @@ const (
 
 var word = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
 
-// check says what the class lacks.
-func (c Class) check() error {
+// validateClass says what the class lacks.
+func (c Class) validateClass() error {
 	ways := 0
 
 	for _, is := range []bool{c.Purge != nil, c.Job != "", c.NotYet != ""} {
@@ -89,14 +89,14 @@ func (c Class) check() error {
 	}
 }
 
-// checkAll says what is wrong with classes together.
-func checkAll(classes []Class) error {
+// validateClasses says what is wrong with classes together.
+func validateClasses(classes []Class) error {
 	var wrong []error
 
 	seen := make(map[string]bool, len(classes))
 
 	for _, c := range classes {
-		wrong = append(wrong, c.check())
+		wrong = append(wrong, c.validateClass())
 
 		if seen[c.Name] {
 			wrong = append(wrong, fmt.Errorf("class %s: it is there twice", c.Name))

@@ -33,7 +33,7 @@ type Purger struct {
 
 // NewPurger returns a purger of these classes. It refuses those that do not say how they go, and names given twice.
 func NewPurger(o Options, classes ...Class) (*Purger, error) {
-	if err := checkAll(classes); err != nil {
+	if err := validateClasses(classes); err != nil {
 		return nil, err
 	}
 
@@ -70,7 +70,7 @@ func (h purges[T]) Handle(ctx context.Context, _ *queue.Job[T]) error {
 			continue
 		}
 
-		more, err := h.purge(ctx, c)
+		more, err := h.purgeClass(ctx, c)
 
 		if ctx.Err() != nil {
 			return context.Cause(ctx) // the job was stopped: that is no class's fault
@@ -95,8 +95,8 @@ func (h purges[T]) Handle(ctx context.Context, _ *queue.Job[T]) error {
 	}
 }
 
-// purge takes one class step by step, for as long as its slice lasts, and reports whether something may be left.
-func (p *Purger) purge(ctx context.Context, c Class) (more bool, err error) {
+// purgeClass takes one class step by step, for as long as its slice lasts, and reports whether something may be left.
+func (p *Purger) purgeClass(ctx context.Context, c Class) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.Slice)
 	defer cancel()
 

@@ -1,4 +1,4 @@
-// Package strictjson decodes files that people write: a name that nobody knows is a mistake of theirs, and is said.
+// Package strictjson decodes files that people write: a name that is not known is a mistake of theirs, and is said.
 package strictjson
 
 import (

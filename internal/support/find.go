@@ -36,7 +36,7 @@ var ErrName = errors.New("neither an id nor a support code (they look like 4X9KQ
 // request is what a provider may call a request of ours.
 var request = regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
 
-// Name is what somebody calls something by: an id as the API shows it or as logs and tables have it, a support code,
+// Name is what an operator calls something by: an id as the API shows it or as logs and tables have it, a support code,
 // or the provider's id of a request.
 type Name struct {
 	Text string

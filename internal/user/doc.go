@@ -1,4 +1,4 @@
-// Package user knows who somebody is to us: the random name that their object keys begin with and their notifications go to, and
+// Package user knows who a person is to us: the random name that their object keys begin with and their notifications go to, and
 // their plan. Who may sign in is the auth service's; what a user did is each domain's.
 //
 // # Invariants

@@ -33,7 +33,7 @@ func TestPlanOf(t *testing.T) {
 	require.Equal(t, plan.Default, planOf(id), "a minute has not passed")
 	b.now.Move(time.Minute)
 	require.Equal(t, "pro", planOf(id))
-	require.Equal(t, plan.Default, planOf(uuid.New()), "somebody else")
+	require.Equal(t, plan.Default, planOf(uuid.New()), "another user")
 
 	require.NoError(t, user.SetPlan(t.Context(), b.pool, id, plan.Plan{ID: "no longer sold"}))
 	b.now.Move(time.Minute)
@@ -43,7 +43,7 @@ func TestPlanOf(t *testing.T) {
 	b.now.Move(time.Minute)
 	require.Equal(t, "studio", planOf(id))
 
-	// Without Postgres: what was known, for those of whom something was.
+	// Without Postgres: what was known, for the users of whom something was.
 	b.pool.Close()
 	b.now.Move(time.Hour)
 	require.Equal(t, "studio", planOf(id))

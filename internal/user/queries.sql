@@ -4,7 +4,7 @@ on conflict (user_id) do update set user_id = excluded.user_id
 returning ref, plan;
 
 -- name: UserLock :one
--- Whoever has the row counts what the user has waiting, and numbers their next event.
+-- The transaction that has the row counts what the user has waiting, and numbers their next event.
 select ref from generation_user where user_id = @user_id for no key update;
 
 -- name: UserRef :one

@@ -15,7 +15,7 @@ import (
 	"imagerun/internal/user/db"
 )
 
-// User is who somebody is to us.
+// User is who a person is to us.
 type User struct {
 	Ref  string // 32 hexadecimal digits
 	Plan plan.Plan

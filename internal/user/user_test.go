@@ -36,7 +36,7 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-// A user is made once, whoever needs them first, and keeps their name.
+// A user is made once, whichever part needs them first, and keeps their name.
 func TestEnsure(t *testing.T) {
 	t.Parallel()
 
@@ -59,7 +59,7 @@ func TestEnsure(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, first.Ref, ref)
 
-	other, err := b.Ref(t.Context(), uuid.New()) // nobody needed them before
+	other, err := b.Ref(t.Context(), uuid.New()) // no part needed them before
 	require.NoError(t, err)
 	require.Len(t, other, 32)
 	require.NotEqual(t, ref, other)
@@ -85,7 +85,7 @@ func TestQueueLock(t *testing.T) {
 	}
 
 	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
-		require.NoError(t, b.Lock(t.Context(), tx, id), "there is nobody to wait for")
+		require.NoError(t, b.Lock(t.Context(), tx, id), "there is no transaction to wait for")
 		require.Empty(t, lock(tx, false))
 		require.Len(t, lock(tx, true), 32)
 

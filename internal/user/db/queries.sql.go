@@ -33,7 +33,7 @@ const UserLock = `-- name: UserLock :one
 select ref from generation_user where user_id = $1 for no key update
 `
 
-// Whoever has the row counts what the user has waiting, and numbers their next event.
+// The transaction that has the row counts what the user has waiting, and numbers their next event.
 func (q *Queries) UserLock(ctx context.Context, db DBTX, userID uuid.UUID) (string, error) {
 	row := db.QueryRow(ctx, UserLock, userID)
 	var ref string
