@@ -29,7 +29,7 @@ import (
 	"imagerun/queue/durable"
 )
 
-// drainFor is how long a stopping api answers as before, so that whoever routes to it notices.
+// drainFor is how long a stopping api answers as before, so that the load balancer notices.
 const drainFor = 500 * time.Millisecond
 
 // API accepts generations and shows what becomes of them.
@@ -53,15 +53,15 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	defer b.close()
 
 	if len(cfg.Credits.WelcomeKeys) == 0 {
-		log.Warn("nobody has welcome credits: credits.welcome_keys is empty")
+		log.Warn("welcome credits are off: credits.welcome_keys is empty")
 	}
 
-	bucket := b.bucket(b.health.AddMinor) // only downloads and the end of uploads need it; links are signed without it
+	bucket := b.newBucket(b.health.AddMinor) // only downloads and the end of uploads need it; links are signed without it
 
 	var uploads *upload.Service
 
-	service, err := b.generations(func(d *phases.Deps) {
-		uploads = b.uploads(bucket, nil)
+	service, err := b.newGenerationService(func(d *phases.Deps) {
+		uploads = b.newUploadService(bucket, nil)
 		d.Bucket = bucket
 		d.References = references{uploads}
 	})
@@ -69,7 +69,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		return err
 	}
 
-	b.registry.MustRegister(collectors(b.domains(service, uploads, bucket))...)
+	b.registry.MustRegister(collectMetrics(b.listDomains(service, uploads, bucket))...)
 
 	notifications := notify.NewSubscriber(b.redis)
 	keys := apikey.New(b.pool, apikey.Options{Now: b.clock.Now, Log: log})
@@ -80,7 +80,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		metrics.ExpectWebhooks("fal")
 	}
 
-	handler, err := b.public(service, uploads, notifications, keys, metrics, closing)
+	handler, err := b.newPublicHandler(service, uploads, notifications, keys, metrics, closing)
 	if err != nil {
 		return err
 	}
@@ -110,10 +110,10 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	// finish; then what carries their jobs, notifications and last uses; the private listener and the
 	// stores last.
 	carry := newStage(ctx, breaks)
-	b.run(carry.ctx, &carry.loops, config.ProcessAPI)
-	carry.run(carry.ctx, "admission", forever(func(ctx context.Context) { service.RunAdmission(ctx, 0) }))
-	carry.run(carry.ctx, "subscription", forever(notifications.Run))
-	carry.run(carry.ctx, "api keys", forever(keys.Run))
+	b.runShared(carry.ctx, &carry.loops, config.ProcessAPI)
+	carry.run(carry.ctx, "admission", asLoop(func(ctx context.Context) { service.RunAdmission(ctx, 0) }))
+	carry.run(carry.ctx, "subscription", asLoop(notifications.Run))
+	carry.run(carry.ctx, "api keys", asLoop(keys.Run))
 
 	server := httpapi.NewServer(handler, log)
 	public := newStage(ctx, breaks)
@@ -123,18 +123,18 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 	<-ctx.Done()
 
 	b.health.Drain()
-	pause(drainFor, cfg.Env)
+	pauseInProduction(drainFor, cfg.Env)
 	close(closing)
 	public.stop()
-	shutdown(server, log)
+	shutDownServer(server, log)
 	public.wait()
 	carry.end()
 
-	return stopped(ctx, context.Cause(ctx))
+	return ignoreStop(ctx, context.Cause(ctx))
 }
 
-// public builds the handler of the public listener.
-func (b *base) public(service *phases.Service, uploads *upload.Service, notifications *notify.Subscriber, keys *apikey.Keys, metrics *httpapi.Metrics, closing <-chan struct{}) (http.Handler, error) {
+// newPublicHandler builds the handler of the public listener.
+func (b *base) newPublicHandler(service *phases.Service, uploads *upload.Service, notifications *notify.Subscriber, keys *apikey.Keys, metrics *httpapi.Metrics, closing <-chan struct{}) (http.Handler, error) {
 	upstream, err := url.Parse(b.cfg.Auth.URL)
 	if err != nil {
 		return nil, errors.New("auth.url is not an address")
@@ -168,8 +168,8 @@ func (b *base) public(service *phases.Service, uploads *upload.Service, notifica
 	}), nil
 }
 
-// shutdown lets requests finish, for at most fifteen seconds.
-func shutdown(server *http.Server, log *slog.Logger) {
+// shutDownServer lets requests finish, for at most fifteen seconds.
+func shutDownServer(server *http.Server, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 
@@ -180,8 +180,8 @@ func shutdown(server *http.Server, log *slog.Logger) {
 	}
 }
 
-// pause waits where there may be somebody to notice.
-func pause(d time.Duration, env config.Environment) {
+// pauseInProduction waits where there may be a load balancer to notice.
+func pauseInProduction(d time.Duration, env config.Environment) {
 	if env == config.Production {
 		<-time.After(d)
 	}

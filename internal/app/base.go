@@ -55,7 +55,7 @@ type base struct {
 }
 
 func newBase(ctx context.Context, process config.Process, cfg config.Config, log *slog.Logger) (*base, error) {
-	plans, err := fromFile(cfg.Generation.PlansPath, plan.Load)
+	plans, err := loadFile(cfg.Generation.PlansPath, plan.Load)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 		registry: telemetry.NewRegistry(string(process), telemetry.Version()),
 		health:   telemetry.NewHealth(log, 2*time.Second),
 	}
-	b.credits = ledger(cfg.Credits, b.clock.Now)
+	b.credits = newLedger(cfg.Credits, b.clock.Now)
 	b.users = user.New(pool, plans, b.clock.Now)
 	b.queue = durable.New(pool, jobs.Kinds(), durable.Options{
 		Pusher: b.pusher, Log: log,
@@ -120,13 +120,13 @@ func (b *base) postgresReady(ctx context.Context) error {
 	return err
 }
 
-// mostSkew is by how much the machine's clock and the database's may differ. Beyond it something is wrong with one of
+// maxSkew is by how much the machine's clock and the database's may differ. Beyond it something is wrong with one of
 // them, and what others compute with theirs is wrong too: vendors' signatures, links.
-const mostSkew = 5 * time.Second
+const maxSkew = 5 * time.Second
 
 // clockReady is a check of readiness: the clocks agree.
 func (b *base) clockReady(context.Context) error {
-	if skew := b.clock.Skew(); skew.Abs() > mostSkew {
+	if skew := b.clock.Skew(); skew.Abs() > maxSkew {
 		return telemetry.CheckError(fmt.Sprintf("the database's is %s ahead", skew.Round(time.Millisecond)))
 	}
 
@@ -148,8 +148,8 @@ func redisConns(cfg config.Config, process config.Process) int {
 	return n
 }
 
-// run serves the private listener and pushes what commits hand over, until ctx ends.
-func (b *base) run(ctx context.Context, l *loops, process config.Process) {
+// runShared serves the private listener and pushes what commits hand over, until ctx ends.
+func (b *base) runShared(ctx context.Context, l *loops, process config.Process) {
 	handler := ops.New(ops.Options{
 		Process: string(process), Version: telemetry.Version(), User: b.cfg.Ops.User, Password: b.cfg.Ops.Password,
 		Metrics: b.registry, Health: b.health, Limiter: b.limiter, Log: b.log, Pages: b.pages,
@@ -159,8 +159,8 @@ func (b *base) run(ctx context.Context, l *loops, process config.Process) {
 		return ops.Serve(ctx, b.listener, handler, b.log, time.Second)
 	})
 	l.run(ctx, "queue", b.queue.Run)
-	l.run(ctx, "clock", forever(b.clock.Run))
-	l.run(ctx, "notifications", forever(b.notifier.Run))
+	l.run(ctx, "clock", asLoop(b.clock.Run))
+	l.run(ctx, "notifications", asLoop(b.notifier.Run))
 }
 
 // close lets go of the stores. Everything that uses them has ended.
@@ -173,9 +173,9 @@ func (b *base) close() {
 	b.pool.Close()
 }
 
-// generations builds the domain, without what only workers need.
-func (b *base) generations(edit func(*phases.Deps)) (*phases.Service, error) {
-	models, err := fromFile(b.cfg.Generation.CataloguePath, catalogue.Load)
+// newGenerationService builds the domain, without what only workers need.
+func (b *base) newGenerationService(edit func(*phases.Deps)) (*phases.Service, error) {
+	models, err := loadFile(b.cfg.Generation.CataloguePath, catalogue.Load)
 	if err != nil {
 		return nil, err
 	}
@@ -197,8 +197,8 @@ func (b *base) generations(edit func(*phases.Deps)) (*phases.Service, error) {
 	return phases.New(deps), nil
 }
 
-// bucket builds the store of images and has its health watched by add.
-func (b *base) bucket(add func(name string, check telemetry.Check)) *r2.Bucket {
+// newBucket builds the store of images and has its health watched by add.
+func (b *base) newBucket(add func(name string, check telemetry.Check)) *r2.Bucket {
 	s := b.cfg.Storage
 	bucket := r2.New(r2.Options{
 		Endpoint: s.Endpoint, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey,
@@ -211,14 +211,14 @@ func (b *base) bucket(add func(name string, check telemetry.Check)) *r2.Bucket {
 
 // CheckFiles says what is wrong with the files that the configuration names.
 func CheckFiles(g config.Generation) error {
-	_, catalogueErr := fromFile(g.CataloguePath, catalogue.Load)
-	_, plansErr := fromFile(g.PlansPath, plan.Load)
+	_, catalogueErr := loadFile(g.CataloguePath, catalogue.Load)
+	_, plansErr := loadFile(g.PlansPath, plan.Load)
 
 	return errors.Join(catalogueErr, plansErr)
 }
 
-// fromFile loads path, or what is built in when there is none.
-func fromFile[T any](path string, load func([]byte) (T, error)) (t T, err error) {
+// loadFile loads path, or what is built in when there is none.
+func loadFile[T any](path string, load func([]byte) (T, error)) (t T, err error) {
 	var data []byte
 
 	if path != "" {

@@ -12,8 +12,8 @@ import (
 	"imagerun/internal/postgres"
 )
 
-// ledger builds the ledger as it is configured.
-func ledger(c config.Credits, now clock.Now) *credits.Ledger {
+// newLedger builds the ledger as it is configured.
+func newLedger(c config.Credits, now clock.Now) *credits.Ledger {
 	o := credits.Options{Now: now, SignupKeys: c.WelcomeKeys, WelcomeLife: c.WelcomeLife}
 	if len(c.WelcomeKeys) > 0 {
 		o.Welcome = int64(c.Welcome)

@@ -25,8 +25,8 @@ type domain interface {
 	Retention() []retention.Class
 }
 
-// domains lists every domain. A scheduler has no uploads and no bucket, and sweeps none: nil.
-func (b *base) domains(service *phases.Service, uploads *upload.Service, bucket sweep.Bucket) []domain {
+// listDomains lists every domain. A scheduler has no uploads and no bucket, and sweeps none: nil.
+func (b *base) listDomains(service *phases.Service, uploads *upload.Service, bucket sweep.Bucket) []domain {
 	list := []domain{
 		service,
 		credits.NewJobs(b.credits, b.pool, b.log),
@@ -44,8 +44,8 @@ func (b *base) domains(service *phases.Service, uploads *upload.Service, bucket 
 	return list
 }
 
-// collectors gathers the metrics of domains.
-func collectors(domains []domain) (all []prometheus.Collector) {
+// collectMetrics gathers the metrics of domains.
+func collectMetrics(domains []domain) (all []prometheus.Collector) {
 	for _, d := range domains {
 		all = append(all, d.Collectors()...)
 	}
@@ -53,8 +53,8 @@ func collectors(domains []domain) (all []prometheus.Collector) {
 	return all
 }
 
-// classes gathers what domains keep.
-func classes(domains []domain) (all []retention.Class) {
+// collectClasses gathers what domains keep.
+func collectClasses(domains []domain) (all []retention.Class) {
 	for _, d := range domains {
 		all = append(all, d.Retention()...)
 	}
@@ -62,8 +62,8 @@ func classes(domains []domain) (all []retention.Class) {
 	return all
 }
 
-// handlers gathers the handlers of domains and of what purges their classes: one for each kind in the table.
-func handlers(domains []domain, purger *retention.Purger) (*queue.Registry, error) {
+// registerHandlers gathers the handlers of domains and of what purges their classes: one for each kind in the table.
+func registerHandlers(domains []domain, purger *retention.Purger) (*queue.Registry, error) {
 	registry := queue.NewRegistry(jobs.Kinds())
 	purger.Register(registry)
 
@@ -82,5 +82,5 @@ func handlers(domains []domain, purger *retention.Purger) (*queue.Registry, erro
 
 // RetentionClasses returns what the product keeps and for how long, for reading: nothing is behind their steps.
 func RetentionClasses() []retention.Class {
-	return classes(new(base).domains(new(phases.Service), new(upload.Service), nil))
+	return collectClasses(new(base).listDomains(new(phases.Service), new(upload.Service), nil))
 }

@@ -42,7 +42,7 @@ func TestWorker_HelpExplainsTheGroups(t *testing.T) {
 
 	var out bytes.Buffer
 
-	c := command(Worker(), nil)
+	c := newCommand(Worker(), nil)
 	c.SetOut(&out)
 	c.SetArgs([]string{"--help"})
 	require.NoError(t, c.ExecuteContext(t.Context()))
@@ -55,12 +55,12 @@ func TestWorker_HelpExplainsTheGroups(t *testing.T) {
 func TestPolicies_AreForTheHandlersThereAre(t *testing.T) {
 	t.Parallel()
 
-	domains := new(base).domains(new(phases.Service), new(upload.Service), nil)
+	domains := new(base).listDomains(new(phases.Service), new(upload.Service), nil)
 
-	purger, err := retention.NewPurger(retention.Options{}, classes(domains)...)
+	purger, err := retention.NewPurger(retention.Options{}, collectClasses(domains)...)
 	require.NoError(t, err)
 
-	_, err = handlers(domains, purger)
+	_, err = registerHandlers(domains, purger)
 	require.NoError(t, err)
 
 	known := map[string]bool{}

@@ -23,8 +23,8 @@ func (l *loops) run(ctx context.Context, name string, fn func(context.Context) e
 
 func (l *loops) wait() { l.wg.Wait() }
 
-// forever makes a loop of a function that says nothing at its end.
-func forever(fn func(context.Context)) func(context.Context) error {
+// asLoop makes a loop of a function that says nothing at its end.
+func asLoop(fn func(context.Context)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		fn(ctx)
 

@@ -48,7 +48,7 @@ func Main(p Process) int {
 	code := 2 // until the configuration is read, what is wrong is how it was started
 	logged := false
 
-	cmd := command(p, func(c *cobra.Command, cfg config.Config, withParent bool) error {
+	cmd := newCommand(p, func(c *cobra.Command, cfg config.Config, withParent bool) error {
 		code = 1
 		ctx := c.Context()
 
@@ -97,7 +97,7 @@ func Main(p Process) int {
 	return 0
 }
 
-func command(p Process, run func(c *cobra.Command, cfg config.Config, withParent bool) error) *cobra.Command {
+func newCommand(p Process, run func(c *cobra.Command, cfg config.Config, withParent bool) error) *cobra.Command {
 	var (
 		file, queues string
 		withParent   bool
@@ -129,7 +129,7 @@ variable ` + config.Variable("postgres.url") + `. Required: ` + strings.Join(con
 		},
 	}
 	c.Flags().StringVar(&file, "config", "", "the YAML file to read; empty: the one that "+config.FileVariable+" names, or none")
-	c.Flags().BoolVar(&withParent, "with-parent", false, "stop when standard input ends, so as not to outlive whoever started this")
+	c.Flags().BoolVar(&withParent, "with-parent", false, "stop when standard input ends, so as not to outlive its parent")
 
 	if p.Name == config.ProcessWorker {
 		c.Long += `
@@ -144,8 +144,8 @@ Where several queues wait, a queue of weight 4 has four jobs begun for one of we
 	return c
 }
 
-// stopped turns the end of ctx into a clean exit.
-func stopped(ctx context.Context, err error) error {
+// ignoreStop turns the end of ctx into a clean exit.
+func ignoreStop(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil) {
 		return nil
 	}

@@ -23,8 +23,8 @@ import (
 // NewGenerations returns as much of the domain as an operator's command needs, with the models and plans that the processes
 // have. It has the database alone: jobs are woken there, and a scheduler pushes them.
 func NewGenerations(cfg config.Config, pool *pgxpool.Pool) (*phases.Service, error) {
-	models, modelsErr := fromFile(cfg.Generation.CataloguePath, catalogue.Load)
-	plans, plansErr := fromFile(cfg.Generation.PlansPath, plan.Load)
+	models, modelsErr := loadFile(cfg.Generation.CataloguePath, catalogue.Load)
+	plans, plansErr := loadFile(cfg.Generation.PlansPath, plan.Load)
 
 	if err := errors.Join(modelsErr, plansErr); err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func NewGenerations(cfg config.Config, pool *pgxpool.Pool) (*phases.Service, err
 
 	return phases.New(phases.Deps{
 		Pool: pool, Queue: durable.New(pool, jobs.Kinds(), durable.Options{}), Catalogue: models, Plans: plans,
-		Users: user.New(pool, plans, clock.System), Credits: ledger(cfg.Credits, clock.System),
+		Users: user.New(pool, plans, clock.System), Credits: newLedger(cfg.Credits, clock.System),
 		Notifier: noNotifier{}, Log: slog.New(slog.DiscardHandler), Now: clock.System,
 	}), nil
 }

@@ -19,7 +19,7 @@ func Scheduler() Process {
 	return Process{
 		Name:  config.ProcessScheduler,
 		Short: "Keep jobs moving",
-		Long: `scheduler relays jobs that nobody pushed, hands on those whose worker died, repairs what Redis
+		Long: `scheduler relays jobs that were not pushed, hands on those whose worker died, repairs what Redis
 lost, admits generations to free slots, ends those past their deadline and fires the schedules.
 Run at least two; whatever several do at once is done once.`,
 		Run: RunScheduler,
@@ -34,7 +34,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 	}
 	defer b.close()
 
-	service, err := b.generations(nil)
+	service, err := b.newGenerationService(nil)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 		return err
 	}
 
-	b.registry.MustRegister(collectors(b.domains(service, nil, nil))...)
+	b.registry.MustRegister(collectMetrics(b.listDomains(service, nil, nil))...)
 	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, jobs.Kinds().Queues(), log), b.queue.TableCollector(),
 		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, b.clock.Now),
 		bills.Collector(b.pool, log, cfg.Credits.Value()))
@@ -54,12 +54,12 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 
 	// Stopping: the loops that decide, then what carries their jobs and notifications; the stores last.
 	carry, decide := newStage(ctx, breaks), newStage(ctx, breaks)
-	b.run(carry.ctx, &carry.loops, config.ProcessScheduler)
+	b.runShared(carry.ctx, &carry.loops, config.ProcessScheduler)
 
 	for name, loop := range map[string]func(context.Context) error{
 		"maintenance": b.queue.Maintain,
-		"admission":   forever(func(ctx context.Context) { service.RunAdmission(ctx, time.Second) }),
-		"deadlines":   forever(func(ctx context.Context) { service.RunDeadlines(ctx, time.Second) }),
+		"admission":   asLoop(func(ctx context.Context) { service.RunAdmission(ctx, time.Second) }),
+		"deadlines":   asLoop(func(ctx context.Context) { service.RunDeadlines(ctx, time.Second) }),
 		"schedules":   cron.Run,
 		"pauses":      b.pauses.Run,
 	} {
@@ -73,5 +73,5 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 	decide.end()
 	carry.end()
 
-	return stopped(ctx, context.Cause(ctx))
+	return ignoreStop(ctx, context.Cause(ctx))
 }

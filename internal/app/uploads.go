@@ -12,8 +12,8 @@ import (
 	"imagerun/internal/upload"
 )
 
-// uploads builds the domain; a process that runs no jobs has no pictures.
-func (b *base) uploads(bucket storage.Bucket, pictures *picture.Opener) *upload.Service {
+// newUploadService builds the domain; a process that runs no jobs has no pictures.
+func (b *base) newUploadService(bucket storage.Bucket, pictures *picture.Opener) *upload.Service {
 	u := b.cfg.Upload
 
 	return upload.New(upload.Deps{

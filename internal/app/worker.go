@@ -58,13 +58,13 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	calls := outbound.NewMetrics()
 	b.registry.MustRegister(calls.Collectors()...)
 
-	bucket := b.bucket(b.health.Add)
+	bucket := b.newBucket(b.health.Add)
 	pictures := picture.NewOpener(picture.Limits{}, 0) // one for all, since its memory is the process's
 
 	var uploads *upload.Service
 
-	service, err := b.generations(func(d *phases.Deps) {
-		uploads = b.uploads(bucket, pictures)
+	service, err := b.newGenerationService(func(d *phases.Deps) {
+		uploads = b.newUploadService(bucket, pictures)
 		d.Bucket = bucket
 		d.Pictures = pictures
 		d.References = references{uploads}
@@ -81,19 +81,19 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	domains := b.domains(service, uploads, bucket)
+	domains := b.listDomains(service, uploads, bucket)
 
-	purger, err := retention.NewPurger(retention.Options{Log: log}, classes(domains)...)
+	purger, err := retention.NewPurger(retention.Options{Log: log}, collectClasses(domains)...)
 	if err != nil {
 		return err
 	}
 
-	registry, err := handlers(domains, purger)
+	registry, err := registerHandlers(domains, purger)
 	if err != nil {
 		return err
 	}
 
-	b.registry.MustRegister(collectors(domains)...)
+	b.registry.MustRegister(collectMetrics(domains)...)
 	b.registry.MustRegister(purger.Collectors()...)
 
 	groups, err := groupsOf(cfg.Worker.Queues)
@@ -124,8 +124,8 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 	// Stopping: not ready; the server stops fetching, lets jobs finish and hands the rest back;
 	// then what carries their jobs and notifications; the stores last.
 	carry := newStage(ctx, breaks)
-	b.run(carry.ctx, &carry.loops, config.ProcessWorker)
-	carry.run(carry.ctx, "admission", forever(func(ctx context.Context) { service.RunAdmission(ctx, 0) }))
+	b.runShared(carry.ctx, &carry.loops, config.ProcessWorker)
+	carry.run(carry.ctx, "admission", asLoop(func(ctx context.Context) { service.RunAdmission(ctx, 0) }))
 
 	up(Addrs{Private: b.listener.Addr().String()})
 	err = server.Run(ctx)
@@ -137,7 +137,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	return stopped(ctx, context.Cause(ctx))
+	return ignoreStop(ctx, context.Cause(ctx))
 }
 
 // codeOf names a handler's error for the job table, the dashboard and the metrics.
