@@ -51,7 +51,7 @@ entries, too.`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
-				list, err := credits.AuditAll(c.Context(), pool, clock.System, progress(c.ErrOrStderr(), clock.System))
+				list, err := credits.AuditAll(c.Context(), pool, clock.System, newProgress(c.ErrOrStderr(), clock.System))
 
 				if err == nil {
 					err = credits.RecordAudit(c.Context(), pool, clock.System(), list)
@@ -74,8 +74,8 @@ entries, too.`,
 	}
 }
 
-// progress says at once how much is not in order, and each second how far the audit is.
-func progress(w io.Writer, now clock.Now) func(credits.Checked) {
+// newProgress says at once how much is not in order, and each second how far the audit is.
+func newProgress(w io.Writer, now clock.Now) func(credits.Checked) {
 	said := now()
 
 	return func(done credits.Checked) {

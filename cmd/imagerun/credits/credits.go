@@ -23,8 +23,8 @@ type tool struct {
 	ledger *credits.Ledger
 }
 
-// whom says what an argument USER may be.
-const whom = `USER is the id of a user; or a generation of theirs, by its id (gen_…) or support code; or the name
+// userHelp says what an argument USER may be.
+const userHelp = `USER is the id of a user; or a generation of theirs, by its id (gen_…) or support code; or the name
 under which the ledger knows them (subject), as check shows it.`
 
 // Command returns the group.
@@ -34,7 +34,7 @@ func Command(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "credits",
 		Short: "Look at credits, give some, refund a generation, audit the ledger",
-		Long: `Each step of somebody's credits is an entry of a ledger that is only ever added to. These commands
+		Long: `Each step of a user's credits is an entry of a ledger that is only ever added to. These commands
 show it in the words that the person reads, and book what operators decide. Who did it and why is
 part of the entry, for as long as the ledger is kept: that is its audit.
 
@@ -54,17 +54,17 @@ docs/credits.md explains the words.`,
 func (f *tool) balanceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "balance USER",
-		Short: "Show what somebody has, and until when",
+		Short: "Show what a user has, and until when",
 		Long: `Shows what can be spent (available), what generations in hand have set aside (held) and what is owed
 for payments that were taken back (debt); and the grants that it consists of, in the order in which
 they will be spent.
 
-` + whom,
+` + userHelp,
 		Example: `  imagerun credits balance 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun credits balance gen_01990f3e4b7a7c63a2a56f8f6a0d1b11 --json`,
 		Args: cli.OneArg("a user"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return f.of(c.Context(), args[0], func(ctx context.Context, pool *pgxpool.Pool, userID uuid.UUID) error {
+			return f.withUser(c.Context(), args[0], func(ctx context.Context, pool *pgxpool.Pool, userID uuid.UUID) error {
 				b, err := f.ledger.Balance(ctx, pool, userID)
 				if err != nil {
 					return err
@@ -89,11 +89,11 @@ func (f *tool) entriesCommand() *cobra.Command {
 
 	c := &cobra.Command{
 		Use:   "entries USER",
-		Short: "Show somebody's ledger, in the words that they read",
-		Long: `Shows the last entries of somebody's ledger, oldest first: what came or went, what they had after it,
+		Short: "Show a user's ledger, in the words that they read",
+		Long: `Shows the last entries of a user's ledger, oldest first: what came or went, what they had after it,
 and the sentence that they read.
 
-` + whom,
+` + userHelp,
 		Example: `  imagerun credits entries 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun credits entries 4X9KQ-7M2AB --limit 20 --before 57`,
 		Args: cli.OneArg("a user"),
@@ -105,7 +105,7 @@ and the sentence that they read.
 				return err
 			}
 
-			return f.of(c.Context(), args[0], func(ctx context.Context, pool *pgxpool.Pool, userID uuid.UUID) error {
+			return f.withUser(c.Context(), args[0], func(ctx context.Context, pool *pgxpool.Pool, userID uuid.UUID) error {
 				list, err := f.ledger.Entries(ctx, pool, userID, before, limit)
 				if err != nil {
 					return err
@@ -121,15 +121,15 @@ and the sentence that they read.
 	return c
 }
 
-// of connects, and finds whom an argument means.
-func (f *tool) of(ctx context.Context, arg string, fn func(context.Context, *pgxpool.Pool, uuid.UUID) error) error {
+// withUser connects, and finds the user whom an argument means.
+func (f *tool) withUser(ctx context.Context, arg string, fn func(context.Context, *pgxpool.Pool, uuid.UUID) error) error {
 	who, err := cli.ParseName(arg)
 	if err != nil {
 		return err
 	}
 
 	return f.Connect(ctx, func(pool *pgxpool.Pool) error {
-		userID, err := f.user(ctx, pool, who)
+		userID, err := f.findUser(ctx, pool, who)
 		if err != nil {
 			return err
 		}

@@ -137,7 +137,7 @@ func TestCredits_Check(t *testing.T) {
 	require.True(t, sound.Sound)
 	require.Len(t, sound.Invariants, 18)
 
-	// Somebody who may do anything to the database did. (A replica's session fires no trigger.)
+	// A role that may do anything to the database did. (A replica's session fires no trigger.)
 	_, err = b.Owner.Exec(t.Context(), "set session_replication_role = replica; update ledger_posting set amount = amount + 1 where account = 'revenue'",
 		pgx.QueryExecModeSimpleProtocol)
 	require.NoError(t, err)

@@ -13,9 +13,9 @@ import (
 	"imagerun/internal/support"
 )
 
-// user finds whom a name means: who has an account, with credits or without.
-func (f *tool) user(ctx context.Context, pool *pgxpool.Pool, n support.Name) (userID uuid.UUID, err error) {
-	owner, err := f.owner(ctx, pool, n)
+// findUser finds the user whom a name means: one who has an account, with credits or without.
+func (f *tool) findUser(ctx context.Context, pool *pgxpool.Pool, n support.Name) (userID uuid.UUID, err error) {
+	owner, err := f.findOwner(ctx, pool, n)
 	if err != nil {
 		return userID, err
 	}
@@ -33,9 +33,9 @@ func (f *tool) user(ctx context.Context, pool *pgxpool.Pool, n support.Name) (us
 	}
 }
 
-// owner finds whose something is: a generation by the ledger, where it is gone itself. A name of nothing is that of a
-// subject, if of anybody.
-func (f *tool) owner(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uuid.UUID, error) {
+// findOwner finds whose something is: a generation by the ledger, where it is gone itself. A name of nothing is that of a
+// subject, if of any.
+func (f *tool) findOwner(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uuid.UUID, error) {
 	found, err := support.Find(ctx, pool, n)
 	if err != nil {
 		return uuid.Nil, err
@@ -57,8 +57,8 @@ func (f *tool) owner(ctx context.Context, pool *pgxpool.Pool, n support.Name) (u
 	}
 }
 
-// task finds which generation a name means. One whose row is gone may still be in the ledger.
-func (f *tool) task(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uuid.UUID, error) {
+// findTask finds which generation a name means. One whose row is gone may still be in the ledger.
+func (f *tool) findTask(ctx context.Context, pool *pgxpool.Pool, n support.Name) (uuid.UUID, error) {
 	found, err := support.Find(ctx, pool, n)
 	if err != nil {
 		return uuid.Nil, err

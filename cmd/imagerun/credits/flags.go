@@ -77,8 +77,8 @@ func (f *expiryFlag) Set(text string) error {
 	return nil
 }
 
-// at returns the moment; nil: never.
-func (f *expiryFlag) at(now time.Time) *time.Time {
+// resolveAt returns the moment; nil: never.
+func (f *expiryFlag) resolveAt(now time.Time) *time.Time {
 	switch {
 	case f.life > 0:
 		return new(now.Add(f.life))

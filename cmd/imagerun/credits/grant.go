@@ -25,12 +25,12 @@ func (f *tool) grantCommand() *cobra.Command {
 
 	c := &cobra.Command{
 		Use:   "grant USER CREDITS",
-		Short: "Give somebody credits",
-		Long: `Gives somebody credits: "Credits from our support." is what they read. Whoever owes some pays that
+		Short: "Give a user credits",
+		Long: `Gives a user credits: "Credits from our support." is what they read. A user who owes some pays that
 first. A request is booked once: with the same --request, this command may be repeated without fear
 when it broke off. Without one it makes one up, and says so first.
 
-` + whom,
+` + userHelp,
 		Example: `  imagerun credits grant 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11 50 --reason goodwill --request ticket-4711
   imagerun credits grant 4X9KQ-7M2AB 20 --reason mistake --expires 90d --dry-run`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -42,7 +42,7 @@ when it broke off. Without one it makes one up, and says so first.
 				return err
 			}
 
-			return f.of(c.Context(), args[0], func(ctx context.Context, pool *pgxpool.Pool, userID uuid.UUID) error {
+			return f.withUser(c.Context(), args[0], func(ctx context.Context, pool *pgxpool.Pool, userID uuid.UUID) error {
 				d.NameRequest(c.ErrOrStderr())
 
 				reference := "adjust:" + d.Request
@@ -54,7 +54,7 @@ when it broke off. Without one it makes one up, and says so first.
 					}
 
 					return f.ledger.Grant(ctx, tx, credits.Grant{
-						Subject: subject, Source: credits.SourceOperator, Reference: reference, Credits: n, ExpiresAt: until.at(clock.System()),
+						Subject: subject, Source: credits.SourceOperator, Reference: reference, Credits: n, ExpiresAt: until.resolveAt(clock.System()),
 						Actor: d.Operator, Reason: credits.Reason(d.Reason),
 					})
 				})

@@ -142,7 +142,7 @@ func TestCredits_Refund(t *testing.T) {
 	_, _, err = b.says("refund", cli.GenerationID(open), "--reason", "quality")
 	require.ErrorContains(t, err, cli.GenerationID(open)+" cost nothing: nothing was booked")
 
-	// The generation is forgotten: the ledger still knows what it cost. So is the account: nobody could spend it.
+	// The generation is forgotten: the ledger still knows what it cost. So is the account: no user could spend it.
 	b.Exec(b.Pool, `delete from ai_task`)
 	require.Contains(t, b.run("balance", gen), b.User.String())
 	b.Tx(func(tx pgx.Tx) error { return b.Forget(t.Context(), tx, b.User) })

@@ -44,12 +44,12 @@ GENERATION is its id (gen_…, or as logs have it) or its support code.`,
 		Args: cli.OneArg("a generation"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, wrong := cli.ParseName(args[0])
-			if err := errors.Join(wrong, r.check()); err != nil {
+			if err := errors.Join(wrong, r.validateFlags()); err != nil {
 				return err
 			}
 
 			return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
-				return f.refund(c, pool, &r, n)
+				return f.refundTask(c, pool, &r, n)
 			})
 		},
 	}
@@ -60,7 +60,7 @@ GENERATION is its id (gen_…, or as logs have it) or its support code.`,
 	return c
 }
 
-func (r *refund) check() error {
+func (r *refund) validateFlags() error {
 	return errors.Join(
 		cli.Refuse(r.credits > 0 && r.image > 0, "--credits or --image: which of them?"),
 		cli.Refuse(r.image > 0 && r.Request != "", "--request: an image is given back once, whatever the request; leave it out"),
@@ -68,10 +68,10 @@ func (r *refund) check() error {
 	)
 }
 
-func (f *tool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n support.Name) error {
+func (f *tool) refundTask(c *cobra.Command, pool *pgxpool.Pool, r *refund, n support.Name) error {
 	ctx := c.Context()
 
-	taskID, err := f.task(ctx, pool, n)
+	taskID, err := f.findTask(ctx, pool, n)
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func (f *tool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n support
 
 	switch {
 	case errors.Is(err, credits.ErrNoHold):
-		return plain("no credits were ever set aside for %s", n.Text)
+		return refuseBooking("no credits were ever set aside for %s", n.Text)
 	case err != nil:
 		return err
 	case userID == uuid.Nil:
-		return plain("the account of %s is erased, and nobody could spend them", n.Text)
+		return refuseBooking("the account of %s is erased, and nobody could spend them", n.Text)
 	}
 
 	if r.image > 0 {
@@ -96,7 +96,7 @@ func (f *tool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n support
 	key := "refund:" + r.Request
 
 	return f.carryOut(ctx, c.OutOrStdout(), pool, &r.Decision, userID, key, func(tx pgx.Tx) (bool, error) {
-		amount, err := f.amount(ctx, tx, r, taskID, key)
+		amount, err := f.refundAmount(ctx, tx, r, taskID, key)
 		if err != nil {
 			return false, err
 		}
@@ -105,20 +105,20 @@ func (f *tool) refund(c *cobra.Command, pool *pgxpool.Pool, r *refund, n support
 			TaskID: taskID, Request: r.Request, Credits: amount, Actor: r.Operator, Reason: credits.Reason(r.Reason),
 		})
 		if errors.Is(err, credits.ErrExceeds) {
-			return false, f.tooMuch(ctx, tx, taskID, amount)
+			return false, f.explainExcess(ctx, tx, taskID, amount)
 		}
 
 		return did, err
 	})
 }
 
-// amount is how much is to be given back.
-func (f *tool) amount(ctx context.Context, tx pgx.Tx, r *refund, taskID uuid.UUID, key string) (int64, error) {
+// refundAmount is how much is to be given back.
+func (f *tool) refundAmount(ctx context.Context, tx pgx.Tx, r *refund, taskID uuid.UUID, key string) (int64, error) {
 	switch {
 	case r.credits > 0:
 		return int64(r.credits), nil
 	case r.image > 0:
-		return f.price(ctx, tx, taskID, int(r.image-1))
+		return f.imagePrice(ctx, tx, taskID, int(r.image-1))
 	}
 
 	if e, err := f.ledger.Booked(ctx, tx, key); !errors.Is(err, credits.ErrNotBooked) {
@@ -131,8 +131,8 @@ func (f *tool) amount(ctx context.Context, tx pgx.Tx, r *refund, taskID uuid.UUI
 	return c.Captured - c.Refunded, err
 }
 
-// price is what an image cost.
-func (f *tool) price(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, image int) (int64, error) {
+// imagePrice is what an image cost.
+func (f *tool) imagePrice(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, image int) (int64, error) {
 	entries, err := f.ledger.EntriesOf(ctx, tx, taskID)
 	if err != nil {
 		return 0, err
@@ -153,14 +153,14 @@ func (f *tool) price(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, image int
 	}
 
 	if len(paid) == 0 {
-		return 0, plain("no image of %s was paid for", cli.GenerationID(taskID))
+		return 0, refuseBooking("no image of %s was paid for", cli.GenerationID(taskID))
 	}
 
-	return 0, plain("image %d of %s was not paid for, but these were: %s", image+1, cli.GenerationID(taskID), strings.Join(paid, ", "))
+	return 0, refuseBooking("image %d of %s was not paid for, but these were: %s", image+1, cli.GenerationID(taskID), strings.Join(paid, ", "))
 }
 
-// tooMuch says why so much cannot be given back.
-func (f *tool) tooMuch(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, amount int64) error {
+// explainExcess says why so much cannot be given back.
+func (f *tool) explainExcess(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, amount int64) error {
 	costs, err := f.ledger.Costs(ctx, tx, []uuid.UUID{taskID})
 	if err != nil {
 		return err
@@ -170,13 +170,13 @@ func (f *tool) tooMuch(ctx context.Context, tx pgx.Tx, taskID uuid.UUID, amount 
 
 	switch {
 	case c.Captured == 0 && c.Held > 0:
-		return plain("%s has not ended, and has cost nothing so far", cli.GenerationID(taskID))
+		return refuseBooking("%s has not ended, and has cost nothing so far", cli.GenerationID(taskID))
 	case c.Captured == 0:
-		return plain("%s cost nothing", cli.GenerationID(taskID))
+		return refuseBooking("%s cost nothing", cli.GenerationID(taskID))
 	case c.Captured == c.Refunded:
-		return plain("%s cost %d credits, and all of them were given back before", cli.GenerationID(taskID), c.Captured)
+		return refuseBooking("%s cost %d credits, and all of them were given back before", cli.GenerationID(taskID), c.Captured)
 	default:
-		return plain("%s cost %d credits, and %d were given back before: there are %d left to give back, not %d",
+		return refuseBooking("%s cost %d credits, and %d were given back before: there are %d left to give back, not %d",
 			cli.GenerationID(taskID), c.Captured, c.Refunded, c.Captured-c.Refunded, amount)
 	}
 }

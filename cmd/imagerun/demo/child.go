@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// steady is how long a process must have run for its end to be an accident, after which it is
+// minUptime is how long a process must have run for its end to be an accident, after which it is
 // started again, as every platform does. One that ends sooner ends the demo.
-const steady = 2 * time.Second
+const minUptime = 2 * time.Second
 
 // child is a process of the demo. A nil child is one that was not started.
 type child struct {
@@ -28,15 +28,15 @@ type child struct {
 	argv []string
 	done chan struct{} // closed when it has ended for good
 
-	mu       sync.Mutex
-	stopping bool      // guarded by mu
-	cmd      *exec.Cmd // guarded by mu
-	in       io.Closer // guarded by mu: the child ends when it closes, as it does when we die
+	mu       sync.Mutex // guards the fields below
+	stopping bool
+	cmd      *exec.Cmd
+	in       io.Closer // the child ends when it closes, as it does when we die
 }
 
-// spawn starts a process whose output goes to a log file, keeps it running, and tells d.broken
+// spawnChild starts a process whose output goes to a log file, keeps it running, and tells d.broken
 // when it will not run.
-func (d *demo) spawn(name string, env []string, argv ...string) (*child, error) {
+func (d *demo) spawnChild(name string, env []string, argv ...string) (*child, error) {
 	logs := filepath.Join(d.state, "log")
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return nil, fmt.Errorf("make the log folder: %w", err)
@@ -53,7 +53,7 @@ func (d *demo) spawn(name string, env []string, argv ...string) (*child, error) 
 		return nil, err
 	}
 
-	go c.keep(d)
+	go c.restartOnExit(d)
 
 	return c, nil
 }
@@ -90,8 +90,8 @@ func (c *child) start() error {
 	return nil
 }
 
-// keep starts the process again whenever it ends by accident.
-func (c *child) keep(d *demo) {
+// restartOnExit starts the process again whenever it ends by accident.
+func (c *child) restartOnExit(d *demo) {
 	defer close(c.done)
 
 	for {
@@ -106,13 +106,13 @@ func (c *child) keep(d *demo) {
 			return
 		}
 
-		if time.Since(began) < steady {
-			d.broken <- fmt.Errorf("%s ended by itself (%s); its last words, from %s:\n%s", c.name, state, c.log, lastWords(c.log))
+		if time.Since(began) < minUptime {
+			d.broken <- fmt.Errorf("%s ended by itself (%s); its last words, from %s:\n%s", c.name, state, c.log, readLastLines(c.log))
 
 			return
 		}
 
-		d.say("%s ended (%s); started again", c.name, state)
+		d.printStep("%s ended (%s); started again", c.name, state)
 
 		if err := c.start(); err != nil {
 			d.broken <- err
@@ -122,8 +122,8 @@ func (c *child) keep(d *demo) {
 	}
 }
 
-// signal asks the process to end.
-func (c *child) signal() {
+// askToEnd asks the process to end.
+func (c *child) askToEnd() {
 	if c == nil {
 		return
 	}
@@ -151,7 +151,7 @@ func (c *child) wait() {
 	_ = c.in.Close()
 }
 
-func lastWords(file string) string {
+func readLastLines(file string) string {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return ""
@@ -162,8 +162,8 @@ func lastWords(file string) string {
 	return string(bytes.Join(lines[max(0, len(lines)-10):], []byte("\n")))
 }
 
-// binary finds a program that was built beside this one.
-func binary(name string) (string, error) {
+// findBinary finds a program that was built beside this one.
+func findBinary(name string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("find our own program: %w", err)

@@ -42,7 +42,7 @@ and login, for other tools.`,
 			err = d.run(once)
 			if c.Context().Err() != nil && errors.Is(err, context.Canceled) {
 				fmt.Fprintln(d.out) // after the terminal's ^C
-				d.say("stopped; make demo goes on where this ended")
+				d.printStep("stopped; make demo goes on where this ended")
 
 				return nil
 			}
@@ -106,7 +106,7 @@ func (d *demo) run(once bool) (err error) {
 		return err
 	}
 
-	user, err := d.user()
+	user, err := d.signUpUser()
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (d *demo) run(once bool) (err error) {
 	}
 
 	image := filepath.Join(d.state, "first-image.png")
-	if err := d.firstImage(user, image); err != nil {
+	if err := d.makeFirstImage(user, image); err != nil {
 		return err
 	}
 
@@ -132,8 +132,8 @@ func (d *demo) run(once bool) (err error) {
 	return ctx.Err()
 }
 
-// say prints one step.
-func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, "· "+format+"\n", args...) }
+// printStep prints one step.
+func (d *demo) printStep(format string, args ...any) { fmt.Fprintf(d.out, "· "+format+"\n", args...) }
 
 func (d *demo) startServers() (err error) {
 	began := time.Now()
@@ -150,7 +150,7 @@ func (d *demo) startServers() (err error) {
 			return
 		}
 
-		d.say("%s ended; started again", name)
+		d.printStep("%s ended; started again", name)
 	})
 
 	d.fal, err = simulators.StartFal("127.0.0.1:0", "127.0.0.1:0", d.falOptions())
@@ -158,7 +158,7 @@ func (d *demo) startServers() (err error) {
 		return err
 	}
 
-	d.say("Postgres, Redis, S3 and a fal.ai simulator are up (%.1f s)", time.Since(began).Seconds())
+	d.printStep("Postgres, Redis, S3 and a fal.ai simulator are up (%.1f s)", time.Since(began).Seconds())
 
 	return nil
 }
@@ -166,7 +166,7 @@ func (d *demo) startServers() (err error) {
 // stop ends what was started, users' side first, and waits for it.
 func (d *demo) stop() {
 	for _, c := range append([]*child{d.api, d.sched}, append(d.workers, d.auth)...) {
-		c.signal()
+		c.askToEnd()
 	}
 
 	for _, c := range append([]*child{d.api, d.sched}, append(d.workers, d.auth)...) {

@@ -14,7 +14,7 @@ import (
 )
 
 // AddEnviron adds to an environment that says nothing of ours where the demo of this folder keeps its things, for
-// the commands that an operator tries out there. It says so: whoever changes something should know where.
+// the commands that an operator tries out there. It says so: an operator who changes something should know where.
 func AddEnviron(args, environ []string, complaints io.Writer) []string {
 	set := func(v string) bool { return strings.HasPrefix(v, config.EnvPrefix) }
 	file := func(arg string) bool { return arg == "--config" || strings.HasPrefix(arg, "--config=") }

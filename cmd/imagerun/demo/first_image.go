@@ -25,11 +25,11 @@ type shown struct {
 	} `json:"failure"`
 }
 
-// firstImage asks for a picture, draws its progress, and saves it.
-func (d *demo) firstImage(u demoUser, file string) error {
+// makeFirstImage asks for a picture, draws its progress, and saves it.
+func (d *demo) makeFirstImage(u demoUser, file string) error {
 	var g shown
 
-	status, err := d.call(http.MethodPost, "/v1/generations", u.APIKey, map[string]any{
+	status, err := d.callAPI(http.MethodPost, "/v1/generations", u.APIKey, map[string]any{
 		"model":  "z-image-turbo",
 		"prompt": "a lighthouse at dawn, soft light over a calm sea", "aspect_ratio": "1:1", "output_format": "png",
 	}, &g)
@@ -37,11 +37,11 @@ func (d *demo) firstImage(u demoUser, file string) error {
 		return fmt.Errorf("ask for the first image: status %d: %w", status, err)
 	}
 
-	if err := d.follow(u, g.ID); err != nil {
+	if err := d.showProgress(u, g.ID); err != nil {
 		return err
 	}
 
-	if status, err = d.call(http.MethodGet, "/v1/generations/"+g.ID, u.APIKey, nil, &g); err != nil {
+	if status, err = d.callAPI(http.MethodGet, "/v1/generations/"+g.ID, u.APIKey, nil, &g); err != nil {
 		return fmt.Errorf("look at the first image: status %d: %w", status, err)
 	}
 
@@ -75,14 +75,14 @@ func (d *demo) firstImage(u demoUser, file string) error {
 		return fmt.Errorf("download the first image: %w", err)
 	}
 
-	d.say("first image: %s (%d×%d)", file, cfg.Width, cfg.Height)
+	d.printStep("first image: %s (%d×%d)", file, cfg.Width, cfg.Height)
 
 	return out.Close()
 }
 
-// follow reads the generation's event stream and draws a bar until it ends. What is not known
+// showProgress reads the generation's event stream and draws a bar until it ends. What is not known
 // is not drawn: while the provider works, only the time runs.
-func (d *demo) follow(u demoUser, id string) error {
+func (d *demo) showProgress(u demoUser, id string) error {
 	r, err := http.NewRequestWithContext(d.ctx, http.MethodGet, d.api.url+"/v1/generations/"+id+"/events", nil)
 	if err != nil {
 		return fmt.Errorf("follow the first image: %w", err)
@@ -125,9 +125,9 @@ func (d *demo) follow(u demoUser, id string) error {
 			}
 
 			status = next
-			bar.draw(status)
+			bar.drawStatus(status)
 		case <-bar.tick.C:
-			bar.draw(status)
+			bar.drawStatus(status)
 		case <-d.ctx.Done():
 			return d.ctx.Err()
 		}
@@ -154,7 +154,7 @@ func newBar(out io.Writer) *bar {
 	return b
 }
 
-func (b *bar) draw(status string) {
+func (b *bar) drawStatus(status string) {
 	// The stages, by how much of the way lies behind them.
 	done := map[string]int{"queued": 2, "submitting": 6, "running": 10, "storing": 24, "succeeded": 30}[status]
 	line := fmt.Sprintf("  [%-30s] %-10s", strings.Repeat("█", done), status)

@@ -73,17 +73,17 @@ func (d *demo) startProcesses() error {
 		return err
 	}
 
-	env := d.environment(apiAddr, authAddr)
+	env := d.buildEnvironment(apiAddr, authAddr)
 
 	start := func(program, name, opsAddr string) (*child, error) {
-		path, err := binary(program)
+		path, err := findBinary(program)
 		if err != nil {
 			return nil, err
 		}
 
 		own := []string{"IMAGERUN_OPS_ADDR=" + opsAddr, "IMAGERUN_POSTGRES_URL=" + d.stack.Postgres.LoginURL(program)}
 
-		c, err := d.spawn(name, append(own, env...), path, "--with-parent")
+		c, err := d.spawnChild(name, append(own, env...), path, "--with-parent")
 		if err == nil {
 			c.ops = "http://" + opsAddr
 		}
@@ -112,12 +112,12 @@ func (d *demo) startProcesses() error {
 	}
 
 	for _, c := range append([]*child{d.api, d.sched}, d.workers...) {
-		if err := d.ready(c.name, c.ops+"/readyz"); err != nil {
+		if err := d.awaitReady(c.name, c.ops+"/readyz"); err != nil {
 			return err
 		}
 	}
 
-	d.say("api, %d workers, scheduler and sign-in service are up (%.1f s)", demoWorkers, time.Since(began).Seconds())
+	d.printStep("api, %d workers, scheduler and sign-in service are up (%.1f s)", demoWorkers, time.Since(began).Seconds())
 
 	return nil
 }
@@ -132,7 +132,7 @@ func (d *demo) startAuth(addr, publicURL string) error {
 	opsAddr := freeAddr(0)
 	opsHost, opsPort, _ := net.SplitHostPort(opsAddr)
 
-	d.auth, err = d.spawn("auth", []string{
+	d.auth, err = d.spawnChild("auth", []string{
 		"DATABASE_URL=" + d.stack.Postgres.AuthURL,
 		"BETTER_AUTH_SECRET=" + d.secrets.Auth,
 		"BETTER_AUTH_URL=" + publicURL,
@@ -147,11 +147,11 @@ func (d *demo) startAuth(addr, publicURL string) error {
 
 	d.auth.url, d.auth.ops = "http://"+addr, "http://"+opsAddr
 
-	return d.ready("auth", d.auth.ops+"/readyz")
+	return d.awaitReady("auth", d.auth.ops+"/readyz")
 }
 
-// environment is the configuration of all three Go processes.
-func (d *demo) environment(apiAddr, authAddr string) []string {
+// buildEnvironment is the configuration of all three Go processes.
+func (d *demo) buildEnvironment(apiAddr, authAddr string) []string {
 	fal := d.fal.URL
 
 	return []string{
@@ -188,8 +188,8 @@ func (d *demo) environment(apiAddr, authAddr string) []string {
 	}
 }
 
-// ready waits until url answers 200.
-func (d *demo) ready(name, url string) error {
+// awaitReady waits until url answers 200.
+func (d *demo) awaitReady(name, url string) error {
 	deadline := time.Now().Add(30 * time.Second)
 
 	for {
@@ -209,12 +209,12 @@ func (d *demo) ready(name, url string) error {
 			return fmt.Errorf("%s is not ready after 30 s; see the logs in %s/log", name, d.state)
 		}
 
-		d.pause()
+		d.pausePoll()
 	}
 }
 
-// pause passes a moment between two looks.
-func (d *demo) pause() {
+// pausePoll passes a moment between two looks.
+func (d *demo) pausePoll() {
 	select {
 	case <-time.After(50 * time.Millisecond):
 	case <-d.ctx.Done():
@@ -230,7 +230,7 @@ func (d *demo) get(url string) (*http.Response, error) {
 	return (&http.Client{Timeout: 5 * time.Second}).Do(r)
 }
 
-// freeAddr is a loopback address nobody listens on: the preferred port, or any.
+// freeAddr is a loopback address that is not in use: the preferred port, or any.
 func freeAddr(port int) string {
 	for _, p := range []int{port, 0} {
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))

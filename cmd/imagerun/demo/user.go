@@ -31,15 +31,15 @@ type demoUser struct {
 	APIKey   string `json:"api_key"`
 }
 
-// user returns the user of the last run, or signs a new one up as a person would: with a mail
+// signUpUser returns the user of the last run, or signs a new one up as a person would: with a mail
 // that is confirmed, a sign-in, and an API key.
-func (d *demo) user() (demoUser, error) {
+func (d *demo) signUpUser() (demoUser, error) {
 	file := filepath.Join(d.state, "demo-user.json")
 
 	var u demoUser
 	if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &u) == nil {
-		if status, _ := d.call(http.MethodGet, "/v1/generations?limit=1", u.APIKey, nil, nil); status == http.StatusOK {
-			d.say("signed in as %s again", u.Email)
+		if status, _ := d.callAPI(http.MethodGet, "/v1/generations?limit=1", u.APIKey, nil, nil); status == http.StatusOK {
+			d.printStep("signed in as %s again", u.Email)
 
 			return u, nil
 		}
@@ -51,13 +51,13 @@ func (d *demo) user() (demoUser, error) {
 		User struct{ ID string } `json:"user"`
 	}
 
-	status, err := d.call(http.MethodPost, "/api/auth/sign-up/email", "",
+	status, err := d.callAPI(http.MethodPost, "/api/auth/sign-up/email", "",
 		map[string]string{"name": "Ada", "email": u.Email, "password": u.Password}, &signedUp)
 	if err != nil || status != http.StatusOK {
 		return u, fmt.Errorf("sign up: status %d: %w", status, errors.Join(err))
 	}
 
-	if err := d.verify(u); err != nil {
+	if err := d.verifyAddress(u); err != nil {
 		return u, err
 	}
 
@@ -70,7 +70,7 @@ func (d *demo) user() (demoUser, error) {
 		Secret string `json:"secret"`
 	}
 
-	status, err = d.call(http.MethodPost, "/v1/api_keys", bearer,
+	status, err = d.callAPI(http.MethodPost, "/v1/api_keys", bearer,
 		map[string]any{"name": "demo", "scopes": []string{"generations:read", "generations:write", "credits:read"}}, &key)
 	if err != nil || status != http.StatusCreated {
 		return u, fmt.Errorf("make an API key: status %d: %w", status, errors.Join(err))
@@ -83,14 +83,14 @@ func (d *demo) user() (demoUser, error) {
 		return u, fmt.Errorf("encode the demo's user: %w", err)
 	}
 
-	d.say("signed up %s, confirmed the mail, made an API key", u.Email)
+	d.printStep("signed up %s, confirmed the mail, made an API key", u.Email)
 
 	return u, os.WriteFile(file, b, 0o600)
 }
 
-// verify confirms the address with the link from the mail, which nothing sends yet: it is read
+// verifyAddress confirms the address with the link from the mail, which nothing sends yet: it is read
 // where the sign-in service left it. It also puts the user on a generous plan.
-func (d *demo) verify(u demoUser) error {
+func (d *demo) verifyAddress(u demoUser) error {
 	conn, err := pgx.Connect(d.ctx, d.stack.Postgres.OwnerURL)
 	if err != nil {
 		return fmt.Errorf("connect to the demo's database: %w", err)
@@ -102,7 +102,7 @@ func (d *demo) verify(u demoUser) error {
 		id    uuid.UUID
 	)
 
-	for deadline := time.Now().Add(10 * time.Second); ; d.pause() {
+	for deadline := time.Now().Add(10 * time.Second); ; d.pausePoll() {
 		err = conn.QueryRow(d.ctx, `select token, user_id from auth_mail where recipient = $1 and kind = 'verify-email'
 			order by created_at desc limit 1`, u.Email).Scan(&token, &id)
 		if err == nil || d.ctx.Err() != nil || time.Now().After(deadline) {
@@ -114,7 +114,7 @@ func (d *demo) verify(u demoUser) error {
 		return fmt.Errorf("find the confirmation mail: %w", err)
 	}
 
-	status, err := d.call(http.MethodPost, "/api/auth/verify-email?token="+url.QueryEscape(token), "", nil, nil)
+	status, err := d.callAPI(http.MethodPost, "/api/auth/verify-email?token="+url.QueryEscape(token), "", nil, nil)
 	if err != nil || status >= http.StatusBadRequest {
 		return fmt.Errorf("confirm the mail: status %d: %w", status, errors.Join(err))
 	}
@@ -156,8 +156,8 @@ func (d *demo) signIn(u demoUser) (string, error) {
 	return token, nil
 }
 
-// call sends JSON to the api and decodes its answer into out, where it has one.
-func (d *demo) call(method, path, bearer string, in, out any) (status int, err error) {
+// callAPI sends JSON to the api and decodes its answer into out, where it has one.
+func (d *demo) callAPI(method, path, bearer string, in, out any) (status int, err error) {
 	var body io.Reader
 
 	if in != nil {

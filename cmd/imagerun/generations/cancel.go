@@ -40,7 +40,7 @@ func cancelCommand(environ []string) *cobra.Command {
 
 	c := &cobra.Command{
 		Use:   "cancel <name>",
-		Short: "Cancel a generation, whoever's it is",
+		Short: "Cancel a user's generation",
 		Long: `Cancels a generation as its owner would: before its provider has begun it ends at once, and all of its
 credits return. After that it is asked to stop, and what its provider does decides: what it stops
 returns everything, what it finishes is stored and paid for. It ends as canceled, with the code
@@ -62,7 +62,7 @@ image), or fal's id of the request. It needs the database alone.`,
 			}
 
 			return f.ConnectAs(c.Context(), config.ProcessOperator, func(cfg config.Config, pool *pgxpool.Pool) error {
-				return f.cancel(c, cfg, pool, n)
+				return f.cancelGeneration(c, cfg, pool, n)
 			})
 		},
 	}
@@ -73,7 +73,7 @@ image), or fal's id of the request. It needs the database alone.`,
 	return c
 }
 
-func (f *cancelTool) cancel(c *cobra.Command, cfg config.Config, pool *pgxpool.Pool, n support.Name) error {
+func (f *cancelTool) cancelGeneration(c *cobra.Command, cfg config.Config, pool *pgxpool.Pool, n support.Name) error {
 	ctx := c.Context()
 
 	id, err := findGeneration(ctx, pool, n)
@@ -91,7 +91,7 @@ func (f *cancelTool) cancel(c *cobra.Command, cfg config.Config, pool *pgxpool.P
 	var out canceled
 
 	err = f.CarryOut(ctx, pool, postgres.RetryTx, cli.Words{Done: "carried out", Undone: errSettled}, func(tx *postgres.Tx) (err error) {
-		out, err = f.cancelIn(ctx, tx, pool, service, id)
+		out, err = f.cancelInTx(ctx, tx, pool, service, id)
 
 		return err
 	})
@@ -105,14 +105,14 @@ func (f *cancelTool) cancel(c *cobra.Command, cfg config.Config, pool *pgxpool.P
 		return cli.PrintJSON(c.OutOrStdout(), out)
 	}
 
-	return out.print(c.OutOrStdout())
+	return out.printCanceled(c.OutOrStdout())
 }
 
-// cancelIn cancels in one transaction with the audit of it. What the same request has done before is only said.
-func (f *cancelTool) cancelIn(ctx context.Context, tx *postgres.Tx, pool *pgxpool.Pool, service *phases.Service, id uuid.UUID) (canceled, error) {
+// cancelInTx cancels in one transaction with the audit of it. What the same request has done before is only said.
+func (f *cancelTool) cancelInTx(ctx context.Context, tx *postgres.Tx, pool *pgxpool.Pool, service *phases.Service, id uuid.UUID) (canceled, error) {
 	out := canceled{DryRun: f.DryRun, Request: f.Request, GenerationID: cli.GenerationID(id)}
 
-	before, err := f.otherUse(ctx, tx, pool, id)
+	before, err := f.findEarlierUse(ctx, tx, pool, id)
 	if err != nil {
 		return out, err
 	}
@@ -150,8 +150,8 @@ func (f *cancelTool) cancelIn(ctx context.Context, tx *postgres.Tx, pool *pgxpoo
 	return out, cli.NewAdmin(pool).RecordCancel(ctx, tx, durable.Decision{Operator: f.Operator, Reason: f.Reason, Request: f.Request, About: id})
 }
 
-// otherUse returns what the request did to this generation before, and refuses one that did something else.
-func (f *cancelTool) otherUse(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool, id uuid.UUID) (*durable.Decision, error) {
+// findEarlierUse returns what the request did to this generation before, and refuses one that did something else.
+func (f *cancelTool) findEarlierUse(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool, id uuid.UUID) (*durable.Decision, error) {
 	if err := f.LockRequest(ctx, tx); err != nil {
 		return nil, err
 	}

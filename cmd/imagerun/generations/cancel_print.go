@@ -23,7 +23,7 @@ type canceled struct {
 	before *durable.Decision // what the same request did earlier
 }
 
-func (o canceled) print(w io.Writer) error {
+func (o canceled) printCanceled(w io.Writer) error {
 	switch {
 	case o.before != nil:
 		cli.PrintLine(w, "request %s was carried out before, by %s on %s; nothing was changed:", o.Request, o.before.Operator, cli.FormatTime(&o.before.At))

@@ -39,7 +39,7 @@ func showCommand(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show <name>",
 		Short: "Show what happened to a generation: attempts, jobs, money and objects",
-		Long: `Shows in one look what became of a generation, whatever somebody has of it: its id (gen_…) or support
+		Long: `Shows in one look what became of a generation, whatever you have of it: its id (gen_…) or support
 code, an id from a log or a table (also of an attempt or an image), or fal's id of the request. What
 its owner wrote is not shown.
 

@@ -45,7 +45,7 @@ night; this does it now, and may run while they do.
 
   orphan    an object that no row wants: left by a worker that died, say. It is deleted, unless
             it is younger than --grace (then it is "young": something may be about to want it)
-  lost      a row whose object is gone. Nobody can bring it back from here: the row is marked, so
+  lost      a row whose object is gone. It cannot be brought back from here: the row is marked, so
             that its owner sees "lost" instead of a dead link. See docs/operations.md
   back      a row that was marked and whose object is there again: the mark goes
   foreign   an object under a key that we never make: left alone. It does not belong here
@@ -66,7 +66,7 @@ a person to look at (in a dry run: when anything would be changed), or when it c
 				return cli.Misuse("--grace must not be negative")
 			}
 
-			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+			return f.runSweep(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	f.Settings.AddFlag(c.Flags())
@@ -79,13 +79,13 @@ a person to look at (in a dry run: when anything would be changed), or when it c
 	return c
 }
 
-func (f *sweepFlags) run(ctx context.Context, out, progress io.Writer) error {
+func (f *sweepFlags) runSweep(ctx context.Context, out, progress io.Writer) error {
 	return f.ConnectAs(ctx, config.ProcessSweep, func(cfg config.Config, pool *pgxpool.Pool) error {
-		return f.sweep(ctx, out, progress, cfg.Storage, pool)
+		return f.sweepBucket(ctx, out, progress, cfg.Storage, pool)
 	})
 }
 
-func (f *sweepFlags) sweep(ctx context.Context, out, progress io.Writer, s config.Storage, pool *pgxpool.Pool) error {
+func (f *sweepFlags) sweepBucket(ctx context.Context, out, progress io.Writer, s config.Storage, pool *pgxpool.Pool) error {
 	theirs := clock.NewCorrected(func(ctx context.Context) (least, most time.Duration, err error) { return postgres.Skew(ctx, pool) }, nil)
 	if err := theirs.Measure(ctx); err != nil {
 		return err
@@ -122,7 +122,7 @@ func (f *sweepFlags) sweep(ctx context.Context, out, progress io.Writer, s confi
 	}
 
 	// What was done before it broke off is worth knowing, too.
-	if err := f.print(out, r); err != nil {
+	if err := f.printReport(out, r); err != nil {
 		return err
 	}
 

@@ -9,7 +9,7 @@ import (
 	"imagerun/internal/storage/sweep"
 )
 
-func (f *sweepFlags) print(w io.Writer, r sweep.Report) error {
+func (f *sweepFlags) printReport(w io.Writer, r sweep.Report) error {
 	if f.json {
 		return cli.PrintJSON(w, r)
 	}

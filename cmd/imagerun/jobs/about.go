@@ -12,9 +12,9 @@ import (
 	"imagerun/internal/support"
 )
 
-// subject returns the ids that jobs about what --about names have among their arguments. A name that leads nowhere
+// findAbout returns the ids that jobs about what --about names have among their arguments. A name that leads nowhere
 // is still looked for as an id: what a job is about may be gone.
-func (f *flags) subject(ctx context.Context, pool *pgxpool.Pool) ([]uuid.UUID, error) {
+func (f *flags) findAbout(ctx context.Context, pool *pgxpool.Pool) ([]uuid.UUID, error) {
 	if f.about == "" {
 		return nil, nil
 	}

@@ -13,8 +13,8 @@ import (
 	"imagerun/queue/durable"
 )
 
-// choosing adds the flags that choose jobs.
-func (f *flags) choosing(c *cobra.Command, limit int) {
+// addChoiceFlags adds the flags that choose jobs.
+func (f *flags) addChoiceFlags(c *cobra.Command, limit int) {
 	c.Flags().StringVar(&f.kind, "kind", "", "of this kind, such as generation.submit")
 	c.Flags().StringVar(&f.queue, "queue", "", "of this queue: "+strings.Join(jobs.Kinds().Queues(), ", "))
 	c.Flags().StringVar(&f.state, "state", "", "in this state: "+strings.Join(durable.States(), ", "))
@@ -22,16 +22,16 @@ func (f *flags) choosing(c *cobra.Command, limit int) {
 	c.Flags().IntVar(&f.limit, "limit", limit, "at most so many, oldest first; 0: all")
 }
 
-func (f *flags) changing(c *cobra.Command) {
-	f.choosing(c, 0)
+func (f *flags) addChangeFlags(c *cobra.Command) {
+	f.addChoiceFlags(c, 0)
 	cli.AddJSONFlag(c.Flags(), &f.json)
 	cli.AddOperatorFlag(c.Flags(), &f.operator)
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, and list the jobs that are meant")
 	c.Flags().BoolVar(&f.all, "all", false, "without any other choice: yes, all of them")
 }
 
-// filter returns what the flags choose, or says which of them is a slip.
-func (f *flags) filter(ids []uuid.UUID) (durable.Filter, error) {
+// buildFilter returns what the flags choose, or says which of them is a slip.
+func (f *flags) buildFilter(ids []uuid.UUID) (durable.Filter, error) {
 	var kinds []string
 	for _, p := range jobs.Kinds().Policies() {
 		kinds = append(append(kinds, p.Args.Kind()), p.Aliases...)
@@ -59,8 +59,8 @@ func (f *flags) filter(ids []uuid.UUID) (durable.Filter, error) {
 	}, nil
 }
 
-// chosen makes sure that whoever changes jobs has said which.
-func (f *flags) chosen(c *cobra.Command, ids []uuid.UUID) error {
+// requireChoice makes sure that an operator who changes jobs has said which.
+func (f *flags) requireChoice(c *cobra.Command, ids []uuid.UUID) error {
 	flags := slices.DeleteFunc([]string{"kind", "queue", "state", "older-than", "limit"}, func(name string) bool { return !c.Flags().Changed(name) })
 
 	switch {

@@ -35,10 +35,10 @@ func Command(environ []string) *cobra.Command {
 		Short: "Look at jobs, retry or cancel them, pause queues",
 		Long: `A job is a row in Postgres from the transaction that caused it to the one that completes it.
 A job that failed for the last time, or that lost three workers in a row, is dead: it is kept
-until somebody retries or removes it here or on the dashboard.
+until an operator retries or removes it here or on the dashboard.
 
 These commands need postgres.url (` + config.Variable("postgres.url") + `) and nothing else; Redis may be away.
-What they change is written to the table job_audit with the name of whoever did it.
+What they change is written to the table job_audit with the name of the operator.
 
 States: staged (to be told to Redis), pushed (waits for a worker), running, retrying (waits for its
 time after a failure or a snooze), canceling (ends as soon as a worker comes to it), dead.`,
@@ -59,13 +59,13 @@ func listCommand(f *flags) *cobra.Command {
 		Example: `  imagerun jobs list --state dead
   imagerun jobs list --kind generation.submit --older-than 10m --json`,
 		Args: cobra.NoArgs,
-		RunE: f.runOn(func(ctx context.Context, c *cobra.Command, pool *pgxpool.Pool, admin *durable.Admin) error {
-			filter, err := f.filter(nil)
+		RunE: f.withPool(func(ctx context.Context, c *cobra.Command, pool *pgxpool.Pool, admin *durable.Admin) error {
+			filter, err := f.buildFilter(nil)
 			if err != nil {
 				return err
 			}
 
-			if filter.About, err = f.subject(ctx, pool); err != nil {
+			if filter.About, err = f.findAbout(ctx, pool); err != nil {
 				return err
 			}
 
@@ -77,7 +77,7 @@ func listCommand(f *flags) *cobra.Command {
 			return cli.PrintJobs(c.OutOrStdout(), jobs, f.json, f.limit)
 		}),
 	}
-	f.choosing(c, 100)
+	f.addChoiceFlags(c, 100)
 	cli.AddJSONFlag(c.Flags(), &f.json)
 	c.Flags().StringVar(&f.about, "about", "", "about this generation or upload: an id, a support code, or fal's id of the request")
 
@@ -91,7 +91,7 @@ func showCommand(f *flags) *cobra.Command {
 		Example: `  imagerun jobs show 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun jobs show 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11:3 --json    # as the dashboard names it`,
 		Args: cli.OneArg("the id of a job"),
-		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
+		RunE: f.withAdmin(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
 			ids, err := parseIDs(args)
 			if err != nil {
 				return err
@@ -127,15 +127,15 @@ Choose by ids or by flags; without --state, flags choose among the dead.`,
 		Example: `  imagerun jobs retry --kind generation.collect --older-than 1h --dry-run
   imagerun jobs retry 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun jobs retry --all`,
-		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
+		RunE: f.withAdmin(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
 			if len(args) == 0 && f.state == "" {
 				f.state = "dead"
 			}
 
-			return f.order(ctx, c, admin, args, "retried", admin.Retry)
+			return f.carryOut(ctx, c, admin, args, "retried", admin.Retry)
 		}),
 	}
-	f.changing(c)
+	f.addChangeFlags(c)
 
 	return c
 }
@@ -156,17 +156,17 @@ Choose by ids or by flags.`,
 		Example: `  imagerun jobs cancel 01990f3e-4b7a-7c63-a2a5-6f8f6a0d1b11
   imagerun jobs cancel --kind generation.erase_attempt --state retrying --dry-run
   imagerun jobs cancel --state dead --older-than 30d`,
-		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
-			return f.order(ctx, c, admin, args, "canceled", admin.Cancel)
+		RunE: f.withAdmin(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
+			return f.carryOut(ctx, c, admin, args, "canceled", admin.Cancel)
 		}),
 	}
-	f.changing(c)
+	f.addChangeFlags(c)
 
 	return c
 }
 
-// order carries out what was asked for, if it was asked for plainly enough.
-func (f *flags) order(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string, done string,
+// carryOut carries out what was asked for, if it was asked for plainly enough.
+func (f *flags) carryOut(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string, done string,
 	do func(context.Context, durable.Order) (durable.Result, error),
 ) error {
 	ids, err := parseIDs(args)
@@ -174,11 +174,11 @@ func (f *flags) order(ctx context.Context, c *cobra.Command, admin *durable.Admi
 		return err
 	}
 
-	if err := f.chosen(c, ids); err != nil {
+	if err := f.requireChoice(c, ids); err != nil {
 		return err
 	}
 
-	filter, err := f.filter(ids)
+	filter, err := f.buildFilter(ids)
 	if err != nil {
 		return err
 	}
@@ -206,8 +206,8 @@ func (f *flags) order(ctx context.Context, c *cobra.Command, admin *durable.Admi
 	return err
 }
 
-// run connects to the database for one command. Jobs are staged only: a scheduler pushes them.
-func (f *flags) run(fn func(context.Context, *cobra.Command, *durable.Admin, []string) error) func(*cobra.Command, []string) error {
+// withAdmin connects to the database for one command. Jobs are staged only: a scheduler pushes them.
+func (f *flags) withAdmin(fn func(context.Context, *cobra.Command, *durable.Admin, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
 			return fn(c.Context(), c, cli.NewAdmin(pool), args)
@@ -215,7 +215,7 @@ func (f *flags) run(fn func(context.Context, *cobra.Command, *durable.Admin, []s
 	}
 }
 
-func (f *flags) runOn(fn func(context.Context, *cobra.Command, *pgxpool.Pool, *durable.Admin) error) func(*cobra.Command, []string) error {
+func (f *flags) withPool(fn func(context.Context, *cobra.Command, *pgxpool.Pool, *durable.Admin) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		return f.Connect(c.Context(), func(pool *pgxpool.Pool) error {
 			return fn(c.Context(), c, pool, cli.NewAdmin(pool))

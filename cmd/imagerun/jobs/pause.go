@@ -35,7 +35,7 @@ when the queue is resumed.`,
 		c.Use, c.Short, done = "resume <queue>", "Work a paused queue again; schedulers apply it within seconds", "resumed"
 	}
 
-	c.RunE = f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
+	c.RunE = f.withAdmin(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, args []string) error {
 		var err error
 		if paused {
 			err = admin.Pause(ctx, durable.Pause{Queue: args[0], Operator: f.operator, Reason: reason}, time.Duration(how))
@@ -64,9 +64,9 @@ when the queue is resumed.`,
 func pausesCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pauses",
-		Short: "List the paused queues: by whom, why, and until when",
+		Short: "List the paused queues: by which operator, why, and until when",
 		Args:  cobra.NoArgs,
-		RunE: f.run(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, _ []string) error {
+		RunE: f.withAdmin(func(ctx context.Context, c *cobra.Command, admin *durable.Admin, _ []string) error {
 			pauses, err := admin.Pauses(ctx)
 			if err != nil {
 				return err

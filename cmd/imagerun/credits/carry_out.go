@@ -20,11 +20,11 @@ import (
 // bookNothing is what a dry run does.
 const bookNothing = "book nothing, and show what would be booked"
 
-// errPlain is in what needs no more words: nothing was booked, and why.
-var errPlain = errors.New("nothing was booked")
+// errNotBooked is in what needs no more words: nothing was booked, and why.
+var errNotBooked = errors.New("nothing was booked")
 
-func plain(format string, args ...any) error {
-	return fmt.Errorf(format+": %w", append(args, errPlain)...)
+func refuseBooking(format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, errNotBooked)...)
 }
 
 // outcome is what came of it, for programs.
@@ -45,18 +45,18 @@ func (f *tool) carryOut(ctx context.Context, w io.Writer, pool *pgxpool.Pool, d 
 		after   credits.Balance
 	)
 
-	err := d.CarryOut(ctx, pool, postgres.InTx, cli.Words{Done: "booked", Undone: errPlain}, func(tx *postgres.Tx) (err error) {
+	err := d.CarryOut(ctx, pool, postgres.InTx, cli.Words{Done: "booked", Undone: errNotBooked}, func(tx *postgres.Tx) (err error) {
 		if err := d.LockRequest(ctx, tx); err != nil {
 			return err
 		}
 
 		if before, err := cli.NewAdmin(pool).Decided(ctx, tx, d.Request); err == nil {
-			return plain("%s", d.UsedFor(before))
+			return refuseBooking("%s", d.UsedFor(before))
 		} else if !errors.Is(err, durable.ErrNotFound) {
 			return err
 		}
 
-		other, err := f.otherUse(ctx, tx, d, key)
+		other, err := f.findOtherUse(ctx, tx, d, key)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (f *tool) carryOut(ctx context.Context, w io.Writer, pool *pgxpool.Pool, d 
 			return err
 		}
 
-		if entries, err = f.booked(ctx, tx, userID, key, fresh); err != nil {
+		if entries, err = f.readBooked(ctx, tx, userID, key, fresh); err != nil {
 			return err
 		}
 
@@ -82,7 +82,7 @@ func (f *tool) carryOut(ctx context.Context, w io.Writer, pool *pgxpool.Pool, d 
 
 	switch {
 	case errors.Is(err, credits.ErrMismatch):
-		return f.mismatch(ctx, pool, d, key)
+		return f.explainMismatch(ctx, pool, d, key)
 	case err != nil:
 		return err
 	}
@@ -94,8 +94,8 @@ func (f *tool) carryOut(ctx context.Context, w io.Writer, pool *pgxpool.Pool, d 
 	return printOutcome(w, d, fresh, entries, after)
 }
 
-// otherUse returns the key under which a request was booked, if not under this one.
-func (f *tool) otherUse(ctx context.Context, tx pgx.Tx, d *cli.Decision, key string) (string, error) {
+// findOtherUse returns the key under which a request was booked, if not under this one.
+func (f *tool) findOtherUse(ctx context.Context, tx pgx.Tx, d *cli.Decision, key string) (string, error) {
 	for _, other := range d.LedgerKeys() {
 		if other == key {
 			continue
@@ -109,8 +109,8 @@ func (f *tool) otherUse(ctx context.Context, tx pgx.Tx, d *cli.Decision, key str
 	return "", nil
 }
 
-// booked returns what was booked with a key: with all that followed from it, if that was just now.
-func (f *tool) booked(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fresh bool) ([]credits.Entry, error) {
+// readBooked returns what was booked with a key: with all that followed from it, if that was just now.
+func (f *tool) readBooked(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key string, fresh bool) ([]credits.Entry, error) {
 	own, err := f.ledger.Booked(ctx, tx, key)
 	if err != nil || !fresh {
 		return []credits.Entry{own}, err
@@ -123,7 +123,7 @@ func (f *tool) booked(ctx context.Context, tx pgx.Tx, userID uuid.UUID, key stri
 	return list, err
 }
 
-func (f *tool) mismatch(ctx context.Context, pool *pgxpool.Pool, d *cli.Decision, key string) error {
+func (f *tool) explainMismatch(ctx context.Context, pool *pgxpool.Pool, d *cli.Decision, key string) error {
 	e, err := f.ledger.Booked(ctx, pool, key)
 	if err != nil {
 		return err
