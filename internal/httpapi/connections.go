@@ -27,9 +27,9 @@ type limitedListener struct {
 
 	limits ConnLimits
 
-	mu    sync.Mutex
-	total int                // guarded by mu
-	open  map[netip.Addr]int // guarded by mu; no zeros
+	mu    sync.Mutex // guards the fields below
+	total int
+	open  map[netip.Addr]int // no zeros
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {

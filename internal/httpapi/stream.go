@@ -114,21 +114,27 @@ func (st *stream) followFeed(ctx context.Context, notified <-chan struct{}) {
 		}
 
 		select {
+		// Something has happened, or there is more of it.
 		case <-again:
+		// Hints may be lost, and the caller may have lost their right meanwhile.
 		case <-poll.C:
 			if exchangeOf(ctx).stillAllowed(ctx) != nil {
 				return
 			}
+		// Without it the provider is asked for no progress.
 		case <-watch.C:
 			st.tryExtendWatch(ctx)
+		// Proxies close a connection on which nothing comes.
 		case <-heartbeat.C:
 			if !st.writeMessage(": heartbeat\n\n") {
 				return
 			}
+		// The client comes back, perhaps to another process.
 		case <-end.C:
 			return
 		case <-st.Closing:
 			return
+		// The client has gone.
 		case <-ctx.Done():
 			return
 		}

@@ -138,14 +138,18 @@ func (s *server) pollUntil(ctx context.Context, id uuid.UUID, limit time.Duratio
 
 		select {
 		case <-notified:
+		// Notifications may be lost, and the caller may have lost their right meanwhile.
 		case <-tick.C:
 			if err := exchangeOf(ctx).stillAllowed(ctx); err != nil {
 				return err
 			}
+		// The caller is answered with what there is now.
 		case <-end.C:
 			last = true
+		// The process stops: the caller is answered with what was there last.
 		case <-s.Closing:
 			return nil
+		// The caller has gone.
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -156,8 +160,8 @@ func (s *server) pollUntil(ctx context.Context, id uuid.UUID, limit time.Duratio
 type slots struct {
 	limit int
 
-	mu   sync.Mutex
-	held map[uuid.UUID]int // guarded by mu; no zeros
+	mu   sync.Mutex        // guards held
+	held map[uuid.UUID]int // no zeros
 }
 
 func newSlots(limit int) *slots { return &slots{limit: limit, held: map[uuid.UUID]int{}} }

@@ -19,9 +19,9 @@ const (
 // watchThrottle remembers which generations' watches were refreshed lately, so that a caller that polls fast costs a
 // write now and then, and not one a poll.
 type watchThrottle struct {
-	mu            sync.Mutex
-	recent, older map[uuid.UUID]time.Time // guarded by mu; recent becomes older every watchRefreshEvery
-	rotatedAt     time.Time               // guarded by mu
+	mu            sync.Mutex              // guards the fields below
+	recent, older map[uuid.UUID]time.Time // recent becomes older every watchRefreshEvery
+	rotatedAt     time.Time
 }
 
 // allow reports whether the watch of a generation is to be refreshed again, and takes it as refreshed.
