@@ -33,9 +33,10 @@ var rows = []row{
 
 	{"queue", nil, "queue is the public contract: standard library, uuid and pgx.Tx only"},
 	{"queue/batcher", nil, "batcher does many at once, whatever it is"},
+	{"queue/internal/loop", nil, "loop does something again and again, whatever it is"},
 	{"queue/internal/logthrottle", nil, "logthrottle says when a message is logged, and nothing else"},
-	{"queue/durable/...", []string{"queue", "queue/batcher", "queue/internal/logthrottle"}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
-	{"queue/asynqueue/...", []string{"queue", "queue/durable", "queue/batcher", "queue/internal/logthrottle"}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
+	{"queue/durable/...", []string{"queue", "queue/batcher", "queue/internal/..."}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
+	{"queue/asynqueue/...", []string{"queue", "queue/durable", "queue/batcher", "queue/internal/..."}, "the queue is a library: what knows of the product belongs to internal/jobs or the domain"},
 
 	{"internal/fault", nil, "every package imports fault, so it imports none"},
 	{"internal/clock", nil, "every package imports clock, so it imports none"},

@@ -11,6 +11,7 @@ import (
 
 	"imagerun/queue/durable"
 	"imagerun/queue/internal/logthrottle"
+	"imagerun/queue/internal/loop"
 )
 
 // pausesEvery is how soon a pause set elsewhere, or lost by Redis, is applied.
@@ -74,20 +75,13 @@ func (p *Pauses) applyPauses(ctx context.Context, queues, paused []string) error
 // Run ends the pauses whose time is over and applies the others, every five seconds until ctx ends; schedulers run it. What asynq's own
 // tools pause or resume is undone.
 func (p *Pauses) Run(ctx context.Context) error {
-	t := time.NewTicker(pausesEvery)
-	defer t.Stop()
-
-	for {
+	loop.Every(ctx, pausesEvery, func(ctx context.Context) {
 		if err := p.runOnce(ctx); err != nil && ctx.Err() == nil {
 			p.throttle.Warn(ctx, p.log, "pauses were not applied", slog.Any("error", err))
 		}
+	})
 
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-	}
+	return nil
 }
 
 func (p *Pauses) runOnce(ctx context.Context) error {

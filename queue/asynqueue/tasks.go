@@ -12,6 +12,7 @@ import (
 	"imagerun/queue/batcher"
 	"imagerun/queue/durable"
 	"imagerun/queue/internal/logthrottle"
+	"imagerun/queue/internal/loop"
 )
 
 const (
@@ -184,17 +185,7 @@ func (t *tasks) leaveToAsynq(one *task) durable.Verdict {
 
 // runPromotions books and gives away what lasts, until ctx ends.
 func (t *tasks) runPromotions(ctx context.Context) {
-	tick := time.NewTicker(promoteEvery)
-	defer tick.Stop()
-
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			t.promoteLasting()
-		}
-	}
+	loop.Every(ctx, promoteEvery, func(context.Context) { t.promoteLasting() })
 }
 
 func (t *tasks) promoteLasting() {

@@ -12,6 +12,7 @@ import (
 
 	"imagerun/queue"
 	"imagerun/queue/durable/db"
+	"imagerun/queue/internal/loop"
 )
 
 // Cron stages the jobs of schedules. Every scheduler runs one: a tick's job is staged and the
@@ -47,7 +48,7 @@ func NewCron(q *Queue, schedules ...queue.Schedule) (*Cron, error) {
 
 // Run fires what is due each second until ctx ends.
 func (c *Cron) Run(ctx context.Context) error {
-	runEvery(ctx, time.Second, func(ctx context.Context) {
+	loop.Every(ctx, time.Second, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, passTimeout)
 		defer cancel()
 

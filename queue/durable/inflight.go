@@ -10,6 +10,7 @@ import (
 
 	"imagerun/queue"
 	"imagerun/queue/durable/db"
+	"imagerun/queue/internal/loop"
 )
 
 // Run extends the leases of all jobs in hand, one statement for all of them, until ctx ends. It
@@ -26,7 +27,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	defer release()
 
-	runEvery(ctx, r.q.timing.Heartbeat, func(ctx context.Context) {
+	loop.Every(ctx, r.q.timing.Heartbeat, func(ctx context.Context) {
 		// Longer than until the next: a Postgres that is slow must not cost leases. Shorter than a lease: a
 		// connection that is dead must not either.
 		ctx, cancel := context.WithTimeout(ctx, r.q.timing.Lease/2)

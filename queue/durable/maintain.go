@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"imagerun/queue/durable/db"
+	"imagerun/queue/internal/loop"
 )
 
 const (
@@ -30,10 +31,10 @@ func (q *Queue) Maintain(ctx context.Context) error {
 
 	var wg sync.WaitGroup
 
-	wg.Go(func() { runEvery(ctx, q.timing.Relay, q.relayStaged) })
-	wg.Go(func() { runEvery(ctx, q.timing.Sweep, sweeper.runOnce) })
-	wg.Go(func() { runEvery(ctx, q.timing.Reconcile, reconciler.runOnce) })
-	wg.Go(func() { runEvery(ctx, q.timing.Watch, rebuilder.runOnce) })
+	wg.Go(func() { loop.Every(ctx, q.timing.Relay, q.relayStaged) })
+	wg.Go(func() { loop.Every(ctx, q.timing.Sweep, sweeper.runOnce) })
+	wg.Go(func() { loop.Every(ctx, q.timing.Reconcile, reconciler.runOnce) })
+	wg.Go(func() { loop.Every(ctx, q.timing.Watch, rebuilder.runOnce) })
 	wg.Wait()
 
 	return nil

@@ -226,18 +226,3 @@ func splitTasks(tasks []Task) (ids []uuid.UUID, epochs []int32) {
 
 	return ids, epochs
 }
-
-// runEvery calls fn at once and then each d until ctx ends.
-func runEvery(ctx context.Context, d time.Duration, fn func(context.Context)) {
-	t := time.NewTicker(d)
-	defer t.Stop()
-
-	for ctx.Err() == nil {
-		fn(ctx)
-
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
-	}
-}
