@@ -17,7 +17,7 @@ import (
 const (
 	// invariants is how many there are.
 	invariants = 18
-	// found is how many violations of one kind are told: where there are more, the first will do.
+	// maxFound is how many violations of one kind are told: where there are more, the first will do.
 	maxFound = 20
 	// spanSize is how many entries are audited together: enough that asking costs little, and few enough
 	// that each query ends soon. The entries of one subject are not taken apart.

@@ -19,7 +19,7 @@ func (c check) buildQuery(scope string) string {
 	return fmt.Sprintf("%s limit %d", query, maxFound)
 }
 
-// checks are all but I15, which [audit.replay] looks for, and those of the schema.
+// checks are all but I15, which [audit.replayEntries] looks for, and those of the schema.
 var checks = []check{
 	{"I1", `select p.subject, format('entry %s sums to %s', p.sequence, sum(p.amount)) from ledger_posting p where {p}
 		group by p.subject, p.sequence having sum(p.amount) <> 0`},

@@ -10,7 +10,7 @@ import (
 	"imagerun/queue"
 )
 
-// expireMost is how many grants are looked for at a time.
+// maxExpired is how many grants are looked for at a time.
 const maxExpired = 500
 
 // Jobs are what is done with the ledger on a clock.

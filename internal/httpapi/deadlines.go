@@ -16,7 +16,7 @@ const (
 	replyTime = 15 * time.Second // to write a reply that was waited for
 	readTime  = 60 * time.Second // for which a request goes on once its body is in
 
-	leastRate  = 16 << 10 // bytes a second that the reader of a download takes
+	minRate    = 16 << 10 // bytes a second that the reader of a download takes
 	writeGrace = 30 * time.Second
 )
 
@@ -74,7 +74,7 @@ func extendDeadlines(rc *http.ResponseController, d time.Duration) func() {
 	return func() { _ = rc.SetReadDeadline(time.Now().Add(5 * time.Second)) }
 }
 
-// pacedWriter gives a download as long as its reader needs at [leastRate]. A reader who is slower holds
+// pacedWriter gives a download as long as its reader needs at [minRate]. A reader who is slower holds
 // pictures and a connection in vain. The time in which there was nothing to write is not counted.
 type pacedWriter struct {
 	io.Writer
@@ -86,7 +86,7 @@ type pacedWriter struct {
 
 func (w *pacedWriter) Write(p []byte) (int, error) {
 	began := time.Now()
-	due := writeGrace + time.Duration(w.written+int64(len(p)))*(time.Second/leastRate)
+	due := writeGrace + time.Duration(w.written+int64(len(p)))*(time.Second/minRate)
 	_ = w.rc.SetWriteDeadline(began.Add(min(due-w.spent, maxWait)))
 
 	n, err := w.Writer.Write(p)

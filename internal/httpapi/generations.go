@@ -120,7 +120,7 @@ func (s *server) answerAccepted(ctx context.Context, a generation.Accepted, pref
 	return out, nil
 }
 
-// accepted is the answer to every way to submit.
+// acceptedAnswer is the answer to every way to submit.
 type acceptedAnswer struct {
 	SubmitGeneration202JSONResponse
 
