@@ -20,7 +20,7 @@
 //   - attempt is one call of a provider: handed over, followed, stored, called off. breaker keeps it from what fails in a row.
 //   - task is the row: locked, changed, ended, paid for.
 //   - history shows what became of it; erasure takes it away everywhere; bills compares what the provider charged.
-//   - catalogue has the models, as data. phases puts all of them together, for who is outside.
+//   - catalogue has the models, as data. phases puts all of them together, for callers from outside.
 //
 // # Invariants of all phases
 //
@@ -36,5 +36,5 @@
 //   - A cancel, or a deletion, ends a task that has no open attempt. One that has may be worked on by its provider: it is
 //     asked to stop by its collector, and goes on until the provider has stopped or finished it, or its deadline has
 //     come. Until then it keeps its slot and its hold, and what is deleted is only hidden.
-//   - Nobody is answered about a generation of somebody else: the owner is in every query.
+//   - No user is answered about the generation of another: the owner is in every query.
 package generation

@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Inspection is what operators see of a generation: ids, times, states and codes, and nothing that somebody wrote.
+// Inspection is what operators see of a generation: ids, times, states and codes, and nothing that a user wrote.
 type Inspection struct {
 	ID           uuid.UUID  `json:"id"`
 	UserID       uuid.UUID  `json:"user_id"`
@@ -14,7 +14,7 @@ type Inspection struct {
 	SupportCode  string     `json:"support_code"`
 	Provider     string     `json:"provider"`
 	Model        string     `json:"model"`
-	ServedModel  *string    `json:"served_model"` // nil: the model itself, or nobody yet
+	ServedModel  *string    `json:"served_model"` // nil: the model itself, or none yet
 	Status       string     `json:"status"`
 	Canceling    bool       `json:"canceling"` // it was asked to stop, and its provider decides
 	FailureCode  *string    `json:"failure_code"`

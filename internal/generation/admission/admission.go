@@ -3,11 +3,11 @@
 // # Invariants
 //
 //   - A slot is counted from rows, so a crash leaks none.
-//   - Turns are by weight, and nobody waits for ever: package fairqueue says by whom, and how often, one who waits may be
+//   - Turns are by weight, and no user waits for ever: package fairqueue says by which others, and how often, one who waits may be
 //     passed. How far each user has got is a row (admission_turn), so that it is the same whether one slot becomes free
 //     at a time or a hundred. A task that was given back because its model fails keeps its place among its user's, and the
 //     turn is spent.
-//   - What is in the background gets its user's turns when nothing else of theirs waits for one. It changes nobody else's turns,
+//   - What is in the background gets its user's turns when nothing else of theirs waits for one. It changes no other user's turns,
 //     and waits for as long as its user has others waiting, until its deadline at most.
 //   - A place in the queue is the order in which admission goes, or not said.
 //   - A generation past its deadline ends, whatever has become of its jobs.
@@ -84,7 +84,7 @@ func (s *Admission) RunAdmission(ctx context.Context, tick time.Duration) {
 
 		for _, provider := range s.Catalogue.Providers() {
 			if _, err := s.Admit(ctx, provider); err != nil && ctx.Err() == nil {
-				s.Log.Error("admission did not work", slog.String("provider", provider), slog.Any("error", err))
+				s.Log.Error("admission round failed", slog.String("provider", provider), slog.Any("error", err))
 			}
 		}
 	}

@@ -24,18 +24,18 @@ const maxHolds = 500
 func (s *Admission) RunDeadlines(ctx context.Context, interval time.Duration) {
 	clock.Every(ctx, interval, func(ctx context.Context) {
 		if _, err := s.ExpireDue(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Error("expiry did not work", slog.Any("error", err))
+			s.Log.Error("expiry of generations failed", slog.Any("error", err))
 		}
 
-		// Whoever submits nothing does not notice that a model works again; one process shall.
+		// A process that submits nothing does not notice that a model works again; one shall.
 		if _, err := s.Models.Opened(ctx, s.Pool); err != nil && ctx.Err() == nil {
-			s.Log.Error("breakers were not read", slog.Any("error", err))
+			s.Log.Error("model breakers not read", slog.Any("error", err))
 		}
 	})
 }
 
-// ExpireDue ends every generation past its deadline and returns how many. Whoever does so at the same time takes others of
-// them, so that several get on as much faster. One that cannot be ended keeps nobody else from it; the error then says which.
+// ExpireDue ends every generation past its deadline and returns how many. A scheduler that does so at the same time takes others of
+// them, so that several get on as much faster. One that cannot be ended keeps no other from it; the error then says which.
 func (s *Admission) ExpireDue(ctx context.Context) (expired int, err error) {
 	due := dueScan{now: s.Now(), broken: []uuid.UUID{}}
 
@@ -63,7 +63,7 @@ type dueScan struct {
 	broken     []uuid.UUID // what cannot be ended
 }
 
-// expireNext ends the next that is due and that nobody else is at, and returns which it was; none: none is left.
+// expireNext ends the next that is due and that no other scheduler is at, and returns which it was; none: none is left.
 func (s *Admission) expireNext(ctx context.Context, due *dueScan) (id uuid.UUID, err error) {
 	err = postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		id = uuid.Nil
@@ -105,7 +105,7 @@ func (s *Admission) releaseOutlivedHolds(ctx context.Context) error {
 		case err != nil:
 			failed = append(failed, fmt.Errorf("release hold of %s: %w", id, err))
 		case outlived:
-			s.Log.Error("a hold outlived its generation", generation.LogID(id))
+			s.Log.Error("hold outlived its generation", generation.LogID(id))
 		}
 	}
 
@@ -113,7 +113,7 @@ func (s *Admission) releaseOutlivedHolds(ctx context.Context) error {
 }
 
 // releaseOverdue ends a generation whose hold is overdue, and releases the hold. False: there was nothing to release any more,
-// or somebody is at it.
+// or a worker is at it.
 func (s *Admission) releaseOverdue(ctx context.Context, id uuid.UUID) (outlived bool, err error) {
 	err = postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
 		outlived = true

@@ -60,7 +60,7 @@ func (s *Admission) Typical(ctx context.Context) (estimate.Typical, error) {
 	return s.took.Typical(ctx)
 }
 
-// delayWaiting says of those that have no turn that they wait for models which nobody may try now.
+// delayWaiting says of those that have no turn that they wait for models which no worker may try now.
 func (s *Admission) delayWaiting(ctx context.Context, tasks []db.AiTask, at map[uuid.UUID]*generation.Generation) error {
 	open, err := s.Models.Opened(ctx, s.Pool)
 	if err != nil || len(open) == 0 {

@@ -28,7 +28,7 @@ type waiters struct {
 }
 
 // newReadings returns what reads the line of each provider. Reading counts every waiting generation;
-// it is done once a second at most, and only where somebody asks for a place.
+// it is done once a second at most, and only where a caller asks for a place.
 func (s *Admission) newReadings() map[string]*cache.Value[waiters] {
 	lines := map[string]*cache.Value[waiters]{}
 
@@ -79,7 +79,7 @@ func (l *waiters) enterUser(id uuid.UUID, pass *int64) int64 {
 	return l.entering[id]
 }
 
-// passOf is where a user of whom this was read just now stands.
+// passOf is where a user stands, of whom this was read just now.
 func (l *waiters) passOf(id uuid.UUID, pass *int64) int64 {
 	if pass != nil {
 		return *pass
@@ -93,7 +93,7 @@ func (l *waiters) passOf(id uuid.UUID, pass *int64) int64 {
 }
 
 // fillPositions fills in where generations of one user wait. Those that only failing models may serve have
-// no place: nobody knows when their turn is.
+// no place: it is not known when their turn is.
 func (s *Admission) fillPositions(ctx context.Context, provider string, user uuid.UUID, ids []uuid.UUID, at map[uuid.UUID]*generation.Generation, typical estimate.Typical) error {
 	reading, ok := s.waiting[provider]
 	if !ok { // the catalogue has lost it while they waited

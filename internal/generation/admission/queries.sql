@@ -1,10 +1,10 @@
 -- name: TaskLockFree :one
--- TaskLock, for who does not wait: what somebody else has locked is not found.
+-- TaskLock, for a caller that does not wait: what another has locked is not found.
 select sqlc.embed(t), u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = @id for update of t skip locked;
 
 -- name: TaskDueLock :one
--- The next that is due from a deadline on, locked as TaskLock does. What somebody else has locked is passed over. In the order of
+-- The next that is due from a deadline on, locked as TaskLock does. What another has locked is passed over. In the order of
 -- the index alone, so that nothing is sorted for one row.
 select sqlc.embed(t), u.ref from ai_task t join generation_user u on u.user_id = t.user_id
 where t.deadline_at between @since and @now and t.finished_at is null and t.id <> all(@broken::uuid[])
@@ -14,11 +14,11 @@ order by t.deadline_at limit 1 for update of t skip locked;
 select pg_advisory_xact_lock(hashtext('generation.admit'), hashtext(@provider::text));
 
 -- name: AdmissionClock :one
--- How far the line has got. No row: nobody was ever served.
+-- How far the line has got. No row: no user was ever served.
 select c.now, c.entry from admission_clock c where c.provider = sqlc.arg(provider);
 
 -- name: AdmissionEnter :execrows
--- Whoever waits for the first time enters the line, one behind the other.
+-- Users who wait for the first time enter the line, one behind the other.
 insert into admission_turn (provider, user_id, pass)
 select sqlc.arg(provider)::text as provider, w.user_id, least(sqlc.arg(entry)::bigint + row_number() over (order by w.since, w.user_id) - 1, sqlc.arg(latest)::bigint) as pass
 from (
@@ -32,7 +32,7 @@ where not exists (select from admission_turn a where a.provider = sqlc.arg(provi
 -- Who is next, with as many of their waiting tasks as their plan has free slots for: the oldest, and those in the background
 -- only when the user has no others. Slots are
 -- counted from rows, so a crash leaks none. Who is on a plan that is no more has the default one. What
--- only models that are shut may serve takes nobody's slot.
+-- only models that are shut may serve takes no user's slot.
 with plan as (
     select unnest(sqlc.arg(plans)::text[]) as name, unnest(sqlc.arg(slots)::integer[]) as slots
 ), busy as (

@@ -22,8 +22,8 @@ const maxAdmitted = 100
 
 // admitRound gives out what slots are free, a batch at most, in the order of the line.
 func (s *Admission) admitRound(ctx context.Context, provider string) (n int, err error) {
-	// A busy fleet is asked for a round with every submit. Nobody enters the line for nothing: that looks
-	// at everything that waits. Whoever frees a slot wants a round of their own.
+	// A busy fleet is asked for a round with every submit. No user enters the line for nothing: that looks
+	// at everything that waits. A worker that frees a slot wants a round of its own.
 	if free, err := s.countFree(ctx, s.Pool, provider); err != nil || free <= 0 {
 		return 0, err
 	}
@@ -77,7 +77,7 @@ func (s *Admission) admitRound(ctx context.Context, provider string) (n int, err
 	return n, nil
 }
 
-// enterWaiters lets whoever waits for the first time into the line, and returns how far that has got.
+// enterWaiters lets users who wait for the first time into the line, and returns how far that has got.
 func (s *Admission) enterWaiters(ctx context.Context, tx pgx.Tx, provider string) (fairqueue.GlobalPass, error) {
 	clock, err := s.readClock(ctx, tx, provider)
 	if err != nil {

@@ -24,7 +24,7 @@ var (
 	ErrMissing = errors.New("picture could not be opened")
 	// ErrBroken says that the picture could not be read to its end. The archive goes on.
 	ErrBroken = errors.New("picture could not be read whole")
-	// ErrReader says that whoever takes the archive takes no more. It is over.
+	// ErrReader says that the reader of the archive takes no more. It is over.
 	ErrReader = errors.New("archive was not taken")
 )
 

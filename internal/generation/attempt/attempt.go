@@ -118,7 +118,7 @@ func (h submitter) chooseModel(ctx context.Context, tx pgx.Tx, t *task.Task, bef
 	return "", "", least, nil
 }
 
-// putBack gives the slot of a task that nobody may serve now to others.
+// putBack gives the slot of a task that no model may serve now to others.
 func (h submitter) putBack(ctx context.Context, tx pgx.Tx, t *task.Task) error {
 	if err := h.db.AdmissionReturn(ctx, tx, t.ID); err != nil {
 		return fmt.Errorf("put %s back: %w", t.ID, err)

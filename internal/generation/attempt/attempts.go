@@ -53,7 +53,7 @@ type Attempts struct {
 	metrics *metrics
 }
 
-// New returns attempts. It dials nothing and calls nobody.
+// New returns attempts. It dials nothing and calls no provider.
 func New(d Deps) *Attempts {
 	return &Attempts{Deps: d, db: db.New(), account: breaker.NewAccount(d.Now), metrics: newMetrics()}
 }

@@ -83,7 +83,7 @@ func (h canceler) identifyRequest(ctx context.Context, a *db.ProviderAttempt) (k
 	return false, err
 }
 
-// commitFound commits which request an attempt was found to be. False: it is over already, and somebody else sees to
+// commitFound commits which request an attempt was found to be. False: it is over already, and another job sees to
 // what it made.
 func (h canceler) commitFound(ctx context.Context, a *db.ProviderAttempt, request string) (known bool, err error) {
 	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {

@@ -50,11 +50,11 @@ func (h collector) Handle(ctx context.Context, job *queue.Job[jobs.CollectGenera
 
 	task.LogAbout(ctx, row.AiTask)
 
-	// 2. Nobody may wait for it any more, or somebody asked it to stop.
+	// 2. It may have ended, or have been asked to stop by its user or an operator.
 	switch {
 	case generation.Status(row.AiTask.Status).Terminal():
 		// The cancel job ends the attempt. An earlier run of this one may have died with an object
-		// put that nobody wants.
+		// put that is not wanted.
 		return h.dropUnstored(ctx, a.TaskID)
 	case a.FinishedAt != nil:
 		return nil

@@ -36,7 +36,7 @@ func (s *Attempts) lockAttempt(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*t
 }
 
 // lockIdentified locks an attempt of which the provider's request has become known, from whichever source. Late: the
-// attempt had been given up, or its generation erased, so that nobody wants what it makes. Then the transaction has
+// attempt had been given up, or its generation erased, so that what it makes is not wanted. Then the transaction has
 // the provider's copy erased, and is to be committed as it is. pgx.ErrNoRows: there never was such an attempt, or
 // the provider can have nothing of it any more.
 func (s *Attempts) lockIdentified(ctx context.Context, tx pgx.Tx, id uuid.UUID, request string) (t *task.Task, a db.ProviderAttempt, late bool, err error) {

@@ -63,12 +63,12 @@ update provider_attempt set state = @state, error_code = sqlc.narg(error_code), 
 where id = @id and finished_at is null;
 
 -- name: AttemptAbandon :execrows
--- Whoever decides this looked a moment ago; a request that has become known since is no lost one.
+-- The worker that decides this looked a moment ago; a request that has become known since is no lost one.
 update provider_attempt set state = 'abandoned', error_code = sqlc.narg(error_code), callback = null, finished_at = @at
 where id = @id and finished_at is null and request_id is null;
 
 -- name: AttemptLate :execrows
--- A request that nobody knew of when its attempt was given up. One that another attempt was found to be is that one's.
+-- A request that was not known when its attempt was given up. One that another attempt was found to be is that one's.
 update provider_attempt a set request_id = @request_id
 where a.id = @id and a.finished_at is not null and a.request_id is null
     and not exists (select from provider_attempt o where o.request_id = @request_id);

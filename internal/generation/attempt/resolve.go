@@ -172,11 +172,11 @@ func (s *Attempts) askLater(a db.ProviderAttempt, err error) error {
 }
 
 // hasTwin reports whether what was found may as well be another's: one who chose the same seed and
-// the same words for another reference, and whose submit was not answered either. Nobody may get a
-// picture of somebody else's reference, so both wait until a callback tells, or for their deadlines.
+// the same words for another reference, and whose submit was not answered either. No user may get a
+// picture of another's reference, so both wait until a callback tells, or for their deadlines.
 func (s *Attempts) hasTwin(ctx context.Context, t db.AiTask, a db.ProviderAttempt, seed int64) (bool, error) {
 	if t.ReferenceKey == nil {
-		return false, nil // it is what was asked for, whoever asked
+		return false, nil // it is what was asked for, whichever user asked
 	}
 
 	twin, err := s.db.AttemptTwin(ctx, s.Pool, db.AttemptTwinParams{ReferenceKey: t.ReferenceKey, Prompt: t.Prompt, Seed: seed, Endpoint: a.Endpoint})

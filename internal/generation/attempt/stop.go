@@ -18,7 +18,7 @@ func isToStop(t db.AiTask, a db.ProviderAttempt) bool {
 	return t.CancelRequested && generation.Status(t.Status) != generation.StatusStoring && a.Callback == nil
 }
 
-// requestStop asks the provider to stop, at each look, since nobody knows whether it heard the last time. True: it never began.
+// requestStop asks the provider to stop, at each look, since it is not known whether it heard the last time. True: it never began.
 // In every other case the look that follows tells what became of it.
 func (h collector) requestStop(ctx context.Context, a db.ProviderAttempt) bool {
 	outcome, err := h.Provider.Cancel(ctx, TicketOf(a))

@@ -189,7 +189,7 @@ func (h collector) storeOne(ctx context.Context, job *queue.Job[jobs.CollectGene
 	})
 
 	if task.IsFinished(err) || postgres.IsNotFound(err) {
-		// Nobody wants it any more: what was just put must go.
+		// Its user does not want it any more: what was just put must go.
 		return "", errors.Join(err, h.Bucket.Delete(context.WithoutCancel(ctx), img.Key, img.ThumbnailKey))
 	}
 

@@ -28,8 +28,8 @@ const (
 	maxAttemptsOfModel = 2
 	// busyPause is how long a provider that has no room is left alone.
 	busyPause = 10 * time.Second
-	// recordPatience is how long what came of a call is written down for, even when our own context ended: nobody
-	// else knows of it.
+	// recordPatience is how long what came of a call is written down for, even when our own context ended: no
+	// other worker knows of it.
 	recordPatience = 10 * time.Second
 )
 
@@ -45,7 +45,7 @@ type submitter struct{ *Attempts }
 // Handle commits an attempt, calls the provider, and commits what came of it. Found after a
 // crash with an attempt whose call may have happened, it finds out instead of calling again.
 func (h submitter) Handle(ctx context.Context, job *queue.Job[jobs.SubmitGeneration]) error {
-	// 1. While the provider refuses our account nobody is handed over.
+	// 1. While the provider refuses our account no generation is handed over.
 	if wait := h.account.Wait(); wait > 0 {
 		h.Tasks.RecordDelay(ctx, job.Args.TaskID, generation.DelayProviderUnavailable, wait)
 
@@ -147,7 +147,7 @@ func (h submitter) submitFresh(ctx context.Context, job *queue.Job[jobs.SubmitGe
 	case providers.Account:
 		wait := h.account.Trip()
 		h.metrics.accountBlocked.Set(1)
-		h.Log.Error("the provider refuses our account: check key and balance; generations wait", generation.LogID(a.TaskID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
+		h.Log.Error("provider refuses our account: check key and balance; generations wait", generation.LogID(a.TaskID), slog.Any("attempt_id", a.ID), slog.Any("error", err))
 
 		if _, err := h.abandonAttempt(ctx, a, &providers.Error{Class: providers.Account, Code: codeAccount}); err != nil {
 			return err
@@ -247,7 +247,7 @@ func (h submitter) recordSubmitted(ctx context.Context, job *queue.Job[jobs.Subm
 
 	err := h.commitSubmitted(ctx, a, k, first, job.Complete)
 	if errors.Is(err, queue.ErrStale) {
-		// Whoever has the job by now does not know what this call was told.
+		// The worker that has the job by now does not know what this call was told.
 		err = errors.Join(err, h.commitSubmitted(ctx, a, k, first, nil))
 	}
 

@@ -40,7 +40,7 @@ const biller = "fal"
 var errBillTooLong = errors.New("a list of billing events does not end")
 
 // comparer compares what the provider billed with the attempts that it billed them for. Everything that it finds out is
-// a row at once: whoever goes on, after a crash too, goes on from there, and what is done twice changes nothing.
+// a row at once: the worker that goes on, after a crash too, goes on from there, and what is done twice changes nothing.
 type comparer struct{ *Bills }
 
 // Handle implements [queue.Handler].

@@ -22,11 +22,11 @@ var (
 	costDesc = prometheus.NewDesc("imagerun_model_cost_usd",
 		"What the provider charged for attempts whose bills the last day's comparison found.", []string{"model"}, nil)
 	revenueDesc = prometheus.NewDesc("imagerun_model_revenue_usd",
-		"What was captured for the images of the same attempts. Absent: nobody has said what a credit is worth.", []string{"model"}, nil)
+		"What was captured for the images of the same attempts. Absent: no value of a credit is set.", []string{"model"}, nil)
 )
 
-// Collector returns what the comparison of bills found as metrics. A credit is worth so many US dollars; zero: nobody
-// knows, and what was earned is left out. One process, a scheduler, has them: they are the same everywhere. While Postgres
+// Collector returns what the comparison of bills found as metrics. A credit is worth so many US dollars; zero: it is
+// not known, and what was earned is left out. One process, a scheduler, has them: they are the same everywhere. While Postgres
 // is away they are absent.
 func Collector(pool *pgxpool.Pool, log *slog.Logger, credit float64) prometheus.Collector {
 	return telemetry.Scrape{

@@ -7,7 +7,7 @@ type openGauge struct{ *prometheus.GaugeVec }
 
 func newOpenGauge() *openGauge {
 	return &openGauge{prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "imagerun_model_breaker_open", Help: "1 while a model fails in a row and is left alone.",
+		Name: "imagerun_model_breaker_open", Help: "1 while the breaker of a model that fails in a row is open.",
 	}, []string{"model"})}
 }
 

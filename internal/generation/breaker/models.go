@@ -41,7 +41,7 @@ func NewModels(pool db.DBTX, log *slog.Logger, now clock.Now, known func(model s
 
 // Opened returns which models are open, as of a moment ago. It reads by q: who asks within a
 // transaction holds a connection, and must not wait for another one, which may never come free
-// when everybody asks at once. For the same reason nobody waits for anybody else's look.
+// when all workers ask at once. For the same reason no caller waits for the look of another.
 func (b *Models) Opened(ctx context.Context, q db.DBTX) (map[string]db.ModelBreaker, error) {
 	if open := b.lastSeen(); open != nil {
 		return open, nil
@@ -111,14 +111,14 @@ func (b *Models) Wait(ctx context.Context, tx db.DBTX, model string) (time.Durat
 
 	b.forgetSeen() // what was seen is no longer so
 
-	if n == 0 { // somebody else is the probe, or it has closed: a look later tells
+	if n == 0 { // another worker is the probe, or it has closed: a look later tells
 		return breakerStale, nil
 	}
 
 	return 0, nil
 }
 
-// Shut lists the models that nobody may try now: those that are open, between two probes.
+// Shut lists the models that no worker may try now: those that are open, between two probes.
 func (b *Models) Shut(ctx context.Context, q db.DBTX) ([]string, error) {
 	open, err := b.Opened(ctx, q)
 	if err != nil {
@@ -152,9 +152,9 @@ func (b *Models) RecordFailure(ctx context.Context, model string) {
 
 	switch {
 	case err != nil:
-		b.log.Warn("failure of a model was not counted", slog.String("model", model), slog.Any("error", err))
+		b.log.Warn("model failure not counted", slog.String("model", model), slog.Any("error", err))
 	case row.Failures == breakerLimit:
-		b.log.Error("a model fails in a row: its generations wait or go where their users allow", slog.String("model", model))
+		b.log.Error("model breaker opened: its generations wait, or go to a model that their users allow", slog.String("model", model))
 		b.forgetSeen()
 	}
 }
@@ -163,7 +163,7 @@ func (b *Models) RecordFailure(ctx context.Context, model string) {
 func (b *Models) RecordSuccess(ctx context.Context, model string) {
 	n, err := b.db.BreakerClose(ctx, b.pool, model)
 	if err != nil {
-		b.log.Warn("success of a model was not counted", slog.String("model", model), slog.Any("error", err))
+		b.log.Warn("model success not counted", slog.String("model", model), slog.Any("error", err))
 	} else if n > 0 {
 		b.forgetSeen()
 	}

@@ -9,7 +9,7 @@ on conflict (model) do update set failures = model_breaker.failures + 1,
 returning *;
 
 -- name: BreakerClose :execrows
--- Where there is no failure to forget it writes nothing, so that nobody waits for anybody.
+-- Where there is no failure to forget it writes nothing, so that no worker waits for another.
 delete from model_breaker where model = @model;
 
 -- name: BreakerProbe :execrows

@@ -182,7 +182,7 @@ type InspectTaskRow struct {
 	Canceling         bool
 }
 
-// What operators look at: never what somebody wrote.
+// What operators look at: never what a user wrote.
 func (q *Queries) InspectTask(ctx context.Context, db DBTX, id uuid.UUID) (InspectTaskRow, error) {
 	row := db.QueryRow(ctx, InspectTask, id)
 	var i InspectTaskRow

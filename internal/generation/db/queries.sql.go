@@ -35,7 +35,7 @@ type AdmissionClockRow struct {
 	Entry int64
 }
 
-// How far the line has got. No row: nobody was ever served.
+// How far the line has got. No row: no user was ever served.
 func (q *Queries) AdmissionClock(ctx context.Context, db DBTX, provider string) (AdmissionClockRow, error) {
 	row := db.QueryRow(ctx, AdmissionClock, provider)
 	var i AdmissionClockRow
@@ -60,7 +60,7 @@ type AdmissionEnterParams struct {
 	Latest   int64
 }
 
-// Whoever waits for the first time enters the line, one behind the other.
+// Users who wait for the first time enter the line, one behind the other.
 func (q *Queries) AdmissionEnter(ctx context.Context, db DBTX, arg AdmissionEnterParams) (int64, error) {
 	result, err := db.Exec(ctx, AdmissionEnter, arg.Provider, arg.Entry, arg.Latest)
 	if err != nil {
@@ -230,7 +230,7 @@ type AdmissionNextRow struct {
 // Who is next, with as many of their waiting tasks as their plan has free slots for: the oldest, and those in the background
 // only when the user has no others. Slots are
 // counted from rows, so a crash leaks none. Who is on a plan that is no more has the default one. What
-// only models that are shut may serve takes nobody's slot.
+// only models that are shut may serve takes no user's slot.
 func (q *Queries) AdmissionNext(ctx context.Context, db DBTX, arg AdmissionNextParams) ([]AdmissionNextRow, error) {
 	rows, err := db.Query(ctx, AdmissionNext,
 		arg.Provider,
@@ -364,7 +364,7 @@ type AttemptAbandonParams struct {
 	ID        uuid.UUID
 }
 
-// Whoever decides this looked a moment ago; a request that has become known since is no lost one.
+// The worker that decides this looked a moment ago; a request that has become known since is no lost one.
 func (q *Queries) AttemptAbandon(ctx context.Context, db DBTX, arg AttemptAbandonParams) (int64, error) {
 	result, err := db.Exec(ctx, AttemptAbandon, arg.ErrorCode, arg.At, arg.ID)
 	if err != nil {
@@ -514,7 +514,7 @@ type AttemptLateParams struct {
 	ID        uuid.UUID
 }
 
-// A request that nobody knew of when its attempt was given up. One that another attempt was found to be is that one's.
+// A request that was not known when its attempt was given up. One that another attempt was found to be is that one's.
 func (q *Queries) AttemptLate(ctx context.Context, db DBTX, arg AttemptLateParams) (int64, error) {
 	result, err := db.Exec(ctx, AttemptLate, arg.RequestID, arg.ID)
 	if err != nil {
@@ -1082,7 +1082,7 @@ const BreakerClose = `-- name: BreakerClose :execrows
 delete from model_breaker where model = $1
 `
 
-// Where there is no failure to forget it writes nothing, so that nobody waits for anybody.
+// Where there is no failure to forget it writes nothing, so that no worker waits for another.
 func (q *Queries) BreakerClose(ctx context.Context, db DBTX, model string) (int64, error) {
 	result, err := db.Exec(ctx, BreakerClose, model)
 	if err != nil {
@@ -1425,7 +1425,7 @@ type EventInsertParams struct {
 }
 
 // The number among all events of the user comes from a counter and not from a sequence: its row is
-// locked until the commit, so whoever sees a number has seen every smaller one.
+// locked until the commit, so a watcher who sees a number has seen every smaller one.
 func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParams) (int64, error) {
 	result, err := db.Exec(ctx, EventInsert,
 		arg.TaskID,
@@ -1738,7 +1738,7 @@ type TaskDueLockRow struct {
 	Ref    string
 }
 
-// The next that is due from a deadline on, locked as TaskLock does. What somebody else has locked is passed over. In the order of
+// The next that is due from a deadline on, locked as TaskLock does. What another has locked is passed over. In the order of
 // the index alone, so that nothing is sorted for one row.
 func (q *Queries) TaskDueLock(ctx context.Context, db DBTX, arg TaskDueLockParams) (TaskDueLockRow, error) {
 	row := db.QueryRow(ctx, TaskDueLock, arg.Since, arg.Now, arg.Broken)
@@ -2028,7 +2028,7 @@ type TaskLockRow struct {
 	Plan   string
 }
 
-// The one way to begin a change of a task: whoever holds the row decides.
+// The one way to begin a change of a task: the holder of the row decides.
 func (q *Queries) TaskLock(ctx context.Context, db DBTX, id uuid.UUID) (TaskLockRow, error) {
 	row := db.QueryRow(ctx, TaskLock, id)
 	var i TaskLockRow
@@ -2081,7 +2081,7 @@ type TaskLockFreeRow struct {
 	Ref    string
 }
 
-// TaskLock, for who does not wait: what somebody else has locked is not found.
+// TaskLock, for a caller that does not wait: what another has locked is not found.
 func (q *Queries) TaskLockFree(ctx context.Context, db DBTX, id uuid.UUID) (TaskLockFreeRow, error) {
 	row := db.QueryRow(ctx, TaskLockFree, id)
 	var i TaskLockFreeRow
@@ -2428,7 +2428,7 @@ type TombstonePurgeParams struct {
 	Before time.Time
 }
 
-// Of one user, whose row is locked: whoever deletes a generation holds it, too.
+// Of one user, whose row is locked: a deletion holds it, too.
 func (q *Queries) TombstonePurge(ctx context.Context, db DBTX, arg TombstonePurgeParams) error {
 	_, err := db.Exec(ctx, TombstonePurge, arg.UserID, arg.Before)
 	return err

@@ -19,7 +19,7 @@ delete from ai_task where id = @id;
 select distinct user_id from generation_tombstone where deleted_at < @before limit @most;
 
 -- name: TombstonePurge :exec
--- Of one user, whose row is locked: whoever deletes a generation holds it, too.
+-- Of one user, whose row is locked: a deletion holds it, too.
 with gone as (
     delete from generation_tombstone d where d.user_id = @user_id and d.deleted_at < @before returning d.user_sequence
 )

@@ -1,5 +1,5 @@
 // Package history shows generations: one, a list, what changed, their images to take away, and what operators see of one.
-// Nobody is answered about a generation of somebody else: the owner is in every query, but for [Inspect]'s.
+// No user is answered about the generation of another: the owner is in every query, but for [Inspect]'s.
 package history
 
 import (

@@ -11,7 +11,7 @@ import (
 	"imagerun/internal/postgres"
 )
 
-// Inspect returns everything about a generation, whoever's it is, for operators. Errors: [generation.ErrNotFound].
+// Inspect returns everything about a generation, whichever user's it is, for operators. Errors: [generation.ErrNotFound].
 func Inspect(ctx context.Context, tx db.DBTX, id uuid.UUID) (generation.Inspection, error) {
 	q := db.New()
 

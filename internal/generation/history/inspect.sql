@@ -1,4 +1,4 @@
--- What operators look at: never what somebody wrote.
+-- What operators look at: never what a user wrote.
 
 -- name: InspectTask :one
 select t.id, t.user_id, u.plan, t.provider, t.status, t.model, t.served_model, t.failure_code, t.support_code, t.created_at, t.deadline_at,

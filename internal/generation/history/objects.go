@@ -82,7 +82,7 @@ func (o *Objects) Find(ctx context.Context, keys []string) ([]storage.Record, er
 }
 
 // Mark writes down that objects are lost, or are there again: an image without its object is
-// shown without a link. Who follows the generation hears of it, and whoever asks for it again with
+// shown without a link. A watcher of the generation hears of it, and a caller who asks for it again with
 // the tag of its last answer gets another one; its status stays as it is.
 func (o *Objects) Mark(ctx context.Context, keys []string, lost bool) error {
 	ids, err := o.db.ObjectTasks(ctx, o.pool, keys)
@@ -114,7 +114,7 @@ func (o *Objects) markOne(ctx context.Context, tx pgx.Tx, id uuid.UUID, keys []s
 	}
 
 	changed, err := o.db.ObjectMark(ctx, tx, p)
-	if err != nil || t.AiTask.DeletedAt != nil { // of what is deleted nobody hears
+	if err != nil || t.AiTask.DeletedAt != nil { // of what is deleted no watcher hears
 		return err
 	}
 

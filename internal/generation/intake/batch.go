@@ -202,7 +202,7 @@ func (b *batch) findReferences(ctx context.Context, tx *postgres.Tx, items []*ba
 }
 
 // lockUser locks the user and their balance for all of them, and reads how the user stands. Those of one provider share that:
-// whoever is accepted waits before the next.
+// one that is accepted waits before the next.
 func (b *batch) lockUser(ctx context.Context, tx pgx.Tx, items []*batchItem, newUser bool) error {
 	reads := &pgx.Batch{}
 	shares := map[string]*order{} // by provider, the first of it, into which it is read

@@ -1,4 +1,4 @@
-// Package phases puts the phases of a generation together: whoever is outside works with all of them as one.
+// Package phases puts the phases of a generation together: a caller from outside works with all of them as one.
 package phases
 
 import (

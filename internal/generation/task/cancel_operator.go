@@ -10,7 +10,7 @@ import (
 	"imagerun/internal/postgres"
 )
 
-// CancelByOperator is [phases.Service.Cancel] by an operator, whoever's the generation is, in the operator's own transaction: it ends with
+// CancelByOperator is [phases.Service.Cancel] by an operator, whichever user's the generation is, in the operator's own transaction: it ends with
 // [generation.FailureByOperator]. One that its user asked to stop before stays the user's. Errors: [generation.ErrNotFound], [generation.ErrDeleted], [generation.ErrNotCancelable].
 func (s *Tasks) CancelByOperator(ctx context.Context, tx pgx.Tx, id uuid.UUID) (out generation.OperatorCancel, err error) {
 	t, err := s.Lock(ctx, tx, id)

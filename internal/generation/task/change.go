@@ -36,7 +36,7 @@ type Task struct {
 // State is the row's.
 func (t *Task) State() generation.Status { return generation.Status(t.AiTask.Status) }
 
-// Lock begins a change: whoever holds the row decides. Unknown ids give pgx.ErrNoRows.
+// Lock begins a change: the holder of the row decides. Unknown ids give pgx.ErrNoRows.
 func (s *Tasks) Lock(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Task, error) {
 	row, err := s.db.TaskLock(ctx, tx, id)
 	if err != nil {

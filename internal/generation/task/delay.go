@@ -14,7 +14,7 @@ import (
 	"imagerun/internal/postgres"
 )
 
-// SetDelay says what a task waits for; the next change writes it. Empty: nothing. Zero wait: nobody knows for how long.
+// SetDelay says what a task waits for; the next change writes it. Empty: nothing. Zero wait: it is not known for how long.
 func (t *Task) SetDelay(reason generation.DelayReason, now time.Time, wait time.Duration) {
 	if reason == "" {
 		t.DelayReason, t.DelaySince, t.DelayNext = nil, nil, nil

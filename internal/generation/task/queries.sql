@@ -1,6 +1,6 @@
 -- name: EventInsert :execrows
 -- The number among all events of the user comes from a counter and not from a sequence: its row is
--- locked until the commit, so whoever sees a number has seen every smaller one.
+-- locked until the commit, so a watcher who sees a number has seen every smaller one.
 with counter as (
     update generation_user set event_sequence = number_after(event_sequence) where user_id = @user_id returning event_sequence
 )
@@ -18,7 +18,7 @@ select sqlc.embed(t), u.ref, u.plan from ai_task t join generation_user u on u.u
 where t.id = @id and t.user_id = @user_id;
 
 -- name: TaskLock :one
--- The one way to begin a change of a task: whoever holds the row decides.
+-- The one way to begin a change of a task: the holder of the row decides.
 select sqlc.embed(t), u.ref, u.plan from ai_task t join generation_user u on u.user_id = t.user_id
 where t.id = @id for update of t;
 

@@ -7,15 +7,15 @@
 //
 // # Invariants
 //
-//   - Nobody saves up turns: who did not wait, or had all slots of their plan taken, goes on from
+//   - No user saves up turns: one who did not wait, or had all slots of their plan taken, goes on from
 //     where the line is. What was missed is at most the one turn that they are next for.
-//   - Nobody escapes: who leaves the line and comes back has their pass still.
+//   - No user escapes: one who leaves the line and comes back has their pass still.
 //   - A user of weight v who waits with a slot of their plan free is passed by another one, of
 //     weight w, at most ⌈w/v⌉+1 times between two turns of theirs, and before their first turn no
 //     more often than if v were 1.
-//   - Whoever comes for the first time enters behind those who came before, a Round-th of a round
+//   - A user who comes for the first time enters behind those who came before, a Round-th of a round
 //     behind the one before, and never further back than a round. So even an endless stream of new
-//     users passes nobody more than [Round] times. Ageing would be for that; there is no other.
+//     users passes no user more than [Round] times. Ageing would be for that; there is no other.
 package fairqueue
 
 import (
@@ -28,16 +28,16 @@ import (
 // weights are exact.
 const Round = 27720
 
-// GlobalPass is where the line of one provider has got to. In its zero value nobody was served yet.
+// GlobalPass is where the line of one provider has got to. In its zero value no user was served yet.
 type GlobalPass struct {
-	Current int64 // the pass of whoever was served last; it never falls
-	Entry   int64 // the pass of whoever enters next: Current or, up to a round, later
+	Current int64 // the pass of the user who was served last; it never falls
+	Entry   int64 // the pass of the user who enters next: Current or, up to a round, later
 }
 
-// Latest is the last pass that somebody may enter with.
+// Latest is the last pass that a user may enter with.
 func (c GlobalPass) Latest() int64 { return c.Current + Round }
 
-// Enter returns the pass of somebody who comes to wait for the first time.
+// Enter returns the pass of a user who comes to wait for the first time.
 func (c *GlobalPass) Enter() int64 {
 	pass := min(c.Entry, c.Latest())
 	c.Entered(1)
@@ -74,7 +74,7 @@ func comesBefore(pass int64, id uuid.UUID, other int64, otherID uuid.UUID) bool 
 }
 
 // Serve gives out turns and returns who got them, in order, as indexes of users. It moves on
-// their passes and the clock, and takes what was given off Waiting. Nobody who is left out may have
+// their passes and the clock, and takes what was given off Waiting. No user who is left out may have
 // a pass before that of the last who was served.
 func (c *GlobalPass) Serve(users []User, turns int) []int {
 	served := make([]int, 0, turns)
@@ -112,7 +112,7 @@ type Waiters struct {
 }
 
 // Ahead is how many turns of others come before the nth of this user, the first being 0, if
-// nobody comes or goes and nobody's slots are all taken. What the line says of the user itself
+// no user comes or goes and no user's slots are all taken. What the line says of the user itself
 // does not count, since the caller may know better.
 func (l Waiters) Ahead(me User, n int) (ahead int) {
 	pass := me.passOfTurn(l.GlobalPass, n)
