@@ -90,9 +90,12 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		return err
 	}
 
-	b.pages = []ops.Page{{Path: "/queues", Title: "Queues", Handler: asynqueue.Dashboard(asynqueue.DashboardOptions{
-		Client: b.redis, Prefix: "/queues", Admin: b.admin, Cron: cron, Log: log,
-	})}}
+	b.pages = []ops.Page{
+		{Path: "/queues", Title: "Queues", Handler: asynqueue.Dashboard(asynqueue.DashboardOptions{
+			Client: b.redis, Prefix: "/queues", Admin: b.admin, Cron: cron, Log: log,
+		})},
+		{Path: "/schedules", Title: "Schedules", Handler: ops.NewSchedulesPage(cron.List, log)},
+	}
 
 	listener, err := ops.Listen(ctx, cfg.HTTP.Addr)
 	if err != nil {

@@ -134,15 +134,19 @@ func (o Options) serveIndex(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// pageStyle is how a page of ours looks.
+const pageStyle = `
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 3rem auto; padding: 0 1rem; color: #222; background: #fff }
+th, td { text-align: left; padding: 0 1rem 0 0 }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 } a { color: #8ab4f8 } }
+`
+
 const indexPage = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>{{.Process}} · imagerun</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; color: #222; background: #fff }
-@media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 } a { color: #8ab4f8 } }
-</style>
+<style>` + pageStyle + `</style>
 <h1>{{.Process}}</h1>
 <p>Version {{.Version}}. State: <strong>{{.Report.State}}</strong>.</p>
 <ul>{{range $name, $result := .Report.Checks}}

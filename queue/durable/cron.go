@@ -145,6 +145,9 @@ func (c *Cron) Fire(ctx context.Context, name string) (staged int, err error) {
 	return staged, nil
 }
 
+// stateDone is of a job that has no row any more.
+const stateDone = "done"
+
 // Scheduled is a schedule as operators see it.
 type Scheduled struct {
 	Name    string     `json:"name"`
@@ -152,7 +155,10 @@ type Scheduled struct {
 	Kind    string     `json:"kind"`
 	LastRun *time.Time `json:"last_run"` // when the last job was staged; null: never
 	LastJob *uuid.UUID `json:"last_job"` // may be done by now
-	NextRun time.Time  `json:"next_run"` // in the past: a tick is due, and no scheduler runs
+	// LastState is that of the last job, canceling, or done, which has no row: an operator may have removed it. Empty: there was none.
+	LastState string    `json:"last_state"`
+	LastError string    `json:"last_error,omitempty"` // code of that job's latest failure; empty: none, or it is done
+	NextRun   time.Time `json:"next_run"`             // in the past: a tick is due, and no scheduler runs
 }
 
 // List returns every schedule, in the order of the table.
@@ -176,7 +182,46 @@ func (c *Cron) List(ctx context.Context) ([]Scheduled, error) {
 		list[i] = s
 	}
 
-	return list, nil
+	return list, c.fillOutcomes(ctx, list)
+}
+
+// fillOutcomes says what has become of the last jobs.
+func (c *Cron) fillOutcomes(ctx context.Context, list []Scheduled) error {
+	var ids []uuid.UUID
+
+	for _, s := range list {
+		if s.LastJob != nil {
+			ids = append(ids, *s.LastJob)
+		}
+	}
+
+	rows, err := c.q.db.ScheduleJobs(ctx, c.q.pool, ids)
+	if err != nil {
+		return fmt.Errorf("read last jobs of schedules: %w", err)
+	}
+
+	byID := make(map[uuid.UUID]db.ScheduleJobsRow, len(rows))
+	for _, r := range rows {
+		byID[r.ID] = r
+	}
+
+	for i, s := range list {
+		if s.LastJob == nil {
+			continue
+		}
+
+		list[i].LastState = stateDone
+
+		if row, ok := byID[*s.LastJob]; ok {
+			list[i].LastState = row.State
+
+			if row.ErrorCode != nil {
+				list[i].LastError = *row.ErrorCode
+			}
+		}
+	}
+
+	return nil
 }
 
 func (c *Cron) loadRows(ctx context.Context) (map[string]db.ScheduleListRow, error) {

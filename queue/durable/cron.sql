@@ -20,3 +20,7 @@ update schedule set
     last_job  = coalesce(sqlc.narg(last_job), last_job),
     fired_at  = case when sqlc.narg(last_job)::uuid is null then fired_at else clock_timestamp() end
 where name = sqlc.arg(name);
+
+-- name: ScheduleJobs :many
+-- What has become of the last jobs. One that is done has no row.
+select id, (case when canceling then 'canceling' else state end)::text as state, error_code from job where id = any(sqlc.arg(ids)::uuid[]);

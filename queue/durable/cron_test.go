@@ -190,6 +190,37 @@ func TestCron_List(t *testing.T) {
 	var id string
 	require.NoError(t, pool.QueryRow(t.Context(), `select id::text from job`).Scan(&id))
 	require.Equal(t, id, list[0].LastJob.String())
+	require.Equal(t, "staged", list[0].LastState)
+	require.Empty(t, list[0].LastError)
+}
+
+// What has become of the last run is told as long as its job has a row, and then it is done.
+func TestCron_ListSaysWhatBecameOfTheLastRun(t *testing.T) {
+	t.Parallel()
+
+	c, pool := clocked(t, schedule("* * * * *", queue.Skip), `now() - interval '2 minutes'`)
+
+	list, err := c.List(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, list[0].LastState, "it has not run yet")
+
+	_, err = c.Fire(t.Context(), "chore")
+	require.NoError(t, err)
+
+	for _, step := range []struct{ do, state, code string }{
+		{`update job set state = 'retrying', attempt = 1, error_code = 'broken'`, "retrying", "broken"},
+		{`update job set canceling = true`, "canceling", "broken"},
+		{`update job set state = 'dead', canceling = false, died_at = now()`, "dead", "broken"},
+		{`delete from job`, "done", ""},
+	} {
+		_, err = pool.Exec(t.Context(), step.do)
+		require.NoError(t, err)
+
+		list, err = c.List(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, step.state, list[0].LastState)
+		require.Equal(t, step.code, list[0].LastError)
+	}
 }
 
 func TestCron_FireRefusesOthers(t *testing.T) {

@@ -45,6 +45,37 @@ func (q *Queries) ScheduleAdvance(ctx context.Context, db DBTX, arg ScheduleAdva
 	return err
 }
 
+const scheduleJobs = `-- name: ScheduleJobs :many
+select id, (case when canceling then 'canceling' else state end)::text as state, error_code from job where id = any($1::uuid[])
+`
+
+type ScheduleJobsRow struct {
+	ID        uuid.UUID
+	State     string
+	ErrorCode *string
+}
+
+// What has become of the last jobs. One that is done has no row.
+func (q *Queries) ScheduleJobs(ctx context.Context, db DBTX, ids []uuid.UUID) ([]ScheduleJobsRow, error) {
+	rows, err := db.Query(ctx, scheduleJobs, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScheduleJobsRow
+	for rows.Next() {
+		var i ScheduleJobsRow
+		if err := rows.Scan(&i.ID, &i.State, &i.ErrorCode); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const scheduleList = `-- name: ScheduleList :many
 select name, last_tick, last_job, fired_at, clock_timestamp()::timestamptz as now from schedule order by name
 `
