@@ -192,7 +192,7 @@ func (p *Postgres) serverArgs() []string {
 	}
 
 	if !p.durable {
-		list = append(list, "fsync=off", "full_page_writes=off", "max_wal_size=2GB")
+		list = append(list, "fsync=off", "full_page_writes=off", "max_wal_size=512MB")
 	}
 
 	args := make([]string, 0, 2*len(list))

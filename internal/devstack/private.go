@@ -10,39 +10,41 @@ import (
 type Private struct {
 	mu        sync.Mutex // guards all below
 	workspace *workspace
-	dir       string
-	release   func()
+	runs      map[string]runFolder // by what they are below
 	stops     []func()
-	n         int
 }
 
-// newFolder returns a name for a new server's folder. Callers hold mu.
-func (p *Private) newFolder(kind string) (string, error) {
+// reserveFolder returns a name for the folder of a new server of p: on a disk if it is to write as in production, else in memory
+// where there is room.
+func (p *Private) reserveFolder(kind string, durable bool) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
 	if p.workspace == nil {
 		workspace, err := findWorkspace()
 		if err != nil {
 			return "", err
 		}
 
-		dir, release, err := workspace.makeRunFolder()
-		if err != nil {
+		p.workspace, p.runs = workspace, map[string]runFolder{}
+	}
+
+	base := p.workspace.scratch
+	if durable {
+		base = p.workspace.state
+	}
+
+	run, ok := p.runs[base]
+	if !ok {
+		var err error
+		if run, err = makeRunFolder(base); err != nil {
 			return "", err
 		}
 
-		p.workspace, p.dir, p.release = workspace, dir, release
+		p.runs[base] = run
 	}
 
-	p.n++
-
-	return filepath.Join(p.dir, kind+"-"+randomToken(3)), nil
-}
-
-// reserveFolder reserves a folder of the given kind for a server of p.
-func (p *Private) reserveFolder(kind string) (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-
-	return p.newFolder(kind)
+	return filepath.Join(run.dir, kind+"-"+randomToken(3)), nil
 }
 
 func (p *Private) onStop(f func()) {
@@ -64,7 +66,7 @@ func (p *Private) DurablePostgres(ctx context.Context) (*Postgres, error) {
 }
 
 func (p *Private) startPostgres(ctx context.Context, durable bool) (*Postgres, error) {
-	dir, err := p.reserveFolder("postgres")
+	dir, err := p.reserveFolder("postgres", durable)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func (p *Private) startPostgres(ctx context.Context, durable bool) (*Postgres, e
 
 // Redis starts a server that persists nothing.
 func (p *Private) Redis(ctx context.Context) (*Redis, error) {
-	dir, err := p.reserveFolder("redis")
+	dir, err := p.reserveFolder("redis", false)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ func (p *Private) Redis(ctx context.Context) (*Redis, error) {
 // SecureRedis starts a server that persists nothing. Its URL is for a user with the given rights
 // alone, as ACL SETUSER takes them, over TLS.
 func (p *Private) SecureRedis(ctx context.Context, rights string) (*Redis, error) {
-	dir, err := p.reserveFolder("redis")
+	dir, err := p.reserveFolder("redis", false)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +118,7 @@ func (p *Private) SecureRedis(ctx context.Context, rights string) (*Redis, error
 
 // Cluster starts a Redis Cluster of three masters, which persists nothing.
 func (p *Private) Cluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
-	dir, err := p.reserveFolder("cluster")
+	dir, err := p.reserveFolder("cluster", false)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +135,7 @@ func (p *Private) Cluster(ctx context.Context, o ClusterOptions) (*Cluster, erro
 
 // Sentinel starts one Redis master, two replicas and three sentinels, which persist nothing.
 func (p *Private) Sentinel(ctx context.Context, o SentinelOptions) (*Sentinel, error) {
-	dir, err := p.reserveFolder("sentinel")
+	dir, err := p.reserveFolder("sentinel", false)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +152,7 @@ func (p *Private) Sentinel(ctx context.Context, o SentinelOptions) (*Sentinel, e
 
 // S3 starts a server with one bucket and random keys.
 func (p *Private) S3(ctx context.Context) (*S3, error) {
-	dir, err := p.reserveFolder("s3")
+	dir, err := p.reserveFolder("s3", false)
 	if err != nil {
 		return nil, err
 	}
@@ -177,9 +179,9 @@ func (p *Private) Stop() {
 
 	wg.Wait()
 
-	if p.release != nil {
-		p.release()
+	for _, run := range p.runs {
+		run.release()
 	}
 
-	p.stops, p.workspace, p.release = nil, nil, nil
+	p.stops, p.workspace, p.runs = nil, nil, nil
 }
