@@ -60,9 +60,17 @@ type engine struct {
 	states map[string]string // task name → pending, active or nothing
 	mark   durable.LossMarker
 	other  durable.LossMarker // of another queue than tests
+
+	delay func(durable.Push) // holds a push up on its way; nil: none is
 }
 
 func (e *engine) Push(_ context.Context, ps []durable.Push) error {
+	for _, p := range ps {
+		if e.delay != nil {
+			e.delay(p)
+		}
+	}
+
 	e.mu.Lock()
 	defer e.mu.Unlock()
 

@@ -160,7 +160,7 @@ type Queue struct {
 
 	carrying atomic.Bool                              // Run does what commits hand over
 	pushes   map[string]*batcher.Batcher[pendingPush] // by queue: off the path of commits
-	marks    chan Task                                // pushed, to be marked so
+	marks    chan Push                                // pushed, to be marked so
 }
 
 // pendingPush is a push, and whether the epoch before it may still be in Redis.
@@ -193,7 +193,7 @@ func New(pool *pgxpool.Pool, kinds queue.Kinds, o Options) *Queue {
 		restore: o.Restore,
 		db:      db.New(),
 		metrics: newMetrics(),
-		marks:   make(chan Task, maxBacklog),
+		marks:   make(chan Push, maxBacklog),
 	}
 	q.pushes = q.newPushBatchers()
 

@@ -29,9 +29,9 @@ func (q *Queue) newPushBatchers() map[string]*batcher.Batcher[pendingPush] {
 
 	for _, name := range q.kinds.Queues() {
 		pushes[name] = &batcher.Batcher[pendingPush]{Max: maxPushBatch, Lines: maxPushesAtOnce, Room: maxBacklog, Do: func(ps []pendingPush) {
-			for _, t := range q.pushBatch(context.Background(), ps) {
+			for _, p := range q.pushBatch(context.Background(), ps) {
 				select {
-				case q.marks <- t:
+				case q.marks <- p:
 				default: // unmarked: the relay pushes it again, which is a conflict, which is success
 				}
 			}
@@ -71,7 +71,7 @@ func (q *Queue) Run(ctx context.Context) error {
 }
 
 // pushBatch pushes tasks of one queue at once, removes those that they replace, and returns which it could.
-func (q *Queue) pushBatch(ctx context.Context, ps []pendingPush) (sent []Task) {
+func (q *Queue) pushBatch(ctx context.Context, ps []pendingPush) (sent []Push) {
 	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
 	defer cancel()
 
@@ -103,7 +103,7 @@ func (q *Queue) pushBatch(ctx context.Context, ps []pendingPush) (sent []Task) {
 	var replaced []Task
 
 	for _, p := range ps {
-		sent = append(sent, p.Task)
+		sent = append(sent, p.Push)
 
 		if p.replaces && p.Epoch > 1 {
 			old := p.Task
@@ -133,17 +133,17 @@ func (q *Queue) pushAll(ctx context.Context, ps []pendingPush) int {
 
 	var (
 		mu   sync.Mutex
-		sent []Task
+		sent []Push
 		wg   sync.WaitGroup
 	)
 
 	for _, of := range byQueue {
 		wg.Go(func() {
 			for batch := range slices.Chunk(of, maxPushBatch) {
-				tasks := q.pushBatch(ctx, batch)
+				pushed := q.pushBatch(ctx, batch)
 
 				mu.Lock()
-				sent = append(sent, tasks...)
+				sent = append(sent, pushed...)
 				mu.Unlock()
 			}
 		})
@@ -159,52 +159,93 @@ func (q *Queue) pushAll(ctx context.Context, ps []pendingPush) int {
 // again: most jobs have by then, and their rows are written once less.
 func (q *Queue) drainMarks(ctx context.Context, stop <-chan struct{}) {
 	var (
-		tasks []Task
-		due   <-chan time.Time
+		sent []Push
+		due  <-chan time.Time
 	)
 
 	for {
 		select {
-		case t := <-q.marks:
-			tasks = append(tasks, t)
+		case p := <-q.marks:
+			sent = append(sent, p)
 
 			if due == nil {
 				due = time.After(q.timing.RelayAfter / 2)
 			}
 
-			if len(tasks) < maxBacklog {
+			if len(sent) < maxBacklog {
 				continue
 			}
 		case <-due:
 		case <-stop:
 			for len(q.marks) > 0 {
-				tasks = append(tasks, <-q.marks)
+				sent = append(sent, <-q.marks)
 			}
 
-			q.markPushed(ctx, tasks)
+			q.markPushed(ctx, sent)
 
 			return
 		}
 
-		q.markPushed(ctx, tasks)
+		q.markPushed(ctx, sent)
 
-		tasks, due = tasks[:0], nil
+		sent, due = sent[:0], nil
 	}
 }
 
-// markPushed tells the relay not to bother.
-func (q *Queue) markPushed(ctx context.Context, tasks []Task) {
-	for batch := range slices.Chunk(tasks, maxMarkBatch) {
-		ids, epochs := splitTasks(batch)
-
+// markPushed tells the relay not to bother, and removes what was pushed too late.
+func (q *Queue) markPushed(ctx context.Context, sent []Push) {
+	for batch := range slices.Chunk(sent, maxMarkBatch) {
 		one, cancel := context.WithTimeout(ctx, pushTimeout)
+
+		ids, epochs := make([]uuid.UUID, len(batch)), make([]int32, len(batch))
+		for i, p := range batch {
+			ids[i], epochs[i] = p.ID, p.Epoch
+		}
 
 		if err := q.db.JobMarkPushed(one, q.pool, db.JobMarkPushedParams{Ids: ids, Epochs: epochs}); err != nil {
 			q.log.DebugContext(ctx, "pushed jobs were not marked", slog.Int("jobs", len(batch)), slog.Any("error", err))
 		}
 
+		if err := q.forgetSuperseded(one, batch); err != nil {
+			q.log.DebugContext(ctx, "superseded tasks were not removed", slog.Int("jobs", len(batch)), slog.Any("error", err))
+		}
+
 		cancel()
 	}
+}
+
+// forgetSuperseded removes tasks that are due later and whose jobs have a newer epoch, or are done: whatever replaced
+// them was faster than their own push, and removed them before they were there. Of those that are due now a worker finds it at once.
+func (q *Queue) forgetSuperseded(ctx context.Context, sent []Push) error {
+	var (
+		later []Task
+		ids   []uuid.UUID
+		now   = time.Now()
+	)
+
+	for _, p := range sent {
+		if p.RunAt.After(now) {
+			later, ids = append(later, p.Task), append(ids, p.ID)
+		}
+	}
+
+	if len(later) == 0 {
+		return nil
+	}
+
+	rows, err := q.db.JobStates(ctx, q.pool, ids)
+	if err != nil {
+		return err
+	}
+
+	epochs := make(map[uuid.UUID]int32, len(rows))
+	for _, row := range rows {
+		epochs[row.ID] = row.Epoch
+	}
+
+	q.forgetTasks(ctx, slices.DeleteFunc(later, func(t Task) bool { return epochs[t.ID] == t.Epoch }))
+
+	return nil
 }
 
 // forgetTasks removes tasks that were replaced. It is tidiness only: a worker that gets one finds that it is a
