@@ -342,4 +342,8 @@ func TestDurablePostgres(t *testing.T) {
 		require.NoError(t, conn.QueryRow(t.Context(), "show "+setting).Scan(&value))
 		require.Equal(t, "on", value, setting)
 	}
+
+	var dir string
+	require.NoError(t, conn.QueryRow(t.Context(), "show data_directory").Scan(&dir))
+	require.NotContains(t, dir, "/dev/shm", "memory is faster than any disk")
 }

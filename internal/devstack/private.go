@@ -29,9 +29,9 @@ func (p *Private) reserveFolder(kind string, durable bool) (string, error) {
 		p.workspace, p.runs = workspace, map[string]runFolder{}
 	}
 
-	base := p.workspace.scratch
-	if durable {
-		base = p.workspace.state
+	base := p.workspace.state
+	if !durable && p.workspace.scratch != "" {
+		base = p.workspace.scratch
 	}
 
 	run, ok := p.runs[base]

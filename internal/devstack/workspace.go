@@ -20,7 +20,7 @@ import (
 type workspace struct {
 	root    string              // of the repository
 	state   string              // where servers may write
-	scratch string              // where servers may write whose data is thrown away: in memory, if there is room
+	scratch string              // where servers may write whose data is thrown away, in memory; empty: in state
 	cred    *syscall.Credential // of the user that Postgres runs as; nil: as ourselves
 }
 
@@ -55,14 +55,15 @@ func findWorkspace() (*workspace, error) {
 		return nil, err
 	}
 
+	sum := sha256.Sum256([]byte(root))
+	name := "imagerun-" + hex.EncodeToString(sum[:6])
 	p := &workspace{root: root, state: filepath.Join(root, ".imagerun", "state")}
+	p.scratch = findScratch(name)
 
 	if os.Geteuid() != 0 {
 		if err := os.MkdirAll(p.state, 0o700); err != nil {
 			return nil, fmt.Errorf("state folder: %w", err)
 		}
-
-		p.scratch = findScratch(p.state, sha256.Sum256([]byte(root)))
 
 		return p, nil
 	}
@@ -71,9 +72,8 @@ func findWorkspace() (*workspace, error) {
 		return nil, err
 	}
 
-	sum := sha256.Sum256([]byte(root))
 	link := p.state
-	p.state = "/var/tmp/imagerun-" + hex.EncodeToString(sum[:6])
+	p.state = filepath.Join("/var/tmp", name)
 
 	if err := ownFolder(p.state); err != nil {
 		return nil, err
@@ -88,28 +88,26 @@ func findWorkspace() (*workspace, error) {
 		}
 	}
 
-	p.scratch = findScratch(p.state, sum)
-
 	return p, nil
 }
 
 // scratchSpace is the room that memory must have for the files of servers whose data is thrown away.
 const scratchSpace = 8 << 30
 
-// findScratch returns a folder in memory for the checkout of this sum: a database for each test is three hundred files that
+// findScratch returns a folder of that name in memory: a database for each test is three hundred files that
 // are made and removed, which takes half of the time of many tests on a disk. Where there is no such memory disk, or too little
-// room, it is the state folder.
-func findScratch(state string, sum [sha256.Size]byte) string {
+// room, there is none.
+func findScratch(name string) string {
 	const memory = "/dev/shm"
 
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(memory, &fs); err != nil || uint64(fs.Bavail)*uint64(fs.Bsize) < scratchSpace { //nolint:gosec,unconvert // their types differ by system
-		return state
+		return ""
 	}
 
-	dir := filepath.Join(memory, "imagerun-"+hex.EncodeToString(sum[:6]))
+	dir := filepath.Join(memory, name)
 	if err := ownFolder(dir); err != nil {
-		return state
+		return ""
 	}
 
 	return dir
