@@ -12,6 +12,7 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/credits/db"
+	"imagerun/internal/fault"
 )
 
 const (
@@ -77,7 +78,7 @@ func Audit(ctx context.Context, pool snapshots, subject uuid.UUID) ([]Violation,
 		err = a.replayEntries(ctx, subject, subject)
 	}
 
-	return a.sortViolations(), wrapError(err, "audit credits")
+	return a.sortViolations(), fault.Wrap(err, "audit credits")
 }
 
 // AuditAll is [Audit] of all ledgers, one range of subjects after the other, and tells of each.
@@ -87,14 +88,14 @@ func AuditAll(ctx context.Context, pool snapshots, now clock.Now, tell func(Chec
 	a := newAudit(pool, ".subject between $1 and $2", "force_custom_plan") // a plan for any range would be good for none
 	err := a.auditRanges(ctx, now, tell)
 
-	return a.sortViolations(), wrapError(err, "audit credits")
+	return a.sortViolations(), fault.Wrap(err, "audit credits")
 }
 
 // RecordAudit notes what an audit of all ledgers found, for the metrics and as evidence.
 func RecordAudit(ctx context.Context, tx db.DBTX, at time.Time, list []Violation) error {
 	err := db.New().AuditRecord(ctx, tx, db.AuditRecordParams{At: at, Breaches: int32(len(list))}) //nolint:gosec // hundreds at most
 
-	return wrapError(err, "record audit of credits")
+	return fault.Wrap(err, "record audit of credits")
 }
 
 // audit is one at work.
@@ -210,7 +211,7 @@ func (a *audit) takeViolations(c check, rows pgx.Rows) error {
 		return nil
 	})
 
-	return wrapError(err, c.invariant)
+	return fault.Wrap(err, c.invariant)
 }
 
 // reportViolation notes a violation, unless there were many of its kind.
@@ -227,12 +228,4 @@ func (a *audit) sortViolations() []Violation {
 	})
 
 	return a.list
-}
-
-func wrapError(err error, what string) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"imagerun/internal/credits/db"
+	"imagerun/internal/fault"
 )
 
 // replayPage is how many entries are read at a time.
@@ -30,7 +31,7 @@ func (a *audit) replayEntries(ctx context.Context, first, last uuid.UUID) error 
 			return err
 		})
 		if err != nil {
-			return wrapError(err, "I15")
+			return fault.Wrap(err, "I15")
 		}
 
 		entries := 0

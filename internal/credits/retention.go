@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"imagerun/internal/credits/db"
+	"imagerun/internal/fault"
 	"imagerun/internal/retention"
 )
 
@@ -37,5 +38,5 @@ func (j *Jobs) Retention() []retention.Class {
 func (j *Jobs) forgetAudits(ctx context.Context, batch int) (int, error) {
 	n, err := j.ledger.db.AuditForget(ctx, j.pool, db.AuditForgetParams{Before: j.ledger.Now().Add(-auditLifetime), Most: int32(batch)}) //nolint:gosec // a thousand
 
-	return int(n), wrapError(err, "forget old audits of credits")
+	return int(n), fault.Wrap(err, "forget old audits of credits")
 }

@@ -38,7 +38,7 @@ type Notifier struct {
 // New returns a notifier. [Notifier.Run] waits for what is on its way.
 func New(client redis.UniversalClient, log *slog.Logger) *Notifier {
 	n := &Notifier{redis: client, log: log}
-	n.batches = batcher.Batcher[string]{Do: n.send, Room: backlog}
+	n.batches = batcher.Batcher[string]{Do: n.publishBatch, Room: backlog}
 
 	return n
 }
@@ -58,7 +58,7 @@ func (n *Notifier) Run(ctx context.Context) {
 	}
 }
 
-func (n *Notifier) send(batch []string) {
+func (n *Notifier) publishBatch(batch []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
 	defer cancel()
 
@@ -128,12 +128,12 @@ func (s *Subscriber) Run(ctx context.Context) {
 				return
 			}
 
-			s.receive(m.Payload)
+			s.deliverMessage(m.Payload)
 		}
 	}
 }
 
-func (s *Subscriber) receive(payload string) {
+func (s *Subscriber) deliverMessage(payload string) {
 	parts := strings.Split(payload, " ")
 	if len(parts) != 3 {
 		return

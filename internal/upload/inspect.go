@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/fault"
 	"imagerun/internal/jobs"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
@@ -58,7 +59,7 @@ func (h inspector) Handle(ctx context.Context, job *queue.Job[jobs.InspectUpload
 	u, err := h.db.UploadFind(ctx, h.Pool, id)
 
 	switch {
-	case isNotFound(err):
+	case postgres.IsNotFound(err):
 		return nil
 	case err != nil:
 		return fmt.Errorf("read upload %s: %w", id, err)
@@ -135,7 +136,7 @@ func (h inspector) isPictureStored(ctx context.Context, u db.Upload) (bool, erro
 		return false, nil
 	}
 
-	return err == nil && o.Size == *u.Bytes, wrapError(err, "look for the picture of "+u.ID.String())
+	return err == nil && o.Size == *u.Bytes, fault.Wrap(err, "look for the picture of "+u.ID.String())
 }
 
 // inspectRaw reads what was put and puts what it makes of it. A [rejection] is about the file; other
@@ -180,7 +181,7 @@ func (h inspector) inspectRaw(ctx context.Context, job *queue.Job[jobs.InspectUp
 			return err
 		}
 
-		return wrapError(h.db.UploadMeasured(ctx, tx, db.UploadMeasuredParams{
+		return fault.Wrap(h.db.UploadMeasured(ctx, tx, db.UploadMeasuredParams{
 			ID: u.ID, Key: &key, ContentType: &contentType, Width: &width, Height: &height, Bytes: &size, Sha256: sum[:],
 			SourceType: source,
 		}), "measure upload "+u.ID.String())
@@ -189,7 +190,7 @@ func (h inspector) inspectRaw(ctx context.Context, job *queue.Job[jobs.InspectUp
 		return err
 	}
 
-	return wrapError(h.Bucket.Put(ctx, key, contentType, clean.Body), "store picture of "+u.ID.String())
+	return fault.Wrap(h.Bucket.Put(ctx, key, contentType, clean.Body), "store picture of "+u.ID.String())
 }
 
 // readRaw reads what was put.
@@ -265,7 +266,7 @@ func (s *Service) endInspection(ctx context.Context, tx pgx.Tx, id uuid.UUID, re
 // Dead rejects an upload whose inspection will not be tried again. What it may have put goes with
 // the row.
 func (h inspector) Dead(ctx context.Context, tx pgx.Tx, args jobs.InspectUpload, _ string) error {
-	if _, err := h.db.UploadLock(ctx, tx, args.UploadID); isNotFound(err) {
+	if _, err := h.db.UploadLock(ctx, tx, args.UploadID); postgres.IsNotFound(err) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("lock upload %s: %w", args.UploadID, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/clock"
+	"imagerun/internal/fault"
 	"imagerun/internal/storage"
 	"imagerun/internal/upload/db"
 )
@@ -86,5 +87,5 @@ func (o *Objects) Mark(ctx context.Context, keys []string, lost bool) error {
 		p.At = &now
 	}
 
-	return wrapError(o.db.ObjectMark(ctx, o.pool, p), "mark uploads")
+	return fault.Wrap(o.db.ObjectMark(ctx, o.pool, p), "mark uploads")
 }

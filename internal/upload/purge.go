@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerun/internal/fault"
 	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/upload/db"
@@ -32,7 +33,7 @@ func (h eraser) Handle(ctx context.Context, job *queue.Job[jobs.EraseUpload]) er
 	u, err := h.db.UploadFind(ctx, h.Pool, id)
 
 	switch {
-	case isNotFound(err):
+	case postgres.IsNotFound(err):
 		return nil
 	case err != nil:
 		return fmt.Errorf("read upload %s: %w", id, err)
@@ -157,7 +158,7 @@ func (h purger) purgePutAgain(ctx context.Context) (int, error) {
 
 	rows, err := h.db.UploadRawDue(ctx, h.Pool, db.UploadRawDueParams{PutBefore: now.Add(-lastPut), Most: batch})
 	if err != nil || len(rows) == 0 {
-		return 0, wrapError(err, "find raw objects")
+		return 0, fault.Wrap(err, "find raw objects")
 	}
 
 	ids, keys := make([]uuid.UUID, len(rows)), make([]string, len(rows))
@@ -171,5 +172,5 @@ func (h purger) purgePutAgain(ctx context.Context) (int, error) {
 
 	err = h.db.UploadRawDeleted(ctx, h.Pool, db.UploadRawDeletedParams{Ids: ids, At: &now})
 
-	return len(rows), wrapError(err, "mark raw objects deleted")
+	return len(rows), fault.Wrap(err, "mark raw objects deleted")
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/fault"
+	"imagerun/internal/postgres"
 	"imagerun/internal/upload/db"
 )
 
@@ -25,7 +27,7 @@ func (s *Service) UseReference(ctx context.Context, tx pgx.Tx, userID, id uuid.U
 	u, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
 
 	switch {
-	case isNotFound(err):
+	case postgres.IsNotFound(err):
 		return Reference{}, ErrNotFound
 	case err != nil:
 		return Reference{}, fmt.Errorf("lock upload %s: %w", id, err)
@@ -50,7 +52,7 @@ func (s *Service) FindReference(ctx context.Context, tx pgx.Tx, userID, id uuid.
 	row, err := s.db.UploadGet(ctx, tx, db.UploadGetParams{ID: id, UserID: userID})
 
 	switch {
-	case isNotFound(err):
+	case postgres.IsNotFound(err):
 		return Reference{}, ErrNotFound
 	case err != nil:
 		return Reference{}, fmt.Errorf("read upload %s: %w", id, err)
@@ -84,5 +86,5 @@ func (s *Service) Link(ctx context.Context, key string, ttl time.Duration) (stri
 	// A second is lost to the precision of signatures.
 	url, _, err := s.Bucket.SignGetFor(ctx, key, ttl+time.Second)
 
-	return url, wrapError(err, "sign link of a reference")
+	return url, fault.Wrap(err, "sign link of a reference")
 }

@@ -127,7 +127,7 @@ func (s *Service) Create(ctx context.Context, userID uuid.UUID, p Promise) (Uplo
 
 		row.RawKey = newKey(owner.Ref, "raw")
 
-		return wrapError(s.db.UploadInsert(ctx, tx, row), "insert upload")
+		return fault.Wrap(s.db.UploadInsert(ctx, tx, row), "insert upload")
 	})
 	if err != nil {
 		return Upload{}, Ticket{}, err
@@ -150,7 +150,7 @@ func (s *Service) Get(ctx context.Context, userID, id uuid.UUID) (Upload, error)
 	row, err := s.db.UploadGet(ctx, s.Pool, db.UploadGetParams{ID: id, UserID: userID})
 
 	switch {
-	case isNotFound(err):
+	case postgres.IsNotFound(err):
 		return Upload{}, ErrNotFound
 	case err != nil:
 		return Upload{}, fmt.Errorf("read upload %s: %w", id, err)
@@ -201,7 +201,7 @@ func (s *Service) Complete(ctx context.Context, userID, id uuid.UUID) (Upload, e
 	row, err := s.db.UploadGet(ctx, s.Pool, db.UploadGetParams{ID: id, UserID: userID})
 
 	switch {
-	case isNotFound(err):
+	case postgres.IsNotFound(err):
 		return Upload{}, ErrNotFound
 	case err != nil:
 		return Upload{}, fmt.Errorf("read upload %s: %w", id, err)
@@ -223,7 +223,7 @@ func (s *Service) Complete(ctx context.Context, userID, id uuid.UUID) (Upload, e
 		u, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
 
 		switch {
-		case isNotFound(err):
+		case postgres.IsNotFound(err):
 			return ErrNotFound // deleted meanwhile
 		case err != nil:
 			return fmt.Errorf("lock upload %s: %w", id, err)
@@ -278,7 +278,7 @@ func (s *Service) Delete(ctx context.Context, userID, id uuid.UUID) error {
 		_, err := s.db.UploadLockOwned(ctx, tx, db.UploadLockOwnedParams{ID: id, UserID: userID})
 
 		switch {
-		case isNotFound(err):
+		case postgres.IsNotFound(err):
 			return s.deletedBefore(ctx, tx, userID, id)
 		case err != nil:
 			return fmt.Errorf("lock upload %s: %w", id, err)
@@ -335,7 +335,7 @@ func (s *Service) stageErasures(ctx context.Context, tx pgx.Tx, ids []uuid.UUID)
 func (s *Service) stageJob(ctx context.Context, tx pgx.Tx, args queue.Args, id uuid.UUID) error {
 	_, err := s.Queue.Stage(ctx, tx, args, durable.Key(jobKey(args.Kind(), id)))
 
-	return wrapError(err, "stage "+args.Kind())
+	return fault.Wrap(err, "stage "+args.Kind())
 }
 
 func jobKey(kind string, id uuid.UUID) string { return kind + ":" + id.String() }
@@ -351,14 +351,4 @@ func laterOf(a time.Time, b *time.Time) time.Time {
 	}
 
 	return a
-}
-
-func isNotFound(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
-
-func wrapError(err error, what string) error {
-	if err == nil {
-		return nil
-	}
-
-	return fmt.Errorf("%s: %w", what, err)
 }

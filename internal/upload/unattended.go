@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/fault"
 	"imagerun/internal/jobs"
 	"imagerun/internal/postgres"
 	"imagerun/internal/upload/db"
@@ -47,14 +48,14 @@ func (h eraser) endUnattended(ctx context.Context, id uuid.UUID) error {
 func (h purger) listStuck(ctx context.Context, tx pgx.Tx, after uuid.UUID) ([]uuid.UUID, error) {
 	ids, err := h.db.UploadStuck(ctx, tx, db.UploadStuckParams{After: after, Now: h.Now(), Most: batch})
 
-	return ids, wrapError(err, "find uploads without an inspection")
+	return ids, fault.Wrap(err, "find uploads without an inspection")
 }
 
 // listLeft lists what is still here although it was deleted: its owner could have put it again then, or its job is gone.
 func (h purger) listLeft(ctx context.Context, tx pgx.Tx, after uuid.UUID) ([]uuid.UUID, error) {
 	ids, err := h.db.UploadLeft(ctx, tx, db.UploadLeftParams{After: after, PutBefore: h.Now().Add(-lastPut), Most: batch})
 
-	return ids, wrapError(err, "find deleted uploads")
+	return ids, fault.Wrap(err, "find deleted uploads")
 }
 
 // stageAnew stages the job of each upload that is listed, unless that lives, or died within rest.
