@@ -62,6 +62,24 @@ comment on column payment_subscription.customer_id is 'erase: null with the acco
 create index payment_subscription_subject_idx on payment_subscription (subject);
 create index payment_subscription_look_idx on payment_subscription (next_look_at) where next_look_at is not null;
 
+create table payment_change (
+    id              uuid        not null primary key,
+    subscription_id uuid        not null references payment_subscription (id),
+    from_product    text        not null,
+    to_product      text        not null,
+    credits         bigint      not null check (credits >= 0),
+    period_start    timestamptz not null,
+    status          text        not null default 'asked' check (status in ('asked', 'done', 'refused')),
+    created_at      timestamptz not null,
+    ended_at        timestamptz
+);
+comment on table payment_change is 'A change of a subscription''s product that its owner asked for, and the credits they were told it gives at once.';
+comment on column payment_change.from_product is 'erase: the id of a product; row with the subscription';
+comment on column payment_change.to_product is 'erase: the id of a product; row with the subscription';
+comment on column payment_change.status is 'erase: a word from a closed list; row with the subscription';
+create unique index payment_change_open_idx on payment_change (subscription_id) where status = 'asked';
+create index payment_change_subscription_idx on payment_change (subscription_id, created_at);
+
 create table payment_order (
     id              uuid        not null primary key default gen_random_uuid(),
     subject         uuid,
@@ -80,6 +98,9 @@ create table payment_order (
     paid_at         timestamptz not null,
     period_start    timestamptz,
     period_end      timestamptz,
+    change_id       uuid        references payment_change (id),
+    credits_each    bigint      check (credits_each >= 0),
+    months_given    integer     not null default 0 check (months_given >= 0),
     credits         bigint      not null default 0 check (credits >= 0),
     refunded        bigint      not null default 0 check (refunded >= 0),
     disputed        boolean     not null default false,
@@ -89,7 +110,8 @@ create table payment_order (
     next_look_at    timestamptz,
     created_at      timestamptz not null default clock_timestamp(),
     check ((kind = 'plan') = (subscription_id is not null)),
-    check ((period_start is null) = (period_end is null))
+    check ((period_start is null) = (period_end is null)),
+    check (change_id is null or kind = 'plan')
 );
 comment on table payment_order is 'One payment: of a pack, or of one period of a subscription. Seven years, by the law on books.';
 comment on column payment_order.kind is 'erase: a word from a closed list; row seven years after the payment';
@@ -99,6 +121,8 @@ comment on column payment_order.transaction_id is 'erase: the vendor''s id of th
 comment on column payment_order.customer_mask is 'erase: the last letters of the vendor''s id of the person; row seven years after the payment';
 comment on column payment_order.email is 'erase: row seven years after the payment. The address that was given at the checkout, which may differ from the account''s.';
 comment on column payment_order.currency is 'erase: a word from a closed list; row seven years after the payment';
+comment on column payment_order.change_id is 'The change that it paid for, within a period that was paid before. Null: it is a pack or opens a period.';
+comment on column payment_order.credits_each is 'What it gives: a pack and a change once, a period each month. Null: the product is not known yet.';
 comment on column payment_order.credits is 'What it gave so far.';
 comment on column payment_order.next_credits_at is 'When the next month of it gives credits. Null: none does.';
 create unique index payment_order_pack_idx on payment_order (order_id) where kind = 'pack';
@@ -116,24 +140,6 @@ comment on table payment_plan is 'The plan that a person''s payments give them n
 comment on column payment_plan.plan is 'erase: the id of a plan; row seven years after the last payment';
 comment on column payment_plan.until is 'When it must be thought of again. Null: it stays.';
 create index payment_plan_until_idx on payment_plan (until) where until is not null;
-
-create table payment_change (
-    id              uuid        not null primary key,
-    subscription_id uuid        not null references payment_subscription (id),
-    from_product    text        not null,
-    to_product      text        not null,
-    credits         bigint      not null check (credits >= 0),
-    period_start    timestamptz not null,
-    status          text        not null default 'asked' check (status in ('asked', 'done', 'refused')),
-    created_at      timestamptz not null,
-    ended_at        timestamptz
-);
-comment on table payment_change is 'A change of a subscription''s product that its owner asked for, and the credits they were told it gives at once.';
-comment on column payment_change.from_product is 'erase: the id of a product; row with the subscription';
-comment on column payment_change.to_product is 'erase: the id of a product; row with the subscription';
-comment on column payment_change.status is 'erase: a word from a closed list; row with the subscription';
-create unique index payment_change_open_idx on payment_change (subscription_id) where status = 'asked';
-create index payment_change_subscription_idx on payment_change (subscription_id, created_at);
 
 create table payment_refund (
     id         uuid        not null primary key,
@@ -215,4 +221,4 @@ grant insert, update on payment_refund, payment_difference to imagerun_operator;
 grant update (hints, next_look_at) on payment_checkout, payment_subscription, payment_order to imagerun_operator;
 
 -- +goose Down
-drop table payment_scan, payment_difference, payment_withdrawal, payment_refund, payment_change, payment_plan, payment_order, payment_subscription, payment_checkout;
+drop table payment_scan, payment_difference, payment_withdrawal, payment_refund, payment_plan, payment_order, payment_change, payment_subscription, payment_checkout;

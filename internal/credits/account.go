@@ -2,9 +2,13 @@ package credits
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"imagerun/internal/credits/db"
+	"imagerun/internal/fault"
 )
 
 // Account is what a user has.
@@ -27,4 +31,14 @@ func (l *Ledger) Account(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (a Ac
 	a.Grants, err = l.Grants(ctx, tx, userID)
 
 	return a, err
+}
+
+// UserOf returns whose a subject is; uuid.Nil: their account is erased.
+func (l *Ledger) UserOf(ctx context.Context, tx db.DBTX, subject uuid.UUID) (uuid.UUID, error) {
+	id, err := l.db.SubjectUser(ctx, tx, subject)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return uuid.Nil, nil
+	}
+
+	return id, fault.Wrap(err, "read whose a subject is")
 }

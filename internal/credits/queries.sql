@@ -227,3 +227,6 @@ order by t.subject, t.sequence;
 
 -- name: AuditLast :one
 select * from credit_audit order by at desc limit 1;
+
+-- name: SubjectUser :one
+select user_id from billing_subject where subject = @subject;

@@ -20,6 +20,13 @@ func Kinds() queue.Kinds {
 			p.Attempts, p.Backoff.Max, p.Snooze = 20, 15*time.Minute, 10*time.Second
 		}),
 
+		paymentPolicy(LookAtCheckout{}),
+		paymentPolicy(LookAtSubscription{}),
+		paymentPolicy(LookAtOrder{}),
+		paymentPolicy(RefundOrder{}, func(p *queue.Policy) { p.Backoff.First = time.Minute }),
+		paymentPolicy(SettlePayments{}, func(p *queue.Policy) { p.Attempts, p.Timeout = 5, 5*time.Minute }),
+		paymentPolicy(ReconcilePayments{}, func(p *queue.Policy) { p.Attempts, p.Timeout = 10, 10*time.Minute }),
+
 		vendorPolicy(CancelAttempt{}, func(p *queue.Policy) { p.Snooze = 5 * time.Second }),
 		vendorPolicy(EraseAttempt{}),
 
@@ -73,6 +80,19 @@ func vendorPolicy(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
 		Backoff:  queue.Backoff{First: 5 * time.Second, Max: 15 * time.Minute, Factor: 2, Jitter: 0.2},
 		Final:    rejected,
 		Snooze:   10 * time.Second,
+	}, edits)
+}
+
+// paymentPolicy is a kind that keeps the books of what people pay: soon, and for as long as the vendor may be away.
+func paymentPolicy(args queue.Args, edits ...func(*queue.Policy)) queue.Policy {
+	return applyEdits(queue.Policy{
+		Args:     args,
+		Queue:    "payment",
+		Attempts: 60,
+		Timeout:  90 * time.Second,
+		Backoff:  queue.Backoff{First: 2 * time.Second, Max: 30 * time.Minute, Factor: 2, Jitter: 0.2},
+		Final:    []string{},
+		Snooze:   time.Second,
 	}, edits)
 }
 

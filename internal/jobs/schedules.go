@@ -59,6 +59,27 @@ func Schedules() []queue.Schedule {
 			Overlap: queue.Skip,
 		},
 		{
+			Name:    "payments.settle",
+			Spec:    "@every 5m",
+			Args:    func(time.Time) queue.Args { return SettlePayments{} },
+			CatchUp: time.Hour,
+			Overlap: queue.Skip,
+		},
+		{
+			Name:    "payments.reconcile",
+			Spec:    "7,37 * * * *",
+			Args:    func(time.Time) queue.Args { return ReconcilePayments{} },
+			CatchUp: time.Hour,
+			Overlap: queue.Skip,
+		},
+		{
+			Name:    "payments.reconcile_whole",
+			Spec:    "21 2 * * *",
+			Args:    func(time.Time) queue.Args { return ReconcilePayments{Whole: true} },
+			CatchUp: 20 * time.Hour,
+			Overlap: queue.Skip,
+		},
+		{
 			Name:    "generation.bills",
 			Spec:    "11 5 * * *",
 			Args:    func(time.Time) queue.Args { return CompareBills{} },

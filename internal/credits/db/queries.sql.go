@@ -1155,6 +1155,17 @@ func (q *Queries) SubjectForget(ctx context.Context, db DBTX, userID uuid.UUID) 
 	return result.RowsAffected(), nil
 }
 
+const SubjectUser = `-- name: SubjectUser :one
+select user_id from billing_subject where subject = $1
+`
+
+func (q *Queries) SubjectUser(ctx context.Context, db DBTX, subject uuid.UUID) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, SubjectUser, subject)
+	var user_id uuid.UUID
+	err := row.Scan(&user_id)
+	return user_id, err
+}
+
 const SubjectsDue = `-- name: SubjectsDue :many
 select distinct subject from (
     select g.subject from credit_grant g where g.remaining > 0 and g.expires_at <= $1::timestamptz order by g.expires_at limit $2

@@ -1,0 +1,102 @@
+package books_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"imagerun/internal/payments"
+	"imagerun/internal/payments/products"
+	"imagerun/internal/payments/reconcile"
+)
+
+// For a month no webhook comes: what was paid, renewed, refunded and canceled is found, each is said, and a second run finds nothing.
+func TestReconcile_AMonthWithoutWebhooks(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	old := b.buy(t, "pack-large")
+	sub := b.buy(t, "pro-monthly").SubscriptionID
+	b.has(t, 1500, 0, "pro")
+
+	// From now on nothing is told.
+	_, theirs := b.wish(t, "pack-small")
+	b.world.pay(theirs, "pack-small")
+	b.pass(t, 40*time.Minute)
+	b.reconcile(t)
+	b.world.payBack(old.ID, old.Money.Paid, false)
+	b.now.Move(products.AddMonths(b.now.Now(), 1).Sub(b.now.Now()))
+	b.world.renew(sub)
+	b.now.Move(2 * time.Hour)
+	b.world.change(sub, func(s *payments.Subscription) { s.Status = payments.SubscriptionScheduled })
+	b.now.Move(2 * time.Hour)
+	b.jobs.Advance(31 * day)
+
+	report := b.reconcile(t)
+	require.Positive(t, report.Findings)
+	b.has(t, 1100, 0, "pro") // 100 + 500 + 500
+	require.Equal(t, []string{
+		"missed_end repaired", "missed_payment repaired", "missed_payment repaired", "missed_refund repaired", "missed_status repaired",
+	}, b.differences(t))
+
+	again := b.reconcile(t)
+	require.Zero(t, again.Findings)
+	require.Len(t, b.differences(t), 5)
+	b.has(t, 1100, 0, "pro")
+}
+
+// What leads to no person of ours is said, once, for a person to look at.
+func TestReconcile_Unknown(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	theirs := b.world.open(b.user) // made by hand: none of our checkouts
+	b.world.pay(theirs, "pack-small")
+	b.now.Move(2 * time.Hour)
+
+	for range 2 {
+		b.reconcile(t)
+		require.Equal(t, []string{"unknown_payment open"}, b.differences(t))
+	}
+
+	b.has(t, 0, 0, "free")
+}
+
+// A dry run says what differs, and writes nothing.
+func TestReconcile_DryRun(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	paid := b.buy(t, "pack-small")
+	b.world.payBack(paid.ID, paid.Money.Paid, false)
+
+	var told []reconcile.Finding
+
+	report, err := b.reconciler.Run(t.Context(), reconcile.Options{Whole: true, DryRun: true, Tell: func(f reconcile.Finding) { told = append(told, f) }})
+	require.NoError(t, err)
+	require.Equal(t, []reconcile.Finding{{What: "refund", ID: paid.ID}}, told)
+	require.True(t, report.Done)
+	require.Empty(t, b.jobs.Pending())
+	b.has(t, 100, 0, "free")
+}
+
+// A run that is not whole stops where everything is known.
+func TestReconcile_StopsWhereItIsKnown(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	for range 20 {
+		b.buy(t, "pack-small")
+		b.now.Move(day)
+	}
+
+	first := b.reconcile(t)
+	require.Equal(t, 8, first.Calls) // 20 payments on pages of three, and no subscription: one empty page
+
+	b.buy(t, "pack-small")
+
+	next, err := b.reconciler.Run(t.Context(), reconcile.Options{})
+	require.NoError(t, err)
+	require.Equal(t, 1, next.Calls)
+}
