@@ -85,8 +85,9 @@ type Transaction struct {
 // SubscriptionStatus is where a subscription is at the vendor.
 type SubscriptionStatus string
 
-// The statuses. Only the canceled one is final.
+// The statuses. Only the canceled one is final. What the vendor may call otherwise is SubscriptionUnknown.
 const (
+	SubscriptionUnknown   SubscriptionStatus = "unknown"
 	SubscriptionActive    SubscriptionStatus = "active"
 	SubscriptionTrialing  SubscriptionStatus = "trialing"
 	SubscriptionPaused    SubscriptionStatus = "paused"
@@ -115,6 +116,31 @@ type Subscription struct {
 type Page[T any] struct {
 	Items []T
 	Next  int // the number of the page after it; zero: it is the last
+}
+
+// TransactionFilter narrows a list of transactions to those that have all of it; empty: any.
+type TransactionFilter struct {
+	CustomerID string
+	OrderID    string
+	ProductID  string
+}
+
+// VendorProduct is what the vendor says of a product of ours.
+type VendorProduct struct {
+	ID        string
+	Name      string
+	Status    string // the vendor's word: active, archived
+	Price     int64  // minor units
+	Currency  string
+	Recurring bool   // it is a subscription
+	Period    string // the vendor's word: every-month, every-year, once
+}
+
+// FeedEvent is an event that the vendor holds until it is acknowledged.
+type FeedEvent struct {
+	ID   string
+	Type string
+	Body []byte // as a webhook would bring it
 }
 
 // NewCheckout is what a checkout is made of.
