@@ -33,6 +33,8 @@ type Config struct {
 	Storage       Storage     `key:"storage" doc:"The private bucket for images: Cloudflare R2, or another store that speaks S3."`
 	Generation    Generation  `key:"generation" doc:"The life of a generation."`
 	Credits       Credits     `key:"credits" doc:"What generations are paid with."`
+	Creem         Creem       `key:"creem" doc:"Creem, who sells packs and plans for us. Without creem.key nothing is sold."`
+	Payments      Payments    `key:"payments" doc:"What is sold, and the rights of those who buy."`
 	Upload        Upload      `key:"upload" doc:"Pictures that users bring to start from."`
 	Worker        Worker      `key:"worker" doc:"The job runners of the worker process."`
 }
@@ -135,6 +137,23 @@ func (c Credits) Value() float64 {
 	}
 
 	return v
+}
+
+// Creem is section creem.
+type Creem struct {
+	Key            redact.Secret   `key:"key" doc:"The API key from Creem's dashboard; the api and the worker need it to sell. Empty: nothing is sold."`
+	Environment    string          `key:"environment" default:"test" doc:"The world of Creem that the key is of: test or live. The products have an id in each, and webhooks of the other are refused."`
+	URL            string          `key:"url" doc:"The API. Empty: https://test-api.creem.io, or https://api.creem.io where environment is live."`
+	WebhookSecrets []redact.Secret `key:"webhook_secrets" doc:"The secrets of the webhook endpoint at Creem whose address is http.public_url and /webhooks/creem; while one replaces the other, both. Empty: no webhook is believed, and payments are found by comparing the books."`
+	FeedEndpoint   string          `key:"feed_endpoint" doc:"The id of a second webhook endpoint at Creem, of delivery mode cli: its events wait until a worker has fetched them. Empty: there is none."`
+	AllowPlainHTTP bool            `key:"allow_plain_http" default:"false" doc:"Development only: pay at pages of this machine over plain http, as the simulator serves them."`
+}
+
+// Payments is section payments.
+type Payments struct {
+	ProductsPath string `key:"products_path" doc:"A JSON file of products in place of the built-in one, whose ids at Creem are those of the simulator."`
+	Withdrawal   bool   `key:"withdrawal" default:"true" doc:"Whether people can withdraw from a contract within 14 days, as the law of the EU has it."`
+	Waiver       bool   `key:"waiver" default:"true" doc:"Whether people may agree, when they buy, that credits which they use within the 14 days are not paid back."`
 }
 
 // Upload is section upload.

@@ -59,6 +59,8 @@ func Needs(process Process) []string {
 const (
 	minSecretLength   = 32 // characters; Better Auth asks the same of its secret
 	minPasswordLength = 12
+	// Creem makes its secrets, and says nothing of their length.
+	minWebhookSecretLength = 24
 	minConns          = 4 // a worker keeps one for its leases, and a job may need two at once
 	// A link lives for two windows, and R2 refuses one of more than seven days.
 	maxLinkWindow = 7 * 24 * time.Hour / 2
@@ -81,6 +83,7 @@ func (c Config) validateFor(process Process) keyErrors {
 	}
 
 	validateEnum(p, "env", string(c.Env), "development", "production")
+	validateEnum(p, "creem.environment", c.Creem.Environment, "test", "live")
 	validateEnum(p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	validateEnum(p, "log.format", c.Log.Format, "json", "text")
 
@@ -101,6 +104,14 @@ func (c Config) validateFor(process Process) keyErrors {
 
 	for _, key := range c.Credits.WelcomeKeys {
 		validateLength(p, "credits.welcome_keys", key, minSecretLength)
+	}
+
+	for _, secret := range c.Creem.WebhookSecrets {
+		validateLength(p, "creem.webhook_secrets", secret, minWebhookSecretLength)
+	}
+
+	if len(c.Creem.WebhookSecrets) > 2 {
+		p.add("creem.webhook_secrets", "must be two at most: the new one and the one that it replaces")
 	}
 
 	if c.Credits.ValueUSD != "" && c.Credits.Value() <= 0 {
@@ -153,10 +164,15 @@ func (c Config) validateAddresses(p *keyErrors) {
 	validateURL(p, "fal.queue_url", c.Fal.QueueURL, c.Env == Production)
 	validateURL(p, "fal.rest_url", c.Fal.RestURL, c.Env == Production)
 	validateURL(p, "fal.api_url", c.Fal.APIURL, c.Env == Production)
+	validateURL(p, "creem.url", c.Creem.URL, c.Env == Production)
 	validateOrigin(p, "storage.endpoint", c.Storage.Endpoint, c.Env == Production)
 
 	if c.Fal.WebhookURL != "" && c.Fal.WebhookUserID == "" {
 		p.add("fal.webhook_user_id", "is needed with fal.webhook_url: without it a webhook for another account would be believed")
+	}
+
+	if c.Creem.AllowPlainHTTP && c.Env == Production {
+		p.add("creem.allow_plain_http", "is for development alone: remove it, or set env to development")
 	}
 
 	if c.Fal.AllowPrivateMedia && c.Env == Production {

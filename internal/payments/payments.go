@@ -194,17 +194,3 @@ type Hint struct {
 	// RefundPending says that a refund is under way whose end no webhook will tell.
 	RefundPending bool
 }
-
-// TransactionFilter chooses transactions of a list. Empty fields choose all.
-type TransactionFilter struct {
-	CustomerID string
-	OrderID    string
-	ProductID  string
-}
-
-// FeedEvent is an event of the vendor's pull feed, as its webhook would have been.
-type FeedEvent struct {
-	ID   string
-	Type string
-	Body []byte
-}
