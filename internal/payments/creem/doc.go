@@ -1,4 +1,4 @@
-// Package creem speaks to Creem, who sells for us: checkouts, subscriptions, transactions and refunds.
+// Package creem speaks to Creem, who sells for us: checkouts, subscriptions, transactions and refunds, and the webhooks that tell of them.
 //
 // What must stay true:
 //
@@ -11,6 +11,7 @@
 //     and statuses that are not known. What is no time, no amount or no id is not guessed.
 //   - The key goes to the configured URL alone. Redirects are not followed.
 //   - No error text has a person, an address, an id or anything that Creem wrote: only statuses and words of ours.
+//   - A webhook is taken if one of our secrets signed it and it is of our environment, and is a hint even then.
 //   - A person is sent to pages by https alone, but for a loopback host in development.
 //
 // Facts are from Creem's documentation (docs.creem.io: checkouts, subscriptions, refunds, webhooks, the pull feed of `creem listen`;
