@@ -159,19 +159,25 @@ func (k *Kit) serveClock(w http.ResponseWriter, _ *http.Request) {
 // moveClock sets the clock ahead. It never goes back: what has happened cannot be taken back.
 func (k *Kit) moveClock(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		AdvanceMS int64 `json:"advance_ms"`
+		AdvanceMS int64  `json:"advance_ms"`
+		Advance   string `json:"advance"` // such as "720h", beside or instead
 	}
 	if !knobs.Read(w, r, &in) {
 		return
 	}
 
-	if in.AdvanceMS < 0 {
-		knobs.Refuse(w, http.StatusBadRequest, errors.New("advance_ms: must not be negative"))
+	if in.Advance == "" {
+		in.Advance = "0s"
+	}
+
+	more, err := time.ParseDuration(in.Advance)
+	if err != nil || more < 0 || in.AdvanceMS < 0 {
+		knobs.Refuse(w, http.StatusBadRequest, errors.New(`advance_ms, advance: must not be negative; advance is a duration such as "720h"`))
 
 		return
 	}
 
-	k.Clock.Move(time.Duration(in.AdvanceMS) * time.Millisecond)
+	k.Clock.Move(more + time.Duration(in.AdvanceMS)*time.Millisecond)
 	k.serveClock(w, r)
 }
 

@@ -166,6 +166,9 @@ func TestKit_MakesASimulator(t *testing.T) {
 	require.Equal(t, first, <-b.posts)
 	b.state(deliveries.Delivered)
 
+	_, now = b.do("POST", b.control+"/_control/clock", `{"advance":"720h"}`)
+	require.JSONEq(t, `{"now":"2026-12-01T12:00:30Z"}`, now)
+
 	// The page.
 	_, page := b.do("GET", b.control+"/", "")
 	require.Contains(t, page, "<h1>shopsim, the control surface</h1>")
@@ -186,7 +189,8 @@ func TestControl_RefusesWhatItDoesNotKnow(t *testing.T) {
 		{"POST", "rules", `{"route":"order","action":"drop","tmes":2}`},
 		{"POST", "rules/first/release", ``},
 		{"POST", "clock", `{"advance_ms":-1}`},
-		{"POST", "clock", `{"advance":"1h"}`},
+		{"POST", "clock", `{"advance":"-1h"}`},
+		{"POST", "clock", `{"advance":"soon"}`},
 		{"POST", "deliveries", `{"evnt":"x"}`},
 	} {
 		status, body := b.do(slip.method, b.control+"/_control/"+slip.path, slip.body)

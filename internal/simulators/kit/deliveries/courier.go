@@ -46,13 +46,17 @@ type Counts struct {
 	Lost      int64 `json:"lost"`      // on purpose
 	Doubled   int64 `json:"doubled"`   // on purpose
 	Sent      int64 `json:"sent"`      // tries made
-	Delivered int64 `json:"delivered"` // tries answered with 2xx
+	Delivered int64 `json:"delivered"` // tries whose answer was accepted
 }
 
 // NewCourier makes one that delivers by a vendor's policy.
 func NewCourier(d Deps, p Policy) *Courier {
 	if p.Timeout == nil {
 		p.Timeout = func(int) time.Duration { return timeout }
+	}
+
+	if p.Accepts == nil {
+		p.Accepts = func(status int) bool { return status >= 200 && status < 300 }
 	}
 
 	if p.Retry == nil {
@@ -174,8 +178,8 @@ func (c *Courier) sendRequest(req *http.Request, limit time.Duration) (int, erro
 	return res.StatusCode, res.Body.Close()
 }
 
-// recordTry writes down how a try ended: 2xx is delivered, a private target is dropped, and of anything else the
-// policy says whether it is tried again.
+// recordTry writes down how a try ended: what the policy accepts is delivered, a private target is dropped, and of
+// anything else the policy says whether it is tried again.
 func (c *Courier) recordTry(d *Delivery, code int, err error) {
 	d.Status, d.Error = code, ""
 	if err != nil {
@@ -189,8 +193,8 @@ func (c *Courier) recordTry(d *Delivery, code int, err error) {
 	// The target leads inside: it is dropped for good.
 	case errors.Is(err, errPrivateTarget):
 		d.State = Dropped
-	// Any 2xx is a delivery.
-	case code >= 200 && code < 300:
+	// The policy takes the answer as a delivery.
+	case c.policy.Accepts(code):
 		d.State = Delivered
 		c.counts.Delivered++
 	// The policy has had enough, or the next try would come too late.

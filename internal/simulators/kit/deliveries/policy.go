@@ -16,6 +16,8 @@ type Policy struct {
 	Sign func(d *Delivery) (http.Header, []byte)
 	// Timeout is how long a try waits for its answer. Tries are counted from one. Nil: 30 s.
 	Timeout func(try int) time.Duration
+	// Accepts reports whether a status is a delivery. Nil: any 2xx is.
+	Accepts func(status int) bool
 	// Retry says how long after a try that failed the next one comes; false: it was the last. [After] makes
 	// one of a list of waits. Nil: the first try is the last.
 	Retry func(d *Delivery) (time.Duration, bool)
