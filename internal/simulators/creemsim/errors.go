@@ -1,0 +1,62 @@
+package creemsim
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"imagerun/internal/simulators/kit/knobs"
+)
+
+// problem is a refusal in Creem's own words.
+type problem struct {
+	status   int
+	title    string
+	messages []string // empty: the member is left out, as Creem does
+}
+
+func (p *problem) Error() string { return p.title + ": " + strings.Join(p.messages, "; ") }
+
+func badRequest(messages ...string) error {
+	return &problem{http.StatusBadRequest, "Bad Request", messages}
+}
+
+// notFound says "Bad Request" beside the status 404, as the live API was seen to do.
+func notFound(messages ...string) error {
+	return &problem{http.StatusNotFound, "Bad Request", messages}
+}
+
+// renderBody is the error body that most of Creem's endpoints have. https://docs.creem.io/api-reference/error-codes
+// (read 2026-11)
+func (p *problem) renderBody(trace string, at time.Time) object {
+	body := object{"trace_id": trace, "status": p.status, "error": p.title, "timestamp": at.UnixMilli()}
+	if len(p.messages) > 0 {
+		body["message"] = p.messages
+	}
+
+	return body
+}
+
+// refuseCall answers with an error. Any other than a problem is the caller's fault as well.
+func (s *Sim) refuseCall(w http.ResponseWriter, _ *http.Request, err error) {
+	p, ok := errors.AsType[*problem](err)
+	if !ok {
+		p = &problem{http.StatusBadRequest, "Bad Request", []string{err.Error()}}
+	}
+
+	knobs.Answer(w, p.status, p.renderBody("00000000-0000-4000-8000-000000000000", s.Clock.Now()))
+}
+
+// refusalBody is the body that Creem gives a status when a rule or chaos refuses a call.
+func refusalBody(_ string, code int) string {
+	p := &problem{status: code, title: http.StatusText(code)}
+
+	text, err := json.Marshal(p.renderBody("00000000-0000-4000-8000-000000000000", time.UnixMilli(0)))
+	if err != nil {
+		return "{}"
+	}
+
+	return string(text)
+}

@@ -1,0 +1,48 @@
+package creemsim
+
+import "time"
+
+// order is what a checkout became once it was paid.
+type order struct {
+	id       string
+	customer *customer
+	product  *product
+	// first is the transaction that paid it; nil: a trial has begun. Those of renewals name the order too.
+	first    *transaction
+	discount *discount // nil: none
+	price    price
+	created  time.Time
+}
+
+func (s *Sim) addOrder(c *checkout, price price, at time.Time) *order {
+	o := &order{id: s.newID("ord"), customer: c.customer, product: c.product, discount: c.discount, price: price, created: at}
+	s.orders = append(s.orders, o)
+
+	return o
+}
+
+// renderOrder writes an order. The documented samples have fewer members, and no object.
+func (f form) renderOrder(o *order) object {
+	out := object{
+		"id": o.id, "mode": f.readMode(), "customer": o.customer.id, "product": o.product.ID, "amount": o.price.subTotal,
+		"currency": o.product.Currency, "status": "paid", "type": o.product.BillingType,
+		"created_at": formatTime(o.created), "updated_at": formatTime(o.created),
+	}
+
+	if f.isDocumented {
+		return out
+	}
+
+	out["object"] = "order"
+	out["sub_total"], out["tax_amount"], out["amount_due"], out["amount_paid"] = o.price.subTotal, o.price.tax, o.price.total, o.price.total
+
+	if o.first != nil {
+		out["transaction"] = o.first.id
+	}
+
+	if o.discount != nil {
+		out["discount"], out["discount_amount"] = o.discount.id, o.price.discount
+	}
+
+	return out
+}
