@@ -18,6 +18,9 @@ const headerKey = "X-Api-Key"
 // object is a JSON object of Creem's.
 type object = map[string]any
 
+// modeTest is the mode that every object names.
+const modeTest = "test"
+
 // call is one call of the API, with its key checked.
 type call struct {
 	r    *http.Request
@@ -74,6 +77,10 @@ func (s *Sim) serveAPI(route string, do func(c *call) (any, error)) http.Handler
 			s.refuseCall(w, r, err)
 
 			return
+		}
+
+		if s.knobs.Bodies == BodiesDocumented {
+			documentObjects(answer)
 		}
 
 		knobs.Answer(w, http.StatusOK, answer)

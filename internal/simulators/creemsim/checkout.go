@@ -104,7 +104,7 @@ func (s *Sim) createCheckout(c *call) (any, error) {
 	s.count.Checkouts++
 	s.Clock.At(c.now.Add(checkoutLife), made.expire)
 
-	return s.readForm().renderCheckout(made), nil
+	return renderCheckout(made), nil
 }
 
 // checkValues refuses what Creem refuses, all at once.
@@ -169,13 +169,13 @@ func (s *Sim) readCheckout(c *call) (any, error) {
 		return nil, err
 	}
 
-	return s.readForm().renderCheckout(found), nil
+	return renderCheckout(found), nil
 }
 
 // renderCheckout writes a checkout as the API does: product, customer and subscription by their ids.
-func (f form) renderCheckout(c *checkout) object {
+func renderCheckout(c *checkout) object {
 	out := object{
-		"id": c.id, "mode": f.readMode(), "object": "checkout", "status": c.status, "product": c.product.ID, "units": c.units,
+		"id": c.id, "mode": modeTest, "object": "checkout", "status": c.status, "product": c.product.ID, "units": c.units,
 		"checkout_url": c.url, "custom_fields": renderFields(c.fields),
 	}
 
@@ -204,7 +204,7 @@ func (f form) renderCheckout(c *checkout) object {
 	}
 
 	if c.order != nil {
-		out["order"] = f.renderOrder(c.order)
+		out["order"] = renderOrder(c.order)
 	}
 
 	if c.subscription != nil {
@@ -216,23 +216,13 @@ func (f form) renderCheckout(c *checkout) object {
 
 // renderCompleted writes a checkout as its event does: product and customer whole, and the subscription with ids
 // and without its transaction, which only subscription.paid tells.
-func (f form) renderCompleted(c *checkout) object {
-	out := f.renderCheckout(c)
-	out["product"], out["customer"] = f.renderProduct(c.product), f.renderCustomer(c.customer)
+func renderCompleted(c *checkout) object {
+	out := renderCheckout(c)
+	out["product"], out["customer"] = renderProduct(c.product), renderCustomer(c.customer)
 
 	if c.subscription != nil {
-		out["subscription"] = f.renderBegun(c.subscription)
-	}
-
-	if f.isDocumented {
-		deleteMembers(out, "units", "checkout_url", "success_url", "custom_price", "discount")
+		out["subscription"] = renderBegun(c.subscription)
 	}
 
 	return out
-}
-
-func deleteMembers(from object, names ...string) {
-	for _, name := range names {
-		delete(from, name)
-	}
 }

@@ -60,7 +60,7 @@ func (s *Sim) listCheckouts(w http.ResponseWriter, _ *http.Request) {
 	out := []object{}
 
 	for _, c := range slices.Backward(s.checkouts) {
-		one := s.readForm().renderCheckout(c)
+		one := renderCheckout(c)
 		one["email"], one["total"], one["currency"] = c.email, c.computePrice().total, c.product.Currency
 		out = append(out, one)
 	}

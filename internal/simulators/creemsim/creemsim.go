@@ -2,6 +2,7 @@ package creemsim
 
 import (
 	"html/template"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -114,6 +115,9 @@ func (s *Sim) Handler() http.Handler {
 	s.routeDiscounts(mux)
 	mux.HandleFunc("GET /checkout/{id}", s.On(RoutePage, s.servePage))
 	mux.HandleFunc("POST /checkout/{id}", s.On(RoutePage, s.servePageForm))
+	mux.HandleFunc("GET /portal/{id}", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "The customer portal is not imitated.\n")
+	})
 	mux.HandleFunc(chaos.TrapPath, s.On(RouteTrap, func(w http.ResponseWriter, _ *http.Request, _ []byte) { knobs.Answer(w, http.StatusOK, object{}) }))
 	mux.Handle("/_control/", s.Control())
 	mux.Handle("/v1/", s.serveAPI(RouteTrap, func(*call) (any, error) { return nil, notFound("Cannot find this path") }))

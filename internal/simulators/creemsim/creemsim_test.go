@@ -53,9 +53,9 @@ func (h *hands) Now() time.Time {
 }
 
 type bundle struct {
-	t   *testing.T
-	sim *creemsim.Sim
-	url string
+	t         *testing.T
+	sim       *creemsim.Sim
+	url, hook string
 
 	mu      sync.Mutex
 	posts   []post
@@ -87,7 +87,7 @@ func setup(t *testing.T, o creemsim.Options) *bundle {
 	b.sim = creemsim.New(o)
 
 	server := httptest.NewServer(b.sim.Handler())
-	b.url = server.URL
+	b.url, b.hook = server.URL, hook.URL
 
 	t.Cleanup(func() {
 		b.sim.Close()
@@ -196,7 +196,7 @@ func (b *bundle) checkout(product, members string) string {
 func (b *bundle) buy(product string) creemsim.Paid {
 	b.t.Helper()
 
-	paid, err := b.sim.PayCheckout(b.checkout(product, `,"metadata":{"user_id":"usr_1"}`))
+	paid, err := b.sim.PayCheckout(b.checkout(product, `,"request_id":"req_1","metadata":{"user_id":"usr_1"}`))
 	require.NoError(b.t, err)
 
 	return paid

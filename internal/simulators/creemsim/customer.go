@@ -49,9 +49,9 @@ func (s *Sim) addCustomer(email, name string, at time.Time) *customer {
 	return c
 }
 
-func (f form) renderCustomer(c *customer) object {
+func renderCustomer(c *customer) object {
 	out := object{
-		"id": c.id, "mode": f.readMode(), "object": "customer", "email": c.email, "country": taxCountry,
+		"id": c.id, "mode": modeTest, "object": "customer", "email": c.email, "country": taxCountry,
 		"created_at": formatTime(c.created), "updated_at": formatTime(c.updated),
 	}
 
@@ -75,13 +75,13 @@ func (s *Sim) routeCustomers(mux *http.ServeMux) {
 	mux.Handle("POST /v1/customers", s.serveAPI(RouteCustomers, s.createCustomer))
 	mux.Handle("PATCH /v1/customers", s.serveAPI(RouteCustomers, s.changeCustomer))
 	mux.Handle("GET /v1/customers/list", s.serveAPI(RouteCustomers, func(c *call) (any, error) {
-		return listPage(c, 50, newestFirst(s.customers), s.readForm().renderCustomer)
+		return listPage(c, 50, newestFirst(s.customers), renderCustomer)
 	}))
 	mux.Handle("GET /v1/customers/{id}/orders", s.serveAPI(RouteCustomers, func(c *call) (any, error) {
-		return listPage(c, 10, newestFirst(s.orders, func(o *order) bool { return o.customer.id == c.r.PathValue("id") }), s.readForm().renderOrder)
+		return listPage(c, 10, newestFirst(s.orders, func(o *order) bool { return o.customer.id == c.r.PathValue("id") }), renderOrder)
 	}))
 	mux.Handle("GET /v1/customers/{id}/subscriptions", s.serveAPI(RouteCustomers, func(c *call) (any, error) {
-		return listPage(c, 10, newestFirst(s.subscriptions, func(sub *subscription) bool { return sub.customer.id == c.r.PathValue("id") }), s.readForm().renderSubscription)
+		return listPage(c, 10, newestFirst(s.subscriptions, func(sub *subscription) bool { return sub.customer.id == c.r.PathValue("id") }), renderSubscription)
 	}))
 	mux.Handle("POST /v1/customers/billing", s.serveAPI(RouteBilling, s.linkPortal))
 }
@@ -102,7 +102,7 @@ func newestFirst[T any](list []T, conditions ...func(T) bool) []T {
 func (s *Sim) readCustomer(c *call) (any, error) {
 	if email := c.readQuery("email"); email != "" {
 		if found := s.findByEmail(email); found != nil {
-			return s.readForm().renderCustomer(found), nil
+			return renderCustomer(found), nil
 		}
 
 		return nil, notFound("Customer not found")
@@ -113,7 +113,7 @@ func (s *Sim) readCustomer(c *call) (any, error) {
 		return nil, err
 	}
 
-	return s.readForm().renderCustomer(found), nil
+	return renderCustomer(found), nil
 }
 
 // customerFields are what create and patch may say of a customer. A null clears.
@@ -187,7 +187,7 @@ func (s *Sim) editCustomer(to *customer, in customerFields, now time.Time) (any,
 
 	to.updated = now
 
-	return s.readForm().renderCustomer(to), nil
+	return renderCustomer(to), nil
 }
 
 func (s *Sim) linkPortal(c *call) (any, error) {

@@ -86,9 +86,9 @@ func (s *Sim) findDiscount(code string, p *product, now time.Time) (*discount, e
 	return nil, badRequest("Discount code is not valid")
 }
 
-func (f form) renderDiscount(d *discount, now time.Time) object {
+func renderDiscount(d *discount, now time.Time) object {
 	out := object{
-		"id": d.id, "mode": f.readMode(), "object": "discount", "status": d.readStatus(now), "name": d.Name, "code": d.Code,
+		"id": d.id, "mode": modeTest, "object": "discount", "status": d.readStatus(now), "name": d.Name, "code": d.Code,
 		"type": d.Type, "duration": d.Duration, "applies_to_products": d.Products, "redeem_count": d.redeemed,
 	}
 
@@ -163,13 +163,13 @@ func (s *Sim) createDiscount(c *call) (any, error) {
 	d := &discount{discountFields: in, id: s.newID("dis"), created: c.now}
 	s.discounts = append(s.discounts, d)
 
-	return s.readForm().renderDiscount(d, c.now), nil
+	return renderDiscount(d, c.now), nil
 }
 
 func (s *Sim) readDiscount(c *call) (any, error) {
 	for _, d := range s.discounts {
 		if id, code := c.readQuery("discount_id"), c.readQuery("discount_code"); id != "" && d.id == id || code != "" && strings.EqualFold(d.Code, code) {
-			return s.readForm().renderDiscount(d, c.now), nil
+			return renderDiscount(d, c.now), nil
 		}
 	}
 
@@ -183,7 +183,7 @@ func (s *Sim) searchDiscounts(c *call) (any, error) {
 		return (status == "" || d.readStatus(c.now) == status) && (kind == "" || d.Type == kind) && (product == "" || slices.Contains(d.Products, product))
 	})
 
-	return listPage(c, 10, found, func(d *discount) object { return s.readForm().renderDiscount(d, c.now) })
+	return listPage(c, 10, found, func(d *discount) object { return renderDiscount(d, c.now) })
 }
 
 func (s *Sim) deleteDiscount(c *call) (any, error) {
@@ -191,7 +191,7 @@ func (s *Sim) deleteDiscount(c *call) (any, error) {
 		if d.id == c.r.PathValue("id") {
 			d.isDeleted = true
 
-			return s.readForm().renderDiscount(d, c.now), nil
+			return renderDiscount(d, c.now), nil
 		}
 	}
 

@@ -58,6 +58,11 @@ func (s *Sim) Events() []Event {
 // advance afterwards. https://docs.creem.io/code/webhooks (read 2026-11)
 func (s *Sim) emit(at time.Time, notices ...notice) {
 	for i, n := range notices {
+		if s.knobs.Bodies == BodiesDocumented {
+			documentObjects(n.object)
+			documentEvent(n.kind, n.object)
+		}
+
 		e := &event{Event{ID: s.newID("evt"), Type: n.kind, At: at}}
 
 		body, err := json.Marshal(object{"id": e.ID, "eventType": e.Type, "created_at": at.UnixMilli(), "object": n.object})

@@ -93,18 +93,3 @@ func (s *Sim) turnKnobs(next Knobs) error {
 
 	return nil
 }
-
-// readForm is the form that bodies have now. The caller holds mu.
-func (s *Sim) readForm() form { return form{isDocumented: s.knobs.Bodies == BodiesDocumented} }
-
-// form is how bodies look.
-type form struct{ isDocumented bool }
-
-// readMode is the mode that every object names.
-func (f form) readMode() string {
-	if f.isDocumented {
-		return "local"
-	}
-
-	return "test"
-}

@@ -21,20 +21,13 @@ func (s *Sim) addOrder(c *checkout, price price, at time.Time) *order {
 	return o
 }
 
-// renderOrder writes an order. The documented samples have fewer members, and no object.
-func (f form) renderOrder(o *order) object {
+func renderOrder(o *order) object {
 	out := object{
-		"id": o.id, "mode": f.readMode(), "customer": o.customer.id, "product": o.product.ID, "amount": o.price.subTotal,
+		"id": o.id, "mode": modeTest, "object": "order", "customer": o.customer.id, "product": o.product.ID, "amount": o.price.subTotal,
 		"currency": o.product.Currency, "status": "paid", "type": o.product.BillingType,
+		"sub_total": o.price.subTotal, "tax_amount": o.price.tax, "amount_due": o.price.total, "amount_paid": o.price.total,
 		"created_at": formatTime(o.created), "updated_at": formatTime(o.created),
 	}
-
-	if f.isDocumented {
-		return out
-	}
-
-	out["object"] = "order"
-	out["sub_total"], out["tax_amount"], out["amount_due"], out["amount_paid"] = o.price.subTotal, o.price.tax, o.price.total, o.price.total
 
 	if o.first != nil {
 		out["transaction"] = o.first.id

@@ -1,6 +1,7 @@
 package creemsim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -87,12 +88,8 @@ func (s *Sim) changeCheckout(id string, change func(*checkout) error) error {
 func (s *Sim) completeCheckout(c *checkout, email string) Paid {
 	now := s.Clock.Now()
 
-	if email == "" {
-		email = "buyer@example.com"
-	}
-
 	if c.customer == nil {
-		c.customer = s.addCustomer(email, c.name, now)
+		c.customer = s.addCustomer(cmp.Or(email, "buyer@example.com"), cmp.Or(c.name, "Simulated Buyer"), now)
 	}
 
 	if c.discount != nil {
@@ -107,7 +104,7 @@ func (s *Sim) completeCheckout(c *checkout, email string) Paid {
 	} else {
 		c.order = s.addOrder(c, c.computePrice(), now)
 		c.order.first = s.addTransaction(transaction{order: c.order, checkout: c, price: c.order.price, status: transactionPaid, created: now})
-		s.emit(now, s.noticeOfCheckout(c))
+		s.emit(now, noticeOfCheckout(c))
 	}
 
 	return s.describePaid(c)
@@ -158,6 +155,6 @@ func (p Paid) signURL(target, apiKey string) (string, error) {
 }
 
 // noticeOfCheckout is the event of a paid checkout.
-func (s *Sim) noticeOfCheckout(c *checkout) notice {
-	return notice{"checkout.completed", s.readForm().renderCompleted(c)}
+func noticeOfCheckout(c *checkout) notice {
+	return notice{"checkout.completed", renderCompleted(c)}
 }

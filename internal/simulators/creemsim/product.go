@@ -84,10 +84,9 @@ func (s *Sim) findProduct(id string) (*product, error) {
 	return nil, notFound("Product not found")
 }
 
-// renderProduct writes a product. The documented samples have no object, and null for the image.
-func (f form) renderProduct(p *product) object {
+func renderProduct(p *product) object {
 	out := object{
-		"id": p.ID, "mode": f.readMode(), "object": "product", "name": p.Name, "description": p.Description, "price": p.Price,
+		"id": p.ID, "mode": modeTest, "object": "product", "name": p.Name, "description": p.Description, "price": p.Price,
 		"currency": p.Currency, "billing_type": p.BillingType, "billing_period": p.BillingPeriod, "status": "active",
 		"tax_mode": p.TaxMode, "tax_category": "saas", "default_success_url": p.SuccessURL,
 		"created_at": formatTime(p.created), "updated_at": formatTime(p.updated),
@@ -99,11 +98,6 @@ func (f form) renderProduct(p *product) object {
 
 	if p.TrialDays > 0 {
 		out["trial_period_days"] = p.TrialDays
-	}
-
-	if f.isDocumented {
-		delete(out, "object")
-		out["image_url"] = nil
 	}
 
 	return out
@@ -124,7 +118,7 @@ func (s *Sim) showProduct(id string) (any, error) {
 		return nil, err
 	}
 
-	return s.readForm().renderProduct(p), nil
+	return renderProduct(p), nil
 }
 
 func (s *Sim) searchProducts(c *call) (any, error) {
@@ -135,5 +129,5 @@ func (s *Sim) searchProducts(c *call) (any, error) {
 	})
 	slices.Reverse(found)
 
-	return listPage(c, 10, found, s.readForm().renderProduct)
+	return listPage(c, 10, found, renderProduct)
 }

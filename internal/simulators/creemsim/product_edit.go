@@ -74,7 +74,7 @@ func (s *Sim) createProduct(c *call) (any, error) {
 
 	for _, p := range s.products {
 		if key != "" && p.idempotencyKey == key {
-			return s.readForm().renderProduct(p), nil
+			return renderProduct(p), nil
 		}
 	}
 
@@ -98,7 +98,7 @@ func (s *Sim) createProduct(c *call) (any, error) {
 	p := s.addProduct(made)
 	p.idempotencyKey = key
 
-	return s.readForm().renderProduct(p), nil
+	return renderProduct(p), nil
 }
 
 func (s *Sim) changeProduct(c *call) (any, error) {
@@ -121,7 +121,7 @@ func (s *Sim) changeProduct(c *call) (any, error) {
 
 	p.Product, p.updated = next, c.now
 
-	return s.readForm().renderProduct(p), nil
+	return renderProduct(p), nil
 }
 
 func (s *Sim) archiveProduct(c *call) (any, error) {
@@ -132,5 +132,5 @@ func (s *Sim) archiveProduct(c *call) (any, error) {
 
 	p.isArchived, p.updated = true, c.now
 
-	return s.readForm().renderProduct(p), nil
+	return renderProduct(p), nil
 }

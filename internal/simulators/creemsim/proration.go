@@ -33,7 +33,7 @@ func (s *Sim) changePlan(sub *subscription, to plan, behavior string, now time.T
 		return badRequest("items.units must not be less than 1")
 	}
 
-	told := s.noticeOf("update", sub) // of the old plan
+	told := noticeOf("update", sub) // of the old plan
 	from := plan{sub.product, sub.units}
 	sub.product, sub.units, sub.updated = to.product, to.units, now
 
@@ -61,7 +61,7 @@ func (s *Sim) changePlan(sub *subscription, to plan, behavior string, now time.T
 	}
 
 	if !s.knobs.StaleUpdates {
-		told = s.noticeOf("update", sub)
+		told = noticeOf("update", sub)
 	}
 
 	s.emit(now, told)

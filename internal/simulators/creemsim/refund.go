@@ -42,7 +42,7 @@ func (s *Sim) Dispute(transactionOrOrderID string) error {
 		now := s.Clock.Now()
 		t.status, t.refunded = transactionChargedBack, t.price.total
 		s.count.Disputes++
-		s.emit(now, notice{"dispute.created", s.readForm().renderDispute(s.newID("disp"), t, now)})
+		s.emit(now, notice{"dispute.created", renderDispute(s.newID("disp"), t, now)})
 
 		return nil
 	})
@@ -100,7 +100,7 @@ func (s *Sim) refundTransaction(t *transaction, amount int64, reason string, at 
 		r.settle()
 	}
 
-	s.emit(at, notice{"refund.created", s.readForm().renderRefund(r)})
+	s.emit(at, notice{"refund.created", renderRefund(r)})
 
 	return r, nil
 }
@@ -144,41 +144,36 @@ func (s *Sim) createRefund(c *call) (any, error) {
 	return object{"status": r.status}, nil
 }
 
-func (f form) renderRefund(r *refund) object {
-	out := f.renderTaken(r.transaction)
+func renderRefund(r *refund) object {
+	out := renderTaken(r.transaction)
 	out["id"], out["object"], out["status"], out["reason"] = r.id, "refund", r.status, r.reason
 	out["refund_amount"], out["refund_currency"], out["created_at"] = r.amount, r.transaction.order.product.Currency, r.created.UnixMilli()
 
 	return out
 }
 
-func (f form) renderDispute(id string, t *transaction, at time.Time) object {
-	out := f.renderTaken(t)
+func renderDispute(id string, t *transaction, at time.Time) object {
+	out := renderTaken(t)
 	out["id"], out["object"], out["amount"], out["currency"], out["created_at"] = id, "dispute", t.price.total, t.order.product.Currency, at.UnixMilli()
 
 	return out
 }
 
-// renderTaken is what refunds and disputes tell of the payment: the customer whole, the subscription with ids. The
-// documented samples have a checkout without its product.
-func (f form) renderTaken(t *transaction) object {
+// renderTaken is what refunds and disputes tell of the payment: the customer whole, the subscription with ids.
+func renderTaken(t *transaction) object {
 	out := object{
-		"mode": f.readMode(), "transaction": f.renderTransaction(t), "order": f.renderOrder(t.order), "customer": f.renderCustomer(t.order.customer),
+		"mode": modeTest, "transaction": renderTransaction(t), "order": renderOrder(t.order), "customer": renderCustomer(t.order.customer),
 	}
 
 	if t.checkout.id != "" {
-		checkout := f.renderCheckout(t.checkout)
+		checkout := renderCheckout(t.checkout)
 		deleteMembers(checkout, "order", "subscription", "customer")
-
-		if f.isDocumented {
-			deleteMembers(checkout, "product", "units", "checkout_url", "success_url")
-		}
 
 		out["checkout"] = checkout
 	}
 
 	if t.subscription != nil {
-		subscription := f.renderPaid(t.subscription)
+		subscription := renderPaid(t.subscription)
 		deleteMembers(subscription, "items", "last_transaction")
 		out["subscription"] = subscription
 	}

@@ -52,7 +52,7 @@ func (s *Sim) renewSubscription(sub *subscription, at time.Time) {
 	sub.status, sub.tries = statusActive, 0
 	s.count.Renewals++
 	s.planEnd(sub)
-	s.emit(at, s.noticeOf("paid", sub))
+	s.emit(at, noticeOf("paid", sub))
 }
 
 // failRenewal follows a payment that is declined: past due and tried again some times, then unpaid, and expired
@@ -68,17 +68,17 @@ func (s *Sim) failRenewal(sub *subscription, at time.Time) {
 	// The first try: the state changes.
 	case sub.tries == 1:
 		sub.status = statusPastDue
-		s.emit(at, s.noticeOf("past_due", sub))
+		s.emit(at, noticeOf("past_due", sub))
 		s.planRetry(sub, at, unpaidEnd)
 	case sub.tries < maxTries:
 		s.planRetry(sub, at, unpaidEnd)
 	// The last: Creem gives up.
 	default:
 		sub.status = statusUnpaid
-		s.emit(at, s.noticeOf("unpaid", sub))
+		s.emit(at, noticeOf("unpaid", sub))
 		s.planAt(sub, unpaidEnd, func(sub *subscription, at time.Time) {
 			sub.updated = at
-			s.emit(at, s.noticeOf("expired", sub))
+			s.emit(at, noticeOf("expired", sub))
 		})
 	}
 }
@@ -100,14 +100,14 @@ func (s *Sim) planRetry(sub *subscription, at, unpaidEnd time.Time) {
 func (s *Sim) cancelSubscription(sub *subscription, at time.Time) {
 	sub.status, sub.canceled, sub.updated = statusCanceled, at, at
 	sub.plan++
-	s.emit(at, s.noticeOf("canceled", sub))
+	s.emit(at, noticeOf("canceled", sub))
 }
 
 // pauseSubscription stops the payments. The period that is paid for goes on.
 func (s *Sim) pauseSubscription(sub *subscription, at time.Time) {
 	sub.status, sub.pausesAtEnd, sub.updated = statusPaused, false, at
 	sub.plan++
-	s.emit(at, s.noticeOf("paused", sub))
+	s.emit(at, noticeOf("paused", sub))
 }
 
 // resumeSubscription takes back a pause, or a cancel that has not come yet. Where the period that was paid for is
@@ -130,8 +130,8 @@ func (s *Sim) resumeSubscription(sub *subscription, at time.Time) {
 	s.planEnd(sub)
 
 	if isOver {
-		s.emit(at, s.noticeOf("update", sub), s.noticeOf("paid", sub))
+		s.emit(at, noticeOf("update", sub), noticeOf("paid", sub))
 	} else {
-		s.emit(at, s.noticeOf("update", sub))
+		s.emit(at, noticeOf("update", sub))
 	}
 }

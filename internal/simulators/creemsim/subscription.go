@@ -57,7 +57,7 @@ func (s *Sim) beginSubscription(c *checkout, now time.Time) {
 		c.order = s.addOrder(c, price{}, now)
 		sub.order = c.order
 		s.planEnd(sub)
-		s.emit(now, s.noticeOfCheckout(c), s.noticeOf("trialing", sub))
+		s.emit(now, noticeOfCheckout(c), noticeOf("trialing", sub))
 
 		return
 	}
@@ -67,7 +67,7 @@ func (s *Sim) beginSubscription(c *checkout, now time.Time) {
 	sub.order = c.order
 	c.order.first = s.chargePeriod(sub, now)
 	s.planEnd(sub)
-	s.emit(now, s.noticeOfCheckout(c), s.noticeOf("active", sub), s.noticeOf("paid", sub))
+	s.emit(now, noticeOfCheckout(c), noticeOf("active", sub), noticeOf("paid", sub))
 }
 
 // chargePeriod moves a subscription on to its next period, and books the payment.
@@ -105,21 +105,14 @@ func (s *Sim) findSubscription(id string) (*subscription, error) {
 }
 
 // noticeOf is an event of a subscription, such as "paid".
-func (s *Sim) noticeOf(what string, sub *subscription) notice {
-	f := s.readForm()
-	out := f.renderSubscription(sub)
-
-	if f.isDocumented {
-		f.applySample(what, out, sub)
-	}
-
-	return notice{"subscription." + what, out}
+func noticeOf(what string, sub *subscription) notice {
+	return notice{"subscription." + what, renderSubscription(sub)}
 }
 
 // renderBegun writes a subscription with product and customer by their ids, before anything was paid.
-func (f form) renderBegun(sub *subscription) object {
+func renderBegun(sub *subscription) object {
 	out := object{
-		"id": sub.id, "mode": f.readMode(), "object": "subscription", "product": sub.product.ID, "customer": sub.customer.id,
+		"id": sub.id, "mode": modeTest, "object": "subscription", "product": sub.product.ID, "customer": sub.customer.id,
 		"collection_method": "charge_automatically", "status": sub.status, "canceled_at": nil,
 		"created_at": formatTime(sub.created), "updated_at": formatTime(sub.updated),
 	}
@@ -136,17 +129,17 @@ func (f form) renderBegun(sub *subscription) object {
 }
 
 // renderPaid adds the period, the items and what was paid.
-func (f form) renderPaid(sub *subscription) object {
-	out := f.renderBegun(sub)
+func renderPaid(sub *subscription) object {
+	out := renderBegun(sub)
 	out["current_period_start_date"], out["current_period_end_date"] = formatTime(sub.start), formatTime(sub.end)
 	out["items"] = []object{{
-		"id": sub.itemID, "mode": f.readMode(), "object": "subscription_item", "product_id": sub.product.ID, "price_id": sub.priceID,
+		"id": sub.itemID, "mode": modeTest, "object": "subscription_item", "product_id": sub.product.ID, "price_id": sub.priceID,
 		"units": sub.units, "created_at": formatTime(sub.created), "updated_at": formatTime(sub.updated),
 	}}
 
 	if sub.last != nil {
 		out["last_transaction_id"], out["last_transaction_date"] = sub.last.id, formatTime(sub.last.created)
-		out["last_transaction"] = f.renderTransaction(sub.last)
+		out["last_transaction"] = renderTransaction(sub.last)
 	}
 
 	if sub.status == statusActive || sub.status == statusTrialing {
@@ -161,33 +154,9 @@ func (f form) renderPaid(sub *subscription) object {
 }
 
 // renderSubscription writes a subscription as the API and its events do: product and customer whole.
-func (f form) renderSubscription(sub *subscription) object {
-	out := f.renderPaid(sub)
-	out["product"], out["customer"] = f.renderProduct(sub.product), f.renderCustomer(sub.customer)
+func renderSubscription(sub *subscription) object {
+	out := renderPaid(sub)
+	out["product"], out["customer"] = renderProduct(sub.product), renderCustomer(sub.customer)
 
 	return out
-}
-
-// applySample makes an event as odd as the documented sample of it.
-func (f form) applySample(what string, out object, sub *subscription) {
-	deleteMembers(out, "last_transaction", "discount")
-
-	switch what {
-	// Not canceled, whatever it says.
-	case "active":
-		deleteMembers(out, "items", "metadata", "last_transaction_id", "last_transaction_date", "next_transaction_date", "current_period_start_date", "current_period_end_date")
-
-		out["canceled_at"] = formatTime(sub.created)
-	// Not active, whatever it says.
-	case "expired":
-		out["status"] = statusActive
-		deleteMembers(out, "items")
-	case "unpaid":
-		deleteMembers(out, "items", "created_at", "updated_at", "last_transaction_date")
-	case "paid", "past_due", "canceled", "scheduled_cancel":
-		deleteMembers(out, "items")
-	// Trialing, paused, update: these say nothing of payments.
-	default:
-		deleteMembers(out, "metadata", "last_transaction_id", "last_transaction_date", "next_transaction_date")
-	}
 }

@@ -19,10 +19,10 @@ func (s *Sim) routeSubscriptions(mux *http.ServeMux) {
 			return nil, err
 		}
 
-		return s.readForm().renderSubscription(sub), nil
+		return renderSubscription(sub), nil
 	}))
 	mux.Handle("GET /v1/subscriptions/search", s.serveAPI(RouteSubscriptions, func(c *call) (any, error) {
-		return listPage(c, 10, newestFirst(s.subscriptions), s.readForm().renderSubscription)
+		return listPage(c, 10, newestFirst(s.subscriptions), renderSubscription)
 	}))
 
 	for path, change := range map[string]func(*call, *subscription) error{
@@ -38,7 +38,7 @@ func (s *Sim) routeSubscriptions(mux *http.ServeMux) {
 				return nil, err
 			}
 
-			return s.readForm().renderSubscription(sub), nil
+			return renderSubscription(sub), nil
 		}))
 	}
 }
@@ -82,7 +82,7 @@ func (s *Sim) requestCancel(c *call, sub *subscription) error {
 		}
 
 		sub.status, sub.pausesAtEnd, sub.updated = statusScheduledCancel, in.OnExecute == "pause", c.now
-		s.emit(c.now, s.noticeOf("scheduled_cancel", sub))
+		s.emit(c.now, noticeOf("scheduled_cancel", sub))
 
 		return nil
 	default:

@@ -43,10 +43,9 @@ func (s *Sim) findTransaction(id string) (*transaction, error) {
 	return nil, notFound("Transaction not found")
 }
 
-// renderTransaction writes a transaction. The documented samples spell a chargeback in another way.
-func (f form) renderTransaction(t *transaction) object {
+func renderTransaction(t *transaction) object {
 	out := object{
-		"id": t.id, "mode": f.readMode(), "object": "transaction", "amount": t.price.subTotal, "currency": t.order.product.Currency,
+		"id": t.id, "mode": modeTest, "object": "transaction", "amount": t.price.subTotal, "currency": t.order.product.Currency,
 		"type": "payment", "tax_country": taxCountry, "tax_amount": t.price.tax, "status": t.status, "order": t.order.id,
 		"customer": t.order.customer.id, "description": "One-time payment", "created_at": t.created.UnixMilli(),
 	}
@@ -68,10 +67,6 @@ func (f form) renderTransaction(t *transaction) object {
 		out["period_start"], out["period_end"] = t.start.UnixMilli(), t.end.UnixMilli()
 	}
 
-	if f.isDocumented && t.status == transactionChargedBack {
-		out["status"] = "chargeback"
-	}
-
 	return out
 }
 
@@ -81,7 +76,7 @@ func (s *Sim) readTransaction(c *call) (any, error) {
 		return nil, err
 	}
 
-	return s.readForm().renderTransaction(t), nil
+	return renderTransaction(t), nil
 }
 
 // searchTransactions lists them, the newest first. There are filters for three ids, and none for dates or states.
@@ -95,7 +90,7 @@ func (s *Sim) searchTransactions(c *call) (any, error) {
 		return names("customer_id", t.order.customer.id) && names("order_id", t.order.id) && names("product_id", t.order.product.ID)
 	})
 
-	return listPage(c, 10, found, s.readForm().renderTransaction)
+	return listPage(c, 10, found, renderTransaction)
 }
 
 // payAsStranger has somebody buy the first product by a link that is not ours, so that the pages of transactions
