@@ -3,6 +3,7 @@ package creemsim
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -55,7 +56,7 @@ func (c *call) readBody(into any) error {
 func (s *Sim) serveAPI(route string, do func(c *call) (any, error)) http.Handler {
 	return s.On(route, func(w http.ResponseWriter, r *http.Request, body []byte) {
 		if _, standing := s.gate.Check(r); standing != kit.Known {
-			s.refuseCall(w, r, &problem{status: http.StatusForbidden, title: "Forbidden"})
+			s.refuseCall(w, &problem{status: http.StatusForbidden, title: "Forbidden"})
 
 			return
 		}
@@ -67,14 +68,14 @@ func (s *Sim) serveAPI(route string, do func(c *call) (any, error)) http.Handler
 		s.count.Calls++
 
 		if isNth(s.count.Calls, s.knobs.LimitEveryNth) {
-			s.refuseCall(w, r, &problem{status: http.StatusTooManyRequests, title: "Too Many Requests"})
+			s.refuseCall(w, &problem{status: http.StatusTooManyRequests, title: "Too Many Requests"})
 
 			return
 		}
 
 		answer, err := do(&call{r: r, body: body, now: s.Clock.Now()})
 		if err != nil {
-			s.refuseCall(w, r, err)
+			s.refuseCall(w, err)
 
 			return
 		}
@@ -83,9 +84,21 @@ func (s *Sim) serveAPI(route string, do func(c *call) (any, error)) http.Handler
 			documentObjects(answer)
 		}
 
-		knobs.Answer(w, http.StatusOK, answer)
+		if made, is := answer.(created); is {
+			maps.Copy(w.Header(), made.header)
+			knobs.Answer(w, http.StatusCreated, made.body)
+		} else {
+			knobs.Answer(w, http.StatusOK, answer)
+		}
+
 		s.Clock.Advance() // what the call caused at once, such as its webhooks
 	})
+}
+
+// created is an answer with 201, which the endpoints for credits give.
+type created struct {
+	body   object
+	header http.Header // beside the usual
 }
 
 // listPage is one page of a list, of which all are given in the order of the answer. There is no greatest size

@@ -54,6 +54,8 @@ type Sim struct {
 	discounts     []*discount
 	endpoints     []*endpoint
 	events        []*event
+	accounts      []*creditAccount
+	screened      map[string]bool // prompts
 	count         counters
 }
 
@@ -87,6 +89,7 @@ func (s *Sim) resetState() {
 	s.Tune(s.knobs.kitKnobs())
 	s.products, s.customers, s.checkouts, s.orders, s.transactions = nil, nil, nil, nil, nil
 	s.subscriptions, s.discounts, s.endpoints, s.events = nil, nil, nil, nil
+	s.accounts, s.screened = nil, map[string]bool{}
 	s.count = counters{}
 
 	for _, p := range s.opts.Products {
@@ -113,6 +116,10 @@ func (s *Sim) Handler() http.Handler {
 	mux.Handle("POST /v1/refunds", s.serveAPI(RouteRefunds, s.createRefund))
 	s.routeSubscriptions(mux)
 	s.routeDiscounts(mux)
+	mux.Handle("GET /v1/stats/summary", s.serveAPI(RouteStats, s.readSummary))
+	mux.Handle("POST /v1/moderation/prompt", s.serveAPI(RouteModeration, s.screenPrompt))
+	s.routeEndpoints(mux)
+	s.routeCredits(mux)
 	mux.HandleFunc("GET /checkout/{id}", s.On(RoutePage, s.servePage))
 	mux.HandleFunc("POST /checkout/{id}", s.On(RoutePage, s.servePageForm))
 	mux.HandleFunc("GET /portal/{id}", func(w http.ResponseWriter, _ *http.Request) {

@@ -83,6 +83,9 @@ func (s *Sim) routeCustomers(mux *http.ServeMux) {
 	mux.Handle("GET /v1/customers/{id}/subscriptions", s.serveAPI(RouteCustomers, func(c *call) (any, error) {
 		return listPage(c, 10, newestFirst(s.subscriptions, func(sub *subscription) bool { return sub.customer.id == c.r.PathValue("id") }), renderSubscription)
 	}))
+	mux.Handle("GET /v1/customers/{id}/licenses", s.serveAPI(RouteCustomers, func(c *call) (any, error) {
+		return listPage(c, 10, nil, func(object) object { return nil }) // there are none
+	}))
 	mux.Handle("POST /v1/customers/billing", s.serveAPI(RouteBilling, s.linkPortal))
 }
 
@@ -157,7 +160,7 @@ func (s *Sim) changeCustomer(c *call) (any, error) {
 
 	if in.Email != nil {
 		if other := s.findByEmail(*in.Email); other != nil && other != found {
-			return nil, &problem{http.StatusConflict, "Conflict", []string{"Email is already in use"}}
+			return nil, &problem{status: http.StatusConflict, title: "Conflict", messages: []string{"Email is already in use"}}
 		}
 
 		found.email = strings.ToLower(*in.Email)

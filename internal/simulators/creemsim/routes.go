@@ -20,6 +20,11 @@ const (
 	RouteSubscriptions       = "subscriptions"        // look at them
 	RouteSubscriptionChanges = "subscription_changes" // update, upgrade, cancel, pause, resume
 	RouteDiscounts           = "discounts"
+	RouteStats               = "stats"
+	RouteModeration          = "moderation"
+	RouteEndpoints           = "endpoints"      // the webhook endpoints
+	RouteFeed                = "feed"           // what waits for cli endpoints
+	RouteCredits             = "credits"        // customer credits
 	RouteTrap                = kit.RouteTrap    // where the redirects of chaos lead: no client should come
 	RouteWebhook             = deliveries.Route // a delivery, for chaos
 )
@@ -28,7 +33,7 @@ const (
 func callRoutes() []string {
 	return []string{
 		RouteCheckouts, RouteCheckout, RoutePage, RouteProducts, RouteCustomers, RouteBilling, RouteTransactions, RouteRefunds,
-		RouteSubscriptions, RouteSubscriptionChanges, RouteDiscounts,
+		RouteSubscriptions, RouteSubscriptionChanges, RouteDiscounts, RouteStats, RouteModeration, RouteEndpoints, RouteFeed, RouteCredits,
 	}
 }
 

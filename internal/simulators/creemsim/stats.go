@@ -12,6 +12,8 @@ type counters struct {
 	Refunds   int64 `json:"refunds_made"`
 	Disputes  int64 `json:"disputes"`
 	Events    int64 `json:"events"`
+	// ModerationUnits are what the screening of prompts is billed by.
+	ModerationUnits int64 `json:"moderation_units"`
 }
 
 // Stats are what happened since the start or the last reset. Counts.Calls has the calls by route.
