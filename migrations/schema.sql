@@ -63,6 +63,15 @@ $$;
 
 COMMENT ON FUNCTION auth.purge(most integer) IS 'Deletes what is over, at most so many rows of each table, and returns the most that it deleted of one.';
 
+CREATE FUNCTION public.account_address(who uuid) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    select "email" from auth."user" where "id" = who
+$$;
+
+COMMENT ON FUNCTION public.account_address(who uuid) IS 'The address of an account. Null: there is no such account.';
+
 CREATE FUNCTION public.api_key_expiry() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -889,6 +898,255 @@ COMMENT ON COLUMN public.object_sweep.cursor IS 'erase: null when the sweep ends
 
 COMMENT ON COLUMN public.object_sweep.report IS 'erase: holds no personal value; row after 90 days. Counts alone.';
 
+CREATE TABLE public.payment_change (
+    id uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    from_product text NOT NULL,
+    to_product text NOT NULL,
+    credits bigint NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    status text DEFAULT 'asked'::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT payment_change_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT payment_change_status_check CHECK ((status = ANY (ARRAY['asked'::text, 'done'::text, 'refused'::text])))
+);
+
+COMMENT ON TABLE public.payment_change IS 'A change of a subscription''s product that its owner asked for, and the credits they were told it gives at once.';
+
+COMMENT ON COLUMN public.payment_change.from_product IS 'erase: the id of a product; row with the subscription';
+
+COMMENT ON COLUMN public.payment_change.to_product IS 'erase: the id of a product; row with the subscription';
+
+COMMENT ON COLUMN public.payment_change.status IS 'erase: a word from a closed list; row with the subscription';
+
+CREATE TABLE public.payment_checkout (
+    id uuid NOT NULL,
+    subject uuid NOT NULL,
+    product_id text NOT NULL,
+    plan boolean NOT NULL,
+    currency text NOT NULL,
+    amount bigint NOT NULL,
+    status text DEFAULT 'creating'::text NOT NULL,
+    vendor_id text,
+    url text,
+    waiver text,
+    waived_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    hints integer DEFAULT 0 NOT NULL,
+    next_look_at timestamp with time zone,
+    asked_at timestamp with time zone,
+    CONSTRAINT payment_checkout_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_checkout_check CHECK (((waiver IS NULL) = (waived_at IS NULL))),
+    CONSTRAINT payment_checkout_check1 CHECK (((status = ANY (ARRAY['creating'::text, 'open'::text])) = (ended_at IS NULL))),
+    CONSTRAINT payment_checkout_check2 CHECK (((url IS NULL) OR (status = 'open'::text))),
+    CONSTRAINT payment_checkout_currency_check CHECK ((currency = ANY (ARRAY['EUR'::text, 'USD'::text]))),
+    CONSTRAINT payment_checkout_status_check CHECK ((status = ANY (ARRAY['creating'::text, 'open'::text, 'completed'::text, 'expired'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE public.payment_checkout IS 'A wish to buy one product: ours first, then the vendor''s.';
+
+COMMENT ON COLUMN public.payment_checkout.product_id IS 'erase: the id of a product; row seven years after it was made';
+
+COMMENT ON COLUMN public.payment_checkout.currency IS 'erase: a word from a closed list; row seven years after it was made';
+
+COMMENT ON COLUMN public.payment_checkout.status IS 'erase: a word from a closed list; row seven years after it was made';
+
+COMMENT ON COLUMN public.payment_checkout.vendor_id IS 'erase: the vendor''s id of the checkout; row seven years after it was made';
+
+COMMENT ON COLUMN public.payment_checkout.url IS 'erase: null when the checkout ends. Where the person pays: who has it may pay.';
+
+COMMENT ON COLUMN public.payment_checkout.waiver IS 'erase: our own words, to which the person said yes; row seven years after it was made';
+
+COMMENT ON COLUMN public.payment_checkout.hints IS 'How often a look was asked for: one that began before the last ask is done again.';
+
+COMMENT ON COLUMN public.payment_checkout.next_look_at IS 'When reconciliation looks next. Null: it does not.';
+
+COMMENT ON COLUMN public.payment_checkout.asked_at IS 'When a look was last staged because its owner asked. Null: never.';
+
+CREATE TABLE public.payment_difference (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind text NOT NULL,
+    about text NOT NULL,
+    status text NOT NULL,
+    credits bigint DEFAULT 0 NOT NULL,
+    found_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    settled_at timestamp with time zone,
+    actor text,
+    CONSTRAINT payment_difference_kind_check CHECK ((kind ~ '^[a-z][a-z_]*$'::text)),
+    CONSTRAINT payment_difference_status_check CHECK ((status = ANY (ARRAY['repaired'::text, 'open'::text, 'settled'::text])))
+);
+
+COMMENT ON TABLE public.payment_difference IS 'Where our books and the vendor''s differed. Open: a person must look at it.';
+
+COMMENT ON COLUMN public.payment_difference.kind IS 'erase: a word from a closed list; row seven years after it was found';
+
+COMMENT ON COLUMN public.payment_difference.about IS 'erase: the id of ours or of the vendor''s that it is about; row seven years after it was found';
+
+COMMENT ON COLUMN public.payment_difference.status IS 'erase: a word from a closed list; row seven years after it was found';
+
+COMMENT ON COLUMN public.payment_difference.actor IS 'erase: an operator''s login; row seven years after it was found';
+
+CREATE TABLE public.payment_order (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    subject uuid,
+    kind text NOT NULL,
+    product_id text,
+    checkout_id uuid,
+    subscription_id uuid,
+    order_id text,
+    transaction_id text,
+    customer_mask text,
+    email text,
+    currency text NOT NULL,
+    net bigint NOT NULL,
+    tax bigint NOT NULL,
+    paid bigint NOT NULL,
+    paid_at timestamp with time zone NOT NULL,
+    period_start timestamp with time zone,
+    period_end timestamp with time zone,
+    credits bigint DEFAULT 0 NOT NULL,
+    refunded bigint DEFAULT 0 NOT NULL,
+    disputed boolean DEFAULT false NOT NULL,
+    refund_pending boolean DEFAULT false NOT NULL,
+    next_credits_at timestamp with time zone,
+    hints integer DEFAULT 0 NOT NULL,
+    next_look_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT payment_order_check CHECK (((kind = 'plan'::text) = (subscription_id IS NOT NULL))),
+    CONSTRAINT payment_order_check1 CHECK (((period_start IS NULL) = (period_end IS NULL))),
+    CONSTRAINT payment_order_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT payment_order_kind_check CHECK ((kind = ANY (ARRAY['pack'::text, 'plan'::text]))),
+    CONSTRAINT payment_order_refunded_check CHECK ((refunded >= 0))
+);
+
+COMMENT ON TABLE public.payment_order IS 'One payment: of a pack, or of one period of a subscription. Seven years, by the law on books.';
+
+COMMENT ON COLUMN public.payment_order.kind IS 'erase: a word from a closed list; row seven years after the payment';
+
+COMMENT ON COLUMN public.payment_order.product_id IS 'erase: the id of a product; row seven years after the payment. Null: none of ours, so far.';
+
+COMMENT ON COLUMN public.payment_order.order_id IS 'erase: the vendor''s id of the order; row seven years after the payment';
+
+COMMENT ON COLUMN public.payment_order.transaction_id IS 'erase: the vendor''s id of the payment; row seven years after the payment';
+
+COMMENT ON COLUMN public.payment_order.customer_mask IS 'erase: the last letters of the vendor''s id of the person; row seven years after the payment';
+
+COMMENT ON COLUMN public.payment_order.email IS 'erase: row seven years after the payment. The address that was given at the checkout, which may differ from the account''s.';
+
+COMMENT ON COLUMN public.payment_order.currency IS 'erase: a word from a closed list; row seven years after the payment';
+
+COMMENT ON COLUMN public.payment_order.credits IS 'What it gave so far.';
+
+COMMENT ON COLUMN public.payment_order.next_credits_at IS 'When the next month of it gives credits. Null: none does.';
+
+CREATE TABLE public.payment_plan (
+    subject uuid NOT NULL,
+    plan text NOT NULL,
+    until timestamp with time zone
+);
+
+COMMENT ON TABLE public.payment_plan IS 'The plan that a person''s payments give them now; who pays for it takes turns on the row.';
+
+COMMENT ON COLUMN public.payment_plan.plan IS 'erase: the id of a plan; row seven years after the last payment';
+
+COMMENT ON COLUMN public.payment_plan.until IS 'When it must be thought of again. Null: it stays.';
+
+CREATE TABLE public.payment_refund (
+    id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    status text DEFAULT 'asked'::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT payment_refund_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_refund_reason_check CHECK ((reason = ANY (ARRAY['withdrawal'::text, 'quality'::text, 'not_delivered'::text, 'mistake'::text, 'goodwill'::text, 'other'::text]))),
+    CONSTRAINT payment_refund_status_check CHECK ((status = ANY (ARRAY['asked'::text, 'sent'::text, 'done'::text, 'refused'::text, 'by_hand'::text])))
+);
+
+COMMENT ON TABLE public.payment_refund IS 'Money to give back. By hand: the vendor''s API cannot do it, a person does.';
+
+COMMENT ON COLUMN public.payment_refund.reason IS 'erase: a word from a closed list; row with the order';
+
+COMMENT ON COLUMN public.payment_refund.actor IS 'erase: an operator''s login, or who asks: owner; row with the order';
+
+COMMENT ON COLUMN public.payment_refund.status IS 'erase: a word from a closed list; row with the order';
+
+CREATE TABLE public.payment_scan (
+    name text NOT NULL,
+    page integer DEFAULT 1 NOT NULL,
+    whole boolean DEFAULT true NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    pages integer DEFAULT 0 NOT NULL,
+    items bigint DEFAULT 0 NOT NULL,
+    newest timestamp with time zone,
+    CONSTRAINT payment_scan_name_check CHECK ((name = ANY (ARRAY['transactions'::text, 'subscriptions'::text, 'feed'::text])))
+);
+
+COMMENT ON TABLE public.payment_scan IS 'How far the vendor''s lists are read. Whole: to their end; else until all of a page is known and older than the newest of the scan before.';
+
+COMMENT ON COLUMN public.payment_scan.name IS 'erase: a word from a closed list; the rows stay';
+
+CREATE TABLE public.payment_subscription (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    vendor_id text NOT NULL,
+    subject uuid,
+    checkout_id uuid,
+    product_id text,
+    status text DEFAULT 'unknown'::text NOT NULL,
+    customer_id text,
+    period_start timestamp with time zone,
+    period_end timestamp with time zone,
+    canceled_at timestamp with time zone,
+    vendor_updated_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    looked_at timestamp with time zone,
+    hints integer DEFAULT 0 NOT NULL,
+    next_look_at timestamp with time zone,
+    CONSTRAINT payment_subscription_status_check CHECK ((status = ANY (ARRAY['unknown'::text, 'active'::text, 'trialing'::text, 'paused'::text, 'past_due'::text, 'unpaid'::text, 'scheduled_cancel'::text, 'expired'::text, 'canceled'::text])))
+);
+
+COMMENT ON TABLE public.payment_subscription IS 'A subscription as the vendor had it when we last looked. Without a subject it is not known yet whose it is.';
+
+COMMENT ON COLUMN public.payment_subscription.vendor_id IS 'erase: the vendor''s id of the subscription; row seven years after its last payment';
+
+COMMENT ON COLUMN public.payment_subscription.product_id IS 'erase: the id of a product; row seven years after its last payment. Null: none of ours, so far.';
+
+COMMENT ON COLUMN public.payment_subscription.status IS 'erase: a word from a closed list; row seven years after its last payment';
+
+COMMENT ON COLUMN public.payment_subscription.customer_id IS 'erase: null with the account. The vendor''s id of the person.';
+
+CREATE TABLE public.payment_withdrawal (
+    id uuid NOT NULL,
+    number bigint NOT NULL,
+    order_id uuid NOT NULL,
+    subject uuid NOT NULL,
+    refund_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    credits bigint NOT NULL,
+    content text NOT NULL,
+    declared_at timestamp with time zone NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT payment_withdrawal_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT payment_withdrawal_number_check CHECK ((number > 0)),
+    CONSTRAINT payment_withdrawal_previous_hash_check CHECK ((octet_length(previous_hash) = 32))
+);
+
+COMMENT ON TABLE public.payment_withdrawal IS 'A withdrawal from a contract, as it was declared: each carries the hash of the one before, so that none is changed or missing unseen.';
+
+COMMENT ON COLUMN public.payment_withdrawal.content IS 'erase: row seven years after the payment. What was declared and acknowledged, in words of ours: ids, amounts and times.';
+
+COMMENT ON COLUMN public.payment_withdrawal.previous_hash IS 'erase: row seven years after the payment';
+
+COMMENT ON COLUMN public.payment_withdrawal.hash IS 'erase: row seven years after the payment. SHA-256 of the one before and of all of this.';
+
 CREATE TABLE public.provider_attempt (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     task_id uuid NOT NULL,
@@ -1257,6 +1515,54 @@ ALTER TABLE ONLY public.model_breaker
 ALTER TABLE ONLY public.object_sweep
     ADD CONSTRAINT object_sweep_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.payment_change
+    ADD CONSTRAINT payment_change_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payment_checkout
+    ADD CONSTRAINT payment_checkout_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payment_checkout
+    ADD CONSTRAINT payment_checkout_vendor_id_key UNIQUE (vendor_id);
+
+ALTER TABLE ONLY public.payment_difference
+    ADD CONSTRAINT payment_difference_kind_about_key UNIQUE (kind, about);
+
+ALTER TABLE ONLY public.payment_difference
+    ADD CONSTRAINT payment_difference_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payment_order
+    ADD CONSTRAINT payment_order_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payment_order
+    ADD CONSTRAINT payment_order_transaction_id_key UNIQUE (transaction_id);
+
+ALTER TABLE ONLY public.payment_plan
+    ADD CONSTRAINT payment_plan_pkey PRIMARY KEY (subject);
+
+ALTER TABLE ONLY public.payment_refund
+    ADD CONSTRAINT payment_refund_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payment_scan
+    ADD CONSTRAINT payment_scan_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.payment_subscription
+    ADD CONSTRAINT payment_subscription_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payment_subscription
+    ADD CONSTRAINT payment_subscription_vendor_id_key UNIQUE (vendor_id);
+
+ALTER TABLE ONLY public.payment_withdrawal
+    ADD CONSTRAINT payment_withdrawal_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.payment_withdrawal
+    ADD CONSTRAINT payment_withdrawal_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.payment_withdrawal
+    ADD CONSTRAINT payment_withdrawal_order_id_key UNIQUE (order_id);
+
+ALTER TABLE ONLY public.payment_withdrawal
+    ADD CONSTRAINT payment_withdrawal_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_pkey PRIMARY KEY (id);
 
@@ -1372,6 +1678,40 @@ CREATE INDEX ledger_txn_task_idx ON public.ledger_txn USING btree (task_id) WHER
 
 CREATE INDEX object_sweep_finished_idx ON public.object_sweep USING btree (finished_at);
 
+CREATE UNIQUE INDEX payment_change_open_idx ON public.payment_change USING btree (subscription_id) WHERE (status = 'asked'::text);
+
+CREATE INDEX payment_change_subscription_idx ON public.payment_change USING btree (subscription_id, created_at);
+
+CREATE INDEX payment_checkout_look_idx ON public.payment_checkout USING btree (next_look_at) WHERE (next_look_at IS NOT NULL);
+
+CREATE UNIQUE INDEX payment_checkout_plan_idx ON public.payment_checkout USING btree (subject) WHERE (plan AND (status = ANY (ARRAY['creating'::text, 'open'::text])));
+
+CREATE INDEX payment_checkout_subject_idx ON public.payment_checkout USING btree (subject, created_at DESC);
+
+CREATE INDEX payment_difference_found_idx ON public.payment_difference USING btree (found_at DESC);
+
+CREATE INDEX payment_difference_open_idx ON public.payment_difference USING btree (found_at) WHERE (status = 'open'::text);
+
+CREATE INDEX payment_order_credits_idx ON public.payment_order USING btree (next_credits_at) WHERE (next_credits_at IS NOT NULL);
+
+CREATE INDEX payment_order_look_idx ON public.payment_order USING btree (next_look_at) WHERE (next_look_at IS NOT NULL);
+
+CREATE UNIQUE INDEX payment_order_pack_idx ON public.payment_order USING btree (order_id) WHERE (kind = 'pack'::text);
+
+CREATE INDEX payment_order_subject_idx ON public.payment_order USING btree (subject, paid_at DESC);
+
+CREATE INDEX payment_order_subscription_idx ON public.payment_order USING btree (subscription_id, period_start);
+
+CREATE INDEX payment_plan_until_idx ON public.payment_plan USING btree (until) WHERE (until IS NOT NULL);
+
+CREATE INDEX payment_refund_order_idx ON public.payment_refund USING btree (order_id);
+
+CREATE INDEX payment_refund_status_idx ON public.payment_refund USING btree (status) WHERE (status = ANY (ARRAY['asked'::text, 'sent'::text, 'by_hand'::text]));
+
+CREATE INDEX payment_subscription_look_idx ON public.payment_subscription USING btree (next_look_at) WHERE (next_look_at IS NOT NULL);
+
+CREATE INDEX payment_subscription_subject_idx ON public.payment_subscription USING btree (subject);
+
 CREATE INDEX provider_attempt_lost_idx ON public.provider_attempt USING btree (endpoint) WHERE ((request_id IS NULL) AND (state = ANY (ARRAY['intent'::text, 'unknown'::text])));
 
 CREATE INDEX provider_attempt_owed_idx ON public.provider_attempt USING btree (id) WHERE ((finished_at IS NULL) OR ((request_id IS NOT NULL) AND (erased_at IS NULL)));
@@ -1448,6 +1788,27 @@ ALTER TABLE ONLY public.ledger_posting
 ALTER TABLE ONLY public.ledger_txn
     ADD CONSTRAINT ledger_txn_subject_fkey FOREIGN KEY (subject) REFERENCES public.user_credit(subject);
 
+ALTER TABLE ONLY public.payment_change
+    ADD CONSTRAINT payment_change_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.payment_subscription(id);
+
+ALTER TABLE ONLY public.payment_order
+    ADD CONSTRAINT payment_order_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.payment_checkout(id);
+
+ALTER TABLE ONLY public.payment_order
+    ADD CONSTRAINT payment_order_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.payment_subscription(id);
+
+ALTER TABLE ONLY public.payment_refund
+    ADD CONSTRAINT payment_refund_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.payment_order(id);
+
+ALTER TABLE ONLY public.payment_subscription
+    ADD CONSTRAINT payment_subscription_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.payment_checkout(id);
+
+ALTER TABLE ONLY public.payment_withdrawal
+    ADD CONSTRAINT payment_withdrawal_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.payment_order(id);
+
+ALTER TABLE ONLY public.payment_withdrawal
+    ADD CONSTRAINT payment_withdrawal_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES public.payment_refund(id);
+
 ALTER TABLE ONLY public.provider_attempt
     ADD CONSTRAINT provider_attempt_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.ai_task(id) ON DELETE CASCADE;
 
@@ -1474,6 +1835,10 @@ GRANT USAGE ON SCHEMA public TO imagerun_mailer;
 REVOKE ALL ON FUNCTION auth.purge(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION auth.purge(most integer) TO imagerun_app;
 GRANT ALL ON FUNCTION auth.purge(most integer) TO imagerun_worker;
+
+REVOKE ALL ON FUNCTION public.account_address(who uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.account_address(who uuid) TO imagerun_api;
+GRANT ALL ON FUNCTION public.account_address(who uuid) TO imagerun_app;
 
 REVOKE ALL ON FUNCTION public.job_audit_purge(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_app;
@@ -1675,6 +2040,71 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.object_sweep TO imagerun_app;
 GRANT SELECT ON TABLE public.object_sweep TO imagerun_scheduler;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.object_sweep TO imagerun_operator;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.object_sweep TO imagerun_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_change TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_change TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_change TO imagerun_worker;
+GRANT SELECT ON TABLE public.payment_change TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_change TO imagerun_scheduler;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_checkout TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_checkout TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_checkout TO imagerun_worker;
+GRANT SELECT ON TABLE public.payment_checkout TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_checkout TO imagerun_scheduler;
+
+GRANT UPDATE(hints) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT UPDATE(next_look_at) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_difference TO imagerun_app;
+GRANT SELECT ON TABLE public.payment_difference TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_difference TO imagerun_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_difference TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_difference TO imagerun_scheduler;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_order TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_order TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_order TO imagerun_worker;
+GRANT SELECT ON TABLE public.payment_order TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_order TO imagerun_scheduler;
+
+GRANT UPDATE(hints) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT UPDATE(next_look_at) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_plan TO imagerun_app;
+GRANT SELECT ON TABLE public.payment_plan TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_plan TO imagerun_worker;
+GRANT SELECT ON TABLE public.payment_plan TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_plan TO imagerun_scheduler;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_refund TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_refund TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_refund TO imagerun_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_refund TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_refund TO imagerun_scheduler;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_scan TO imagerun_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_scan TO imagerun_worker;
+GRANT SELECT ON TABLE public.payment_scan TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_scan TO imagerun_scheduler;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_subscription TO imagerun_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_subscription TO imagerun_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_subscription TO imagerun_worker;
+GRANT SELECT ON TABLE public.payment_subscription TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_subscription TO imagerun_scheduler;
+
+GRANT UPDATE(hints) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT UPDATE(next_look_at) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_withdrawal TO imagerun_app;
+GRANT SELECT,INSERT ON TABLE public.payment_withdrawal TO imagerun_api;
+GRANT SELECT,DELETE ON TABLE public.payment_withdrawal TO imagerun_worker;
+GRANT SELECT ON TABLE public.payment_withdrawal TO imagerun_operator;
+GRANT SELECT ON TABLE public.payment_withdrawal TO imagerun_scheduler;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.provider_attempt TO imagerun_app;
 GRANT SELECT,UPDATE ON TABLE public.provider_attempt TO imagerun_api;

@@ -10,10 +10,13 @@ import (
 
 // The prefixes of ids on the wire: a prefix and the 32 hexadecimal digits of a UUID.
 const (
-	PrefixGeneration = "gen_"
-	PrefixImage      = "img_"
-	PrefixKey        = "key_"
-	PrefixUpload     = "upl_"
+	PrefixGeneration   = "gen_"
+	PrefixImage        = "img_"
+	PrefixKey          = "key_"
+	PrefixUpload       = "upl_"
+	PrefixCheckout     = "cko_"
+	PrefixOrder        = "ord_"
+	PrefixSubscription = "sub_"
 )
 
 // Format writes an id as people see it.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"imagerun/internal/jobs"
+	"imagerun/internal/redact"
 	"imagerun/internal/retention"
 	"imagerun/queue"
 )
 
-// Accounts are those of the auth service, of which we delete what is over.
+// Accounts are those of the auth service, of which we read the address and delete what is over.
 type Accounts struct{ db DB }
 
 // NewAccounts returns the accounts in a database.
@@ -48,4 +51,13 @@ func (a *Accounts) Purge(ctx context.Context, most int) (int, error) {
 	}
 
 	return n, nil
+}
+
+// AddressOf returns the address of a user's account; empty: there is no such account.
+func (a *Accounts) AddressOf(ctx context.Context, userID uuid.UUID) (address redact.Personal, err error) {
+	if err := a.db.QueryRow(ctx, `select account_address($1)`, userID).Scan(&address); err != nil {
+		return redact.Personal{}, fmt.Errorf("read address of user %s: %w", userID, err)
+	}
+
+	return address, nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/auth/authtest"
@@ -82,4 +83,20 @@ func TestPurge(t *testing.T) {
 	require.Zero(t, left(`auth_mail m where not exists (select from auth."user" u where u."id" = m.user_id)`))
 	require.Zero(t, left(`auth_mail where created_at < now() - interval '23 hours'`))
 	require.Equal(t, 2, left(`auth_mail where user_id = '`+kept.ID.String()+`'`))
+}
+
+func TestAddressOf(t *testing.T) {
+	t.Parallel()
+
+	appURL, authURL, _ := devtest.PostgresURLs(t)
+	user := authtest.Start(t, appURL, authURL, authtest.Options{}).SignUp(t)
+	accounts := betterauth.NewAccounts(devtest.Pool(t, appURL))
+
+	address, err := accounts.AddressOf(t.Context(), user.ID)
+	require.NoError(t, err)
+	require.Equal(t, user.Email, address.Reveal())
+
+	address, err = accounts.AddressOf(t.Context(), uuid.New())
+	require.NoError(t, err)
+	require.True(t, address.IsZero())
 }

@@ -11,6 +11,36 @@ import (
 	"imagerun/internal/redact"
 )
 
+// A wish to buy one product: ours first, then the vendor's.
+type PaymentCheckout struct {
+	ID      uuid.UUID
+	Subject uuid.UUID
+	// erase: the id of a product; row seven years after it was made
+	ProductID string
+	Plan      bool
+	// erase: a word from a closed list; row seven years after it was made
+	Currency string
+	Amount   int64
+	// erase: a word from a closed list; row seven years after it was made
+	Status string
+	// erase: the vendor's id of the checkout; row seven years after it was made
+	VendorID *string
+	// erase: null when the checkout ends. Where the person pays: who has it may pay.
+	Url *string
+	// erase: our own words, to which the person said yes; row seven years after it was made
+	Waiver    *string
+	WaivedAt  *time.Time
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	EndedAt   *time.Time
+	// How often a look was asked for: one that began before the last ask is done again.
+	Hints int32
+	// When reconciliation looks next. Null: it does not.
+	NextLookAt *time.Time
+	// When a look was last staged because its owner asked. Null: never.
+	AskedAt *time.Time
+}
+
 // One payment: of a pack, or of one period of a subscription. Seven years, by the law on books.
 type PaymentOrder struct {
 	ID      uuid.UUID

@@ -85,6 +85,32 @@ func (q *Queries) ChangesStale(ctx context.Context, db DBTX, arg ChangesStalePar
 	return result.RowsAffected(), nil
 }
 
+const checkoutAsk = `-- name: CheckoutAsk :execrows
+update payment_checkout set hints = hints + 1, asked_at = $1
+where id = $2 and subject = $3 and status = 'open' and (asked_at is null or asked_at <= $4::timestamptz)
+`
+
+type CheckoutAskParams struct {
+	Now     *time.Time
+	ID      uuid.UUID
+	Subject uuid.UUID
+	Before  time.Time
+}
+
+// None: it is not open, or was asked for a moment ago.
+func (q *Queries) CheckoutAsk(ctx context.Context, db DBTX, arg CheckoutAskParams) (int64, error) {
+	result, err := db.Exec(ctx, checkoutAsk,
+		arg.Now,
+		arg.ID,
+		arg.Subject,
+		arg.Before,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const checkoutEnd = `-- name: CheckoutEnd :exec
 update payment_checkout set status = $1, ended_at = $2, url = null, next_look_at = null where id = $3
 `
@@ -115,6 +141,36 @@ func (q *Queries) CheckoutExpire(ctx context.Context, db DBTX, arg CheckoutExpir
 	return err
 }
 
+const checkoutExpirePlans = `-- name: CheckoutExpirePlans :exec
+update payment_checkout set status = 'expired', url = null, ended_at = $1
+where subject = $2 and plan and status in ('creating', 'open') and expires_at <= $1
+`
+
+type CheckoutExpirePlansParams struct {
+	Now     *time.Time
+	Subject uuid.UUID
+}
+
+// Of a plan, so that another may begin. What was paid at the last moment is found all the same: the next look stays.
+func (q *Queries) CheckoutExpirePlans(ctx context.Context, db DBTX, arg CheckoutExpirePlansParams) error {
+	_, err := db.Exec(ctx, checkoutExpirePlans, arg.Now, arg.Subject)
+	return err
+}
+
+const checkoutFailed = `-- name: CheckoutFailed :exec
+update payment_checkout set status = 'failed', ended_at = $1 where id = $2 and status = 'creating'
+`
+
+type CheckoutFailedParams struct {
+	EndedAt *time.Time
+	ID      uuid.UUID
+}
+
+func (q *Queries) CheckoutFailed(ctx context.Context, db DBTX, arg CheckoutFailedParams) error {
+	_, err := db.Exec(ctx, checkoutFailed, arg.EndedAt, arg.ID)
+	return err
+}
+
 const checkoutHint = `-- name: CheckoutHint :one
 update payment_checkout set hints = hints + 1 where id = $1 or vendor_id = $2 returning id
 `
@@ -130,6 +186,45 @@ func (q *Queries) CheckoutHint(ctx context.Context, db DBTX, arg CheckoutHintPar
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const checkoutInsert = `-- name: CheckoutInsert :execrows
+insert into payment_checkout (id, subject, product_id, plan, currency, amount, waiver, waived_at, created_at, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict (subject) where plan and status in ('creating', 'open') do nothing
+`
+
+type CheckoutInsertParams struct {
+	ID        uuid.UUID
+	Subject   uuid.UUID
+	ProductID string
+	Plan      bool
+	Currency  string
+	Amount    int64
+	Waiver    *string
+	WaivedAt  *time.Time
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// None: a checkout of a plan is open.
+func (q *Queries) CheckoutInsert(ctx context.Context, db DBTX, arg CheckoutInsertParams) (int64, error) {
+	result, err := db.Exec(ctx, checkoutInsert,
+		arg.ID,
+		arg.Subject,
+		arg.ProductID,
+		arg.Plan,
+		arg.Currency,
+		arg.Amount,
+		arg.Waiver,
+		arg.WaivedAt,
+		arg.CreatedAt,
+		arg.ExpiresAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const checkoutLock = `-- name: CheckoutLock :one
@@ -162,6 +257,87 @@ func (q *Queries) CheckoutLookAgain(ctx context.Context, db DBTX, arg CheckoutLo
 	return err
 }
 
+const checkoutOpenPlan = `-- name: CheckoutOpenPlan :one
+select id from payment_checkout where subject = $1 and plan and status in ('creating', 'open')
+`
+
+func (q *Queries) CheckoutOpenPlan(ctx context.Context, db DBTX, subject uuid.UUID) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, checkoutOpenPlan, subject)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const checkoutOpened = `-- name: CheckoutOpened :execrows
+update payment_checkout set status = 'open', vendor_id = $1, url = $2, expires_at = $3, next_look_at = $4
+where id = $5 and status = 'creating'
+`
+
+type CheckoutOpenedParams struct {
+	VendorID   *string
+	Url        *string
+	ExpiresAt  time.Time
+	NextLookAt *time.Time
+	ID         uuid.UUID
+}
+
+func (q *Queries) CheckoutOpened(ctx context.Context, db DBTX, arg CheckoutOpenedParams) (int64, error) {
+	result, err := db.Exec(ctx, checkoutOpened,
+		arg.VendorID,
+		arg.Url,
+		arg.ExpiresAt,
+		arg.NextLookAt,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const checkoutOwned = `-- name: CheckoutOwned :one
+select c.id, c.subject, c.product_id, c.plan, c.currency, c.amount, c.status, c.vendor_id, c.url, c.waiver, c.waived_at, c.created_at, c.expires_at, c.ended_at, c.hints, c.next_look_at, c.asked_at, coalesce(o.id, '00000000-0000-0000-0000-000000000000')::uuid as order_id
+from payment_checkout c
+left join lateral (select id from payment_order where checkout_id = c.id order by paid_at, id limit 1) o on true
+where c.id = $1 and c.subject = $2
+`
+
+type CheckoutOwnedParams struct {
+	ID      uuid.UUID
+	Subject uuid.UUID
+}
+
+type CheckoutOwnedRow struct {
+	PaymentCheckout PaymentCheckout
+	OrderID         uuid.UUID
+}
+
+func (q *Queries) CheckoutOwned(ctx context.Context, db DBTX, arg CheckoutOwnedParams) (CheckoutOwnedRow, error) {
+	row := db.QueryRow(ctx, checkoutOwned, arg.ID, arg.Subject)
+	var i CheckoutOwnedRow
+	err := row.Scan(
+		&i.PaymentCheckout.ID,
+		&i.PaymentCheckout.Subject,
+		&i.PaymentCheckout.ProductID,
+		&i.PaymentCheckout.Plan,
+		&i.PaymentCheckout.Currency,
+		&i.PaymentCheckout.Amount,
+		&i.PaymentCheckout.Status,
+		&i.PaymentCheckout.VendorID,
+		&i.PaymentCheckout.Url,
+		&i.PaymentCheckout.Waiver,
+		&i.PaymentCheckout.WaivedAt,
+		&i.PaymentCheckout.CreatedAt,
+		&i.PaymentCheckout.ExpiresAt,
+		&i.PaymentCheckout.EndedAt,
+		&i.PaymentCheckout.Hints,
+		&i.PaymentCheckout.NextLookAt,
+		&i.PaymentCheckout.AskedAt,
+		&i.OrderID,
+	)
+	return i, err
+}
+
 const checkoutRead = `-- name: CheckoutRead :one
 select id, subject, product_id, status, vendor_id, created_at, expires_at, hints from payment_checkout where id = $1
 `
@@ -191,6 +367,18 @@ func (q *Queries) CheckoutRead(ctx context.Context, db DBTX, id uuid.UUID) (Chec
 		&i.Hints,
 	)
 	return i, err
+}
+
+const checkoutSubscribed = `-- name: CheckoutSubscribed :one
+select exists (select from payment_subscription where subject = $1 and status not in ('expired', 'canceled'))
+`
+
+// One of which nothing was heard yet counts, too.
+func (q *Queries) CheckoutSubscribed(ctx context.Context, db DBTX, subject *uuid.UUID) (bool, error) {
+	row := db.QueryRow(ctx, checkoutSubscribed, subject)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const checkoutsStale = `-- name: CheckoutsStale :many
