@@ -581,6 +581,64 @@ func (q *Queries) LooksLater(ctx context.Context, db DBTX, arg LooksLaterParams)
 	return err
 }
 
+const orderGetOwned = `-- name: OrderGetOwned :one
+select o.id, o.subject, o.kind, o.product_id, o.checkout_id, o.subscription_id, o.order_id, o.transaction_id, o.customer_mask, o.email, o.currency, o.net, o.tax, o.paid, o.paid_at, o.period_start, o.period_end, o.change_id, o.credits_each, o.months_given, o.credits, o.refunded, o.disputed, o.refund_pending, o.next_credits_at, o.hints, o.next_look_at, o.created_at, c.waived_at, exists (
+    select from payment_refund r where r.order_id = o.id and r.status in ('asked', 'sent', 'by_hand')) as refund_asked
+from payment_order o
+left join payment_subscription s on s.id = o.subscription_id
+left join payment_checkout c on c.id = coalesce(o.checkout_id, s.checkout_id)
+where o.subject = $1 and o.id = $2
+`
+
+type OrderGetOwnedParams struct {
+	Subject *uuid.UUID
+	ID      uuid.UUID
+}
+
+type OrderGetOwnedRow struct {
+	PaymentOrder PaymentOrder
+	WaivedAt     *time.Time
+	RefundAsked  bool
+}
+
+func (q *Queries) OrderGetOwned(ctx context.Context, db DBTX, arg OrderGetOwnedParams) (OrderGetOwnedRow, error) {
+	row := db.QueryRow(ctx, orderGetOwned, arg.Subject, arg.ID)
+	var i OrderGetOwnedRow
+	err := row.Scan(
+		&i.PaymentOrder.ID,
+		&i.PaymentOrder.Subject,
+		&i.PaymentOrder.Kind,
+		&i.PaymentOrder.ProductID,
+		&i.PaymentOrder.CheckoutID,
+		&i.PaymentOrder.SubscriptionID,
+		&i.PaymentOrder.OrderID,
+		&i.PaymentOrder.TransactionID,
+		&i.PaymentOrder.CustomerMask,
+		&i.PaymentOrder.Email,
+		&i.PaymentOrder.Currency,
+		&i.PaymentOrder.Net,
+		&i.PaymentOrder.Tax,
+		&i.PaymentOrder.Paid,
+		&i.PaymentOrder.PaidAt,
+		&i.PaymentOrder.PeriodStart,
+		&i.PaymentOrder.PeriodEnd,
+		&i.PaymentOrder.ChangeID,
+		&i.PaymentOrder.CreditsEach,
+		&i.PaymentOrder.MonthsGiven,
+		&i.PaymentOrder.Credits,
+		&i.PaymentOrder.Refunded,
+		&i.PaymentOrder.Disputed,
+		&i.PaymentOrder.RefundPending,
+		&i.PaymentOrder.NextCreditsAt,
+		&i.PaymentOrder.Hints,
+		&i.PaymentOrder.NextLookAt,
+		&i.PaymentOrder.CreatedAt,
+		&i.WaivedAt,
+		&i.RefundAsked,
+	)
+	return i, err
+}
+
 const orderGiven = `-- name: OrderGiven :exec
 update payment_order set months_given = $1, credits = $2, next_credits_at = $3 where id = $4
 `
@@ -619,6 +677,86 @@ func (q *Queries) OrderHint(ctx context.Context, db DBTX, arg OrderHintParams) (
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const orderListOwned = `-- name: OrderListOwned :many
+select o.id, o.subject, o.kind, o.product_id, o.checkout_id, o.subscription_id, o.order_id, o.transaction_id, o.customer_mask, o.email, o.currency, o.net, o.tax, o.paid, o.paid_at, o.period_start, o.period_end, o.change_id, o.credits_each, o.months_given, o.credits, o.refunded, o.disputed, o.refund_pending, o.next_credits_at, o.hints, o.next_look_at, o.created_at, c.waived_at, exists (
+    select from payment_refund r where r.order_id = o.id and r.status in ('asked', 'sent', 'by_hand')) as refund_asked
+from payment_order o
+left join payment_subscription s on s.id = o.subscription_id
+left join payment_checkout c on c.id = coalesce(o.checkout_id, s.checkout_id)
+where o.subject = $1 and (o.paid_at, o.id) < ($2::timestamptz, $3::uuid)
+order by o.paid_at desc, o.id desc limit $4
+`
+
+type OrderListOwnedParams struct {
+	Subject  *uuid.UUID
+	Before   time.Time
+	BeforeID uuid.UUID
+	Most     int32
+}
+
+type OrderListOwnedRow struct {
+	PaymentOrder PaymentOrder
+	WaivedAt     *time.Time
+	RefundAsked  bool
+}
+
+// Newest first, from a place on.
+func (q *Queries) OrderListOwned(ctx context.Context, db DBTX, arg OrderListOwnedParams) ([]OrderListOwnedRow, error) {
+	rows, err := db.Query(ctx, orderListOwned,
+		arg.Subject,
+		arg.Before,
+		arg.BeforeID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OrderListOwnedRow
+	for rows.Next() {
+		var i OrderListOwnedRow
+		if err := rows.Scan(
+			&i.PaymentOrder.ID,
+			&i.PaymentOrder.Subject,
+			&i.PaymentOrder.Kind,
+			&i.PaymentOrder.ProductID,
+			&i.PaymentOrder.CheckoutID,
+			&i.PaymentOrder.SubscriptionID,
+			&i.PaymentOrder.OrderID,
+			&i.PaymentOrder.TransactionID,
+			&i.PaymentOrder.CustomerMask,
+			&i.PaymentOrder.Email,
+			&i.PaymentOrder.Currency,
+			&i.PaymentOrder.Net,
+			&i.PaymentOrder.Tax,
+			&i.PaymentOrder.Paid,
+			&i.PaymentOrder.PaidAt,
+			&i.PaymentOrder.PeriodStart,
+			&i.PaymentOrder.PeriodEnd,
+			&i.PaymentOrder.ChangeID,
+			&i.PaymentOrder.CreditsEach,
+			&i.PaymentOrder.MonthsGiven,
+			&i.PaymentOrder.Credits,
+			&i.PaymentOrder.Refunded,
+			&i.PaymentOrder.Disputed,
+			&i.PaymentOrder.RefundPending,
+			&i.PaymentOrder.NextCreditsAt,
+			&i.PaymentOrder.Hints,
+			&i.PaymentOrder.NextLookAt,
+			&i.PaymentOrder.CreatedAt,
+			&i.WaivedAt,
+			&i.RefundAsked,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const orderLock = `-- name: OrderLock :one
