@@ -52,3 +52,11 @@ type ReconcilePayments struct {
 
 // Kind implements [queue.Args].
 func (ReconcilePayments) Kind() string { return "payments.reconcile" }
+
+// CancelSubscription has the vendor end a subscription with what was paid, because it was withdrawn from.
+type CancelSubscription struct {
+	SubscriptionID uuid.UUID `json:"subscription_id"`
+}
+
+// Kind implements [queue.Args].
+func (CancelSubscription) Kind() string { return "payments.cancel_subscription" }

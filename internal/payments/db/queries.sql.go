@@ -13,6 +13,52 @@ import (
 	"imagerun/internal/redact"
 )
 
+const cancelRefusedNote = `-- name: CancelRefusedNote :exec
+insert into payment_difference (kind, about, status, found_at, seen_at) values ('cancel_refused', $1, 'open', $2, $2)
+on conflict (kind, about) do update set seen_at = excluded.seen_at, status = 'open'
+`
+
+type CancelRefusedNoteParams struct {
+	About string
+	Now   time.Time
+}
+
+// The vendor does not end a subscription that was withdrawn from: a person must see to it.
+func (q *Queries) CancelRefusedNote(ctx context.Context, db DBTX, arg CancelRefusedNoteParams) error {
+	_, err := db.Exec(ctx, cancelRefusedNote, arg.About, arg.Now)
+	return err
+}
+
+const changeAsk = `-- name: ChangeAsk :exec
+insert into payment_change (id, subscription_id, from_product, to_product, credits, period_start, at_once, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+`
+
+type ChangeAskParams struct {
+	ID             uuid.UUID
+	SubscriptionID uuid.UUID
+	FromProduct    string
+	ToProduct      string
+	Credits        int64
+	PeriodStart    time.Time
+	AtOnce         bool
+	CreatedAt      time.Time
+}
+
+func (q *Queries) ChangeAsk(ctx context.Context, db DBTX, arg ChangeAskParams) error {
+	_, err := db.Exec(ctx, changeAsk,
+		arg.ID,
+		arg.SubscriptionID,
+		arg.FromProduct,
+		arg.ToProduct,
+		arg.Credits,
+		arg.PeriodStart,
+		arg.AtOnce,
+		arg.CreatedAt,
+	)
+	return err
+}
+
 const changeEnd = `-- name: ChangeEnd :exec
 update payment_change set status = $1, ended_at = $2 where id = $3 and status = 'asked'
 `
@@ -26,6 +72,61 @@ type ChangeEndParams struct {
 func (q *Queries) ChangeEnd(ctx context.Context, db DBTX, arg ChangeEndParams) error {
 	_, err := db.Exec(ctx, changeEnd, arg.Status, arg.Now, arg.ID)
 	return err
+}
+
+const changeRefuse = `-- name: ChangeRefuse :exec
+update payment_change set status = 'refused', ended_at = $1::timestamptz where id = $2 and status = 'asked'
+`
+
+type ChangeRefuseParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+func (q *Queries) ChangeRefuse(ctx context.Context, db DBTX, arg ChangeRefuseParams) error {
+	_, err := db.Exec(ctx, changeRefuse, arg.Now, arg.ID)
+	return err
+}
+
+const changesAsked = `-- name: ChangesAsked :many
+select subscription_id, from_product, to_product, credits, at_once, created_at from payment_change
+where subscription_id = any($1::uuid[]) and status = 'asked'
+`
+
+type ChangesAskedRow struct {
+	SubscriptionID uuid.UUID
+	FromProduct    string
+	ToProduct      string
+	Credits        int64
+	AtOnce         bool
+	CreatedAt      time.Time
+}
+
+func (q *Queries) ChangesAsked(ctx context.Context, db DBTX, ids []uuid.UUID) ([]ChangesAskedRow, error) {
+	rows, err := db.Query(ctx, changesAsked, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChangesAskedRow
+	for rows.Next() {
+		var i ChangesAskedRow
+		if err := rows.Scan(
+			&i.SubscriptionID,
+			&i.FromProduct,
+			&i.ToProduct,
+			&i.Credits,
+			&i.AtOnce,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const changesOf = `-- name: ChangesOf :many
@@ -1104,6 +1205,93 @@ func (q *Queries) OrdersOfSubscription(ctx context.Context, db DBTX, subscriptio
 	return items, nil
 }
 
+const ownedCustomer = `-- name: OwnedCustomer :one
+select customer_id from payment_subscription where subject = $1 and customer_id is not null order by created_at desc, id limit 1
+`
+
+// The vendor's id of a person, of what they subscribed to last.
+func (q *Queries) OwnedCustomer(ctx context.Context, db DBTX, subject *uuid.UUID) (*string, error) {
+	row := db.QueryRow(ctx, ownedCustomer, subject)
+	var customer_id *string
+	err := row.Scan(&customer_id)
+	return customer_id, err
+}
+
+const ownedSubscriptionLock = `-- name: OwnedSubscriptionLock :one
+select id from payment_subscription where id = $1 and subject = $2 for no key update
+`
+
+type OwnedSubscriptionLockParams struct {
+	ID      uuid.UUID
+	Subject *uuid.UUID
+}
+
+// Who changes one takes turns.
+func (q *Queries) OwnedSubscriptionLock(ctx context.Context, db DBTX, arg OwnedSubscriptionLockParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, ownedSubscriptionLock, arg.ID, arg.Subject)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const ownedSubscriptions = `-- name: OwnedSubscriptions :many
+select s.id, s.vendor_id, s.product_id, s.status, s.period_start, s.period_end, s.canceled_at, s.created_at,
+    coalesce(paid.currency, c.currency, '')::text as currency
+from payment_subscription s
+left join payment_checkout c on c.id = s.checkout_id
+left join lateral (select o.currency from payment_order o where o.subscription_id = s.id order by o.paid_at desc limit 1) paid on true
+where s.subject = $1 and ($2::uuid is null or s.id = $2)
+order by s.created_at desc, s.id
+`
+
+type OwnedSubscriptionsParams struct {
+	Subject *uuid.UUID
+	ID      *uuid.UUID
+}
+
+type OwnedSubscriptionsRow struct {
+	ID          uuid.UUID
+	VendorID    string
+	ProductID   *string
+	Status      string
+	PeriodStart *time.Time
+	PeriodEnd   *time.Time
+	CanceledAt  *time.Time
+	CreatedAt   time.Time
+	Currency    string
+}
+
+// A person's, the newest first; or one of them. The currency is that of the last payment, or of the checkout that began it.
+func (q *Queries) OwnedSubscriptions(ctx context.Context, db DBTX, arg OwnedSubscriptionsParams) ([]OwnedSubscriptionsRow, error) {
+	rows, err := db.Query(ctx, ownedSubscriptions, arg.Subject, arg.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OwnedSubscriptionsRow
+	for rows.Next() {
+		var i OwnedSubscriptionsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.VendorID,
+			&i.ProductID,
+			&i.Status,
+			&i.PeriodStart,
+			&i.PeriodEnd,
+			&i.CanceledAt,
+			&i.CreatedAt,
+			&i.Currency,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const periodsOf = `-- name: PeriodsOf :many
 select o.product_id, o.period_start, o.period_end, o.paid, o.refunded, o.disputed, s.status, s.product_id as current_product,
     s.period_end as current_end
@@ -1287,6 +1475,16 @@ func (q *Queries) ScanPage(ctx context.Context, db DBTX, arg ScanPageParams) err
 	return err
 }
 
+const subscriptionAskLook = `-- name: SubscriptionAskLook :exec
+update payment_subscription set hints = hints + 1 where id = $1
+`
+
+// A look that began before this is done again.
+func (q *Queries) SubscriptionAskLook(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, subscriptionAskLook, id)
+	return err
+}
+
 const subscriptionHint = `-- name: SubscriptionHint :one
 insert into payment_subscription (vendor_id, checkout_id, subject)
 values ($1, $2, (select c.subject from payment_checkout c where c.id = $2))
@@ -1360,6 +1558,50 @@ type SubscriptionLookAgainParams struct {
 func (q *Queries) SubscriptionLookAgain(ctx context.Context, db DBTX, arg SubscriptionLookAgainParams) error {
 	_, err := db.Exec(ctx, subscriptionLookAgain, arg.LookedAt, arg.NextLookAt, arg.ID)
 	return err
+}
+
+const subscriptionPeriods = `-- name: SubscriptionPeriods :many
+select subscription_id, product_id, period_start, period_end from payment_order
+where subscription_id = any($1::uuid[]) and period_end > $2::timestamptz and not disputed and not (paid > 0 and refunded >= paid)
+order by period_end, period_start
+`
+
+type SubscriptionPeriodsParams struct {
+	Ids []uuid.UUID
+	Now time.Time
+}
+
+type SubscriptionPeriodsRow struct {
+	SubscriptionID *uuid.UUID
+	ProductID      *string
+	PeriodStart    *time.Time
+	PeriodEnd      *time.Time
+}
+
+// What is paid for now or later, and was not paid back.
+func (q *Queries) SubscriptionPeriods(ctx context.Context, db DBTX, arg SubscriptionPeriodsParams) ([]SubscriptionPeriodsRow, error) {
+	rows, err := db.Query(ctx, subscriptionPeriods, arg.Ids, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SubscriptionPeriodsRow
+	for rows.Next() {
+		var i SubscriptionPeriodsRow
+		if err := rows.Scan(
+			&i.SubscriptionID,
+			&i.ProductID,
+			&i.PeriodStart,
+			&i.PeriodEnd,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const subscriptionRead = `-- name: SubscriptionRead :one
@@ -1445,6 +1687,17 @@ func (q *Queries) SubscriptionUpdate(ctx context.Context, db DBTX, arg Subscript
 		arg.ID,
 	)
 	return err
+}
+
+const subscriptionVendorID = `-- name: SubscriptionVendorID :one
+select vendor_id from payment_subscription where id = $1
+`
+
+func (q *Queries) SubscriptionVendorID(ctx context.Context, db DBTX, id uuid.UUID) (string, error) {
+	row := db.QueryRow(ctx, subscriptionVendorID, id)
+	var vendor_id string
+	err := row.Scan(&vendor_id)
+	return vendor_id, err
 }
 
 const subscriptionsKnown = `-- name: SubscriptionsKnown :many

@@ -1,0 +1,75 @@
+package subscriptions_test
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/jobs"
+	"imagerun/internal/payments"
+	"imagerun/internal/payments/paymentstest"
+	"imagerun/internal/payments/subscriptions"
+	"imagerun/queue"
+	"imagerun/queue/queuetest"
+)
+
+func TestMain(m *testing.M) { devtest.Main(m) }
+
+const day = 24 * time.Hour
+
+// bundle is a person who subscribed, and a vendor who knows it.
+type bundle struct {
+	*subscriptions.Service
+
+	books  *paymentstest.Books
+	vendor *paymentstest.Vendor
+	jobs   *queuetest.Jobs
+	pool   *pgxpool.Pool
+	person paymentstest.Person
+	sub    paymentstest.Subscription
+}
+
+func setup(t *testing.T, productID string) *bundle {
+	t.Helper()
+
+	b := &bundle{pool: devtest.Postgres(t), vendor: &paymentstest.Vendor{}}
+	b.books = paymentstest.NewBooks(t, b.pool)
+	registry := queue.NewRegistry(paymentstest.Kinds())
+	b.jobs = queuetest.New(t, b.pool, registry)
+
+	b.Service = subscriptions.New(subscriptions.Deps{
+		Pool: b.pool, Queue: b.jobs.Queue(), Ledger: b.books.Ledger, Products: paymentstest.Products(t), Vendor: b.vendor,
+		Log: slog.New(slog.DiscardHandler), Now: b.books.Time.Now,
+	})
+	b.Register(registry)
+
+	b.person = b.books.NewPerson()
+	b.sub = b.books.Subscribe(b.person, productID)
+	b.vendor.PutSubscription(payments.Subscription{ID: b.sub.VendorID, Status: payments.SubscriptionActive})
+
+	return b
+}
+
+// set sets the status of the only subscription.
+func (b *bundle) set(status payments.SubscriptionStatus) {
+	b.books.Exec(`update payment_subscription set status = $1`, string(status))
+}
+
+// looks is how many looks at the subscription are staged that are due.
+func (b *bundle) looks() (n int) {
+	for _, j := range b.jobs.Pending() {
+		if j.Kind == (jobs.LookAtSubscription{}).Kind() && j.DueIn <= 0 && j.Key == b.sub.ID.String() {
+			n++
+		}
+	}
+
+	return n
+}
+
+// changes is the status of each change, the first first.
+func (b *bundle) changes() []string {
+	return paymentstest.Read[[]string](b.books, `select coalesce(array_agg(status order by created_at), '{}') from payment_change`)
+}
