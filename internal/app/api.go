@@ -69,7 +69,7 @@ func RunAPI(ctx context.Context, cfg config.Config, log *slog.Logger, up func(Ad
 		return err
 	}
 
-	b.registry.MustRegister(collectMetrics(b.listDomains(service, uploads, bucket))...)
+	b.registry.MustRegister(collectMetrics(b.listDomains(service, uploads, bucket, nil))...)
 
 	notifications := notify.NewSubscriber(b.redis)
 	keys := apikey.New(b.pool, apikey.Options{Now: b.clock.Now, Log: log})

@@ -22,6 +22,7 @@ import (
 	"imagerun/internal/jobs"
 	"imagerun/internal/notify"
 	"imagerun/internal/ops"
+	"imagerun/internal/payments/products"
 	"imagerun/internal/plan"
 	"imagerun/internal/postgres"
 	"imagerun/internal/ratelimit"
@@ -51,11 +52,17 @@ type base struct {
 	pages    []ops.Page
 	credits  *credits.Ledger
 	plans    *plan.Plans
+	products *products.Products
 	users    *user.Directory
 }
 
 func newBase(ctx context.Context, process config.Process, cfg config.Config, log *slog.Logger) (*base, error) {
 	plans, err := loadFile(cfg.Generation.PlansPath, plan.Load)
+	if err != nil {
+		return nil, err
+	}
+
+	sold, err := loadProducts(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +87,7 @@ func newBase(ctx context.Context, process config.Process, cfg config.Config, log
 		pusher:   asynqueue.NewPusher(client),
 		notifier: notify.New(client, log),
 		plans:    plans,
+		products: sold,
 		registry: telemetry.NewRegistry(string(process), telemetry.Version()),
 		health:   telemetry.NewHealth(log, 2*time.Second),
 	}
@@ -210,11 +218,12 @@ func (b *base) newBucket(add func(name string, check telemetry.Check)) *r2.Bucke
 }
 
 // CheckFiles says what is wrong with the files that the configuration names.
-func CheckFiles(g config.Generation) error {
-	_, catalogueErr := loadFile(g.CataloguePath, catalogue.Load)
-	_, plansErr := loadFile(g.PlansPath, plan.Load)
+func CheckFiles(cfg config.Config) error {
+	_, catalogueErr := loadFile(cfg.Generation.CataloguePath, catalogue.Load)
+	_, plansErr := loadFile(cfg.Generation.PlansPath, plan.Load)
+	_, productsErr := loadProducts(cfg)
 
-	return errors.Join(catalogueErr, plansErr)
+	return errors.Join(catalogueErr, plansErr, productsErr)
 }
 
 // loadFile loads path, or what is built in when there is none.

@@ -12,6 +12,7 @@ import (
 	"imagerun/internal/inbox"
 	"imagerun/internal/jobs"
 	"imagerun/internal/jobs/jobaudit"
+	"imagerun/internal/payments/creem"
 	"imagerun/internal/retention"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/upload"
@@ -25,15 +26,20 @@ type domain interface {
 	Retention() []retention.Class
 }
 
-// listDomains lists every domain. A scheduler has no uploads and no bucket, and sweeps none: nil.
-func (b *base) listDomains(service *phases.Service, uploads *upload.Service, bucket sweep.Bucket) []domain {
+// listDomains lists every domain. A scheduler has no uploads and no bucket, and sweeps none: nil. Only a worker has the vendor of payments.
+func (b *base) listDomains(service *phases.Service, uploads *upload.Service, bucket sweep.Bucket, seller *creem.Client) []domain {
+	kept := b.newBooks(seller)
+	box := b.newInbox(map[string]inbox.Handler{sourceCreem: kept.HandleEvent})
+
 	list := []domain{
 		service,
 		credits.NewJobs(b.credits, b.pool, b.log),
 		idempotency.NewRecords(b.pool, b.clock.Now),
 		betterauth.NewAccounts(b.pool),
 		jobaudit.New(b.admin),
-		inbox.New(inbox.Deps{Pool: b.pool, Queue: b.queue, Log: b.log, Now: b.clock.Now}),
+		box,
+		kept,
+		b.newReconciler(kept, seller, box),
 	}
 
 	if uploads != nil {
@@ -82,5 +88,5 @@ func registerHandlers(domains []domain, purger *retention.Purger) (*queue.Regist
 
 // RetentionClasses returns what the product keeps and for how long, for reading: nothing is behind their steps.
 func RetentionClasses() []retention.Class {
-	return collectClasses(new(base).listDomains(new(phases.Service), new(upload.Service), nil))
+	return collectClasses(new(base).listDomains(new(phases.Service), new(upload.Service), nil, nil))
 }

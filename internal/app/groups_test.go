@@ -55,7 +55,7 @@ func TestWorker_HelpExplainsTheGroups(t *testing.T) {
 func TestPolicies_AreForTheHandlersThereAre(t *testing.T) {
 	t.Parallel()
 
-	domains := new(base).listDomains(new(phases.Service), new(upload.Service), nil)
+	domains := new(base).listDomains(new(phases.Service), new(upload.Service), nil, nil)
 
 	purger, err := retention.NewPurger(retention.Options{}, collectClasses(domains)...)
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"imagerun/internal/config"
 	"imagerun/internal/generation/phases"
 	"imagerun/internal/outbound"
+	"imagerun/internal/payments"
 	"imagerun/internal/picture"
 	"imagerun/internal/postgres"
 	"imagerun/internal/providers"
@@ -81,7 +82,7 @@ func RunWorker(ctx context.Context, cfg config.Config, log *slog.Logger, up func
 		return err
 	}
 
-	domains := b.listDomains(service, uploads, bucket)
+	domains := b.listDomains(service, uploads, bucket, newCreem(cfg.Creem, calls))
 
 	purger, err := retention.NewPurger(retention.Options{Log: log}, collectClasses(domains)...)
 	if err != nil {
@@ -148,6 +149,10 @@ func codeOf(err error) string {
 
 	if e, ok := errors.AsType[*outbound.Error](err); ok {
 		return e.Code()
+	}
+
+	if class := payments.ClassOf(err); class != "" {
+		return "vendor_" + string(class)
 	}
 
 	if errors.Is(err, sweep.ErrImplausible) {

@@ -79,9 +79,9 @@ func checkCommand(environ []string) *cobra.Command {
 func checkMeaning(process config.Process, cfg config.Config) error {
 	switch process {
 	case config.ProcessAPI, config.ProcessScheduler:
-		return app.CheckFiles(cfg.Generation)
+		return app.CheckFiles(cfg)
 	case config.ProcessWorker:
-		return errors.Join(app.CheckQueues(cfg.Worker.Queues), app.CheckFiles(cfg.Generation))
+		return errors.Join(app.CheckQueues(cfg.Worker.Queues), app.CheckFiles(cfg))
 	default:
 		return nil
 	}

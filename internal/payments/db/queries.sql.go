@@ -1408,6 +1408,17 @@ func (q *Queries) PlansDue(ctx context.Context, db DBTX, arg PlansDueParams) ([]
 	return items, nil
 }
 
+const refundsByHand = `-- name: RefundsByHand :one
+select count(*) from payment_refund where status = 'by_hand'
+`
+
+func (q *Queries) RefundsByHand(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, refundsByHand)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const scanBegin = `-- name: ScanBegin :one
 insert into payment_scan (name, whole, began_at) values ($1, $2, $3)
 on conflict (name) do update set
@@ -1473,6 +1484,35 @@ type ScanPageParams struct {
 func (q *Queries) ScanPage(ctx context.Context, db DBTX, arg ScanPageParams) error {
 	_, err := db.Exec(ctx, scanPage, arg.Page, arg.Items, arg.Name)
 	return err
+}
+
+const scansRead = `-- name: ScansRead :many
+select name, finished_at::timestamptz as finished_at from payment_scan where finished_at is not null
+`
+
+type ScansReadRow struct {
+	Name       string
+	FinishedAt time.Time
+}
+
+func (q *Queries) ScansRead(ctx context.Context, db DBTX) ([]ScansReadRow, error) {
+	rows, err := db.Query(ctx, scansRead)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScansReadRow
+	for rows.Next() {
+		var i ScansReadRow
+		if err := rows.Scan(&i.Name, &i.FinishedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const subscriptionAskLook = `-- name: SubscriptionAskLook :exec

@@ -40,3 +40,9 @@ select kind, about, status, credits, found_at from payment_difference where foun
 
 -- name: DifferencesOpen :many
 select kind, count(*) as count, min(found_at)::timestamptz as oldest from payment_difference where status = 'open' group by kind;
+
+-- name: ScansRead :many
+select name, finished_at::timestamptz as finished_at from payment_scan where finished_at is not null;
+
+-- name: RefundsByHand :one
+select count(*) from payment_refund where status = 'by_hand';
