@@ -1408,6 +1408,183 @@ func (q *Queries) PlansDue(ctx context.Context, db DBTX, arg PlansDueParams) ([]
 	return items, nil
 }
 
+const refundDifferenceNote = `-- name: RefundDifferenceNote :exec
+insert into payment_difference (kind, about, status, found_at, seen_at) values ($1, $2, 'open', $3, $3)
+on conflict (kind, about) do update set seen_at = excluded.seen_at, status = 'open'
+`
+
+type RefundDifferenceNoteParams struct {
+	Kind  string
+	About string
+	Now   time.Time
+}
+
+// Money that a person must see to.
+func (q *Queries) RefundDifferenceNote(ctx context.Context, db DBTX, arg RefundDifferenceNoteParams) error {
+	_, err := db.Exec(ctx, refundDifferenceNote, arg.Kind, arg.About, arg.Now)
+	return err
+}
+
+const refundEnd = `-- name: RefundEnd :execrows
+update payment_refund set status = $1, ended_at = case when $1 <> 'by_hand' then $2::timestamptz end
+where id = $3 and status in ('asked', 'sent')
+`
+
+type RefundEndParams struct {
+	Status string
+	Now    time.Time
+	ID     uuid.UUID
+}
+
+// One that a person does has not ended. No row: it has, or is a person's.
+func (q *Queries) RefundEnd(ctx context.Context, db DBTX, arg RefundEndParams) (int64, error) {
+	result, err := db.Exec(ctx, refundEnd, arg.Status, arg.Now, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const refundInsert = `-- name: RefundInsert :exec
+insert into payment_refund (id, order_id, amount, reason, actor, status, created_at)
+values ($1, $2, $3, $4, $5, $6, $7)
+`
+
+type RefundInsertParams struct {
+	ID        uuid.UUID
+	OrderID   uuid.UUID
+	Amount    int64
+	Reason    string
+	Actor     string
+	Status    string
+	CreatedAt time.Time
+}
+
+func (q *Queries) RefundInsert(ctx context.Context, db DBTX, arg RefundInsertParams) error {
+	_, err := db.Exec(ctx, refundInsert,
+		arg.ID,
+		arg.OrderID,
+		arg.Amount,
+		arg.Reason,
+		arg.Actor,
+		arg.Status,
+		arg.CreatedAt,
+	)
+	return err
+}
+
+const refundOrderAskLook = `-- name: RefundOrderAskLook :exec
+update payment_order set hints = hints + 1, refund_pending = refund_pending or $1, next_look_at = case when $1 then $2::timestamptz else next_look_at end
+where id = $3
+`
+
+type RefundOrderAskLookParams struct {
+	Pending bool
+	Now     time.Time
+	ID      uuid.UUID
+}
+
+// A look that began before this is done again. Pending: reconciliation watches until the money is seen to be back.
+func (q *Queries) RefundOrderAskLook(ctx context.Context, db DBTX, arg RefundOrderAskLookParams) error {
+	_, err := db.Exec(ctx, refundOrderAskLook, arg.Pending, arg.Now, arg.ID)
+	return err
+}
+
+const refundOrderLock = `-- name: RefundOrderLock :one
+select paid, refunded, disputed, transaction_id from payment_order where id = $1 for no key update
+`
+
+type RefundOrderLockRow struct {
+	Paid          int64
+	Refunded      int64
+	Disputed      bool
+	TransactionID *string
+}
+
+// Who gives money of an order back takes turns.
+func (q *Queries) RefundOrderLock(ctx context.Context, db DBTX, id uuid.UUID) (RefundOrderLockRow, error) {
+	row := db.QueryRow(ctx, refundOrderLock, id)
+	var i RefundOrderLockRow
+	err := row.Scan(
+		&i.Paid,
+		&i.Refunded,
+		&i.Disputed,
+		&i.TransactionID,
+	)
+	return i, err
+}
+
+const refundRead = `-- name: RefundRead :one
+select r.id, r.order_id, r.amount, r.reason, r.actor, r.status, r.sent_at, o.transaction_id, o.subscription_id
+from payment_refund r join payment_order o on o.id = r.order_id where r.id = $1
+`
+
+type RefundReadRow struct {
+	ID             uuid.UUID
+	OrderID        uuid.UUID
+	Amount         int64
+	Reason         string
+	Actor          string
+	Status         string
+	SentAt         *time.Time
+	TransactionID  *string
+	SubscriptionID *uuid.UUID
+}
+
+func (q *Queries) RefundRead(ctx context.Context, db DBTX, id uuid.UUID) (RefundReadRow, error) {
+	row := db.QueryRow(ctx, refundRead, id)
+	var i RefundReadRow
+	err := row.Scan(
+		&i.ID,
+		&i.OrderID,
+		&i.Amount,
+		&i.Reason,
+		&i.Actor,
+		&i.Status,
+		&i.SentAt,
+		&i.TransactionID,
+		&i.SubscriptionID,
+	)
+	return i, err
+}
+
+const refundSend = `-- name: RefundSend :execrows
+update payment_refund set status = 'sent', sent_at = $1::timestamptz where id = $2 and status = 'asked'
+`
+
+type RefundSendParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+// From now on it may have happened. No row: another run has sent it, or it has ended.
+func (q *Queries) RefundSend(ctx context.Context, db DBTX, arg RefundSendParams) (int64, error) {
+	result, err := db.Exec(ctx, refundSend, arg.Now, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const refundSubscriptionAskLook = `-- name: RefundSubscriptionAskLook :exec
+update payment_subscription set hints = hints + 1 where id = $1
+`
+
+func (q *Queries) RefundSubscriptionAskLook(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, refundSubscriptionAskLook, id)
+	return err
+}
+
+const refundUnsend = `-- name: RefundUnsend :exec
+update payment_refund set status = 'asked', sent_at = null where id = $1 and status = 'sent'
+`
+
+// It did not happen.
+func (q *Queries) RefundUnsend(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, refundUnsend, id)
+	return err
+}
+
 const refundsByHand = `-- name: RefundsByHand :one
 select count(*) from payment_refund where status = 'by_hand'
 `
@@ -1417,6 +1594,19 @@ func (q *Queries) RefundsByHand(ctx context.Context, db DBTX) (int64, error) {
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const refundsUnderWay = `-- name: RefundsUnderWay :one
+select coalesce(sum(amount), 0)::bigint from payment_refund r join payment_order o on o.id = r.order_id
+where r.order_id = $1 and (r.status in ('asked', 'sent', 'by_hand') or r.status = 'done' and o.refund_pending)
+`
+
+// What is on its way already, or arrived without having been seen by a look.
+func (q *Queries) RefundsUnderWay(ctx context.Context, db DBTX, orderID uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, refundsUnderWay, orderID)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const scanBegin = `-- name: ScanBegin :one
