@@ -1,14 +1,6 @@
 package simulators
 
-import (
-	"context"
-	"fmt"
-	"net"
-	"net/http"
-	"time"
-
-	"imagerun/internal/simulators/falsim"
-)
+import "imagerun/internal/simulators/falsim"
 
 // Fal is a simulator of fal.ai on two listeners.
 type Fal struct {
@@ -16,30 +8,22 @@ type Fal struct {
 	ControlURL string // of its control surface
 
 	sim     *falsim.Sim
-	servers []*http.Server
+	servers servers
 }
 
 // StartFal listens on both addresses, and serves until [Fal.Stop].
 func StartFal(addr, control string, o falsim.Options) (*Fal, error) {
-	s := &Fal{sim: falsim.New(o)}
+	s := &Fal{sim: falsim.New(o), servers: servers{vendor: "fal.ai"}}
 
-	for _, l := range []struct {
-		addr    string
-		handler http.Handler
-		url     *string
-	}{{addr, s.sim.Handler(), &s.URL}, {control, s.sim.Control(), &s.ControlURL}} {
-		listener, err := net.Listen("tcp", l.addr)
-		if err != nil {
-			s.Stop()
+	var err error
+	if s.URL, err = s.servers.listen(addr, s.sim.Handler()); err == nil {
+		s.ControlURL, err = s.servers.listen(control, s.sim.Control())
+	}
 
-			return nil, fmt.Errorf("listen for the fal.ai simulator: %w", err)
-		}
+	if err != nil {
+		s.Stop()
 
-		server := &http.Server{Handler: l.handler, ReadHeaderTimeout: 10 * time.Second}
-		*l.url = "http://" + listener.Addr().String()
-		s.servers = append(s.servers, server)
-
-		go func() { _ = server.Serve(listener) }()
+		return nil, err
 	}
 
 	return s, nil
@@ -47,12 +31,6 @@ func StartFal(addr, control string, o falsim.Options) (*Fal, error) {
 
 // Stop ends what it serves, within a second, and the simulator.
 func (s *Fal) Stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-
-	for _, server := range s.servers {
-		_ = server.Shutdown(ctx)
-	}
-
+	s.servers.shutDown()
 	s.sim.Close()
 }

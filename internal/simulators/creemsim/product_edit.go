@@ -41,8 +41,10 @@ func (f productFields) applyTo(p *Product) {
 	}
 }
 
-// checkValues refuses a product as Creem does, all at once.
-func (p Product) checkValues() error {
+// Check refuses a product as Creem does, all that is wrong at once.
+func (p Product) Check() error {
+	p = p.withDefaults()
+
 	var messages []string
 
 	refuse := func(when bool, message string) {
@@ -91,7 +93,7 @@ func (s *Sim) createProduct(c *call) (any, error) {
 		made.BillingPeriod = periodOnce
 	}
 
-	if err := made.checkValues(); err != nil {
+	if err := made.Check(); err != nil {
 		return nil, err
 	}
 
@@ -115,7 +117,7 @@ func (s *Sim) changeProduct(c *call) (any, error) {
 	next := p.Product
 	in.applyTo(&next)
 
-	if err := next.checkValues(); err != nil {
+	if err := next.Check(); err != nil {
 		return nil, err
 	}
 
