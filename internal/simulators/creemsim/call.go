@@ -55,16 +55,17 @@ func (c *call) readBody(into any) error {
 // before. What it returns is the answer, a [created] with 201; an error is a *problem.
 func (s *Sim) serveAPI(route string, do func(c *call) (any, error)) http.Handler {
 	return s.On(route, func(w http.ResponseWriter, r *http.Request, body []byte) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+
+		s.Clock.Advance()
+
 		if _, standing := s.gate.Check(r); standing != kit.Known {
 			s.refuseCall(w, &problem{status: http.StatusForbidden, title: "Forbidden"})
 
 			return
 		}
 
-		s.mu.Lock()
-		defer s.mu.Unlock()
-
-		s.Clock.Advance()
 		s.count.Calls++
 
 		if isNth(s.count.Calls, s.knobs.LimitEveryNth) {

@@ -127,7 +127,7 @@ func (s *Sim) Handler() http.Handler {
 	})
 	mux.HandleFunc(chaos.TrapPath, s.On(RouteTrap, func(w http.ResponseWriter, _ *http.Request, _ []byte) { knobs.Answer(w, http.StatusOK, object{}) }))
 	mux.Handle("/_control/", s.Control())
-	mux.Handle("/v1/", s.serveAPI(RouteTrap, func(*call) (any, error) { return nil, notFound("Cannot find this path") }))
+	mux.Handle("/v1/", s.serveAPI(RouteUnknown, func(*call) (any, error) { return nil, notFound("Cannot find this path") }))
 
 	return mux
 }

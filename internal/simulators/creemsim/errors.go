@@ -10,7 +10,7 @@ import (
 	"imagerun/internal/simulators/kit/knobs"
 )
 
-// noTrace is the id of every error here: they are found by the log of the calls.
+// noTrace is the id of errors that a rule or chaos makes.
 const noTrace = "00000000-0000-4000-8000-000000000000"
 
 // problem is a refusal in Creem's own words.
@@ -43,7 +43,7 @@ func (p *problem) renderBody(trace string, at time.Time) object {
 	return body
 }
 
-// refuseCall answers with an error. Any other than a problem is the caller's fault as well.
+// refuseCall answers with an error. Any other than a problem is the caller's fault as well. The caller holds mu.
 func (s *Sim) refuseCall(w http.ResponseWriter, err error) {
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
@@ -51,12 +51,12 @@ func (s *Sim) refuseCall(w http.ResponseWriter, err error) {
 	}
 
 	if p.code != "" {
-		knobs.Answer(w, p.status, p.renderCredits("req_"+noTrace))
+		knobs.Answer(w, p.status, p.renderCredits(s.newID("req")))
 
 		return
 	}
 
-	knobs.Answer(w, p.status, p.renderBody(noTrace, s.Clock.Now()))
+	knobs.Answer(w, p.status, p.renderBody(s.NewID(), s.Clock.Now()))
 }
 
 // refusalBody is the body that Creem gives a status when a rule or chaos refuses a call.

@@ -18,7 +18,7 @@ func (p plan) computeNet() int64 { return p.product.Price * int64(p.units) }
 // for the rest of the period is charged, or given back. Another billing period begins now, its price less what is
 // left of the old one.
 func (s *Sim) changePlan(sub *subscription, to plan, behavior string, now time.Time) error {
-	if err := sub.requireStatus(statusActive, statusTrialing, statusPastDue); err != nil {
+	if err := sub.requireStatus(statusActive, statusTrialing); err != nil {
 		return err
 	}
 
@@ -56,9 +56,7 @@ func (s *Sim) changePlan(sub *subscription, to plan, behavior string, now time.T
 		back = s.chargeDifference(sub, sub.computeUnused(to, now)-sub.computeUnused(from, now), now)
 	}
 
-	if sub.status != statusPastDue {
-		s.planEnd(sub)
-	}
+	s.planEnd(sub)
 
 	if !s.knobs.StaleUpdates {
 		told = noticeOf("update", sub)

@@ -45,9 +45,7 @@ func (s *Sim) renewSubscription(sub *subscription, at time.Time) {
 		return
 	}
 
-	if paid := s.chargePeriod(sub, at); sub.order.first == nil {
-		sub.order.first = paid // the first after a trial
-	}
+	s.chargePeriod(sub, at)
 
 	sub.status, sub.tries = statusActive, 0
 	s.count.Renewals++

@@ -25,6 +25,7 @@ const (
 	RouteEndpoints           = "endpoints"      // the webhook endpoints
 	RouteFeed                = "feed"           // what waits for cli endpoints
 	RouteCredits             = "credits"        // customer credits
+	RouteUnknown             = "unknown"        // nothing of Creem's that is here; neither rules nor chaos spoil it
 	RouteTrap                = kit.RouteTrap    // where the redirects of chaos lead: no client should come
 	RouteWebhook             = deliveries.Route // a delivery, for chaos
 )

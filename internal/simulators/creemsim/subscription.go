@@ -65,7 +65,7 @@ func (s *Sim) beginSubscription(c *checkout, now time.Time) {
 	sub.status = statusActive
 	c.order = s.addOrder(c, c.computePrice(), now)
 	sub.order = c.order
-	c.order.first = s.chargePeriod(sub, now)
+	s.chargePeriod(sub, now)
 	s.planEnd(sub)
 	s.emit(now, noticeOfCheckout(c), noticeOf("active", sub), noticeOf("paid", sub))
 }
@@ -80,6 +80,10 @@ func (s *Sim) chargePeriod(sub *subscription, at time.Time) *transaction {
 	})
 	sub.periods++
 	sub.updated = at
+
+	if sub.order.first == nil {
+		sub.order.first = sub.last // after a trial this is later than the order
+	}
 
 	return sub.last
 }
