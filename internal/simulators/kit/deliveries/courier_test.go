@@ -22,7 +22,7 @@ type bundle struct {
 	courier *deliveries.Courier
 }
 
-func setup(t *testing.T, allowPrivate bool) *bundle {
+func setup(t *testing.T, allowPrivate bool, change ...func(*deliveries.Policy)) *bundle {
 	t.Helper()
 
 	b := &bundle{t: t}
@@ -31,9 +31,7 @@ func setup(t *testing.T, allowPrivate bool) *bundle {
 	underWay := &sync.WaitGroup{}
 
 	b.clock = simclock.New(&b.mu, func() time.Time { return start }, nil)
-	b.courier = deliveries.NewCourier(deliveries.Deps{
-		Ctx: t.Context(), Lock: &b.mu, Clock: b.clock, UnderWay: underWay, Transport: transport, AllowPrivate: allowPrivate,
-	}, deliveries.Policy{
+	policy := deliveries.Policy{
 		Sign:    func(d *deliveries.Delivery) (http.Header, []byte) { return http.Header{"X-Signed": {d.Event}}, d.Body },
 		Timeout: func(int) time.Duration { return 10 * time.Second },
 		Retry:   deliveries.After(30*time.Second, 5*time.Minute),
@@ -41,7 +39,15 @@ func setup(t *testing.T, allowPrivate bool) *bundle {
 			{Name: "cut", Body: func(body []byte) []byte { return body[:1] }},
 			{Name: "unsigned", Header: func(h http.Header) { h.Del("X-Signed") }},
 		},
-	})
+	}
+
+	for _, c := range change {
+		c(&policy)
+	}
+
+	b.courier = deliveries.NewCourier(deliveries.Deps{
+		Ctx: t.Context(), Lock: &b.mu, Clock: b.clock, UnderWay: underWay, Transport: transport, AllowPrivate: allowPrivate,
+	}, policy)
 
 	t.Cleanup(func() {
 		b.locked(b.clock.Stop)
@@ -164,4 +170,17 @@ func TestCourier_SendsNothingInside(t *testing.T) {
 	b.clock.Tick()
 	b.states(deliveries.Dropped, deliveries.Dropped, deliveries.Dropped, deliveries.Dropped)
 	require.Empty(t, bodies)
+}
+
+func TestCourier_AsksThePolicyWhatIsADelivery(t *testing.T) {
+	t.Parallel()
+
+	strict := func(p *deliveries.Policy) { p.Accepts = func(status int) bool { return status == http.StatusOK } }
+
+	for want, b := range map[string]*bundle{deliveries.Delivered: setup(t, true), deliveries.Waiting: setup(t, true, strict)} {
+		address, _ := receiver(t, http.StatusNoContent)
+		b.locked(func() { b.courier.Plan(&deliveries.Delivery{Event: "evt", URL: address, Body: []byte("{}")}, b.clock.Now()) })
+		b.clock.Tick()
+		require.Equal(t, http.StatusNoContent, b.states(want).Status)
+	}
 }
