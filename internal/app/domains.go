@@ -26,6 +26,15 @@ type domain interface {
 	Retention() []retention.Class
 }
 
+// worksJobs is a part of a domain that only works jobs: the domain says what is kept.
+type worksJobs struct {
+	part interface{ Register(r *queue.Registry) }
+}
+
+func (w worksJobs) Register(r *queue.Registry)         { w.part.Register(r) }
+func (w worksJobs) Collectors() []prometheus.Collector { return nil }
+func (w worksJobs) Retention() []retention.Class       { return nil }
+
 // listDomains lists every domain. A scheduler has no uploads and no bucket, and sweeps none: nil. Only a worker has the vendor of payments.
 func (b *base) listDomains(service *phases.Service, uploads *upload.Service, bucket sweep.Bucket, seller *creem.Client) []domain {
 	kept := b.newBooks(seller)
@@ -39,7 +48,8 @@ func (b *base) listDomains(service *phases.Service, uploads *upload.Service, buc
 		jobaudit.New(b.admin),
 		box,
 		kept,
-		b.newReconciler(kept, seller, box),
+		worksJobs{b.newReconciler(kept, seller, box)},
+		worksJobs{b.newRefunds(seller)},
 	}
 
 	if uploads != nil {

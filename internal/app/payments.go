@@ -14,6 +14,7 @@ import (
 	"imagerun/internal/payments/creem"
 	"imagerun/internal/payments/products"
 	"imagerun/internal/payments/reconcile"
+	"imagerun/internal/payments/refunds"
 )
 
 // sourceCreem is the name of Creem's webhooks in the inbox.
@@ -71,6 +72,16 @@ func (b *base) newReconciler(kept *books.Books, vendor *creem.Client, box *inbox
 	}
 
 	return reconcile.New(d)
+}
+
+// newRefunds builds what gives money back. A process that works no jobs has no vendor: nil.
+func (b *base) newRefunds(vendor *creem.Client) *refunds.Service {
+	d := refunds.Deps{Pool: b.pool, Queue: b.queue, Log: b.log, Now: b.clock.Now}
+	if vendor != nil {
+		d.Vendor = vendor
+	}
+
+	return refunds.New(d)
 }
 
 // newInbox builds the inbox, with what works its events in a worker.

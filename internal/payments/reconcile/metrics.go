@@ -9,7 +9,6 @@ import (
 
 	"imagerun/internal/clock"
 	"imagerun/internal/payments/db"
-	"imagerun/internal/retention"
 	"imagerun/internal/telemetry"
 )
 
@@ -23,12 +22,6 @@ var (
 	handDesc = prometheus.NewDesc("imagerun_payments_refunds_by_hand",
 		"Refunds that the vendor's API cannot make and a person must.", nil, nil)
 )
-
-// Collectors are what the process registers: none, for all that there is to say is in tables.
-func (r *Reconciler) Collectors() []prometheus.Collector { return nil }
-
-// Retention is what is kept of comparisons: their differences are of the books.
-func (r *Reconciler) Retention() []retention.Class { return nil }
 
 // TableCollector returns how the comparison stands as metrics. One process, a scheduler, has them: they are the same
 // everywhere. While Postgres is away they are absent.
