@@ -33,7 +33,6 @@ type exchange struct {
 }
 
 type bundle struct {
-	t      *testing.T
 	url    string
 	client *creem.Client
 
@@ -45,7 +44,7 @@ type bundle struct {
 func setup(t *testing.T, serve http.HandlerFunc, change ...func(*creem.Options)) *bundle {
 	t.Helper()
 
-	b := &bundle{t: t}
+	b := &bundle{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 

@@ -100,19 +100,16 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 
-	if millis, err := strconv.ParseFloat(text, 64); err == nil {
-		if millis > 0 && millis <= maxMillis {
-			m.Time = time.UnixMilli(int64(millis)).UTC()
+	if millis, err := strconv.ParseFloat(text, 64); err == nil && millis > 0 && millis <= maxMillis {
+		m.Time = time.UnixMilli(int64(millis)).UTC()
 
-			return nil
-		}
-
-		return errTime
+		return nil
 	}
 
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			m.Time = t.UTC()
+		t, err := time.Parse(layout, text)
+		if t = t.UTC(); err == nil && t.Year() >= 1 && t.Year() <= 9999 { // its zone may lead beyond
+			m.Time = t
 
 			return nil
 		}

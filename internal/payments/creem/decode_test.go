@@ -299,6 +299,7 @@ func TestFind_RefusesNonsense(t *testing.T) {
 
 	for _, body := range []string{
 		`"created_at":"` + email + `"`, `"created_at":true`, `"created_at":{}`, `"period_end":-1`, `"period_end":1e300`, `"created_at":"NaN"`,
+		`"created_at":"9999-12-31T23:59:59-12:00"`, `"created_at":"0000-12-31T00:00:00Z"`,
 		`"amount":"` + email + `"`, `"amount":10.5`, `"amount":1e300`, `"status":7`, `"order":7`, `"order":["ord_1"]`, `"order":{"id":7}`, `"customer":true`,
 	} {
 		b := setup(t, answer(http.StatusOK, `{"id":"tran_1",`+body+`}`))
