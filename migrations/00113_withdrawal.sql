@@ -22,10 +22,10 @@ create trigger payment_withdrawal_whole before truncate on payment_withdrawal ex
 
 -- Who declares a withdrawal takes its credits back, and has staff return what the vendor cannot.
 grant insert, update on credit_claw to imagerun_api;
-grant insert on payment_difference to imagerun_api;
+grant insert, update on payment_difference to imagerun_api;
 
 -- +goose Down
-revoke insert on payment_difference from imagerun_api;
+revoke insert, update on payment_difference from imagerun_api;
 revoke insert, update on credit_claw from imagerun_api;
 drop trigger payment_withdrawal_whole on payment_withdrawal;
 drop trigger payment_withdrawal_kept on payment_withdrawal;

@@ -81,7 +81,7 @@ var rows = []row{
 	{"internal/payments/creem", list([]string{"internal/inbox", "internal/payments"}, vendor), "the vendor's client knows its parent, what a webhook is, outbound and the foundation"},
 	{"internal/payments/books", list([]string{"internal/credits", "internal/inbox", "internal/payments", "internal/payments/products", "internal/plan", "internal/retention", "internal/user"}, jobs, foundation), "books keep what was paid and what it gives: who sells, and how, is not theirs"},
 	{"internal/payments/...", list([]string{
-		"internal/credits", "internal/idempotency", "internal/payments", "internal/payments/books", "internal/payments/products", "internal/plan", "internal/publicid",
+		"internal/credits", "internal/idempotency", "internal/payments", "internal/payments/books", "internal/payments/products", "internal/payments/refunds", "internal/plan", "internal/publicid",
 		"internal/retention", "internal/user",
 	}, jobs, foundation), "what sells, changes and compares goes by the books: the vendor is passed in by app"},
 	{"internal/upload", list([]string{"internal/picture", "internal/plan", "internal/publicid", "internal/retention", "internal/storage", "internal/user"}, jobs, foundation), "upload knows nothing of generations: they ask it for a reference"},

@@ -230,3 +230,7 @@ select * from credit_audit order by at desc limit 1;
 
 -- name: SubjectUser :one
 select user_id from billing_subject where subject = @subject;
+
+-- name: GrantsUnspent :many
+select reference, amount, (remaining + expired - compensated)::bigint as unspent from credit_grant
+where subject = @subject and reference = any(@grant_references::text[]) order by reference;

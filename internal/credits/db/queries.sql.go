@@ -865,6 +865,42 @@ func (q *Queries) GrantsRead(ctx context.Context, db DBTX, arg GrantsReadParams)
 	return items, nil
 }
 
+const GrantsUnspent = `-- name: GrantsUnspent :many
+select reference, amount, (remaining + expired - compensated)::bigint as unspent from credit_grant
+where subject = $1 and reference = any($2::text[]) order by reference
+`
+
+type GrantsUnspentParams struct {
+	Subject         uuid.UUID
+	GrantReferences []string
+}
+
+type GrantsUnspentRow struct {
+	Reference string
+	Amount    int64
+	Unspent   int64
+}
+
+func (q *Queries) GrantsUnspent(ctx context.Context, db DBTX, arg GrantsUnspentParams) ([]GrantsUnspentRow, error) {
+	rows, err := db.Query(ctx, GrantsUnspent, arg.Subject, arg.GrantReferences)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GrantsUnspentRow
+	for rows.Next() {
+		var i GrantsUnspentRow
+		if err := rows.Scan(&i.Reference, &i.Amount, &i.Unspent); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const HoldFind = `-- name: HoldFind :one
 select task_id, subject, amount, captured, released, refunded, auto_refund_at, created_at, closed_at from credit_hold where task_id = $1
 `

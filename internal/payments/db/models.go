@@ -83,3 +83,21 @@ type PaymentOrder struct {
 	NextLookAt    *time.Time
 	CreatedAt     time.Time
 }
+
+// A withdrawal from a contract, as it was declared: each carries the hash of the one before, so that none is changed or missing unseen.
+type PaymentWithdrawal struct {
+	ID       uuid.UUID
+	Number   int64
+	OrderID  uuid.UUID
+	Subject  uuid.UUID
+	RefundID uuid.UUID
+	Amount   int64
+	Credits  int64
+	// erase: row seven years after the payment. What was declared and acknowledged, in words of ours: ids, amounts and times.
+	Content    string
+	DeclaredAt time.Time
+	// erase: row seven years after the payment
+	PreviousHash []byte
+	// erase: row seven years after the payment. SHA-256 of the one before and of all of this.
+	Hash []byte
+}

@@ -1597,7 +1597,7 @@ func (q *Queries) RefundsByHand(ctx context.Context, db DBTX) (int64, error) {
 }
 
 const refundsUnderWay = `-- name: RefundsUnderWay :one
-select coalesce(sum(amount), 0)::bigint from payment_refund r join payment_order o on o.id = r.order_id
+select coalesce(sum(r.amount), 0)::bigint from payment_refund r join payment_order o on o.id = r.order_id
 where r.order_id = $1 and (r.status in ('asked', 'sent', 'by_hand') or r.status = 'done' and o.refund_pending)
 `
 
@@ -1999,6 +1999,254 @@ func (q *Queries) TransactionsKnown(ctx context.Context, db DBTX, ids []string) 
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const withdrawalInsert = `-- name: WithdrawalInsert :exec
+insert into payment_withdrawal (id, number, order_id, subject, refund_id, amount, credits, content, declared_at, previous_hash, hash)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+`
+
+type WithdrawalInsertParams struct {
+	ID           uuid.UUID
+	Number       int64
+	OrderID      uuid.UUID
+	Subject      uuid.UUID
+	RefundID     uuid.UUID
+	Amount       int64
+	Credits      int64
+	Content      string
+	DeclaredAt   time.Time
+	PreviousHash []byte
+	Hash         []byte
+}
+
+func (q *Queries) WithdrawalInsert(ctx context.Context, db DBTX, arg WithdrawalInsertParams) error {
+	_, err := db.Exec(ctx, withdrawalInsert,
+		arg.ID,
+		arg.Number,
+		arg.OrderID,
+		arg.Subject,
+		arg.RefundID,
+		arg.Amount,
+		arg.Credits,
+		arg.Content,
+		arg.DeclaredAt,
+		arg.PreviousHash,
+		arg.Hash,
+	)
+	return err
+}
+
+const withdrawalLast = `-- name: WithdrawalLast :one
+select number, hash from payment_withdrawal order by number desc limit 1
+`
+
+type WithdrawalLastRow struct {
+	Number int64
+	Hash   []byte
+}
+
+func (q *Queries) WithdrawalLast(ctx context.Context, db DBTX) (WithdrawalLastRow, error) {
+	row := db.QueryRow(ctx, withdrawalLast)
+	var i WithdrawalLastRow
+	err := row.Scan(&i.Number, &i.Hash)
+	return i, err
+}
+
+const withdrawalLock = `-- name: WithdrawalLock :exec
+select pg_advisory_xact_lock(hashtextextended('payment.withdrawal', 0))
+`
+
+// Who adds to the chain takes turns, until the end of the transaction. It is the last lock of it.
+func (q *Queries) WithdrawalLock(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, withdrawalLock)
+	return err
+}
+
+const withdrawalOf = `-- name: WithdrawalOf :one
+select w.id, w.number, w.order_id, w.subject, w.refund_id, w.amount, w.credits, w.content, w.declared_at, w.previous_hash, w.hash, o.currency from payment_withdrawal w join payment_order o on o.id = w.order_id where w.order_id = $1
+`
+
+type WithdrawalOfRow struct {
+	PaymentWithdrawal PaymentWithdrawal
+	Currency          string
+}
+
+func (q *Queries) WithdrawalOf(ctx context.Context, db DBTX, orderID uuid.UUID) (WithdrawalOfRow, error) {
+	row := db.QueryRow(ctx, withdrawalOf, orderID)
+	var i WithdrawalOfRow
+	err := row.Scan(
+		&i.PaymentWithdrawal.ID,
+		&i.PaymentWithdrawal.Number,
+		&i.PaymentWithdrawal.OrderID,
+		&i.PaymentWithdrawal.Subject,
+		&i.PaymentWithdrawal.RefundID,
+		&i.PaymentWithdrawal.Amount,
+		&i.PaymentWithdrawal.Credits,
+		&i.PaymentWithdrawal.Content,
+		&i.PaymentWithdrawal.DeclaredAt,
+		&i.PaymentWithdrawal.PreviousHash,
+		&i.PaymentWithdrawal.Hash,
+		&i.Currency,
+	)
+	return i, err
+}
+
+const withdrawalOrder = `-- name: WithdrawalOrder :one
+select o.id, o.kind, o.product_id, o.order_id, o.transaction_id, o.subscription_id, s.vendor_id as subscription_vendor_id, o.currency, o.paid, o.paid_at,
+    o.period_start, o.period_end, o.refunded, o.disputed, o.refund_pending, (c.waived_at is not null)::boolean as waived
+from payment_order o
+left join payment_checkout c on c.id = o.checkout_id
+left join payment_subscription s on s.id = o.subscription_id
+where o.id = $1 and o.subject = $2 for no key update of o
+`
+
+type WithdrawalOrderParams struct {
+	ID      uuid.UUID
+	Subject *uuid.UUID
+}
+
+type WithdrawalOrderRow struct {
+	ID                   uuid.UUID
+	Kind                 string
+	ProductID            *string
+	OrderID              *string
+	TransactionID        *string
+	SubscriptionID       *uuid.UUID
+	SubscriptionVendorID *string
+	Currency             string
+	Paid                 int64
+	PaidAt               time.Time
+	PeriodStart          *time.Time
+	PeriodEnd            *time.Time
+	Refunded             int64
+	Disputed             bool
+	RefundPending        bool
+	Waived               bool
+}
+
+// A person's order, and what was agreed at its checkout. Who withdraws takes turns.
+func (q *Queries) WithdrawalOrder(ctx context.Context, db DBTX, arg WithdrawalOrderParams) (WithdrawalOrderRow, error) {
+	row := db.QueryRow(ctx, withdrawalOrder, arg.ID, arg.Subject)
+	var i WithdrawalOrderRow
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.ProductID,
+		&i.OrderID,
+		&i.TransactionID,
+		&i.SubscriptionID,
+		&i.SubscriptionVendorID,
+		&i.Currency,
+		&i.Paid,
+		&i.PaidAt,
+		&i.PeriodStart,
+		&i.PeriodEnd,
+		&i.Refunded,
+		&i.Disputed,
+		&i.RefundPending,
+		&i.Waived,
+	)
+	return i, err
+}
+
+const withdrawalOrderRefunds = `-- name: WithdrawalOrderRefunds :one
+select exists (select from payment_refund where order_id = $1 and status <> 'refused')
+`
+
+// Whether money of it went back, or is on its way.
+func (q *Queries) WithdrawalOrderRefunds(ctx context.Context, db DBTX, orderID uuid.UUID) (bool, error) {
+	row := db.QueryRow(ctx, withdrawalOrderRefunds, orderID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const withdrawalOrderStop = `-- name: WithdrawalOrderStop :exec
+update payment_order set next_credits_at = null where id = $1
+`
+
+// It gives no more months of credits.
+func (q *Queries) WithdrawalOrderStop(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, withdrawalOrderStop, id)
+	return err
+}
+
+const withdrawalsAfter = `-- name: WithdrawalsAfter :many
+select w.id, w.number, w.order_id, w.subject, w.refund_id, w.amount, w.credits, w.content, w.declared_at, w.previous_hash, w.hash from payment_withdrawal w where w.number > $1 order by w.number limit $2
+`
+
+type WithdrawalsAfterParams struct {
+	Number int64
+	Most   int32
+}
+
+type WithdrawalsAfterRow struct {
+	PaymentWithdrawal PaymentWithdrawal
+}
+
+func (q *Queries) WithdrawalsAfter(ctx context.Context, db DBTX, arg WithdrawalsAfterParams) ([]WithdrawalsAfterRow, error) {
+	rows, err := db.Query(ctx, withdrawalsAfter, arg.Number, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WithdrawalsAfterRow
+	for rows.Next() {
+		var i WithdrawalsAfterRow
+		if err := rows.Scan(
+			&i.PaymentWithdrawal.ID,
+			&i.PaymentWithdrawal.Number,
+			&i.PaymentWithdrawal.OrderID,
+			&i.PaymentWithdrawal.Subject,
+			&i.PaymentWithdrawal.RefundID,
+			&i.PaymentWithdrawal.Amount,
+			&i.PaymentWithdrawal.Credits,
+			&i.PaymentWithdrawal.Content,
+			&i.PaymentWithdrawal.DeclaredAt,
+			&i.PaymentWithdrawal.PreviousHash,
+			&i.PaymentWithdrawal.Hash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const withdrawalsMissing = `-- name: WithdrawalsMissing :many
+select r.id from payment_refund r
+where r.reason = 'withdrawal' and r.created_at > $1 and not exists (select from payment_withdrawal w where w.refund_id = r.id)
+order by r.created_at, r.id limit $2
+`
+
+type WithdrawalsMissingParams struct {
+	Since time.Time
+	Most  int32
+}
+
+// Money that goes back for a withdrawal which is not there.
+func (q *Queries) WithdrawalsMissing(ctx context.Context, db DBTX, arg WithdrawalsMissingParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, withdrawalsMissing, arg.Since, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

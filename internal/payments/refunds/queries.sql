@@ -4,7 +4,7 @@ select paid, refunded, disputed, transaction_id from payment_order where id = @i
 
 -- name: RefundsUnderWay :one
 -- What is on its way already, or arrived without having been seen by a look.
-select coalesce(sum(amount), 0)::bigint from payment_refund r join payment_order o on o.id = r.order_id
+select coalesce(sum(r.amount), 0)::bigint from payment_refund r join payment_order o on o.id = r.order_id
 where r.order_id = @order_id and (r.status in ('asked', 'sent', 'by_hand') or r.status = 'done' and o.refund_pending);
 
 -- name: RefundRead :one

@@ -173,7 +173,9 @@ func (s *Service) noteDifference(ctx context.Context, tx pgx.Tx, kind string, re
 		return fmt.Errorf("note %s: %w", kind, err)
 	}
 
-	queue.AfterCommit(tx, func() { s.Log.Warn("refund needs a person", slog.Any("refund_id", refund), slog.String("difference", kind)) })
+	queue.AfterCommit(tx, func() {
+		s.Log.Warn("refund needs a person", slog.Any("refund_id", refund), slog.String("difference", kind))
+	})
 
 	return nil
 }

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { devtest.Main(m) }
 
 const day = 24 * time.Hour
 
-// bundle is a person who subscribed, and a vendor who knows it.
+// bundle is a person who subscribed, and a vendor who knows it. The service has the rights of the api, its jobs those of a worker.
 type bundle struct {
 	*subscriptions.Service
 
@@ -35,16 +35,21 @@ type bundle struct {
 func setup(t *testing.T, productID string) *bundle {
 	t.Helper()
 
-	b := &bundle{pool: devtest.Postgres(t), vendor: &paymentstest.Vendor{}}
+	app, _, _ := devtest.PostgresURLs(t)
+	b := &bundle{pool: devtest.Pool(t, app), vendor: &paymentstest.Vendor{}}
 	b.books = paymentstest.NewBooks(t, b.pool)
 	registry := queue.NewRegistry(paymentstest.Kinds())
 	b.jobs = queuetest.New(t, b.pool, registry)
 
-	b.Service = subscriptions.New(subscriptions.Deps{
-		Pool: b.pool, Queue: b.jobs.Queue(), Ledger: b.books.Ledger, Products: paymentstest.Products(t), Vendor: b.vendor,
-		Log: slog.New(slog.DiscardHandler), Now: b.books.Time.Now,
-	})
-	b.Register(registry)
+	serve := func(login string) *subscriptions.Service {
+		return subscriptions.New(subscriptions.Deps{
+			Pool: devtest.Pool(t, devtest.As(t, app, login)), Queue: b.jobs.Queue(), Ledger: b.books.Ledger, Products: paymentstest.Products(t),
+			Vendor: b.vendor, Log: slog.New(slog.DiscardHandler), Now: b.books.Time.Now,
+		})
+	}
+
+	b.Service = serve("api")
+	serve("worker").Register(registry)
 
 	b.person = b.books.NewPerson()
 	b.sub = b.books.Subscribe(b.person, productID)

@@ -2,40 +2,23 @@ package withdrawal
 
 import (
 	"context"
-	"errors"
-	"log/slog"
+	"crypto/subtle"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"imagerun/internal/clock"
 	"imagerun/internal/credits"
 	"imagerun/internal/fault"
+	"imagerun/internal/jobs"
+	"imagerun/internal/payments/db"
 	"imagerun/internal/payments/products"
+	"imagerun/internal/payments/refunds"
+	"imagerun/internal/postgres"
 	"imagerun/queue/durable"
-)
-
-var (
-	// ErrNotFound says that there is no such order, or that it is another person's.
-	ErrNotFound = fault.New(fault.NotFound, "not_found", "You have no such order.")
-	// ErrOff says that no withdrawal is taken here.
-	ErrOff = fault.New(fault.Conflict, "withdrawal_off", "Withdrawals are not taken here. Write to our support.")
-	// ErrTooLate says that the time to withdraw is over.
-	ErrTooLate = fault.New(fault.Conflict, "withdrawal_too_late", "The time to withdraw from this order is over.")
-	// ErrWithdrawn says that it was done.
-	ErrWithdrawn = fault.New(fault.Conflict, "withdrawal_declared", "The withdrawal from this order was declared already.")
-	// ErrRefunded says that money of the order was paid back, or is about to be.
-	ErrRefunded = fault.New(fault.Conflict, "order_refunded", "Money of this order was paid back already, or is on its way. Write to our support about the rest.")
-	// ErrDisputed says that the bank decides about the order.
-	ErrDisputed = fault.New(fault.Conflict, "order_disputed", "This payment was disputed at the bank, which decides about it.")
-	// ErrUsedUp says that nothing is left to return.
-	ErrUsedUp = fault.New(fault.Conflict, "withdrawal_used_up",
-		"All credits of this order were used, and it was agreed that they came at once: there is nothing to return.")
-	// ErrNotReady says that it is not known yet what was bought.
-	ErrNotReady = fault.New(fault.Conflict, "order_not_ready", "This order is not complete yet. Try again in some minutes.")
-	// ErrChanged says that the token is of no offer that stands.
-	ErrChanged = fault.New(fault.Conflict, "withdrawal_changed", "What the withdrawal returns has changed since it was shown. Look at it again, and confirm that; nothing was done.")
 )
 
 // Options are the settings; section payments of the configuration documents them for operators.
@@ -50,8 +33,8 @@ type Deps struct {
 	Pool     *pgxpool.Pool
 	Queue    *durable.Queue
 	Ledger   *credits.Ledger
+	Refunds  *refunds.Service
 	Products *products.Products
-	Log      *slog.Logger
 	Now      clock.Now
 	Options  Options
 }
@@ -59,28 +42,12 @@ type Deps struct {
 // Service is the verbs of withdrawals. Safe for concurrent use.
 type Service struct {
 	Deps
+
+	db *db.Queries
 }
 
 // New returns a service. It dials nothing and starts nothing.
-func New(d Deps) *Service { return &Service{Deps: d} }
-
-// Offer is what a withdrawal from an order returns, as it is now.
-type Offer struct {
-	OrderID  uuid.UUID
-	Product  products.Product
-	Currency string // EUR, USD
-	Paid     int64  // in minor units, with tax
-	Money    int64  // what is returned of it
-	Waived   bool   // it was agreed that used credits are not returned
-	Given    int64  // the credits that the payment is for
-	Used     int64  // what was used of them
-	Credits  int64  // what is taken back
-	EndsPlan bool   // it is the payment of a subscription, which ends with it
-	ByHand   bool   // our staff sends the money, which takes some days more
-	Until    time.Time
-	// Token confirms this offer. It fits no longer once an amount of it has changed.
-	Token string
-}
+func New(d Deps) *Service { return &Service{Deps: d, db: db.New()} }
 
 // Withdrawal is one that was declared.
 type Withdrawal struct {
@@ -95,14 +62,102 @@ type Withdrawal struct {
 	Hash       []byte // SHA-256 over the hash of the one before, and all of this
 }
 
-var errNotBuilt = errors.New("not built yet")
+// Declare withdraws from an order, as was offered: what was not used of its credits is taken back at once, the money is on its way, and a
+// plan ends. Declaring again returns the same, whatever the token. Errors: those of [Service.Offer] but [ErrWithdrawn]; [ErrChanged].
+func (s *Service) Declare(ctx context.Context, userID, orderID uuid.UUID, token string) (w Withdrawal, err error) {
+	err = postgres.RetryTx(ctx, s.Pool, func(tx *postgres.Tx) error {
+		subject, order, err := s.lockOrder(ctx, tx, userID, orderID)
+		if err != nil {
+			return err
+		}
 
-// Offer tells what a withdrawal would return now. Errors: [ErrNotFound], [ErrOff], [ErrTooLate], [ErrWithdrawn], [ErrRefunded],
-// [ErrDisputed], [ErrUsedUp], [ErrNotReady].
-func (s *Service) Offer(_ context.Context, _, _ uuid.UUID) (Offer, error) { return Offer{}, errNotBuilt }
+		earlier, err := s.db.WithdrawalOf(ctx, tx, orderID)
 
-// Declare withdraws from an order, as was offered. Declaring again returns the same, whatever the token. Errors: those of
-// [Service.Offer] but [ErrWithdrawn]; [ErrChanged].
-func (s *Service) Declare(_ context.Context, _, _ uuid.UUID, _ string) (Withdrawal, error) {
-	return Withdrawal{}, errNotBuilt
+		switch {
+		case err == nil:
+			w = withdrawalOf(earlier.PaymentWithdrawal, earlier.Currency)
+
+			return nil
+		case !postgres.IsNotFound(err):
+			return fmt.Errorf("look for withdrawal: %w", err)
+		}
+
+		a, err := s.assessOrder(ctx, tx, subject, order)
+		if err != nil {
+			return err
+		}
+
+		if subtle.ConstantTimeCompare([]byte(a.Token), []byte(token)) != 1 {
+			return ErrChanged
+		}
+
+		row, err := s.carryOut(ctx, tx, subject, order, a)
+		if err != nil {
+			return err
+		}
+
+		w = withdrawalOf(row, order.Currency)
+
+		return nil
+	})
+
+	return w, fault.Wrap(err, "withdraw from order "+orderID.String())
+}
+
+// carryOut does all that a withdrawal brings. What adds to the chain comes last: it keeps others waiting.
+func (s *Service) carryOut(ctx context.Context, tx *postgres.Tx, subject uuid.UUID, order db.WithdrawalOrderRow, a assessment) (w db.PaymentWithdrawal, err error) {
+	if err := s.takeCredits(ctx, tx, subject, a); err != nil {
+		return w, err
+	}
+
+	if err := s.db.WithdrawalOrderStop(ctx, tx, order.ID); err != nil {
+		return w, fmt.Errorf("stop credits of order: %w", err)
+	}
+
+	if order.SubscriptionID != nil {
+		id := *order.SubscriptionID
+
+		if _, err := s.Queue.Stage(ctx, tx, jobs.CancelSubscription{SubscriptionID: id}, durable.Key(id.String())); err != nil {
+			return w, err
+		}
+	}
+
+	w = db.PaymentWithdrawal{
+		ID: uuid.New(), OrderID: order.ID, Subject: subject, RefundID: uuid.New(), Amount: a.Money, Credits: a.Credits, DeclaredAt: s.now(),
+	}
+
+	_, err = s.Refunds.Ask(ctx, tx, refunds.Request{ID: w.RefundID, OrderID: order.ID, Amount: a.Money, Reason: refunds.Withdrawal, Actor: refunds.Owner})
+	if err != nil {
+		return w, err
+	}
+
+	return w, s.appendToChain(ctx, tx, &w, func(number int64) string { return describeWithdrawal(number, w, order, a.Offer) })
+}
+
+// takeCredits takes back what was not used of an order, and what is yet to come of it.
+func (s *Service) takeCredits(ctx context.Context, tx pgx.Tx, subject uuid.UUID, a assessment) error {
+	for _, t := range a.take {
+		if t.Credits == 0 {
+			continue
+		}
+
+		err := s.Ledger.ClawBack(ctx, tx, credits.ClawBack{
+			Subject: subject, Reference: t.Reference, Event: "withdrawal:" + t.Reference, Credits: t.Credits, Reason: credits.ReasonPaymentRefunded,
+		})
+		if err != nil {
+			return fmt.Errorf("take credits back: %w", err)
+		}
+	}
+
+	return nil
+}
+
+// now is when something is done, in the precision that Postgres keeps.
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }
+
+func withdrawalOf(w db.PaymentWithdrawal, currency string) Withdrawal {
+	return Withdrawal{
+		ID: w.ID, Number: w.Number, OrderID: w.OrderID, Currency: currency, Money: w.Amount, Credits: w.Credits, Content: w.Content,
+		DeclaredAt: w.DeclaredAt.UTC(), Hash: w.Hash,
+	}
 }
