@@ -218,7 +218,7 @@ grant select, delete on payment_withdrawal to imagerun_worker;
 grant select on payment_checkout, payment_subscription, payment_order, payment_plan, payment_change, payment_refund, payment_withdrawal, payment_difference,
     payment_scan to imagerun_operator, imagerun_scheduler;
 grant insert, update on payment_refund, payment_difference to imagerun_operator;
-grant update (hints, next_look_at) on payment_checkout, payment_subscription, payment_order to imagerun_operator;
+grant update on payment_checkout, payment_subscription, payment_order to imagerun_operator;
 
 -- +goose Down
 drop table payment_scan, payment_difference, payment_withdrawal, payment_refund, payment_plan, payment_order, payment_change, payment_subscription, payment_checkout;

@@ -252,6 +252,19 @@ $_$;
 
 COMMENT ON FUNCTION public.verified_mailbox_digest(who uuid) IS 'What verified_address_digest is for the address, for its mailbox; the same, where the address has nothing to take away.';
 
+CREATE FUNCTION public.withdrawal_refuse() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if tg_op = 'DELETE' then
+        if old.declared_at < now() - interval '7 years' then
+            return old;
+        end if;
+    end if;
+    raise exception 'withdrawals stay as they were declared: % of %', tg_op, tg_table_name using errcode = 'integrity_constraint_violation';
+end
+$$;
+
 CREATE TABLE auth.account (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     "accountId" text NOT NULL,
@@ -908,6 +921,7 @@ CREATE TABLE public.payment_change (
     status text DEFAULT 'asked'::text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
+    at_once boolean DEFAULT false NOT NULL,
     CONSTRAINT payment_change_credits_check CHECK ((credits >= 0)),
     CONSTRAINT payment_change_status_check CHECK ((status = ANY (ARRAY['asked'::text, 'done'::text, 'refused'::text])))
 );
@@ -919,6 +933,8 @@ COMMENT ON COLUMN public.payment_change.from_product IS 'erase: the id of a prod
 COMMENT ON COLUMN public.payment_change.to_product IS 'erase: the id of a product; row with the subscription';
 
 COMMENT ON COLUMN public.payment_change.status IS 'erase: a word from a closed list; row with the subscription';
+
+COMMENT ON COLUMN public.payment_change.at_once IS 'It is charged, and takes effect, at once; else it is billed from the next payment on.';
 
 CREATE TABLE public.payment_checkout (
     id uuid NOT NULL,
@@ -1008,6 +1024,9 @@ CREATE TABLE public.payment_order (
     paid_at timestamp with time zone NOT NULL,
     period_start timestamp with time zone,
     period_end timestamp with time zone,
+    change_id uuid,
+    credits_each bigint,
+    months_given integer DEFAULT 0 NOT NULL,
     credits bigint DEFAULT 0 NOT NULL,
     refunded bigint DEFAULT 0 NOT NULL,
     disputed boolean DEFAULT false NOT NULL,
@@ -1018,8 +1037,11 @@ CREATE TABLE public.payment_order (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT payment_order_check CHECK (((kind = 'plan'::text) = (subscription_id IS NOT NULL))),
     CONSTRAINT payment_order_check1 CHECK (((period_start IS NULL) = (period_end IS NULL))),
+    CONSTRAINT payment_order_check2 CHECK (((change_id IS NULL) OR (kind = 'plan'::text))),
     CONSTRAINT payment_order_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT payment_order_credits_each_check CHECK ((credits_each >= 0)),
     CONSTRAINT payment_order_kind_check CHECK ((kind = ANY (ARRAY['pack'::text, 'plan'::text]))),
+    CONSTRAINT payment_order_months_given_check CHECK ((months_given >= 0)),
     CONSTRAINT payment_order_refunded_check CHECK ((refunded >= 0))
 );
 
@@ -1038,6 +1060,10 @@ COMMENT ON COLUMN public.payment_order.customer_mask IS 'erase: the last letters
 COMMENT ON COLUMN public.payment_order.email IS 'erase: row seven years after the payment. The address that was given at the checkout, which may differ from the account''s.';
 
 COMMENT ON COLUMN public.payment_order.currency IS 'erase: a word from a closed list; row seven years after the payment';
+
+COMMENT ON COLUMN public.payment_order.change_id IS 'The change that it paid for, within a period that was paid before. Null: it is a pack or opens a period.';
+
+COMMENT ON COLUMN public.payment_order.credits_each IS 'What it gives: a pack and a change once, a period each month. Null: the product is not known yet.';
 
 COMMENT ON COLUMN public.payment_order.credits IS 'What it gave so far.';
 
@@ -1064,6 +1090,7 @@ CREATE TABLE public.payment_refund (
     status text DEFAULT 'asked'::text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
+    sent_at timestamp with time zone,
     CONSTRAINT payment_refund_amount_check CHECK ((amount > 0)),
     CONSTRAINT payment_refund_reason_check CHECK ((reason = ANY (ARRAY['withdrawal'::text, 'quality'::text, 'not_delivered'::text, 'mistake'::text, 'goodwill'::text, 'other'::text]))),
     CONSTRAINT payment_refund_status_check CHECK ((status = ANY (ARRAY['asked'::text, 'sent'::text, 'done'::text, 'refused'::text, 'by_hand'::text])))
@@ -1076,6 +1103,8 @@ COMMENT ON COLUMN public.payment_refund.reason IS 'erase: a word from a closed l
 COMMENT ON COLUMN public.payment_refund.actor IS 'erase: an operator''s login, or who asks: owner; row with the order';
 
 COMMENT ON COLUMN public.payment_refund.status IS 'erase: a word from a closed list; row with the order';
+
+COMMENT ON COLUMN public.payment_refund.sent_at IS 'Since when the vendor may have carried it out. Null: it was not asked yet, or did not.';
 
 CREATE TABLE public.payment_scan (
     name text NOT NULL,
@@ -1744,6 +1773,10 @@ CREATE TRIGGER ledger_txn_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON pub
 
 CREATE CONSTRAINT TRIGGER ledger_txn_follows AFTER INSERT ON public.ledger_txn DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ledger_check();
 
+CREATE TRIGGER payment_withdrawal_kept BEFORE DELETE OR UPDATE ON public.payment_withdrawal FOR EACH ROW EXECUTE FUNCTION public.withdrawal_refuse();
+
+CREATE TRIGGER payment_withdrawal_whole BEFORE TRUNCATE ON public.payment_withdrawal FOR EACH STATEMENT EXECUTE FUNCTION public.withdrawal_refuse();
+
 CREATE CONSTRAINT TRIGGER user_credit_follows AFTER INSERT OR UPDATE ON public.user_credit DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.user_credit_check();
 
 ALTER TABLE ONLY auth.account
@@ -1790,6 +1823,9 @@ ALTER TABLE ONLY public.ledger_txn
 
 ALTER TABLE ONLY public.payment_change
     ADD CONSTRAINT payment_change_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.payment_subscription(id);
+
+ALTER TABLE ONLY public.payment_order
+    ADD CONSTRAINT payment_order_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.payment_change(id);
 
 ALTER TABLE ONLY public.payment_order
     ADD CONSTRAINT payment_order_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.payment_checkout(id);
@@ -1938,7 +1974,7 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.credit_audit TO imagerun_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE public.credit_audit TO imagerun_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_claw TO imagerun_app;
-GRANT SELECT ON TABLE public.credit_claw TO imagerun_api;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_claw TO imagerun_api;
 GRANT SELECT ON TABLE public.credit_claw TO imagerun_worker;
 GRANT SELECT ON TABLE public.credit_claw TO imagerun_operator;
 
@@ -2050,15 +2086,11 @@ GRANT SELECT ON TABLE public.payment_change TO imagerun_scheduler;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_checkout TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_checkout TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_checkout TO imagerun_worker;
-GRANT SELECT ON TABLE public.payment_checkout TO imagerun_operator;
+GRANT SELECT,UPDATE ON TABLE public.payment_checkout TO imagerun_operator;
 GRANT SELECT ON TABLE public.payment_checkout TO imagerun_scheduler;
 
-GRANT UPDATE(hints) ON TABLE public.payment_checkout TO imagerun_operator;
-
-GRANT UPDATE(next_look_at) ON TABLE public.payment_checkout TO imagerun_operator;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_difference TO imagerun_app;
-GRANT SELECT ON TABLE public.payment_difference TO imagerun_api;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_difference TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_difference TO imagerun_worker;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_difference TO imagerun_operator;
 GRANT SELECT ON TABLE public.payment_difference TO imagerun_scheduler;
@@ -2066,12 +2098,8 @@ GRANT SELECT ON TABLE public.payment_difference TO imagerun_scheduler;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_order TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_order TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_order TO imagerun_worker;
-GRANT SELECT ON TABLE public.payment_order TO imagerun_operator;
+GRANT SELECT,UPDATE ON TABLE public.payment_order TO imagerun_operator;
 GRANT SELECT ON TABLE public.payment_order TO imagerun_scheduler;
-
-GRANT UPDATE(hints) ON TABLE public.payment_order TO imagerun_operator;
-
-GRANT UPDATE(next_look_at) ON TABLE public.payment_order TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_plan TO imagerun_app;
 GRANT SELECT ON TABLE public.payment_plan TO imagerun_api;
@@ -2093,12 +2121,8 @@ GRANT SELECT ON TABLE public.payment_scan TO imagerun_scheduler;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_subscription TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_subscription TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_subscription TO imagerun_worker;
-GRANT SELECT ON TABLE public.payment_subscription TO imagerun_operator;
+GRANT SELECT,UPDATE ON TABLE public.payment_subscription TO imagerun_operator;
 GRANT SELECT ON TABLE public.payment_subscription TO imagerun_scheduler;
-
-GRANT UPDATE(hints) ON TABLE public.payment_subscription TO imagerun_operator;
-
-GRANT UPDATE(next_look_at) ON TABLE public.payment_subscription TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_withdrawal TO imagerun_app;
 GRANT SELECT,INSERT ON TABLE public.payment_withdrawal TO imagerun_api;
