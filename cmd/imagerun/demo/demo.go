@@ -64,6 +64,7 @@ type demo struct {
 	secrets demoSecrets
 	stack   *devstack.Stack
 	fal     *simulators.Fal
+	creem   *simulators.Creem
 	auth    *child
 	api     *child
 	workers []*child
@@ -175,6 +176,10 @@ func (d *demo) stop() {
 
 	if d.fal != nil {
 		d.fal.Stop()
+	}
+
+	if d.creem != nil {
+		d.creem.Stop()
 	}
 
 	if d.stack != nil {

@@ -30,9 +30,11 @@ type devS3 struct {
 }
 
 type devSim struct {
-	URL        string `json:"url"`
-	ControlURL string `json:"control_url"`
-	Key        string `json:"key"`
+	URL           string `json:"url"`
+	ControlURL    string `json:"control_url"`
+	Key           string `json:"key,omitempty"`
+	APIKey        string `json:"api_key,omitempty"`
+	WebhookSecret string `json:"webhook_secret,omitempty"`
 }
 
 type devLogin struct {
@@ -54,7 +56,10 @@ func (d *demo) writeDevFile(u demoUser) error {
 			URL: d.stack.S3.URL, Region: d.stack.S3.Region, AccessKey: d.stack.S3.AccessKey,
 			SecretKey: d.stack.S3.SecretKey, Bucket: d.stack.S3.Bucket,
 		},
-		Simulators: map[string]devSim{"fal": {URL: d.fal.URL, ControlURL: d.fal.ControlURL, Key: d.secrets.FalKey}},
+		Simulators: map[string]devSim{
+			"fal":   {URL: d.fal.URL, ControlURL: d.fal.ControlURL, Key: d.secrets.FalKey},
+			"creem": {URL: d.creem.URL, ControlURL: d.creem.URL, APIKey: d.secrets.CreemKey, WebhookSecret: d.secrets.CreemWebhook},
+		},
 		DemoUser:   u, Operator: devLogin{User: operatorName, Password: d.secrets.Operator},
 	}, "", "  ")
 	if err != nil {
@@ -82,10 +87,11 @@ func (d *demo) printLinks(u demoUser, image string) {
   queues         %s/queues   (%s / %s)
   metrics        %s/metrics
   fal simulator  %s
+  Creem          %s/_control   (its simulator: pages to pay at, and what they do wrong)
   everything     %s
 
   Try it:  curl -s %s/v1/generations -H 'Authorization: Bearer %s' \
              -H 'Content-Type: application/json' -d '{"model":"flux-dev","prompt":"a red fox in snow"}'
 `, image, d.api.url, d.api.url, u.APIKey, d.api.ops, operatorName, d.secrets.Operator, d.api.ops,
-		d.fal.ControlURL, filepath.Join(d.state, "dev.json"), d.api.url, u.APIKey)
+		d.fal.ControlURL, d.creem.URL, filepath.Join(d.state, "dev.json"), d.api.url, u.APIKey)
 }

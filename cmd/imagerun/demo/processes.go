@@ -26,6 +26,7 @@ const (
 // demoSecrets are made once, so that sessions and links survive a restart.
 type demoSecrets struct {
 	Auth, Callback, Welcome, Operator, FalKey string
+	CreemKey, CreemWebhook                    string
 }
 
 func loadDemoSecrets(file string) (s demoSecrets, err error) {
@@ -39,6 +40,10 @@ func loadDemoSecrets(file string) (s demoSecrets, err error) {
 			s.Welcome = s.Callback
 		}
 
+		if s.CreemKey == "" { // nothing that was made with these outlives the simulator
+			s.CreemKey, s.CreemWebhook = "creem_test_"+rand.Text(), "whsec_"+rand.Text()
+		}
+
 		return s, nil
 	}
 
@@ -46,7 +51,10 @@ func loadDemoSecrets(file string) (s demoSecrets, err error) {
 		return s, fmt.Errorf("read the demo's secrets: %w", err)
 	}
 
-	s = demoSecrets{Auth: rand.Text() + rand.Text(), Callback: rand.Text() + rand.Text(), Welcome: rand.Text() + rand.Text(), Operator: rand.Text(), FalKey: "demo:" + rand.Text()}
+	s = demoSecrets{
+		Auth: rand.Text() + rand.Text(), Callback: rand.Text() + rand.Text(), Welcome: rand.Text() + rand.Text(), Operator: rand.Text(),
+		FalKey: "demo:" + rand.Text(), CreemKey: "creem_test_" + rand.Text(), CreemWebhook: "whsec_" + rand.Text(),
+	}
 
 	b, err = json.Marshal(s)
 	if err != nil {
@@ -70,6 +78,10 @@ func (d *demo) startProcesses() error {
 	authAddr := freeAddr(0)
 
 	if err := d.startAuth(authAddr, "http://"+apiAddr); err != nil {
+		return err
+	}
+
+	if err := d.startCreem("http://" + apiAddr); err != nil {
 		return err
 	}
 
@@ -175,6 +187,10 @@ func (d *demo) buildEnvironment(apiAddr, authAddr string) []string {
 		"IMAGERUN_FAL_WEBHOOK_URL=http://" + apiAddr,
 		"IMAGERUN_FAL_WEBHOOK_USER_ID=" + falUser,
 		"IMAGERUN_FAL_SLOTS=2000",
+		"IMAGERUN_CREEM_KEY=" + d.secrets.CreemKey,
+		"IMAGERUN_CREEM_URL=" + d.creem.URL,
+		"IMAGERUN_CREEM_WEBHOOK_SECRETS=" + d.secrets.CreemWebhook,
+		"IMAGERUN_CREEM_ALLOW_PLAIN_HTTP=true",
 		"IMAGERUN_STORAGE_ENDPOINT=" + d.stack.S3.URL,
 		"IMAGERUN_STORAGE_REGION=" + d.stack.S3.Region,
 		"IMAGERUN_STORAGE_ACCESS_KEY=" + d.stack.S3.AccessKey,

@@ -37,15 +37,18 @@ func (s *Creem) Stop() {
 	s.sim.Close()
 }
 
-// defaultProducts are what there is to buy unless flags say otherwise.
+// defaultProducts are what there is to buy unless flags say otherwise: what the product sells.
 func defaultProducts() []string {
 	return []string{
-		"prod_pack_small,Small pack,500,once", "prod_pack_large,Large pack,2000,once",
-		"prod_plan_monthly,Plan by the month,1000,every-month", "prod_plan_yearly,Plan by the year,10000,every-year",
+		"prod_imagerunPackSmallEur,100 credits,500,once,EUR", "prod_imagerunPackSmallUsd,100 credits,500,once,USD",
+		"prod_imagerunPackLargeEur,1000 credits,4000,once,EUR", "prod_imagerunPackLargeUsd,1000 credits,4000,once,USD",
+		"prod_imagerunProMonthEur,Pro,1500,every-month,EUR", "prod_imagerunProMonthUsd,Pro,1500,every-month,USD",
+		"prod_imagerunProYearEur,Pro by the year,15000,every-year,EUR", "prod_imagerunProYearUsd,Pro by the year,15000,every-year,USD",
+		"prod_imagerunStudioMonthEur,Studio,6000,every-month,EUR", "prod_imagerunStudioMonthUsd,Studio,6000,every-month,USD",
 	}
 }
 
-// readProducts reads what there is to buy: each "id,name,price in cents,billing period".
+// readProducts reads what there is to buy: each "id,name,price in cents,billing period,currency".
 func readProducts(lines []string) ([]creemsim.Product, error) {
 	var (
 		products []creemsim.Product
@@ -54,8 +57,8 @@ func readProducts(lines []string) ([]creemsim.Product, error) {
 
 	for _, line := range lines {
 		parts := strings.Split(line, ",")
-		if len(parts) != 4 {
-			errs = append(errs, cli.Misuse("--creem-product: %q must be id,name,price in cents,billing period", line))
+		if len(parts) != 5 {
+			errs = append(errs, cli.Misuse("--creem-product: %q must be id,name,price in cents,billing period,currency", line))
 
 			continue
 		}
@@ -65,7 +68,7 @@ func readProducts(lines []string) ([]creemsim.Product, error) {
 			price = -1
 		}
 
-		p := creemsim.Product{ID: parts[0], Name: parts[1], Description: parts[1], Price: price, BillingPeriod: parts[3]}
+		p := creemsim.Product{ID: parts[0], Name: parts[1], Description: parts[1], Price: price, BillingPeriod: parts[3], Currency: parts[4]}
 		if p.BillingPeriod != "once" {
 			p.BillingType = creemsim.BillingRecurring
 		}

@@ -42,7 +42,7 @@ func TestSimulators_ServesTheVendors(t *testing.T) {
 	c, out, done := simulators.Command(nil), &output{}, make(chan error, 1)
 	c.SetOut(out)
 	c.SetArgs([]string{
-		"--fal-addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0", "--creem-addr", "127.0.0.1:0", "--creem-key", "k", "--creem-product", "prod_1,One,100,once",
+		"--fal-addr", "127.0.0.1:0", "--control-addr", "127.0.0.1:0", "--creem-addr", "127.0.0.1:0", "--creem-key", "k", "--creem-product", "prod_1,One,100,once,EUR",
 	})
 
 	go func() { done <- c.ExecuteContext(ctx) }()
