@@ -74,7 +74,7 @@ func (p *Product) SignUp(t testing.TB, plan string) *User {
 	var made struct{ Secret string }
 
 	reply := u.sendRequest(t, u.Bearer, http.MethodPost, "/v1/api_keys",
-		map[string]any{"name": "test", "scopes": []string{"generations:read", "generations:write", "credits:read"}}, &made)
+		map[string]any{"name": "test", "scopes": []string{"generations:read", "generations:write", "credits:read", "payments:write"}}, &made)
 	require.Equal(t, http.StatusCreated, reply.StatusCode)
 
 	u.Key = made.Secret

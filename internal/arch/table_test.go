@@ -116,7 +116,8 @@ var rows = []row{
 
 	{"internal/httpapi/...", list([]string{
 		"api", "web/...", "queue", "internal/auth", "internal/auth/apikey", "internal/credits", "internal/generation", "internal/generation/archive", "internal/generation/catalogue",
-		"internal/idempotency", "internal/plan", "internal/providers", "internal/publicid", "internal/ratelimit", "internal/storage", "internal/upload",
+		"internal/idempotency", "internal/payments/checkout", "internal/payments/orders", "internal/payments/products", "internal/payments/subscriptions",
+		"internal/payments/withdrawal", "internal/plan", "internal/providers", "internal/publicid", "internal/ratelimit", "internal/storage", "internal/upload",
 	}, foundation), "httpapi translates: rules belong to the domain, vendors are passed in by app"},
 	{"internal/ops/...", list([]string{"queue", "queue/durable", "internal/auth", "internal/auth/device", "internal/ratelimit"}, foundation), "ops shows what app registers with it"},
 

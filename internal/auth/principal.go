@@ -29,12 +29,13 @@ const (
 	ScopeGenerationsRead  Scope = "generations:read"
 	ScopeGenerationsWrite Scope = "generations:write"
 	ScopeCreditsRead      Scope = "credits:read"
+	ScopePaymentsWrite    Scope = "payments:write"
 	ScopeAPIKeys          Scope = "api_keys" // never given to an API key: keys do not make keys
 )
 
 // KeyScopes lists the rights that an API key may be given.
 func KeyScopes() []Scope {
-	return []Scope{ScopeGenerationsRead, ScopeGenerationsWrite, ScopeCreditsRead}
+	return []Scope{ScopeGenerationsRead, ScopeGenerationsWrite, ScopeCreditsRead, ScopePaymentsWrite}
 }
 
 // Principal is an authenticated caller.

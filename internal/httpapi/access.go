@@ -18,6 +18,7 @@ type access struct {
 	scope       auth.Scope // what an API key needs
 	sessionOnly bool       // no API key may, whatever its scopes
 	submits     bool       // it submits a generation, which has a limit of its own
+	asksVendor  bool       // it asks the payment provider, which takes longer than our own work
 	maxBody     int64      // bytes of its body; zero: as many as most routes take
 }
 
@@ -46,6 +47,10 @@ func (s *server) guardRoute(rt route) http.Handler {
 		}
 
 		left := answerTime - time.Since(began)
+		if rt.access.asksVendor {
+			left = vendorTime
+		}
+
 		x.authorize = func(ctx context.Context) error { return s.reauthorizeCaller(r.WithContext(ctx), p, rt.access) }
 
 		if op != nil {

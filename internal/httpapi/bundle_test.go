@@ -41,6 +41,8 @@ func authenticate(ctx context.Context, r *http.Request) (*auth.Principal, error)
 		}, nil
 	case "Bearer reader":
 		return &auth.Principal{UserID: alice, Method: auth.MethodAPIKey, KeyID: uuid.New(), Scopes: []auth.Scope{auth.ScopeGenerationsRead}}, nil
+	case "Bearer bookkeeper":
+		return &auth.Principal{UserID: alice, Method: auth.MethodAPIKey, KeyID: uuid.New(), Scopes: []auth.Scope{auth.ScopeCreditsRead}}, nil
 	case "Bearer frozen":
 		<-ctx.Done()
 

@@ -12,6 +12,9 @@ const (
 	// that of what lasts, is not counted.
 	answerTime = 4 * time.Second
 
+	// vendorTime is for a request that the payment provider is asked about while its caller waits.
+	vendorTime = 30 * time.Second
+
 	bodyTime  = 10 * time.Second // from the headers to the end of a body
 	replyTime = 15 * time.Second // to write a reply that was waited for
 	readTime  = 60 * time.Second // for which a request goes on once its body is in

@@ -8,6 +8,10 @@ import (
 	"imagerun/internal/fault"
 	"imagerun/internal/generation"
 	"imagerun/internal/idempotency"
+	"imagerun/internal/payments/checkout"
+	"imagerun/internal/payments/orders"
+	"imagerun/internal/payments/subscriptions"
+	"imagerun/internal/payments/withdrawal"
 	"imagerun/internal/storage"
 	"imagerun/internal/upload"
 )
@@ -49,6 +53,11 @@ func Faults() []*fault.Error {
 		errNoRoute, errMethod, errCrossOrigin, errSessionOnly, errJSON, errDepth, errMembers, errBodyRead, errBodyTooLarge, errContentType, errInvalid,
 		errHeader, errQuery, errStreams, errRateLimited, errDatabase, errAbandoned, fault.Of(errors.New("of nobody")),
 		auth.ErrUnauthenticated, auth.ErrScope, apikey.ErrNotFound, apikey.ErrTooMany, idempotency.ErrInFlight, idempotency.ErrMismatch,
+		checkout.ErrProduct, checkout.ErrCurrency, checkout.ErrSubscribed, checkout.ErrOpen, checkout.ErrNotFound, checkout.ErrUnavailable, checkout.ErrRefused,
+		orders.ErrNotFound, subscriptions.ErrNotFound, subscriptions.ErrNoCustomer, subscriptions.ErrEnded, subscriptions.ErrCanceled, subscriptions.ErrUnpaid,
+		subscriptions.ErrNotReady, subscriptions.ErrChanging, subscriptions.ErrChangeBack, subscriptions.ErrPaymentRefused, subscriptions.ErrRefused,
+		subscriptions.ErrUnclear, withdrawal.ErrOff, withdrawal.ErrTooLate, withdrawal.ErrWithdrawn, withdrawal.ErrRefunded, withdrawal.ErrDisputed,
+		withdrawal.ErrUsedUp, withdrawal.ErrNotReady, withdrawal.ErrChanged, errNothingSold,
 		upload.ErrTooMany, upload.ErrNotFound, upload.ErrExpired, upload.ErrLost, upload.ErrNotReceived, upload.ErrMismatch, upload.ErrNotReady, upload.ErrRejected,
 		generation.ErrNotFound, generation.ErrDeleted, generation.ErrNotCancelable, generation.ErrQueueFull, generation.ErrCallbackUnknown,
 		generation.ErrAlbumTooLarge, generation.ErrAlbumEmpty, storage.ErrNotFound, storage.ErrUnavailable,

@@ -9,6 +9,9 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/auth/apikey"
 	"imagerun/internal/generation"
+	"imagerun/internal/payments/checkout"
+	"imagerun/internal/payments/orders"
+	"imagerun/internal/payments/subscriptions"
 	"imagerun/internal/publicid"
 	"imagerun/internal/upload"
 )
@@ -27,6 +30,12 @@ func parseOwnedID(ctx context.Context, prefix, text string) (userID, id uuid.UUI
 			return uuid.Nil, uuid.Nil, apikey.ErrNotFound
 		case publicid.PrefixUpload:
 			return uuid.Nil, uuid.Nil, upload.ErrNotFound
+		case publicid.PrefixCheckout:
+			return uuid.Nil, uuid.Nil, checkout.ErrNotFound
+		case publicid.PrefixOrder:
+			return uuid.Nil, uuid.Nil, orders.ErrNotFound
+		case publicid.PrefixSubscription:
+			return uuid.Nil, uuid.Nil, subscriptions.ErrNotFound
 		default:
 			return uuid.Nil, uuid.Nil, generation.ErrNotFound
 		}

@@ -196,27 +196,10 @@ func parseSubmission(userID uuid.UUID, b GenerationRequest) (generation.Submissi
 }
 
 // setIdempotency has a submission accepted once for its key, if it has one.
-func setIdempotency(s *generation.Submission, header *string, route string, body any) error {
-	if header == nil {
-		return nil
-	}
+func setIdempotency(s *generation.Submission, header *string, route string, body any) (err error) {
+	s.IdempotencyKey, s.Fingerprint, err = readIdempotency(header, route, body)
 
-	key, ok := idempotencyKey(*header)
-	if !ok {
-		return errHeader.WithFields(fault.Field{
-			Pointer: inHeader + "Idempotency-Key", Keyword: "format",
-			Detail: "Send 1 to 255 visible ASCII characters, in double quotes or without. A fresh UUID is best.",
-		})
-	}
-
-	sum, err := fingerprintRequest(route, body)
-	if err != nil {
-		return err
-	}
-
-	s.IdempotencyKey, s.Fingerprint = key, sum
-
-	return nil
+	return err
 }
 
 // ListGenerations implements the contract's operation.

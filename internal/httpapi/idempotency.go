@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"imagerun/internal/fault"
 )
 
 // idempotencyKey reads an Idempotency-Key: a structured string (RFC 8941 §3.3.3, as
@@ -31,6 +33,25 @@ func idempotencyKey(header string) (string, bool) {
 	}
 
 	return key, true
+}
+
+// readIdempotency reads the key of a request, and what it stands for; an empty key: it has none.
+func readIdempotency(header *string, route string, body any) (key string, fingerprint []byte, err error) {
+	if header == nil {
+		return "", nil, nil
+	}
+
+	key, ok := idempotencyKey(*header)
+	if !ok {
+		return "", nil, errHeader.WithFields(fault.Field{
+			Pointer: inHeader + "Idempotency-Key", Keyword: "format",
+			Detail: "Send 1 to 255 visible ASCII characters, in double quotes or without. A fresh UUID is best.",
+		})
+	}
+
+	fingerprint, err = fingerprintRequest(route, body)
+
+	return key, fingerprint, err
 }
 
 // unquoteString undoes the two escapes that a structured string has.

@@ -44,6 +44,11 @@ const (
 	BatchResultListObjectList BatchResultListObject = "list"
 )
 
+// Defines values for BillingPortalObject.
+const (
+	BillingPortalObjectBillingPortal BillingPortalObject = "billing_portal"
+)
+
 // Defines values for CancelRequestWaiting.
 const (
 	True CancelRequestWaiting = true
@@ -61,6 +66,20 @@ const (
 // Defines values for CancellationListObject.
 const (
 	CancellationListObjectList CancellationListObject = "list"
+)
+
+// Defines values for CheckoutObject.
+const (
+	CheckoutObjectCheckout CheckoutObject = "checkout"
+)
+
+// Defines values for CheckoutStatus.
+const (
+	CheckoutStatusCompleted CheckoutStatus = "completed"
+	CheckoutStatusCreating  CheckoutStatus = "creating"
+	CheckoutStatusExpired   CheckoutStatus = "expired"
+	CheckoutStatusFailed    CheckoutStatus = "failed"
+	CheckoutStatusOpen      CheckoutStatus = "open"
 )
 
 // Defines values for CreditBalanceObject.
@@ -107,6 +126,12 @@ const (
 	CreditGrantSourceRefund       CreditGrantSource = "refund"
 	CreditGrantSourceSignup       CreditGrantSource = "signup"
 	CreditGrantSourceSubscription CreditGrantSource = "subscription"
+)
+
+// Defines values for Currency.
+const (
+	EUR Currency = "EUR"
+	USD Currency = "USD"
 )
 
 // Defines values for DelayReason.
@@ -213,6 +238,12 @@ const (
 	ImageStatusStored  ImageStatus = "stored"
 )
 
+// Defines values for Interval.
+const (
+	Month Interval = "month"
+	Year  Interval = "year"
+)
+
 // Defines values for Lane.
 const (
 	Background Lane = "background"
@@ -237,6 +268,16 @@ const (
 // Defines values for NewUploadMethod.
 const (
 	PUT NewUploadMethod = "PUT"
+)
+
+// Defines values for OrderObject.
+const (
+	OrderObjectOrder OrderObject = "order"
+)
+
+// Defines values for OrderListObject.
+const (
+	OrderListObjectList OrderListObject = "list"
 )
 
 // Defines values for OutputFormat.
@@ -279,6 +320,11 @@ const (
 	ProblemCodeNotFound                   ProblemCode = "not_found"
 	ProblemCodeNothingToDownload          ProblemCode = "nothing_to_download"
 	ProblemCodeObjectNotFound             ProblemCode = "object_not_found"
+	ProblemCodeOrderDisputed              ProblemCode = "order_disputed"
+	ProblemCodeOrderNotReady              ProblemCode = "order_not_ready"
+	ProblemCodeOrderRefunded              ProblemCode = "order_refunded"
+	ProblemCodePaymentRefused             ProblemCode = "payment_refused"
+	ProblemCodePaymentUnclear             ProblemCode = "payment_unclear"
 	ProblemCodePaymentsUnavailable        ProblemCode = "payments_unavailable"
 	ProblemCodePlanForbids                ProblemCode = "plan_forbids"
 	ProblemCodeProductNotSold             ProblemCode = "product_not_sold"
@@ -289,6 +335,13 @@ const (
 	ProblemCodeRequestAbandoned           ProblemCode = "request_abandoned"
 	ProblemCodeSessionRequired            ProblemCode = "session_required"
 	ProblemCodeStorageUnavailable         ProblemCode = "storage_unavailable"
+	ProblemCodeSubscriptionCanceled       ProblemCode = "subscription_canceled"
+	ProblemCodeSubscriptionChanged        ProblemCode = "subscription_changed"
+	ProblemCodeSubscriptionChanging       ProblemCode = "subscription_changing"
+	ProblemCodeSubscriptionEnded          ProblemCode = "subscription_ended"
+	ProblemCodeSubscriptionNotReady       ProblemCode = "subscription_not_ready"
+	ProblemCodeSubscriptionRefused        ProblemCode = "subscription_refused"
+	ProblemCodeSubscriptionUnpaid         ProblemCode = "subscription_unpaid"
 	ProblemCodeSupportCodeInvalid         ProblemCode = "support_code_invalid"
 	ProblemCodeTooManyAPIKeys             ProblemCode = "too_many_api_keys"
 	ProblemCodeTooManyStreams             ProblemCode = "too_many_streams"
@@ -306,6 +359,27 @@ const (
 	ProblemCodeValidationFailed           ProblemCode = "validation_failed"
 	ProblemCodeWebhookEnvironmentMismatch ProblemCode = "webhook_environment_mismatch"
 	ProblemCodeWebhookSignatureInvalid    ProblemCode = "webhook_signature_invalid"
+	ProblemCodeWithdrawalChanged          ProblemCode = "withdrawal_changed"
+	ProblemCodeWithdrawalDeclared         ProblemCode = "withdrawal_declared"
+	ProblemCodeWithdrawalOff              ProblemCode = "withdrawal_off"
+	ProblemCodeWithdrawalTooLate          ProblemCode = "withdrawal_too_late"
+	ProblemCodeWithdrawalUsedUp           ProblemCode = "withdrawal_used_up"
+)
+
+// Defines values for ProductObject.
+const (
+	ProductObjectProduct ProductObject = "product"
+)
+
+// Defines values for ProductKind.
+const (
+	ProductKindPack ProductKind = "pack"
+	ProductKindPlan ProductKind = "plan"
+)
+
+// Defines values for ProductListObject.
+const (
+	ProductListObjectList ProductListObject = "list"
 )
 
 // Defines values for QualityID.
@@ -313,6 +387,15 @@ const (
 	Draft    QualityID = "draft"
 	High     QualityID = "high"
 	Standard QualityID = "standard"
+)
+
+// Defines values for RefundState.
+const (
+	RefundStateDisputed RefundState = "disputed"
+	RefundStateFully    RefundState = "fully"
+	RefundStateNone     RefundState = "none"
+	RefundStatePartly   RefundState = "partly"
+	RefundStatePending  RefundState = "pending"
 )
 
 // Defines values for RejectionCode.
@@ -333,6 +416,35 @@ const (
 	CreditsRead      Scope = "credits:read"
 	GenerationsRead  Scope = "generations:read"
 	GenerationsWrite Scope = "generations:write"
+	PaymentsWrite    Scope = "payments:write"
+)
+
+// Defines values for SubscriptionObject.
+const (
+	SubscriptionObjectSubscription SubscriptionObject = "subscription"
+)
+
+// Defines values for SubscriptionStatus.
+const (
+	SubscriptionStatusActive          SubscriptionStatus = "active"
+	SubscriptionStatusCanceled        SubscriptionStatus = "canceled"
+	SubscriptionStatusExpired         SubscriptionStatus = "expired"
+	SubscriptionStatusPastDue         SubscriptionStatus = "past_due"
+	SubscriptionStatusPaused          SubscriptionStatus = "paused"
+	SubscriptionStatusScheduledCancel SubscriptionStatus = "scheduled_cancel"
+	SubscriptionStatusTrialing        SubscriptionStatus = "trialing"
+	SubscriptionStatusUnknown         SubscriptionStatus = "unknown"
+	SubscriptionStatusUnpaid          SubscriptionStatus = "unpaid"
+)
+
+// Defines values for SubscriptionChangeObject.
+const (
+	SubscriptionChangeObjectSubscriptionChange SubscriptionChangeObject = "subscription_change"
+)
+
+// Defines values for SubscriptionListObject.
+const (
+	SubscriptionListObjectList SubscriptionListObject = "list"
 )
 
 // Defines values for UploadObject.
@@ -359,6 +471,16 @@ const (
 	ImageJpeg UploadType = "image/jpeg"
 	ImagePng  UploadType = "image/png"
 	ImageWebp UploadType = "image/webp"
+)
+
+// Defines values for WithdrawalObject.
+const (
+	WithdrawalObjectWithdrawal WithdrawalObject = "withdrawal"
+)
+
+// Defines values for WithdrawalOfferObject.
+const (
+	WithdrawalOfferObjectWithdrawalOffer WithdrawalOfferObject = "withdrawal_offer"
 )
 
 // APIKey defines model for APIKey.
@@ -488,6 +610,17 @@ type BatchResultList struct {
 // BatchResultListObject defines model for BatchResultList.Object.
 type BatchResultListObject string
 
+// BillingPortal defines model for BillingPortal.
+type BillingPortal struct {
+	Object BillingPortalObject `json:"object"`
+
+	// URL Where it is. Whoever has it is you there: treat it as a password.
+	URL string `json:"url"`
+}
+
+// BillingPortalObject defines model for BillingPortal.Object.
+type BillingPortalObject string
+
 // CancelRequest Either `ids` or `waiting`.
 type CancelRequest struct {
 	Ids []GenerationID `json:"ids,omitempty"`
@@ -531,6 +664,60 @@ type ChangePasswordRequest struct {
 
 	// NewPassword Not one of the commonest: those are refused.
 	NewPassword Password `json:"newPassword"`
+}
+
+// Checkout defines model for Checkout.
+type Checkout struct {
+	// Amount Before tax, in the minor unit.
+	Amount    int64      `json:"amount"`
+	CreatedAt time.Time  `json:"created_at"`
+	Currency  Currency   `json:"currency"`
+	EndedAt   *time.Time `json:"ended_at"`
+
+	// ExpiresAt From when on another checkout of a plan takes its place.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID Examples: cko_0197f2a8c4d27b53a1f09e6d58c3b214
+	ID     string         `json:"id"`
+	Object CheckoutObject `json:"object"`
+
+	// Order The order that was paid; null until it is known.
+	Order *string `json:"order"`
+
+	// Product Examples: pro-monthly
+	Product ProductID `json:"product"`
+
+	// Status `creating → open` (it can be paid) `→` `completed` (it was paid) or `expired`; `failed`: the payment provider made no page. One that was paid at the
+	// last moment may go from `expired` to `completed`.
+	Status CheckoutStatus `json:"status"`
+
+	// SupportCode Short name of this checkout for talking to support.
+	SupportCode string `json:"support_code"`
+
+	// URL Where the person pays; null unless it is open. Whoever has it can pay.
+	URL *string `json:"url"`
+
+	// WaivedAt When the waiver was agreed to; null when it was not.
+	WaivedAt *time.Time `json:"waived_at"`
+}
+
+// CheckoutObject defines model for Checkout.Object.
+type CheckoutObject string
+
+// CheckoutStatus `creating → open` (it can be paid) `→` `completed` (it was paid) or `expired`; `failed`: the payment provider made no page. One that was paid at the
+// last moment may go from `expired` to `completed`.
+type CheckoutStatus string
+
+// CheckoutRequest defines model for CheckoutRequest.
+type CheckoutRequest struct {
+	// Currency One that the product has a price in.
+	Currency string `json:"currency"`
+
+	// Product Examples: pro-monthly
+	Product ProductID `json:"product"`
+
+	// Waive The person has read the `waiver` of `GET /v1/products` and said yes. Absent is no.
+	Waive *bool `json:"waive,omitempty"`
 }
 
 // Cost What it costs, in credits. Each picture that is stored is paid for, at the price of the model that made it.
@@ -639,6 +826,9 @@ type CreditGrantObject string
 
 // CreditGrantSource defines model for CreditGrant.Source.
 type CreditGrantSource string
+
+// Currency defines model for Currency.
+type Currency string
 
 // Cursor A place in a list: a `next_cursor`, which is good whatever becomes of what stood there. Its form is ours and may change.
 // The id of a generation of yours that is there will do, too.
@@ -1070,6 +1260,9 @@ type ImageFailure struct {
 	Message string `json:"message"`
 }
 
+// Interval defines model for Interval.
+type Interval string
+
 // LabelName defines model for LabelName.
 type LabelName = string
 
@@ -1182,6 +1375,82 @@ type NewUploadMethod string
 // NumImages defines model for NumImages.
 type NumImages = int
 
+// Order defines model for Order.
+type Order struct {
+	// Credits What it gave so far. A year gives its credits month by month.
+	Credits  int64    `json:"credits"`
+	Currency Currency `json:"currency"`
+
+	// Customer The last characters of your id at the payment provider.
+	Customer *string `json:"customer"`
+
+	// Email The address that was given at the checkout.
+	Email *string `json:"email"`
+
+	// ID Examples: ord_0197f2a8c4d27b53a1f09e6d58c3b214
+	ID string `json:"id"`
+
+	// Kind Paid once, or each interval until it is canceled.
+	Kind ProductKind `json:"kind"`
+
+	// Name Of the product.
+	Name *string `json:"name"`
+
+	// Net Before tax, in the minor unit.
+	Net    int64       `json:"net"`
+	Object OrderObject `json:"object"`
+
+	// Paid With tax, less discounts.
+	Paid      int64      `json:"paid"`
+	PaidAt    time.Time  `json:"paid_at"`
+	PeriodEnd *time.Time `json:"period_end"`
+
+	// PeriodStart What a payment of a plan is for; of a pack null.
+	PeriodStart *time.Time `json:"period_start"`
+
+	// Plan The plan that it gives; of a pack null.
+	Plan *string `json:"plan"`
+
+	// Product Null when it is none that we know.
+	Product *string `json:"product"`
+
+	// Refund How much of the payment went back: `none`, a refund that is under way (`pending`), a part, all of it, or the bank was asked to take it back (`disputed`).
+	Refund RefundState `json:"refund"`
+
+	// Refunded What went back of `paid`.
+	Refunded int64 `json:"refunded"`
+
+	// Subscription The subscription that it is a payment of; of a pack null.
+	Subscription *string `json:"subscription"`
+
+	// SupportCode Short name of this order for talking to support.
+	SupportCode string `json:"support_code"`
+	Tax         int64  `json:"tax"`
+
+	// Transaction The payment provider's id of the payment, for talking to them.
+	Transaction *string `json:"transaction"`
+
+	// WaivedAt When the waiver was agreed to; null when it was not.
+	WaivedAt *time.Time `json:"waived_at"`
+}
+
+// OrderObject defines model for Order.Object.
+type OrderObject string
+
+// OrderList defines model for OrderList.
+type OrderList struct {
+	Data    []Order `json:"data"`
+	HasMore bool    `json:"has_more"`
+
+	// NextCursor What to send as `starting_after`; null at the end.
+	NextCursor *string         `json:"next_cursor"`
+	Object     OrderListObject `json:"object"`
+	URL        string          `json:"url"`
+}
+
+// OrderListObject defines model for OrderList.Object.
+type OrderListObject string
+
 // OutputFormat defines model for OutputFormat.
 type OutputFormat string
 
@@ -1238,6 +1507,13 @@ type Plan struct {
 	SubmissionsPerMinute int `json:"submissions_per_minute"`
 }
 
+// Price defines model for Price.
+type Price struct {
+	// Amount Before tax, in the minor unit: 500 is 5.00.
+	Amount   int64    `json:"amount"`
+	Currency Currency `json:"currency"`
+}
+
 // PriceTier defines model for PriceTier.
 type PriceTier struct {
 	Credits int64 `json:"credits"`
@@ -1253,6 +1529,9 @@ type Problem struct {
 
 	// Charged Credits that this request cost
 	Charged int `json:"charged"`
+
+	// Checkout With checkout_open: the id of the one that is open.
+	Checkout *string `json:"checkout,omitempty"`
 
 	// Code Why a request was refused; each is explained in the error reference.
 	Code ProblemCode `json:"code"`
@@ -1313,6 +1592,55 @@ type ProblemError struct {
 	Pointer *string `json:"pointer,omitempty"`
 }
 
+// Product defines model for Product.
+type Product struct {
+	// CreditMonths How many months its credits last; null means for ever.
+	CreditMonths *int `json:"credit_months"`
+
+	// Credits What it gives; of a plan, each month.
+	Credits     int64  `json:"credits"`
+	Description string `json:"description"`
+
+	// ID Examples: pro-monthly
+	ID ProductID `json:"id"`
+
+	// Interval How often a plan is paid; of a pack null.
+	Interval *Interval `json:"interval"`
+
+	// Kind Paid once, or each interval until it is canceled.
+	Kind   ProductKind   `json:"kind"`
+	Name   string        `json:"name"`
+	Object ProductObject `json:"object"`
+
+	// Plan The plan that it gives, as `GET /v1/me` names it; of a pack null.
+	Plan *string `json:"plan"`
+
+	// Prices One for each currency that it is sold in.
+	Prices []Price `json:"prices"`
+}
+
+// ProductObject defines model for Product.Object.
+type ProductObject string
+
+// ProductID Examples: pro-monthly
+type ProductID = string
+
+// ProductKind Paid once, or each interval until it is canceled.
+type ProductKind string
+
+// ProductList defines model for ProductList.
+type ProductList struct {
+	Data   []Product         `json:"data"`
+	Object ProductListObject `json:"object"`
+	URL    string            `json:"url"`
+
+	// Waiver Null where nothing can be waived.
+	Waiver *Waiver `json:"waiver"`
+}
+
+// ProductListObject defines model for ProductList.Object.
+type ProductListObject string
+
 // Prompt What to make. Each model has its own limit, `prompt_max`.
 type Prompt = string
 
@@ -1355,6 +1683,9 @@ type Reference struct {
 	// UploadID Examples: upl_0197f2a8c4d27b53a1f09e6d58c3b214
 	UploadID UploadID `json:"upload_id"`
 }
+
+// RefundState How much of the payment went back: `none`, a refund that is under way (`pending`), a part, all of it, or the bank was asked to take it back (`disputed`).
+type RefundState string
 
 // Rejection defines model for Rejection.
 type Rejection struct {
@@ -1533,6 +1864,118 @@ type SignedIn struct {
 	User    Account `json:"user"`
 }
 
+// Subscription defines model for Subscription.
+type Subscription struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Currency Null until it is known.
+	Currency *string `json:"currency"`
+
+	// EndsAt When it ends, or ended; null when it goes on.
+	EndsAt *time.Time `json:"ends_at"`
+
+	// ID Examples: sub_0197f2a8c4d27b53a1f09e6d58c3b214
+	ID string `json:"id"`
+
+	// IfCanceled What stays if it is canceled now; null when it cannot be.
+	IfCanceled *SubscriptionRemains `json:"if_canceled"`
+
+	// Name Of the product.
+	Name   *string            `json:"name"`
+	Object SubscriptionObject `json:"object"`
+
+	// Pending A change that was asked for and is not confirmed yet.
+	Pending   *SubscriptionChange `json:"pending"`
+	PeriodEnd *time.Time          `json:"period_end"`
+
+	// PeriodStart Of what was paid last.
+	PeriodStart *time.Time `json:"period_start"`
+
+	// Product What the next payment is for; null when it is none that we know.
+	Product *string `json:"product"`
+
+	// RenewsAt When it is paid next; null when it is not.
+	RenewsAt *time.Time `json:"renews_at"`
+
+	// Rights The plan that is paid for now; null when none is.
+	Rights *SubscriptionRights `json:"rights"`
+
+	// Status As the payment provider has it; `scheduled_cancel` ends with what was paid. `unknown` until it was first asked.
+	Status SubscriptionStatus `json:"status"`
+
+	// SupportCode Short name of this subscription for talking to support.
+	SupportCode string `json:"support_code"`
+}
+
+// SubscriptionObject defines model for Subscription.Object.
+type SubscriptionObject string
+
+// SubscriptionStatus As the payment provider has it; `scheduled_cancel` ends with what was paid. `unknown` until it was first asked.
+type SubscriptionStatus string
+
+// SubscriptionChange defines model for SubscriptionChange.
+type SubscriptionChange struct {
+	// AskedAt When it was asked for; null in a preview.
+	AskedAt *time.Time `json:"asked_at"`
+
+	// BilledAt When the new price is paid first.
+	BilledAt time.Time `json:"billed_at"`
+
+	// Credits What comes at once.
+	Credits  int64    `json:"credits"`
+	Currency Currency `json:"currency"`
+
+	// From The product before; null when it is none that we know.
+	From *string `json:"from"`
+
+	// Immediate It takes effect at once, and the difference is charged at once; else from the next payment on.
+	Immediate bool                     `json:"immediate"`
+	Object    SubscriptionChangeObject `json:"object"`
+
+	// Price Of a payment from then on, before tax, in the minor unit.
+	Price int64 `json:"price"`
+
+	// To Examples: pro-monthly
+	To ProductID `json:"to"`
+}
+
+// SubscriptionChangeObject defines model for SubscriptionChange.Object.
+type SubscriptionChangeObject string
+
+// SubscriptionChangeRequest defines model for SubscriptionChangeRequest.
+type SubscriptionChangeRequest struct {
+	// Product Examples: pro-monthly
+	Product ProductID `json:"product"`
+}
+
+// SubscriptionList defines model for SubscriptionList.
+type SubscriptionList struct {
+	Data   []Subscription         `json:"data"`
+	Object SubscriptionListObject `json:"object"`
+	URL    string                 `json:"url"`
+}
+
+// SubscriptionListObject defines model for SubscriptionList.Object.
+type SubscriptionListObject string
+
+// SubscriptionRemains defines model for SubscriptionRemains.
+type SubscriptionRemains struct {
+	// CreditsUntil Until when its last credits are good; null when it gives none any more, or they do not expire.
+	CreditsUntil *time.Time `json:"credits_until"`
+
+	// RightsUntil Until when the plan stays; null when no payment gives it now.
+	RightsUntil *time.Time `json:"rights_until"`
+}
+
+// SubscriptionRights defines model for SubscriptionRights.
+type SubscriptionRights struct {
+	Plan string `json:"plan"`
+
+	// Product Examples: pro-monthly
+	Product ProductID `json:"product"`
+	Until   time.Time `json:"until"`
+}
+
 // Upload defines model for Upload.
 type Upload struct {
 	// Bytes Likewise.
@@ -1650,6 +2093,81 @@ type VerificationMailRequest struct {
 	Email Email `json:"email"`
 }
 
+// Waiver What a buyer may say yes to, by `waive` of a checkout.
+type Waiver struct {
+	// Text Show it as it is; the checkout keeps it.
+	Text    string `json:"text"`
+	Version string `json:"version"`
+}
+
+// Withdrawal defines model for Withdrawal.
+type Withdrawal struct {
+	// Content What was declared.
+	Content      string    `json:"content"`
+	CreditsTaken int64     `json:"credits_taken"`
+	Currency     Currency  `json:"currency"`
+	DeclaredAt   time.Time `json:"declared_at"`
+
+	// Hash SHA-256 over the declaration and the one before it, in hexadecimal.
+	Hash string `json:"hash"`
+
+	// Number Of all withdrawals.
+	Number int64            `json:"number"`
+	Object WithdrawalObject `json:"object"`
+	Order  string           `json:"order"`
+
+	// Refund What is returned, in the minor unit.
+	Refund int64 `json:"refund"`
+}
+
+// WithdrawalObject defines model for Withdrawal.Object.
+type WithdrawalObject string
+
+// WithdrawalOffer defines model for WithdrawalOffer.
+type WithdrawalOffer struct {
+	// ByHand Our staff sends the money, which takes some days more.
+	ByHand bool `json:"by_hand"`
+
+	// Confirm Send it in the second step. It fits no longer once an amount has changed.
+	Confirm string `json:"confirm"`
+
+	// CreditsGiven What the payment is for.
+	CreditsGiven int64 `json:"credits_given"`
+
+	// CreditsTaken What is taken back.
+	CreditsTaken     int64                 `json:"credits_taken"`
+	CreditsUsed      int64                 `json:"credits_used"`
+	Currency         Currency              `json:"currency"`
+	EndsSubscription bool                  `json:"ends_subscription"`
+	Object           WithdrawalOfferObject `json:"object"`
+	Order            string                `json:"order"`
+
+	// Paid What was paid, with tax, in the minor unit.
+	Paid    int64   `json:"paid"`
+	Product *string `json:"product"`
+
+	// Refund What is returned of it.
+	Refund int64 `json:"refund"`
+
+	// Until How long withdrawing is possible.
+	Until time.Time `json:"until"`
+
+	// Waived It was agreed that what is paid for used credits is not returned.
+	Waived bool `json:"waived"`
+}
+
+// WithdrawalOfferObject defines model for WithdrawalOffer.Object.
+type WithdrawalOfferObject string
+
+// WithdrawalRequest defines model for WithdrawalRequest.
+type WithdrawalRequest struct {
+	// Confirm As the first step has it.
+	Confirm string `json:"confirm"`
+}
+
+// CheckoutPath defines model for CheckoutPath.
+type CheckoutPath = string
+
 // GenerationPath defines model for GenerationPath.
 type GenerationPath = string
 
@@ -1659,8 +2177,14 @@ type IdempotencyKey = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// OrderPath defines model for OrderPath.
+type OrderPath = string
+
 // Prefer defines model for Prefer.
 type Prefer = string
+
+// SubscriptionPath defines model for SubscriptionPath.
+type SubscriptionPath = string
 
 // UploadPath defines model for UploadPath.
 type UploadPath = string
@@ -1679,6 +2203,14 @@ type Refusal = Problem
 
 // TooMany RFC 9457.
 type TooMany = Problem
+
+// BeginCheckoutParams defines parameters for BeginCheckout.
+type BeginCheckoutParams struct {
+	// IdempotencyKey Your name for this request: 1 to 255 visible ASCII characters, quoted or bare; a fresh UUID is best. Remembered
+	// for 24 hours. A repeat answers with the first status, what was made as it is now, and `Idempotent-Replayed: true`; the same key with another
+	// body is `422 idempotency_mismatch`; while the first is being handled, `409 idempotency_in_flight`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // ListCreditEntriesParams defines parameters for ListCreditEntries.
 type ListCreditEntriesParams struct {
@@ -1728,7 +2260,7 @@ type ListGenerationsParams struct {
 // SubmitGenerationParams defines parameters for SubmitGeneration.
 type SubmitGenerationParams struct {
 	// IdempotencyKey Your name for this request: 1 to 255 visible ASCII characters, quoted or bare; a fresh UUID is best. Remembered
-	// for 24 hours. A repeat answers with the first status, the generation as it is now, and `Idempotent-Replayed: true`; the same key with another
+	// for 24 hours. A repeat answers with the first status, what was made as it is now, and `Idempotent-Replayed: true`; the same key with another
 	// body is `422 idempotency_mismatch`; while the first is being handled, `409 idempotency_in_flight`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
@@ -1750,7 +2282,7 @@ type GetGenerationParams struct {
 // RemixGenerationParams defines parameters for RemixGeneration.
 type RemixGenerationParams struct {
 	// IdempotencyKey Your name for this request: 1 to 255 visible ASCII characters, quoted or bare; a fresh UUID is best. Remembered
-	// for 24 hours. A repeat answers with the first status, the generation as it is now, and `Idempotent-Replayed: true`; the same key with another
+	// for 24 hours. A repeat answers with the first status, what was made as it is now, and `Idempotent-Replayed: true`; the same key with another
 	// body is `422 idempotency_mismatch`; while the first is being handled, `409 idempotency_in_flight`.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
@@ -1763,6 +2295,27 @@ type RemixGenerationParams struct {
 type ListModelsParams struct {
 	// IfNoneMatch The entity tag of an earlier answer.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListOrdersParams defines parameters for ListOrders.
+type ListOrdersParams struct {
+	// Limit How many at most.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// StartingAfter The page that follows this place.
+	StartingAfter *UploadCursor `form:"starting_after,omitempty" json:"starting_after,omitempty"`
+}
+
+// ListProductsParams defines parameters for ListProducts.
+type ListProductsParams struct {
+	// IfNoneMatch The entity tag of an earlier answer.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PreviewSubscriptionChangeParams defines parameters for PreviewSubscriptionChange.
+type PreviewSubscriptionChangeParams struct {
+	// Product The plan to change to.
+	Product ProductID `form:"product" json:"product"`
 }
 
 // ListUploadsParams defines parameters for ListUploads.
@@ -1784,6 +2337,9 @@ type CompleteUploadParams struct {
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = APIKeyRequest
 
+// BeginCheckoutJSONRequestBody defines body for BeginCheckout for application/json ContentType.
+type BeginCheckoutJSONRequestBody = CheckoutRequest
+
 // EstimateGenerationJSONRequestBody defines body for EstimateGeneration for application/json ContentType.
 type EstimateGenerationJSONRequestBody = GenerationRequest
 
@@ -1802,6 +2358,12 @@ type DeleteGenerationsJSONRequestBody = DeleteRequest
 // RemixGenerationJSONRequestBody defines body for RemixGeneration for application/json ContentType.
 type RemixGenerationJSONRequestBody = RemixRequest
 
+// DeclareWithdrawalJSONRequestBody defines body for DeclareWithdrawal for application/json ContentType.
+type DeclareWithdrawalJSONRequestBody = WithdrawalRequest
+
+// ChangeSubscriptionJSONRequestBody defines body for ChangeSubscription for application/json ContentType.
+type ChangeSubscriptionJSONRequestBody = SubscriptionChangeRequest
+
 // CreateUploadJSONRequestBody defines body for CreateUpload for application/json ContentType.
 type CreateUploadJSONRequestBody = UploadRequest
 
@@ -1816,6 +2378,15 @@ type ServerInterface interface {
 	// RevokeAPIKey Revoke an API key
 	// (DELETE /v1/api_keys/{id})
 	RevokeAPIKey(w http.ResponseWriter, r *http.Request, id string)
+	// OpenBillingPortal Open the billing portal
+	// (POST /v1/billing_portal)
+	OpenBillingPortal(w http.ResponseWriter, r *http.Request)
+	// BeginCheckout Buy something
+	// (POST /v1/checkouts)
+	BeginCheckout(w http.ResponseWriter, r *http.Request, params BeginCheckoutParams)
+	// GetCheckout Get a checkout
+	// (GET /v1/checkouts/{id})
+	GetCheckout(w http.ResponseWriter, r *http.Request, id CheckoutPath)
 	// GetCredits Read your balance
 	// (GET /v1/credits)
 	GetCredits(w http.ResponseWriter, r *http.Request)
@@ -1867,6 +2438,39 @@ type ServerInterface interface {
 	// GetModel Get a model
 	// (GET /v1/models/{id})
 	GetModel(w http.ResponseWriter, r *http.Request, id string)
+	// ListOrders List your payments
+	// (GET /v1/orders)
+	ListOrders(w http.ResponseWriter, r *http.Request, params ListOrdersParams)
+	// GetOrder Get an order
+	// (GET /v1/orders/{id})
+	GetOrder(w http.ResponseWriter, r *http.Request, id OrderPath)
+	// OfferWithdrawal See what a withdrawal would return
+	// (GET /v1/orders/{id}/withdrawal)
+	OfferWithdrawal(w http.ResponseWriter, r *http.Request, id OrderPath)
+	// DeclareWithdrawal Withdraw from the contract
+	// (POST /v1/orders/{id}/withdrawal)
+	DeclareWithdrawal(w http.ResponseWriter, r *http.Request, id OrderPath)
+	// ListProducts List what is sold
+	// (GET /v1/products)
+	ListProducts(w http.ResponseWriter, r *http.Request, params ListProductsParams)
+	// ListSubscriptions List your subscriptions
+	// (GET /v1/subscriptions)
+	ListSubscriptions(w http.ResponseWriter, r *http.Request)
+	// GetSubscription Get a subscription
+	// (GET /v1/subscriptions/{id})
+	GetSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionPath)
+	// CancelSubscription Cancel a subscription
+	// (POST /v1/subscriptions/{id}/cancel)
+	CancelSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionPath)
+	// PreviewSubscriptionChange See what a change would do
+	// (GET /v1/subscriptions/{id}/change)
+	PreviewSubscriptionChange(w http.ResponseWriter, r *http.Request, id SubscriptionPath, params PreviewSubscriptionChangeParams)
+	// ChangeSubscription Change a subscription
+	// (POST /v1/subscriptions/{id}/change)
+	ChangeSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionPath)
+	// ResumeSubscription Take a cancel back
+	// (POST /v1/subscriptions/{id}/resume)
+	ResumeSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionPath)
 	// ListUploads List your uploads
 	// (GET /v1/uploads)
 	ListUploads(w http.ResponseWriter, r *http.Request, params ListUploadsParams)
@@ -1938,6 +2542,87 @@ func (siw *ServerInterfaceWrapper) RevokeAPIKey(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RevokeAPIKey(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// OpenBillingPortal operation middleware
+func (siw *ServerInterfaceWrapper) OpenBillingPortal(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OpenBillingPortal(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BeginCheckout operation middleware
+func (siw *ServerInterfaceWrapper) BeginCheckout(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BeginCheckoutParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BeginCheckout(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCheckout operation middleware
+func (siw *ServerInterfaceWrapper) GetCheckout(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id CheckoutPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCheckout(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2617,6 +3302,331 @@ func (siw *ServerInterfaceWrapper) GetModel(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// ListOrders operation middleware
+func (siw *ServerInterfaceWrapper) ListOrders(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOrdersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "starting_after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "starting_after", r.URL.Query(), &params.StartingAfter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "starting_after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "starting_after", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOrders(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetOrder operation middleware
+func (siw *ServerInterfaceWrapper) GetOrder(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id OrderPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetOrder(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// OfferWithdrawal operation middleware
+func (siw *ServerInterfaceWrapper) OfferWithdrawal(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id OrderPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.OfferWithdrawal(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeclareWithdrawal operation middleware
+func (siw *ServerInterfaceWrapper) DeclareWithdrawal(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id OrderPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeclareWithdrawal(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListProducts operation middleware
+func (siw *ServerInterfaceWrapper) ListProducts(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProductsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListProducts(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListSubscriptions operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptions(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSubscriptions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetSubscription operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSubscription(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelSubscription operation middleware
+func (siw *ServerInterfaceWrapper) CancelSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelSubscription(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PreviewSubscriptionChange operation middleware
+func (siw *ServerInterfaceWrapper) PreviewSubscriptionChange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewSubscriptionChangeParams
+
+	// ------------- Required query parameter "product" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "product", r.URL.Query(), &params.Product, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "product"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "product", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewSubscriptionChange(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeSubscription(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResumeSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ResumeSubscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SubscriptionPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResumeSubscription(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListUploads operation middleware
 func (siw *ServerInterfaceWrapper) ListUploads(w http.ResponseWriter, r *http.Request) {
 
@@ -2913,6 +3923,20 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/estimates", wrapper.EstimateGeneration)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/credits", wrapper.GetCredits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/credits/entries", wrapper.ListCreditEntries)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/products", wrapper.ListProducts)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/checkouts", wrapper.BeginCheckout)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/checkouts/{id}", wrapper.GetCheckout)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders", wrapper.ListOrders)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders/{id}", wrapper.GetOrder)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/orders/{id}/withdrawal", wrapper.OfferWithdrawal)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/orders/{id}/withdrawal", wrapper.DeclareWithdrawal)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/subscriptions", wrapper.ListSubscriptions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/subscriptions/{id}", wrapper.GetSubscription)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/subscriptions/{id}/change", wrapper.PreviewSubscriptionChange)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/subscriptions/{id}/change", wrapper.ChangeSubscription)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/subscriptions/{id}/cancel", wrapper.CancelSubscription)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/subscriptions/{id}/resume", wrapper.ResumeSubscription)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/billing_portal", wrapper.OpenBillingPortal)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/models", wrapper.ListModels)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/models/{id}", wrapper.GetModel)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/me", wrapper.GetMe)
@@ -3186,6 +4210,260 @@ type RevokeAPIKeydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeAPIKeydefaultApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenBillingPortalRequestObject struct {
+}
+
+type OpenBillingPortalResponseObject interface {
+	VisitOpenBillingPortalResponse(w http.ResponseWriter) error
+}
+
+type OpenBillingPortal200JSONResponse BillingPortal
+
+func (response OpenBillingPortal200JSONResponse) VisitOpenBillingPortalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenBillingPortal429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response OpenBillingPortal429ApplicationProblemPlusJSONResponse) VisitOpenBillingPortalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenBillingPortaldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response OpenBillingPortaldefaultApplicationProblemPlusJSONResponse) VisitOpenBillingPortalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginCheckoutRequestObject struct {
+	Params BeginCheckoutParams
+	Body   *BeginCheckoutJSONRequestBody
+}
+
+type BeginCheckoutResponseObject interface {
+	VisitBeginCheckoutResponse(w http.ResponseWriter) error
+}
+
+type BeginCheckout201ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+}
+
+type BeginCheckout201JSONResponse struct {
+	Body    Checkout
+	Headers BeginCheckout201ResponseHeaders
+}
+
+func (response BeginCheckout201JSONResponse) VisitBeginCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginCheckout429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response BeginCheckout429ApplicationProblemPlusJSONResponse) VisitBeginCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginCheckoutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response BeginCheckoutdefaultApplicationProblemPlusJSONResponse) VisitBeginCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckoutRequestObject struct {
+	ID CheckoutPath `json:"id"`
+}
+
+type GetCheckoutResponseObject interface {
+	VisitGetCheckoutResponse(w http.ResponseWriter) error
+}
+
+type GetCheckout200JSONResponse Checkout
+
+func (response GetCheckout200JSONResponse) VisitGetCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckout429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetCheckout429ApplicationProblemPlusJSONResponse) VisitGetCheckoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCheckoutdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response GetCheckoutdefaultApplicationProblemPlusJSONResponse) VisitGetCheckoutResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
@@ -4821,6 +6099,914 @@ func (response GetModeldefaultApplicationProblemPlusJSONResponse) VisitGetModelR
 	return err
 }
 
+type ListOrdersRequestObject struct {
+	Params ListOrdersParams
+}
+
+type ListOrdersResponseObject interface {
+	VisitListOrdersResponse(w http.ResponseWriter) error
+}
+
+type ListOrders200JSONResponse OrderList
+
+func (response ListOrders200JSONResponse) VisitListOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrders429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrders429ApplicationProblemPlusJSONResponse) VisitListOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrdersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response ListOrdersdefaultApplicationProblemPlusJSONResponse) VisitListOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrderRequestObject struct {
+	ID OrderPath `json:"id"`
+}
+
+type GetOrderResponseObject interface {
+	VisitGetOrderResponse(w http.ResponseWriter) error
+}
+
+type GetOrder200JSONResponse Order
+
+func (response GetOrder200JSONResponse) VisitGetOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrder429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrder429ApplicationProblemPlusJSONResponse) VisitGetOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response GetOrderdefaultApplicationProblemPlusJSONResponse) VisitGetOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OfferWithdrawalRequestObject struct {
+	ID OrderPath `json:"id"`
+}
+
+type OfferWithdrawalResponseObject interface {
+	VisitOfferWithdrawalResponse(w http.ResponseWriter) error
+}
+
+type OfferWithdrawal200JSONResponse WithdrawalOffer
+
+func (response OfferWithdrawal200JSONResponse) VisitOfferWithdrawalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OfferWithdrawal429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response OfferWithdrawal429ApplicationProblemPlusJSONResponse) VisitOfferWithdrawalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OfferWithdrawaldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response OfferWithdrawaldefaultApplicationProblemPlusJSONResponse) VisitOfferWithdrawalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareWithdrawalRequestObject struct {
+	ID   OrderPath `json:"id"`
+	Body *DeclareWithdrawalJSONRequestBody
+}
+
+type DeclareWithdrawalResponseObject interface {
+	VisitDeclareWithdrawalResponse(w http.ResponseWriter) error
+}
+
+type DeclareWithdrawal200JSONResponse Withdrawal
+
+func (response DeclareWithdrawal200JSONResponse) VisitDeclareWithdrawalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareWithdrawal429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response DeclareWithdrawal429ApplicationProblemPlusJSONResponse) VisitDeclareWithdrawalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclareWithdrawaldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response DeclareWithdrawaldefaultApplicationProblemPlusJSONResponse) VisitDeclareWithdrawalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductsRequestObject struct {
+	Params ListProductsParams
+}
+
+type ListProductsResponseObject interface {
+	VisitListProductsResponse(w http.ResponseWriter) error
+}
+
+type ListProducts200ResponseHeaders struct {
+	ETag *string
+}
+
+type ListProducts200JSONResponse struct {
+	Body    ProductList
+	Headers ListProducts200ResponseHeaders
+}
+
+func (response ListProducts200JSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProducts304ResponseHeaders struct {
+	ETag *string
+}
+
+type ListProducts304Response struct {
+	Headers ListProducts304ResponseHeaders
+}
+
+func (response ListProducts304Response) VisitListProductsResponse(w http.ResponseWriter) error {
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type ListProducts429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListProducts429ApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response ListProductsdefaultApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionsRequestObject struct {
+}
+
+type ListSubscriptionsResponseObject interface {
+	VisitListSubscriptionsResponse(w http.ResponseWriter) error
+}
+
+type ListSubscriptions200JSONResponse SubscriptionList
+
+func (response ListSubscriptions200JSONResponse) VisitListSubscriptionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptions429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListSubscriptions429ApplicationProblemPlusJSONResponse) VisitListSubscriptionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response ListSubscriptionsdefaultApplicationProblemPlusJSONResponse) VisitListSubscriptionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionRequestObject struct {
+	ID SubscriptionPath `json:"id"`
+}
+
+type GetSubscriptionResponseObject interface {
+	VisitGetSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type GetSubscription200JSONResponse Subscription
+
+func (response GetSubscription200JSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscription429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response GetSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscriptionRequestObject struct {
+	ID SubscriptionPath `json:"id"`
+}
+
+type CancelSubscriptionResponseObject interface {
+	VisitCancelSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type CancelSubscription200JSONResponse Subscription
+
+func (response CancelSubscription200JSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSubscription429ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response CancelSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSubscriptionChangeRequestObject struct {
+	ID     SubscriptionPath `json:"id"`
+	Params PreviewSubscriptionChangeParams
+}
+
+type PreviewSubscriptionChangeResponseObject interface {
+	VisitPreviewSubscriptionChangeResponse(w http.ResponseWriter) error
+}
+
+type PreviewSubscriptionChange200JSONResponse SubscriptionChange
+
+func (response PreviewSubscriptionChange200JSONResponse) VisitPreviewSubscriptionChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSubscriptionChange429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSubscriptionChange429ApplicationProblemPlusJSONResponse) VisitPreviewSubscriptionChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSubscriptionChangedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response PreviewSubscriptionChangedefaultApplicationProblemPlusJSONResponse) VisitPreviewSubscriptionChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscriptionRequestObject struct {
+	ID   SubscriptionPath `json:"id"`
+	Body *ChangeSubscriptionJSONRequestBody
+}
+
+type ChangeSubscriptionResponseObject interface {
+	VisitChangeSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type ChangeSubscription200JSONResponse Subscription
+
+func (response ChangeSubscription200JSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSubscription429ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSubscriptionRequestObject struct {
+	ID SubscriptionPath `json:"id"`
+}
+
+type ResumeSubscriptionResponseObject interface {
+	VisitResumeSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type ResumeSubscription200JSONResponse Subscription
+
+func (response ResumeSubscription200JSONResponse) VisitResumeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ResumeSubscription429ApplicationProblemPlusJSONResponse) VisitResumeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefusalResponseHeaders
+	StatusCode int
+}
+
+func (response ResumeSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitResumeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := encodeJSON(json.NewEncoder(&buf), response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUploadsRequestObject struct {
 	Params ListUploadsParams
 }
@@ -5275,6 +7461,15 @@ type StrictServerInterface interface {
 	// RevokeAPIKey Revoke an API key
 	// (DELETE /v1/api_keys/{id})
 	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
+	// OpenBillingPortal Open the billing portal
+	// (POST /v1/billing_portal)
+	OpenBillingPortal(ctx context.Context, request OpenBillingPortalRequestObject) (OpenBillingPortalResponseObject, error)
+	// BeginCheckout Buy something
+	// (POST /v1/checkouts)
+	BeginCheckout(ctx context.Context, request BeginCheckoutRequestObject) (BeginCheckoutResponseObject, error)
+	// GetCheckout Get a checkout
+	// (GET /v1/checkouts/{id})
+	GetCheckout(ctx context.Context, request GetCheckoutRequestObject) (GetCheckoutResponseObject, error)
 	// GetCredits Read your balance
 	// (GET /v1/credits)
 	GetCredits(ctx context.Context, request GetCreditsRequestObject) (GetCreditsResponseObject, error)
@@ -5326,6 +7521,39 @@ type StrictServerInterface interface {
 	// GetModel Get a model
 	// (GET /v1/models/{id})
 	GetModel(ctx context.Context, request GetModelRequestObject) (GetModelResponseObject, error)
+	// ListOrders List your payments
+	// (GET /v1/orders)
+	ListOrders(ctx context.Context, request ListOrdersRequestObject) (ListOrdersResponseObject, error)
+	// GetOrder Get an order
+	// (GET /v1/orders/{id})
+	GetOrder(ctx context.Context, request GetOrderRequestObject) (GetOrderResponseObject, error)
+	// OfferWithdrawal See what a withdrawal would return
+	// (GET /v1/orders/{id}/withdrawal)
+	OfferWithdrawal(ctx context.Context, request OfferWithdrawalRequestObject) (OfferWithdrawalResponseObject, error)
+	// DeclareWithdrawal Withdraw from the contract
+	// (POST /v1/orders/{id}/withdrawal)
+	DeclareWithdrawal(ctx context.Context, request DeclareWithdrawalRequestObject) (DeclareWithdrawalResponseObject, error)
+	// ListProducts List what is sold
+	// (GET /v1/products)
+	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
+	// ListSubscriptions List your subscriptions
+	// (GET /v1/subscriptions)
+	ListSubscriptions(ctx context.Context, request ListSubscriptionsRequestObject) (ListSubscriptionsResponseObject, error)
+	// GetSubscription Get a subscription
+	// (GET /v1/subscriptions/{id})
+	GetSubscription(ctx context.Context, request GetSubscriptionRequestObject) (GetSubscriptionResponseObject, error)
+	// CancelSubscription Cancel a subscription
+	// (POST /v1/subscriptions/{id}/cancel)
+	CancelSubscription(ctx context.Context, request CancelSubscriptionRequestObject) (CancelSubscriptionResponseObject, error)
+	// PreviewSubscriptionChange See what a change would do
+	// (GET /v1/subscriptions/{id}/change)
+	PreviewSubscriptionChange(ctx context.Context, request PreviewSubscriptionChangeRequestObject) (PreviewSubscriptionChangeResponseObject, error)
+	// ChangeSubscription Change a subscription
+	// (POST /v1/subscriptions/{id}/change)
+	ChangeSubscription(ctx context.Context, request ChangeSubscriptionRequestObject) (ChangeSubscriptionResponseObject, error)
+	// ResumeSubscription Take a cancel back
+	// (POST /v1/subscriptions/{id}/resume)
+	ResumeSubscription(ctx context.Context, request ResumeSubscriptionRequestObject) (ResumeSubscriptionResponseObject, error)
 	// ListUploads List your uploads
 	// (GET /v1/uploads)
 	ListUploads(ctx context.Context, request ListUploadsRequestObject) (ListUploadsResponseObject, error)
@@ -5456,6 +7684,89 @@ func (sh *strictHandler) RevokeAPIKey(w http.ResponseWriter, r *http.Request, id
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RevokeAPIKeyResponseObject); ok {
 		if err := validResponse.VisitRevokeAPIKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenBillingPortal operation middleware
+func (sh *strictHandler) OpenBillingPortal(w http.ResponseWriter, r *http.Request) {
+	var request OpenBillingPortalRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenBillingPortal(ctx, request.(OpenBillingPortalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenBillingPortal")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(OpenBillingPortalResponseObject); ok {
+		if err := validResponse.VisitOpenBillingPortalResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BeginCheckout operation middleware
+func (sh *strictHandler) BeginCheckout(w http.ResponseWriter, r *http.Request, params BeginCheckoutParams) {
+	var request BeginCheckoutRequestObject
+
+	request.Params = params
+
+	var body BeginCheckoutJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginCheckout(ctx, request.(BeginCheckoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginCheckout")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BeginCheckoutResponseObject); ok {
+		if err := validResponse.VisitBeginCheckoutResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCheckout operation middleware
+func (sh *strictHandler) GetCheckout(w http.ResponseWriter, r *http.Request, id CheckoutPath) {
+	var request GetCheckoutRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCheckout(ctx, request.(GetCheckoutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCheckout")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCheckoutResponseObject); ok {
+		if err := validResponse.VisitGetCheckoutResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -5933,6 +8244,305 @@ func (sh *strictHandler) GetModel(w http.ResponseWriter, r *http.Request, id str
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetModelResponseObject); ok {
 		if err := validResponse.VisitGetModelResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOrders operation middleware
+func (sh *strictHandler) ListOrders(w http.ResponseWriter, r *http.Request, params ListOrdersParams) {
+	var request ListOrdersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOrders(ctx, request.(ListOrdersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOrders")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListOrdersResponseObject); ok {
+		if err := validResponse.VisitListOrdersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOrder operation middleware
+func (sh *strictHandler) GetOrder(w http.ResponseWriter, r *http.Request, id OrderPath) {
+	var request GetOrderRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOrder(ctx, request.(GetOrderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOrder")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetOrderResponseObject); ok {
+		if err := validResponse.VisitGetOrderResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OfferWithdrawal operation middleware
+func (sh *strictHandler) OfferWithdrawal(w http.ResponseWriter, r *http.Request, id OrderPath) {
+	var request OfferWithdrawalRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.OfferWithdrawal(ctx, request.(OfferWithdrawalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OfferWithdrawal")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(OfferWithdrawalResponseObject); ok {
+		if err := validResponse.VisitOfferWithdrawalResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeclareWithdrawal operation middleware
+func (sh *strictHandler) DeclareWithdrawal(w http.ResponseWriter, r *http.Request, id OrderPath) {
+	var request DeclareWithdrawalRequestObject
+
+	request.ID = id
+
+	var body DeclareWithdrawalJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclareWithdrawal(ctx, request.(DeclareWithdrawalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclareWithdrawal")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeclareWithdrawalResponseObject); ok {
+		if err := validResponse.VisitDeclareWithdrawalResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProducts operation middleware
+func (sh *strictHandler) ListProducts(w http.ResponseWriter, r *http.Request, params ListProductsParams) {
+	var request ListProductsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProducts(ctx, request.(ListProductsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProducts")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListProductsResponseObject); ok {
+		if err := validResponse.VisitListProductsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSubscriptions operation middleware
+func (sh *strictHandler) ListSubscriptions(w http.ResponseWriter, r *http.Request) {
+	var request ListSubscriptionsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSubscriptions(ctx, request.(ListSubscriptionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSubscriptions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSubscriptionsResponseObject); ok {
+		if err := validResponse.VisitListSubscriptionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubscription operation middleware
+func (sh *strictHandler) GetSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionPath) {
+	var request GetSubscriptionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubscription(ctx, request.(GetSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubscription")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetSubscriptionResponseObject); ok {
+		if err := validResponse.VisitGetSubscriptionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelSubscription operation middleware
+func (sh *strictHandler) CancelSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionPath) {
+	var request CancelSubscriptionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelSubscription(ctx, request.(CancelSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelSubscription")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelSubscriptionResponseObject); ok {
+		if err := validResponse.VisitCancelSubscriptionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewSubscriptionChange operation middleware
+func (sh *strictHandler) PreviewSubscriptionChange(w http.ResponseWriter, r *http.Request, id SubscriptionPath, params PreviewSubscriptionChangeParams) {
+	var request PreviewSubscriptionChangeRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewSubscriptionChange(ctx, request.(PreviewSubscriptionChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewSubscriptionChange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewSubscriptionChangeResponseObject); ok {
+		if err := validResponse.VisitPreviewSubscriptionChangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeSubscription operation middleware
+func (sh *strictHandler) ChangeSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionPath) {
+	var request ChangeSubscriptionRequestObject
+
+	request.ID = id
+
+	var body ChangeSubscriptionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeSubscription(ctx, request.(ChangeSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeSubscription")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeSubscriptionResponseObject); ok {
+		if err := validResponse.VisitChangeSubscriptionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResumeSubscription operation middleware
+func (sh *strictHandler) ResumeSubscription(w http.ResponseWriter, r *http.Request, id SubscriptionPath) {
+	var request ResumeSubscriptionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeSubscription(ctx, request.(ResumeSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeSubscription")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResumeSubscriptionResponseObject); ok {
+		if err := validResponse.VisitResumeSubscriptionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

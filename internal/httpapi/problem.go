@@ -13,7 +13,9 @@ import (
 	"imagerun/internal/auth"
 	"imagerun/internal/credits"
 	"imagerun/internal/fault"
+	"imagerun/internal/payments/checkout"
 	"imagerun/internal/postgres"
+	"imagerun/internal/publicid"
 )
 
 // The faults of the edge itself.
@@ -127,6 +129,10 @@ func renderProblem(cause error, requestID string) Problem {
 
 	if lacks, ok := errors.AsType[*auth.MissingScopeError](e); ok {
 		p.RequiredScope = new(Scope(lacks.Scope))
+	}
+
+	if other, ok := errors.AsType[*checkout.OpenError](cause); ok {
+		p.Checkout = new(publicid.Format(publicid.PrefixCheckout, other.ID))
 	}
 
 	for _, f := range e.Fields[:min(maxFaults, len(e.Fields))] {

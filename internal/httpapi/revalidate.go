@@ -15,11 +15,29 @@ const minCompressed = 1 << 10
 // revalidateReplies has browsers keep what next answers and ask before they use it again: with the entity tag that next
 // set, or one of the content. Whose it is depends on the credentials.
 func revalidateReplies(next http.HandlerFunc) http.HandlerFunc {
+	tagged := tagReplies(next)
+
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "private, no-cache") // a problem takes it back
 		h.Add("Vary", "Authorization, Cookie")
+		tagged(w, r)
+	}
+}
 
+// shareReplies has anybody keep for some minutes what next answers to everybody.
+func shareReplies(next http.HandlerFunc) http.HandlerFunc {
+	tagged := tagReplies(next)
+
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=300") // a problem takes it back
+		tagged(w, r)
+	}
+}
+
+// tagReplies sends an entity tag with what next answers, and the answer only to who does not have it.
+func tagReplies(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		reply := &heldReply{ResponseWriter: w}
 		next(reply, r)
 		reply.sendHeld(r)

@@ -15,6 +15,7 @@ type Deps struct {
 	APIKeys       APIKeys
 	Uploads       Uploads
 	Credits       Credits
+	Payments      *Payments // nil: nothing is sold, and who wants to buy is told so
 
 	Authenticator    Authenticator
 	AuthService      http.Handler // answers /api/auth/*: an allow-list in front of the auth service
@@ -42,6 +43,7 @@ type server struct {
 	fail        func(w http.ResponseWriter, r *http.Request, err error)
 	contract    *contract
 	crossOrigin *http.CrossOriginProtection
+	pages       *pages
 	openSlots   *slots
 	watches     watchThrottle
 }
@@ -69,6 +71,8 @@ func (s *server) listRoutes() []route {
 		money = access{scope: auth.ScopeCreditsRead}
 		order = access{scope: auth.ScopeGenerationsWrite, submits: true}
 		batch = access{scope: auth.ScopeGenerationsWrite, maxBody: maxBatch} // counts what it submits itself
+		buy   = access{scope: auth.ScopePaymentsWrite, asksVendor: true}
+		claim = access{scope: auth.ScopePaymentsWrite}
 		keys  = access{scope: auth.ScopeAPIKeys, sessionOnly: true}
 		open  = access{public: true} // checks its caller itself, or needs no check
 	)
@@ -94,6 +98,21 @@ func (s *server) listRoutes() []route {
 		{"POST /v1/estimates", read, api.EstimateGeneration},
 		{"GET /v1/credits", money, api.GetCredits},
 		{"GET /v1/credits/entries", money, compressReplies(api.ListCreditEntries)},
+		{"GET /v1/products", open, compressReplies(shareReplies(api.ListProducts))},
+		{"POST /v1/checkouts", buy, s.whereSold(api.BeginCheckout)},
+		{"GET /v1/checkouts/{id}", money, s.whereSold(api.GetCheckout)},
+		{"GET /v1/orders", money, s.whereSold(compressReplies(api.ListOrders))},
+		{"GET /v1/orders/{id}", money, s.whereSold(api.GetOrder)},
+		{"GET /v1/orders/{id}/receipt", money, s.whereSold(s.showReceipt)},
+		{"GET /v1/orders/{id}/withdrawal", money, s.whereSold(api.OfferWithdrawal)},
+		{"POST /v1/orders/{id}/withdrawal", claim, s.whereSold(api.DeclareWithdrawal)},
+		{"GET /v1/subscriptions", money, s.whereSold(api.ListSubscriptions)},
+		{"GET /v1/subscriptions/{id}", money, s.whereSold(api.GetSubscription)},
+		{"GET /v1/subscriptions/{id}/change", money, s.whereSold(api.PreviewSubscriptionChange)},
+		{"POST /v1/subscriptions/{id}/change", buy, s.whereSold(api.ChangeSubscription)},
+		{"POST /v1/subscriptions/{id}/cancel", buy, s.whereSold(api.CancelSubscription)},
+		{"POST /v1/subscriptions/{id}/resume", buy, s.whereSold(api.ResumeSubscription)},
+		{"POST /v1/billing_portal", buy, s.whereSold(api.OpenBillingPortal)},
 		{"GET /v1/uploads", read, compressReplies(api.ListUploads)},
 		{"POST /v1/uploads", write, api.CreateUpload},
 		{"GET /v1/uploads/{id}", read, api.GetUpload},
@@ -105,6 +124,7 @@ func (s *server) listRoutes() []route {
 
 		{"/api/auth/{path...}", open, s.authService},
 		{"POST /webhooks/fal/{token}", open, s.falCallback},
+		{"GET /checkout/return/{id}", open, s.showReturn},
 		{"GET /{$}", open, s.serveIndex},
 		{"GET /openapi.yaml", open, s.serveYAML},
 		{"GET /openapi.json", open, s.serveJSON},
@@ -119,6 +139,7 @@ func New(d Deps) http.Handler {
 		fail:        Fail(d.Logger),
 		contract:    mustContract(),
 		crossOrigin: http.NewCrossOriginProtection(),
+		pages:       mustPages(),
 		openSlots:   newSlots(maxOpen),
 	}
 

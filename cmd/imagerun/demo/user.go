@@ -71,7 +71,7 @@ func (d *demo) signUpUser() (demoUser, error) {
 	}
 
 	status, err = d.callAPI(http.MethodPost, "/v1/api_keys", bearer,
-		map[string]any{"name": "demo", "scopes": []string{"generations:read", "generations:write", "credits:read"}}, &key)
+		map[string]any{"name": "demo", "scopes": []string{"generations:read", "generations:write", "credits:read", "payments:write"}}, &key)
 	if err != nil || status != http.StatusCreated {
 		return u, fmt.Errorf("make an API key: status %d: %w", status, errors.Join(err))
 	}

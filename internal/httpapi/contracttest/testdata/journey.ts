@@ -77,6 +77,11 @@ async function use() {
   want(201, await api.POST("/v1/uploads", { body: example("createUpload") }));
   want(200, await api.GET("/v1/uploads"));
 
+  const sold = want(200, await api.GET("/v1/products")).data.length > 0;
+  want(sold ? 201 : 404, await api.POST("/v1/checkouts", { headers: session, body: example("beginCheckout") }));
+  want(404, await api.POST("/v1/orders/{id}/withdrawal", { headers: session, params: { path: { id: "ord_1" } }, body: example("declareWithdrawal") }));
+  want(404, await api.POST("/v1/subscriptions/{id}/change", { headers: session, params: { path: { id: "sub_1" } }, body: example("changeSubscription") }));
+
   const refused = await api.POST("/v1/generations", { body: { model: "z-image-turbo", prompt: " " } });
   want(422, refused);
   if (refused.error?.code !== "validation_failed") throw new Error("the refusal has another code");
