@@ -123,8 +123,7 @@ func (s *Service) Ask(ctx context.Context, userID, id uuid.UUID) (c Checkout, er
 			return fault.Wrap(err, "ask for a look")
 		}
 
-		look := jobs.LookAtCheckout{CheckoutID: id}
-		_, err = s.Queue.Stage(ctx, tx, look, durable.Key(look.Kind()+":"+id.String()))
+		_, err = s.Queue.Stage(ctx, tx, jobs.LookAtCheckout{CheckoutID: id}, durable.Key(id.String())) // as all who ask for a look
 
 		return fault.Wrap(err, "stage look at checkout")
 	})
