@@ -146,6 +146,11 @@ func (b *base) newPublicHandler(service *phases.Service, uploads *upload.Service
 	calls := outbound.NewMetrics()
 	b.registry.MustRegister(calls.Collectors()...)
 
+	payments, err := b.newPayments(calls)
+	if err != nil {
+		return nil, err
+	}
+
 	sessions := betterauth.New(b.pool, betterauth.Options{Secret: b.cfg.Auth.Secret, Now: b.clock.Now})
 	b.registry.MustRegister(metrics.Collectors()...)
 
@@ -165,7 +170,7 @@ func (b *base) newPublicHandler(service *phases.Service, uploads *upload.Service
 			JWKSURL: b.cfg.Fal.RestURL + "/.well-known/jwks.json", UserID: b.cfg.Fal.WebhookUserID, Now: clock.System,
 			Metrics: calls,
 		}),
-		Callbacks: service, Plans: b.users,
+		Callbacks: service, Plans: b.users, Payments: payments,
 		RateLimits: b.limiter,
 		Metrics:    metrics, Logger: b.log, Closing: closing,
 	}), nil

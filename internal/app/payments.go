@@ -4,21 +4,34 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
+	"imagerun/internal/auth/betterauth"
 	"imagerun/internal/config"
 	"imagerun/internal/httpapi"
 	"imagerun/internal/inbox"
 	"imagerun/internal/outbound"
 	"imagerun/internal/payments"
 	"imagerun/internal/payments/books"
+	"imagerun/internal/payments/checkout"
 	"imagerun/internal/payments/creem"
+	"imagerun/internal/payments/orders"
 	"imagerun/internal/payments/products"
 	"imagerun/internal/payments/reconcile"
 	"imagerun/internal/payments/refunds"
+	"imagerun/internal/payments/subscriptions"
+	"imagerun/internal/payments/withdrawal"
 )
 
 // sourceCreem is the name of Creem's webhooks in the inbox.
 const sourceCreem = "creem"
+
+const (
+	// checkoutLifetime is how long an open checkout of a plan keeps another from beginning.
+	checkoutLifetime = time.Hour
+	// checkoutLook is when reconciliation looks at a checkout of which nothing was heard.
+	checkoutLook = 5 * time.Minute
+)
 
 // newCreem builds the client of who sells for us; nil: nothing is sold.
 func newCreem(c config.Creem, calls *outbound.Metrics) *creem.Client {
@@ -87,6 +100,35 @@ func (b *base) newRefunds(vendor *creem.Client) *refunds.Service {
 // newInbox builds the inbox, with what works its events in a worker.
 func (b *base) newInbox(handlers map[string]inbox.Handler) *inbox.Inbox {
 	return inbox.New(inbox.Deps{Pool: b.pool, Queue: b.queue, Log: b.log, Now: b.clock.Now, Handlers: handlers})
+}
+
+// newPayments builds what sells; nil: nothing is sold.
+func (b *base) newPayments(calls *outbound.Metrics) (*httpapi.Payments, error) {
+	vendor := newCreem(b.cfg.Creem, calls)
+	if vendor == nil {
+		return nil, nil
+	}
+
+	webhooks, err := b.newCreemWebhooks(b.newInbox(nil))
+	if err != nil {
+		return nil, err
+	}
+
+	return &httpapi.Payments{
+		Checkouts: checkout.New(checkout.Deps{
+			Pool: b.pool, Queue: b.queue, Ledger: b.credits, Products: b.products, Vendor: vendor, Addresses: betterauth.NewAccounts(b.pool), Log: b.log, Now: b.clock.Now,
+			Options: checkout.Options{ReturnURL: returnURL(b.cfg), WaiverOn: b.cfg.Payments.Waiver, Lifetime: checkoutLifetime, LookAfter: checkoutLook},
+		}),
+		Orders: orders.New(b.pool, b.credits, b.products),
+		Subscriptions: subscriptions.New(subscriptions.Deps{
+			Pool: b.pool, Queue: b.queue, Ledger: b.credits, Products: b.products, Vendor: vendor, Log: b.log, Now: b.clock.Now,
+		}),
+		Withdrawals: withdrawal.New(withdrawal.Deps{
+			Pool: b.pool, Queue: b.queue, Ledger: b.credits, Refunds: b.newRefunds(nil), Products: b.products, Now: b.clock.Now,
+			Options: withdrawal.Options{On: b.cfg.Payments.Withdrawal},
+		}),
+		Webhooks: webhooks,
+	}, nil
 }
 
 // newCreemWebhooks builds the endpoint of Creem's webhooks.

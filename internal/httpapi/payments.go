@@ -13,6 +13,7 @@ type Payments struct {
 	Orders        Orders
 	Subscriptions Subscriptions
 	Withdrawals   Withdrawals
+	Webhooks      http.Handler // takes the payment provider's; it verifies them itself
 }
 
 var errNothingSold = fault.New(fault.NotFound, "not_found", "Nothing is sold here.")

@@ -124,6 +124,7 @@ func (s *server) listRoutes() []route {
 
 		{"/api/auth/{path...}", open, s.authService},
 		{"POST /webhooks/fal/{token}", open, s.falCallback},
+		{"POST /webhooks/creem", open, s.whereSold(func(w http.ResponseWriter, r *http.Request) { s.Payments.Webhooks.ServeHTTP(w, r) })},
 		{"GET /checkout/return/{id}", open, s.showReturn},
 		{"GET /{$}", open, s.serveIndex},
 		{"GET /openapi.yaml", open, s.serveYAML},

@@ -72,7 +72,7 @@ func TestSimulators_ServesTheVendors(t *testing.T) {
 func TestSimulators_RefusesWhatCannotBeSold(t *testing.T) {
 	t.Parallel()
 
-	for _, line := range []string{"prod_1,One,100", "prod_1,One,ten,once", "prod_1,One,100,every-blue-moon"} {
+	for _, line := range []string{"prod_1,One,100,once", "prod_1,One,ten,once,EUR", "prod_1,One,100,every-blue-moon,EUR", "prod_1,One,100,once,GBP"} {
 		c := simulators.Command(nil)
 		c.SilenceUsage, c.SilenceErrors = true, true
 		c.SetArgs([]string{"--creem-product", line})
