@@ -159,7 +159,7 @@ func TestContract_AgreesWithRoutes(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Spec)
 	require.NoError(t, err)
 
-	want := []string{"/api/auth/{path...}", "POST /webhooks/fal/{token}", "GET /checkout/return/{id}", "GET /{$}", "GET /openapi.yaml", "GET /openapi.json"}
+	want := []string{"/api/auth/{path...}", "POST /webhooks/fal/{token}", "POST /webhooks/creem", "GET /checkout/return/{id}", "GET /{$}", "GET /openapi.yaml", "GET /openapi.json"}
 
 	var accounts []string
 
