@@ -2098,8 +2098,8 @@ func (q *Queries) WithdrawalOf(ctx context.Context, db DBTX, orderID uuid.UUID) 
 }
 
 const withdrawalOrder = `-- name: WithdrawalOrder :one
-select o.id, o.kind, o.product_id, o.order_id, o.transaction_id, o.subscription_id, s.vendor_id as subscription_vendor_id, o.currency, o.paid, o.paid_at,
-    o.period_start, o.period_end, o.refunded, o.disputed, o.refund_pending, (c.waived_at is not null)::boolean as waived
+select o.id, o.product_id, o.order_id, o.transaction_id, o.subscription_id, s.vendor_id as subscription_vendor_id, o.change_id, o.credits_each, o.currency, o.paid,
+    o.paid_at, o.period_start, o.period_end, o.refunded, o.disputed, o.refund_pending, (c.waived_at is not null)::boolean as waived
 from payment_order o
 left join payment_checkout c on c.id = o.checkout_id
 left join payment_subscription s on s.id = o.subscription_id
@@ -2113,12 +2113,13 @@ type WithdrawalOrderParams struct {
 
 type WithdrawalOrderRow struct {
 	ID                   uuid.UUID
-	Kind                 string
 	ProductID            *string
 	OrderID              *string
 	TransactionID        *string
 	SubscriptionID       *uuid.UUID
 	SubscriptionVendorID *string
+	ChangeID             *uuid.UUID
+	CreditsEach          *int64
 	Currency             string
 	Paid                 int64
 	PaidAt               time.Time
@@ -2136,12 +2137,13 @@ func (q *Queries) WithdrawalOrder(ctx context.Context, db DBTX, arg WithdrawalOr
 	var i WithdrawalOrderRow
 	err := row.Scan(
 		&i.ID,
-		&i.Kind,
 		&i.ProductID,
 		&i.OrderID,
 		&i.TransactionID,
 		&i.SubscriptionID,
 		&i.SubscriptionVendorID,
+		&i.ChangeID,
+		&i.CreditsEach,
 		&i.Currency,
 		&i.Paid,
 		&i.PaidAt,

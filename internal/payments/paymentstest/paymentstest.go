@@ -117,7 +117,7 @@ func (b *Books) Subscribe(p Person, productID string) Subscription {
 		}
 
 		_, err = tx.Exec(ctx, `insert into payment_order (id, subject, kind, product_id, subscription_id, transaction_id, currency, net, tax, paid, paid_at,
-			period_start, period_end, credits) values ($1, $2, 'plan', $3, $4, $5, 'EUR', $6, 0, $6, $7, $7, $8, $9)`,
+			period_start, period_end, credits_each, months_given, credits) values ($1, $2, 'plan', $3, $4, $5, 'EUR', $6, 0, $6, $7, $7, $8, $9, 1, $9)`,
 			s.OrderID, p.Subject, productID, s.ID, "tran_"+s.OrderID.String(), product.Prices[0].Amount, now, end, product.Credits)
 		if err != nil {
 			return err
@@ -160,8 +160,8 @@ func (b *Books) BuyPack(p Person, productID string, waived bool) (orderID uuid.U
 			return err
 		}
 
-		_, err = tx.Exec(ctx, `insert into payment_order (id, subject, kind, product_id, checkout_id, order_id, transaction_id, currency, net, tax, paid, paid_at, credits)
-			values ($1, $2, 'pack', $3, $4, $5, $6, 'EUR', $7, 0, $7, $8, $9)`,
+		_, err = tx.Exec(ctx, `insert into payment_order (id, subject, kind, product_id, checkout_id, order_id, transaction_id, currency, net, tax, paid, paid_at, credits_each, months_given, credits)
+			values ($1, $2, 'pack', $3, $4, $5, $6, 'EUR', $7, 0, $7, $8, $9, 1, $9)`,
 			orderID, p.Subject, productID, checkout, "ord_"+orderID.String(), "tran_"+orderID.String(), product.Prices[0].Amount, now, product.Credits)
 		if err != nil {
 			return err

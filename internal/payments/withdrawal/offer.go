@@ -102,17 +102,19 @@ func (s *Service) assessOrder(ctx context.Context, tx pgx.Tx, subject uuid.UUID,
 	product, ok := s.Products.Find(postgres.TextOrEmpty(order.ProductID))
 	references := s.listReferences(order, product)
 
-	if !ok || len(references) == 0 || order.Paid <= 0 {
+	if !ok || len(references) == 0 || order.CreditsEach == nil || order.Paid <= 0 {
 		return a, ErrNotReady
 	}
 
+	each := *order.CreditsEach
+
 	a.Offer = Offer{
 		OrderID: order.ID, Product: product, Currency: order.Currency, Paid: order.Paid, Waived: order.Waived, EndsPlan: order.SubscriptionID != nil,
-		Until: until, Given: product.Credits,
+		Until: until, Given: each,
 	}
 
 	// A year pays for the credits of all its months: those that are yet to come were not used.
-	if product.Kind == products.Plan {
+	if product.Kind == products.Plan && order.ChangeID == nil {
 		a.Given *= int64(product.Interval.Months())
 	}
 
@@ -133,7 +135,7 @@ func (s *Service) assessOrder(ctx context.Context, tx pgx.Tx, subject uuid.UUID,
 	// Credits that come a moment later come in vain.
 	for _, r := range references {
 		if !came[r] {
-			a.take = append(a.take, credits.Unspent{Reference: r, Amount: product.Credits, Credits: product.Credits})
+			a.take = append(a.take, credits.Unspent{Reference: r, Amount: each, Credits: each})
 		}
 	}
 
@@ -192,6 +194,8 @@ func (s *Service) listReferences(order db.WithdrawalOrderRow, product products.P
 		return []string{"creem:" + *order.OrderID}
 	case product.Kind != products.Plan || order.SubscriptionVendorID == nil || order.PeriodStart == nil:
 		return nil
+	case order.ChangeID != nil:
+		return []string{"sub:" + *order.SubscriptionVendorID + ":change:" + order.ChangeID.String()}
 	}
 
 	for i := range product.Interval.Months() {

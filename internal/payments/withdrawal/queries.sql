@@ -1,7 +1,7 @@
 -- name: WithdrawalOrder :one
 -- A person's order, and what was agreed at its checkout. Who withdraws takes turns.
-select o.id, o.kind, o.product_id, o.order_id, o.transaction_id, o.subscription_id, s.vendor_id as subscription_vendor_id, o.currency, o.paid, o.paid_at,
-    o.period_start, o.period_end, o.refunded, o.disputed, o.refund_pending, (c.waived_at is not null)::boolean as waived
+select o.id, o.product_id, o.order_id, o.transaction_id, o.subscription_id, s.vendor_id as subscription_vendor_id, o.change_id, o.credits_each, o.currency, o.paid,
+    o.paid_at, o.period_start, o.period_end, o.refunded, o.disputed, o.refund_pending, (c.waived_at is not null)::boolean as waived
 from payment_order o
 left join payment_checkout c on c.id = o.checkout_id
 left join payment_subscription s on s.id = o.subscription_id

@@ -68,6 +68,25 @@ func TestOffer(t *testing.T) {
 		require.Equal(t, int64(15000), o.Money, "it was not waived")
 	})
 
+	t.Run("AChangeIsOfItsOwn", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		sub := b.books.Subscribe(b.person, "pro-monthly")
+		change, order := uuid.New(), uuid.New()
+		b.books.Exec(`insert into payment_change (id, subscription_id, from_product, to_product, credits, period_start, at_once, created_at)
+			values ($1, $2, 'pro-monthly', 'studio-monthly', 2500, $3, true, $3)`, change, sub.ID, b.books.Time.Now())
+		b.books.Exec(`insert into payment_order (id, subject, kind, product_id, subscription_id, transaction_id, currency, net, tax, paid, paid_at,
+			period_start, period_end, change_id, credits_each) select $1, subject, kind, 'studio-monthly', subscription_id, 'tran_change', currency, 4500, 0, 4500, paid_at,
+			period_start, period_end, $2, 2500 from payment_order`, order, change)
+		b.give(t, "sub:"+sub.VendorID+":change:"+change.String(), 2500)
+		b.use(500) // of the plan's
+
+		o := b.offer(t, order)
+		require.Equal(t, []int64{4500, 2500, 0, 2500}, []int64{o.Money, o.Given, o.Used, o.Credits})
+		require.Equal(t, int64(500), b.offer(t, sub.OrderID).Used)
+	})
+
 	t.Run("Refuses", func(t *testing.T) {
 		t.Parallel()
 
@@ -83,11 +102,11 @@ func TestOffer(t *testing.T) {
 
 		for change, want := range map[string]error{
 			"disputed = true": withdrawal.ErrDisputed, "refunded = 1": withdrawal.ErrRefunded, "refund_pending = true": withdrawal.ErrRefunded,
-			"product_id = null": withdrawal.ErrNotReady, "order_id = null": withdrawal.ErrNotReady,
+			"product_id = null": withdrawal.ErrNotReady, "credits_each = null": withdrawal.ErrNotReady, "order_id = null": withdrawal.ErrNotReady,
 		} {
 			b.books.Exec(`update payment_order set ` + change)
 			b.refuses(t, order, want)
-			b.books.Exec(`update payment_order set disputed = false, refunded = 0, refund_pending = false, product_id = 'pack-small', order_id = 'ord_' || id`)
+			b.books.Exec(`update payment_order set disputed = false, refunded = 0, refund_pending = false, product_id = 'pack-small', order_id = 'ord_' || id, credits_each = 100`)
 		}
 
 		b.use(100)
