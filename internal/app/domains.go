@@ -50,6 +50,7 @@ func (b *base) listDomains(service *phases.Service, uploads *upload.Service, buc
 		kept,
 		worksJobs{b.newReconciler(kept, seller, box)},
 		worksJobs{b.newRefunds(seller)},
+		worksJobs{b.newSubscriptions(seller)},
 	}
 
 	if uploads != nil {

@@ -97,6 +97,16 @@ func (b *base) newRefunds(vendor *creem.Client) *refunds.Service {
 	return refunds.New(d)
 }
 
+// newSubscriptions builds what changes subscriptions. A process without a vendor changes none: nil.
+func (b *base) newSubscriptions(vendor *creem.Client) *subscriptions.Service {
+	d := subscriptions.Deps{Pool: b.pool, Queue: b.queue, Ledger: b.credits, Products: b.products, Log: b.log, Now: b.clock.Now}
+	if vendor != nil {
+		d.Vendor = vendor
+	}
+
+	return subscriptions.New(d)
+}
+
 // newInbox builds the inbox, with what works its events in a worker.
 func (b *base) newInbox(handlers map[string]inbox.Handler) *inbox.Inbox {
 	return inbox.New(inbox.Deps{Pool: b.pool, Queue: b.queue, Log: b.log, Now: b.clock.Now, Handlers: handlers})

@@ -24,6 +24,7 @@ func Kinds() queue.Kinds {
 		paymentPolicy(LookAtSubscription{}),
 		paymentPolicy(LookAtOrder{}),
 		paymentPolicy(RefundOrder{}, func(p *queue.Policy) { p.Backoff.First = time.Minute }),
+		paymentPolicy(CancelSubscription{}),
 		paymentPolicy(SettlePayments{}, func(p *queue.Policy) { p.Attempts, p.Timeout = 5, 5*time.Minute }),
 		paymentPolicy(ReconcilePayments{}, func(p *queue.Policy) { p.Attempts, p.Timeout = 10, 10*time.Minute }),
 
