@@ -225,6 +225,28 @@ func TestChange(t *testing.T) {
 		b.has(t, 3500, 0, "pro")
 	})
 
+	t.Run("ToTheYearBeginsItAtOnce", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		sub := b.buy(t, "pro-monthly").SubscriptionID
+		b.pass(t, 10*day)
+		ask(t, b, sub, "pro-monthly", "pro-yearly", 0)
+
+		start := b.now.Now()
+		b.world.change(sub, func(s *payments.Subscription) {
+			s.ProductID, s.PeriodStart, s.PeriodEnd = b.world.vendorProduct("pro-yearly"), start, products.AddMonths(start, 12)
+		})
+		b.world.addPayment(sub, 14000)
+		b.tell(t, hint{SubscriptionID: sub})
+		b.has(t, 1000, 0, "pro")
+
+		b.pass(t, products.AddMonths(start, 1).Sub(b.now.Now()))
+		b.has(t, 1500, 0, "pro")
+		b.pass(t, products.AddMonths(start, 11).Sub(b.now.Now()))
+		require.Equal(t, "pro", b.plan(t), "what is paid for stays")
+	})
+
 	t.Run("ThatNeverHappened", func(t *testing.T) {
 		t.Parallel()
 

@@ -26,6 +26,13 @@ func (b *Books) giveCredits(ctx context.Context, tx *postgres.Tx, o *db.PaymentO
 		return nil // whose it is, or what it is, is not known yet
 	}
 
+	// What its owner withdrew from gives nothing more, and what was not used of it was taken then: for the rest they owe nothing.
+	if withdrawn, err := b.db.OrderWithdrawn(ctx, tx, o.ID); err != nil {
+		return fmt.Errorf("look for withdrawal from order %s: %w", o.ID, err)
+	} else if withdrawn && !o.Disputed {
+		return b.db.OrderGiven(ctx, tx, db.OrderGivenParams{ID: o.ID, MonthsGiven: o.MonthsGiven, Credits: o.Credits})
+	}
+
 	grants, err := b.listGrants(ctx, tx, o)
 	if err != nil {
 		return err

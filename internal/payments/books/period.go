@@ -16,6 +16,9 @@ import (
 // periodOverlap is by how much a period may begin before the end of the one before and still follow it: the vendor's clocks differ by less.
 const periodOverlap = 6 * time.Hour
 
+// changeSkew is by how much a change may be asked for, by our clock, after the payment for it, by the vendor's.
+const changeSkew = time.Minute
+
 // payment is one payment of a subscription, and what it is for.
 type payment struct {
 	payments.Transaction
@@ -37,7 +40,10 @@ func matchPeriods(paid []payments.Transaction, changes []db.ChangesOfRow) (list 
 			continue
 		}
 
-		p := payment{Transaction: t, opens: end.IsZero() || !t.PeriodStart.Before(end.Add(-periodOverlap))}
+		// One that reaches beyond the period opens another: it was changed to the year, which begins at once.
+		p := payment{
+			Transaction: t, opens: end.IsZero() || !t.PeriodStart.Before(end.Add(-periodOverlap)) || t.PeriodEnd.After(end.Add(periodOverlap)),
+		}
 
 		if p.opens {
 			end = t.PeriodEnd
@@ -55,7 +61,7 @@ func matchPeriods(paid []payments.Transaction, changes []db.ChangesOfRow) (list 
 // productAt is what a subscription had at a time before later changes; nil: what it has now.
 func productAt(changes []db.ChangesOfRow, at time.Time) *string {
 	for _, c := range changes {
-		if c.Status == "done" && c.CreatedAt.After(at) {
+		if c.Status == "done" && c.CreatedAt.After(at.Add(changeSkew)) {
 			return &c.FromProduct
 		}
 	}
@@ -67,7 +73,7 @@ func productAt(changes []db.ChangesOfRow, at time.Time) *string {
 func changeOf(changes []db.ChangesOfRow, at time.Time, used map[int]bool) *db.ChangesOfRow {
 	for i := len(changes) - 1; i >= 0; i-- {
 		c := changes[i]
-		if c.Status == "done" && !used[i] && !c.CreatedAt.After(at.Add(time.Minute)) {
+		if c.Status == "done" && !used[i] && !c.CreatedAt.After(at.Add(changeSkew)) {
 			used[i] = true
 
 			return &c

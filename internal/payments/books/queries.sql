@@ -133,11 +133,15 @@ update payment_plan set plan = @plan, until = sqlc.narg(until) where subject = @
 select subject from payment_plan where until <= @now order by until limit @most;
 
 -- name: PeriodsOf :many
--- What a person's payments of subscriptions could give them now.
+-- What a person's payments of subscriptions could give them now. What was withdrawn from gives nothing, however its money goes back.
 select o.product_id, o.period_start, o.period_end, o.paid, o.refunded, o.disputed, s.status, s.product_id as current_product,
     s.period_end as current_end
 from payment_order o join payment_subscription s on s.id = o.subscription_id
-where o.subject = @subject and o.kind = 'plan' and o.change_id is null and o.period_end > sqlc.arg(since)::timestamptz;
+where o.subject = @subject and o.kind = 'plan' and o.change_id is null and o.period_end > sqlc.arg(since)::timestamptz
+    and not exists (select from payment_withdrawal w where w.order_id = o.id);
+
+-- name: OrderWithdrawn :one
+select exists (select from payment_withdrawal where order_id = @id);
 
 -- name: DifferenceNote :one
 -- Seen again, it stays what it was; one that was settled and is there again is open again.

@@ -1090,6 +1090,17 @@ func (q *Queries) OrderTakeBack(ctx context.Context, db DBTX, arg OrderTakeBackP
 	return id, err
 }
 
+const orderWithdrawn = `-- name: OrderWithdrawn :one
+select exists (select from payment_withdrawal where order_id = $1)
+`
+
+func (q *Queries) OrderWithdrawn(ctx context.Context, db DBTX, id uuid.UUID) (bool, error) {
+	row := db.QueryRow(ctx, orderWithdrawn, id)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const ordersDue = `-- name: OrdersDue :many
 select id, subscription_id from payment_order where next_credits_at <= $1 order by next_credits_at limit $2
 `
@@ -1297,6 +1308,7 @@ select o.product_id, o.period_start, o.period_end, o.paid, o.refunded, o.dispute
     s.period_end as current_end
 from payment_order o join payment_subscription s on s.id = o.subscription_id
 where o.subject = $1 and o.kind = 'plan' and o.change_id is null and o.period_end > $2::timestamptz
+    and not exists (select from payment_withdrawal w where w.order_id = o.id)
 `
 
 type PeriodsOfParams struct {
@@ -1316,7 +1328,7 @@ type PeriodsOfRow struct {
 	CurrentEnd     *time.Time
 }
 
-// What a person's payments of subscriptions could give them now.
+// What a person's payments of subscriptions could give them now. What was withdrawn from gives nothing, however its money goes back.
 func (q *Queries) PeriodsOf(ctx context.Context, db DBTX, arg PeriodsOfParams) ([]PeriodsOfRow, error) {
 	rows, err := db.Query(ctx, periodsOf, arg.Subject, arg.Since)
 	if err != nil {
