@@ -2,15 +2,18 @@ package subscriptions_test
 
 import (
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/devstack/devtest"
 	"imagerun/internal/jobs"
 	"imagerun/internal/payments"
 	"imagerun/internal/payments/paymentstest"
+	"imagerun/internal/payments/products"
 	"imagerun/internal/payments/subscriptions"
 	"imagerun/queue"
 	"imagerun/queue/queuetest"
@@ -35,6 +38,13 @@ type bundle struct {
 func setup(t *testing.T, productID string) *bundle {
 	t.Helper()
 
+	// What is sold, and a plan that is better and by the year, too.
+	data, err := os.ReadFile("testdata/products.json")
+	require.NoError(t, err)
+
+	sold, err := products.Load(data, products.Test)
+	require.NoError(t, err)
+
 	app, _, _ := devtest.PostgresURLs(t)
 	b := &bundle{pool: devtest.Pool(t, app), vendor: &paymentstest.Vendor{}}
 	b.books = paymentstest.NewBooks(t, b.pool)
@@ -43,7 +53,7 @@ func setup(t *testing.T, productID string) *bundle {
 
 	serve := func(login string) *subscriptions.Service {
 		return subscriptions.New(subscriptions.Deps{
-			Pool: devtest.Pool(t, devtest.As(t, app, login)), Queue: b.jobs.Queue(), Ledger: b.books.Ledger, Products: paymentstest.Products(t),
+			Pool: devtest.Pool(t, devtest.As(t, app, login)), Queue: b.jobs.Queue(), Ledger: b.books.Ledger, Products: sold,
 			Vendor: b.vendor, Log: slog.New(slog.DiscardHandler), Now: b.books.Time.Now,
 		})
 	}

@@ -166,6 +166,9 @@ func (s *Service) tellChange(u Subscription, productID string, now time.Time) (C
 	// The vendor would charge the difference to what waits for the next payment, though more than that is paid for.
 	case isUpgrade(u.Product, paid):
 		return Change{}, ErrChangeBack
+	// The vendor would begin a month now, and return the rest of the year: its credits, used or not, would go with it.
+	case paid.Interval == products.Year && to.Interval == products.Month:
+		return Change{}, refuseTarget("interval", "A plan that is paid by the year can be upgraded to one that is paid by the year. Or cancel it, and choose this one when it ends.")
 	default:
 		change.Now, change.BilledAt, change.Credits = true, now, countUpgradeCredits(u, to, now)
 
@@ -175,25 +178,26 @@ func (s *Service) tellChange(u Subscription, productID string, now time.Time) (C
 
 // findTarget finds a plan that a subscription can be changed to, and what it costs in its currency.
 func (s *Service) findTarget(u Subscription, productID string) (products.Product, products.Price, error) {
-	refuse := func(keyword, detail string) (products.Product, products.Price, error) {
-		return products.Product{}, products.Price{}, ErrProduct.WithFields(fault.Field{Pointer: "#/product", Keyword: keyword, Detail: detail})
-	}
-
 	to, ok := s.Products.Find(productID)
 	if !ok || to.Retired || to.Kind != products.Plan {
-		return refuse("enum", "Choose a plan that is sold. GET /v1/products lists them.")
+		return products.Product{}, products.Price{}, refuseTarget("enum", "Choose a plan that is sold. GET /v1/products lists them.")
 	}
 
 	if to.ID == u.Product.ID {
-		return refuse("const", "The subscription has this plan already.")
+		return products.Product{}, products.Price{}, refuseTarget("const", "The subscription has this plan already.")
 	}
 
 	price, ok := to.PriceIn(u.Currency)
 	if !ok || s.Products.VendorID(price) == "" {
-		return refuse("currency", "This plan is not sold in the currency of the subscription.")
+		return products.Product{}, products.Price{}, refuseTarget("currency", "This plan is not sold in the currency of the subscription.")
 	}
 
 	return to, price, nil
+}
+
+// refuseTarget says why a subscription cannot be changed to a product.
+func refuseTarget(keyword, detail string) error {
+	return ErrProduct.WithFields(fault.Field{Pointer: "#/product", Keyword: keyword, Detail: detail})
 }
 
 // isUpgrade reports whether one plan is better than another: of a higher rank, or the year of the same.

@@ -38,10 +38,21 @@ func TestPreviewChange(t *testing.T) {
 		start := b.books.Time.Now()
 		b.books.Time.Move(products.AddMonths(start, 2).Sub(start) + 21*day) // ten days before the fourth month
 
-		c, err := b.PreviewChange(t.Context(), b.person.ID, b.sub.ID, "studio-monthly")
+		c, err := b.PreviewChange(t.Context(), b.person.ID, b.sub.ID, "studio-yearly")
 		require.NoError(t, err)
 		require.True(t, c.Now)
 		require.Equal(t, int64(2500*10/31), c.Credits)
+	})
+
+	t.Run("NoYearIsCutShort", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t, "pro-yearly")
+
+		_, err := b.Change(t.Context(), b.person.ID, b.sub.ID, "studio-monthly")
+		require.ErrorIs(t, err, subscriptions.ErrProduct)
+		require.Equal(t, "interval", fault.Of(err).Fields[0].Keyword)
+		require.Empty(t, b.vendor.Calls())
 	})
 
 	t.Run("FromMonthToYearGivesNone", func(t *testing.T) {
