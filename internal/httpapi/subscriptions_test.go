@@ -65,7 +65,7 @@ func TestSubscriptions(t *testing.T) {
 		requireCode(t, b.do(c.method, withShopID(c.path), c.body, "Authorization", "Bearer bob"), http.StatusNotFound, "not_found")
 	}
 
-	shop.subscribed = []subscriptions.Subscription{sampleSubscription(), {ID: uuid.New(), Status: subscriptions.StatusUnknown}}
+	shop.subscribed = []subscriptions.Subscription{sampleSubscription(), {ID: uuid.New(), Status: payments.SubscriptionUnknown}}
 	w := b.do("GET", "/v1/subscriptions", "")
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
 	contractOf(t).requireConforms(t, "200", "get", "/v1/subscriptions", w)

@@ -119,7 +119,7 @@ func TestPreviewChange(t *testing.T) {
 			payments.SubscriptionPastDue:   subscriptions.ErrUnpaid,
 			payments.SubscriptionUnpaid:    subscriptions.ErrUnpaid,
 			payments.SubscriptionPaused:    subscriptions.ErrNotReady,
-			subscriptions.StatusUnknown:    subscriptions.ErrNotReady,
+			payments.SubscriptionUnknown:   subscriptions.ErrNotReady,
 		} {
 			b.set(status)
 

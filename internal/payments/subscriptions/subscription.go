@@ -9,13 +9,10 @@ import (
 	"imagerun/internal/payments/products"
 )
 
-// StatusUnknown is of a subscription that was never looked at. The other statuses are the vendor's.
-const StatusUnknown payments.SubscriptionStatus = "unknown"
-
 // Subscription is one as its owner sees it. A time that is zero is not known, or never comes.
 type Subscription struct {
 	ID          uuid.UUID
-	Status      payments.SubscriptionStatus // or [StatusUnknown]
+	Status      payments.SubscriptionStatus // unknown: it was never looked at, or is what the vendor has no other word for
 	Product     products.Product            // what the next payment is for; without an id: none of ours
 	Currency    string                      // EUR, USD; empty: not known yet
 	PeriodStart time.Time                   // of what was paid last
@@ -63,6 +60,7 @@ func (u *Subscription) describeNext(now time.Time, canceledAt *time.Time) {
 		if canceledAt != nil && now.Before(u.PeriodEnd) {
 			u.EndsAt = canceledAt.UTC()
 		}
+	case payments.SubscriptionUnknown:
 	}
 }
 
