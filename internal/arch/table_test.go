@@ -125,7 +125,7 @@ var rows = []row{
 
 	{"internal/app", []string{
 		"api", "web/...", "migrations", "queue/...", "internal/auth/...", "internal/clock", "internal/config", "internal/credits", "internal/fault",
-		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs/...", "internal/notify", "internal/ops", "internal/outbound", "internal/picture", "internal/plan", "internal/postgres",
+		"internal/generation/...", "internal/httpapi", "internal/idempotency", "internal/inbox", "internal/jobs/...", "internal/notify", "internal/ops", "internal/outbound", "internal/payments/...", "internal/picture", "internal/plan", "internal/postgres",
 		"internal/providers/...", "internal/ratelimit", "internal/redact", "internal/retention", "internal/storage/...", "internal/telemetry", "internal/upload", "internal/user",
 	}, "app wires the product; simulators and private servers are for cmd/imagerun and apptest"},
 	{"deploy", nil, "deploy holds files and the test that reads them"},

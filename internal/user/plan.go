@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"imagerun/internal/fault"
 	"imagerun/internal/plan"
 	"imagerun/internal/user/db"
 )
@@ -57,4 +58,11 @@ func SetPlan(ctx context.Context, tx db.DBTX, userID uuid.UUID, p plan.Plan) err
 	}
 
 	return nil
+}
+
+// ReplacePlan is [SetPlan] for a user who has the plan was, or the default one. One to whom an operator gave another keeps it.
+func ReplacePlan(ctx context.Context, tx db.DBTX, userID uuid.UUID, was string, p plan.Plan) error {
+	_, err := db.New().UserReplacePlan(ctx, tx, db.UserReplacePlanParams{UserID: userID, Plan: p.ID, Was: []string{was, plan.Default}})
+
+	return fault.Wrap(err, "replace the plan of a user")
 }

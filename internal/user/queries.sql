@@ -16,3 +16,8 @@ select plan from generation_user where user_id = @user_id;
 -- name: UserSetPlan :exec
 insert into generation_user (user_id, plan) values (@user_id, @plan)
 on conflict (user_id) do update set plan = excluded.plan;
+
+-- name: UserReplacePlan :execrows
+-- No row: they have another one, which an operator gave them.
+insert into generation_user (user_id, plan) values (@user_id, @plan)
+on conflict (user_id) do update set plan = excluded.plan where generation_user.plan = any(@was::text[]);

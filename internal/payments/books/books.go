@@ -24,6 +24,7 @@ type Vendor interface {
 	FindCheckout(ctx context.Context, id string) (payments.Checkout, error)
 	FindSubscription(ctx context.Context, id string) (payments.Subscription, error)
 	FindTransaction(ctx context.Context, id string) (payments.Transaction, error)
+	FindCustomer(ctx context.Context, id string) (payments.Customer, error)
 	ListTransactions(ctx context.Context, f payments.TransactionFilter, page int) (payments.Page[payments.Transaction], error)
 }
 
@@ -74,6 +75,20 @@ func maskCustomer(id string) *string {
 	mask := "…" + id[len(id)-shown:]
 
 	return &mask
+}
+
+// findCustomer completes who paid, where the vendor named only their id. One that is gone there stays without an address.
+func (b *Books) findCustomer(ctx context.Context, c payments.Customer) (payments.Customer, error) {
+	if c.ID == "" || !c.Email.IsZero() {
+		return c, nil
+	}
+
+	found, err := b.Vendor.FindCustomer(ctx, c.ID)
+	if payments.ClassOf(err) == payments.NotFound {
+		return c, nil
+	}
+
+	return found, err
 }
 
 // noteDifference writes down where our books and the vendor's differed.

@@ -53,6 +53,12 @@ func (h checkoutLooker) Handle(ctx context.Context, job *queue.Job[jobs.LookAtCh
 		return err
 	}
 
+	if paid != nil {
+		if seen.Customer, err = h.findCustomer(ctx, seen.Customer); err != nil {
+			return err
+		}
+	}
+
 	// 3. The books follow, and the job ends, unless a hint came meanwhile.
 	again := false
 

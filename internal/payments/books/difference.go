@@ -17,6 +17,7 @@ const (
 	NotAtVendor    DifferenceKind = "not_at_vendor"   // the vendor does not know what we know
 	RefundByHand   DifferenceKind = "refund_by_hand"  // money to give back that the vendor's API cannot
 	RefundRefused  DifferenceKind = "refund_refused"
+	CancelRefused  DifferenceKind = "cancel_refused" // a subscription that was withdrawn from goes on there
 )
 
 // DifferenceStatus is what became of a difference.

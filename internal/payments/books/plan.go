@@ -17,7 +17,7 @@ import (
 // grace is how long a plan stays after the end of what was paid while the vendor still tries to be paid for the next period.
 const grace = 3 * 24 * time.Hour
 
-// refreshPlan gives a person the plan that their payments give them now. It is locked until the end of tx: who pays for one person
+// refreshPlan gives a person the plan that their payments give them now, unless an operator gave them another. It is locked until the end of tx: who pays for one person
 // takes turns.
 func (b *Books) refreshPlan(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error {
 	had, err := b.db.PlanLock(ctx, tx, db.PlanLockParams{Subject: subject, Plan: plan.Default})
@@ -41,7 +41,7 @@ func (b *Books) refreshPlan(ctx context.Context, tx *postgres.Tx, subject uuid.U
 		}
 
 		if userID != uuid.Nil {
-			if err := user.SetPlan(ctx, tx, userID, b.Plans.Of(has)); err != nil {
+			if err := user.ReplacePlan(ctx, tx, userID, had, b.Plans.Of(has)); err != nil {
 				return err
 			}
 		}

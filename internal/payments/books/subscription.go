@@ -61,6 +61,10 @@ func (h subscriptionLooker) Handle(ctx context.Context, job *queue.Job[jobs.Look
 		if paid, err = h.listPayments(ctx, seen); err != nil {
 			return err
 		}
+
+		if seen.Customer, err = h.findCustomer(ctx, seen.Customer); err != nil {
+			return err
+		}
 	}
 
 	// 3. The books follow, and the job ends, unless a hint came meanwhile.

@@ -210,6 +210,10 @@ func (w *world) FindTransaction(_ context.Context, id string) (payments.Transact
 	})
 }
 
+func (w *world) FindCustomer(_ context.Context, id string) (payments.Customer, error) {
+	return payments.Customer{ID: id, Email: redact.NewPersonal("ada@example.com")}, nil
+}
+
 func (w *world) ListTransactions(_ context.Context, f payments.TransactionFilter, page int) (payments.Page[payments.Transaction], error) {
 	return answer(w, func() (payments.Page[payments.Transaction], bool) {
 		var all []payments.Transaction

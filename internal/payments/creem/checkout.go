@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"imagerun/internal/payments"
+	"imagerun/internal/redact"
 )
 
 // metadataKey is the name by which our id of a checkout travels in its metadata, which its subscription has too.
@@ -68,6 +69,20 @@ func (c *Client) FindProduct(ctx context.Context, vendorID string) (payments.Ven
 		ID: got.ID, Name: got.Name, Status: got.Status, Price: got.Price, Currency: got.Currency,
 		Recurring: got.BillingType == typeRecurring, Period: got.BillingPeriod,
 	}, nil
+}
+
+// FindCustomer reads who paid.
+func (c *Client) FindCustomer(ctx context.Context, vendorID string) (payments.Customer, error) {
+	var got struct {
+		identity
+		customer
+	}
+
+	if err := c.getEntity(ctx, "find_customer", "/v1/customers", url.Values{"customer_id": {vendorID}}, vendorID, &got); err != nil {
+		return payments.Customer{}, err
+	}
+
+	return payments.Customer{ID: got.ID, Email: redact.NewPersonal(got.Email)}, nil
 }
 
 // PortalURL makes an address where a customer sees their invoices and changes their card. It may be called again.

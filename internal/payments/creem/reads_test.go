@@ -43,6 +43,10 @@ func reads() map[string]struct {
 			},
 			"/v1/transactions?transaction_id=tran_1", `{"id":"tran_1"}`,
 		},
+		"FindCustomer": {
+			func(ctx context.Context, c *creem.Client) error { _, err := c.FindCustomer(ctx, "cust_1"); return err },
+			"/v1/customers?customer_id=cust_1", `{"id":"cust_1"}`,
+		},
 		"FindProduct": {
 			func(ctx context.Context, c *creem.Client) error { _, err := c.FindProduct(ctx, "prod_1"); return err },
 			"/v1/products/prod_1", `{"id":"prod_1"}`,
@@ -109,6 +113,7 @@ func TestCalls_TakeOnlyIDs(t *testing.T) {
 			func() error { _, err := b.client.FindSubscription(t.Context(), id); return err },
 			func() error { _, err := b.client.FindTransaction(t.Context(), id); return err },
 			func() error { _, err := b.client.FindProduct(t.Context(), id); return err },
+			func() error { _, err := b.client.FindCustomer(t.Context(), id); return err },
 			func() error { _, err := b.client.CancelSubscription(t.Context(), id); return err },
 			func() error { _, err := b.client.PortalURL(t.Context(), id); return err },
 			func() error { return b.client.Refund(t.Context(), id) },

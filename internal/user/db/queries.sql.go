@@ -63,6 +63,26 @@ func (q *Queries) UserRef(ctx context.Context, db DBTX, userID uuid.UUID) (strin
 	return ref, err
 }
 
+const UserReplacePlan = `-- name: UserReplacePlan :execrows
+insert into generation_user (user_id, plan) values ($1, $2)
+on conflict (user_id) do update set plan = excluded.plan where generation_user.plan = any($3::text[])
+`
+
+type UserReplacePlanParams struct {
+	UserID uuid.UUID
+	Plan   string
+	Was    []string
+}
+
+// No row: they have another one, which an operator gave them.
+func (q *Queries) UserReplacePlan(ctx context.Context, db DBTX, arg UserReplacePlanParams) (int64, error) {
+	result, err := db.Exec(ctx, UserReplacePlan, arg.UserID, arg.Plan, arg.Was)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const UserSetPlan = `-- name: UserSetPlan :exec
 insert into generation_user (user_id, plan) values ($1, $2)
 on conflict (user_id) do update set plan = excluded.plan
