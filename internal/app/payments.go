@@ -129,7 +129,7 @@ func (b *base) newPayments(calls *outbound.Metrics) (*httpapi.Payments, error) {
 			Pool: b.pool, Queue: b.queue, Ledger: b.credits, Products: b.products, Vendor: vendor, Addresses: betterauth.NewAccounts(b.pool), Log: b.log, Now: b.clock.Now,
 			Options: checkout.Options{ReturnURL: returnURL(b.cfg), WaiverOn: b.cfg.Payments.Waiver, Lifetime: checkoutLifetime, LookAfter: checkoutLook},
 		}),
-		Orders: orders.New(b.pool, b.credits, b.products),
+		Orders:        orders.New(b.pool, b.credits, b.products),
 		Subscriptions: b.newSubscriptions(vendor),
 		Withdrawals: withdrawal.New(withdrawal.Deps{
 			Pool: b.pool, Queue: b.queue, Ledger: b.credits, Refunds: b.newRefunds(nil), Products: b.products, Now: b.clock.Now,

@@ -24,7 +24,9 @@ const (
 type settler struct{ *Books }
 
 // Handle implements [queue.Handler]. Each is a transaction of its own; one that fails keeps no other from it.
-func (h settler) Handle(ctx context.Context, _ *queue.Job[jobs.SettlePayments]) error { return h.Settle(ctx) }
+func (h settler) Handle(ctx context.Context, _ *queue.Job[jobs.SettlePayments]) error {
+	return h.Settle(ctx)
+}
 
 // Settle gives the credits of months that have begun, and ends plans, checkouts and changes that are over.
 func (b *Books) Settle(ctx context.Context) error {

@@ -10,6 +10,9 @@ import (
 
 // Vendor is one that does as it is told. The zero value knows nothing, and does what it is asked for.
 type Vendor struct {
+	// During is called in each call that changes something, before it happens; nil: nothing is.
+	During func()
+
 	mu            sync.Mutex // guards all below
 	subscriptions map[string]payments.Subscription
 	transactions  map[string]payments.Transaction
@@ -164,6 +167,10 @@ func (v *Vendor) PortalURL(_ context.Context, customerID string) (string, error)
 
 // answer answers a call as it was planned.
 func (v *Vendor) answer(call string, do func()) error {
+	if v.During != nil {
+		v.During()
+	}
+
 	v.calls = append(v.calls, call)
 	planned := v.next
 	v.next = nil

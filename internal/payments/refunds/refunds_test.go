@@ -87,6 +87,17 @@ func TestSend_Worked(t *testing.T) {
 	require.False(t, b.jobs.RunNextEarly(t.Context()), "it has ended")
 }
 
+// A process that ends within the call leaves a refund that may have happened, which is read and not sent again.
+func TestSend_IsWrittenBeforeTheCall(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	id, _ := b.ask(t, paid)
+	b.vendor.During = func() { b.is(t, id, refunds.Sent, "") }
+	require.True(t, b.jobs.RunNext(t.Context()))
+	b.is(t, id, refunds.Done, "")
+}
+
 func TestSend_OfASubscription(t *testing.T) {
 	t.Parallel()
 

@@ -1,6 +1,7 @@
 package subscriptions_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,6 +12,7 @@ import (
 	"imagerun/internal/payments/paymentstest"
 	"imagerun/internal/payments/products"
 	"imagerun/internal/payments/subscriptions"
+	"imagerun/queue/queuetest"
 )
 
 func TestPreviewChange(t *testing.T) {
@@ -166,6 +168,43 @@ func TestChange_Worked(t *testing.T) {
 	_, err = b.Change(t.Context(), b.person.ID, b.sub.ID, "pro-yearly")
 	require.ErrorIs(t, err, subscriptions.ErrChanging)
 	require.Len(t, b.vendor.Calls(), 1)
+}
+
+// A process that ends within the call leaves what was asked for, and a look that finds out.
+func TestChange_IsWrittenBeforeTheCall(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, "pro-monthly")
+
+	var (
+		changes []string
+		left    []queuetest.Job
+	)
+
+	b.vendor.During = func() { changes, left = b.changes(), b.jobs.Pending() }
+
+	_, err := b.Change(t.Context(), b.person.ID, b.sub.ID, "studio-monthly")
+	require.NoError(t, err)
+	require.Equal(t, []string{"asked"}, changes)
+	require.Len(t, left, 1)
+	require.Equal(t, b.sub.ID.String(), left[0].Key)
+	require.Positive(t, left[0].DueIn, "not before the call has ended")
+	require.Equal(t, 1, b.looks(), "which now comes at once")
+}
+
+// Who goes away while the vendor works is no reason to forget what becomes of it.
+func TestChange_CallerGone(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, "pro-monthly")
+	ctx, cancel := context.WithCancel(t.Context())
+	b.vendor.During = cancel
+	b.vendor.Fail(payments.Rejected)
+
+	_, err := b.Change(ctx, b.person.ID, b.sub.ID, "studio-monthly")
+	require.ErrorIs(t, err, subscriptions.ErrPaymentRefused)
+	require.Equal(t, []string{"refused"}, b.changes())
+	require.Equal(t, 1, b.looks())
 }
 
 func TestChange_Downgrade(t *testing.T) {
