@@ -1967,6 +1967,7 @@ GRANT SELECT,DELETE ON TABLE public.auth_mail TO imagerun_mailer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.billing_subject TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.billing_subject TO imagerun_api;
 GRANT SELECT,INSERT ON TABLE public.billing_subject TO imagerun_operator;
+GRANT SELECT ON TABLE public.billing_subject TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.credit_audit TO imagerun_app;
 GRANT SELECT ON TABLE public.credit_audit TO imagerun_scheduler;
@@ -2008,7 +2009,7 @@ GRANT SELECT,DELETE ON TABLE public.generation_tombstone TO imagerun_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.generation_user TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.generation_user TO imagerun_api;
-GRANT SELECT,UPDATE ON TABLE public.generation_user TO imagerun_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.generation_user TO imagerun_worker;
 GRANT SELECT,UPDATE ON TABLE public.generation_user TO imagerun_scheduler;
 GRANT SELECT,UPDATE ON TABLE public.generation_user TO imagerun_operator;
 
