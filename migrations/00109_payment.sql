@@ -218,6 +218,7 @@ grant select, delete on payment_withdrawal to imagerun_worker;
 -- Whose a payment is, and what it gives them, is found and written where its job runs.
 grant select on billing_subject to imagerun_worker;
 grant insert on generation_user to imagerun_worker;
+grant insert, update on credit_claw to imagerun_worker;
 grant select on payment_checkout, payment_subscription, payment_order, payment_plan, payment_change, payment_refund, payment_withdrawal, payment_difference,
     payment_scan to imagerun_operator, imagerun_scheduler;
 grant insert, update on payment_refund, payment_difference to imagerun_operator;
@@ -225,5 +226,6 @@ grant update on payment_checkout, payment_subscription, payment_order to imageru
 
 -- +goose Down
 revoke insert on generation_user from imagerun_worker;
+revoke insert, update on credit_claw from imagerun_worker;
 revoke select on billing_subject from imagerun_worker;
 drop table payment_scan, payment_difference, payment_withdrawal, payment_refund, payment_plan, payment_order, payment_change, payment_subscription, payment_checkout;

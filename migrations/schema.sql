@@ -1976,7 +1976,7 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.credit_audit TO imagerun_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_claw TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_claw TO imagerun_api;
-GRANT SELECT ON TABLE public.credit_claw TO imagerun_worker;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_claw TO imagerun_worker;
 GRANT SELECT ON TABLE public.credit_claw TO imagerun_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_grant TO imagerun_app;

@@ -37,7 +37,7 @@ type bundle struct {
 	reconciler *reconcile.Reconciler
 	ledger     *credits.Ledger
 	jobs       *queuetest.Jobs
-	pool       *pgxpool.Pool
+	pool       *pgxpool.Pool // of the owner of the tables; the books connect as a worker
 	now        *clocktest.Clock
 	user       uuid.UUID
 	subject    uuid.UUID
@@ -46,13 +46,15 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 
-	return setupOn(t, devtest.Postgres(t))
+	app, _, owner := devtest.PostgresURLs(t)
+
+	return setupOn(t, devtest.Pool(t, devtest.As(t, app, "worker")), devtest.Pool(t, owner))
 }
 
-func setupOn(t *testing.T, pool *pgxpool.Pool) *bundle {
+func setupOn(t *testing.T, worker, owner *pgxpool.Pool) *bundle {
 	t.Helper()
 
-	b := &bundle{pool: pool, now: clocktest.At(clock.System().Truncate(time.Second)), user: uuid.New()}
+	b := &bundle{pool: owner, now: clocktest.At(clock.System().Truncate(time.Second)), user: uuid.New()}
 	b.ledger = credits.New(credits.Options{Now: b.now.Now})
 
 	sold, err := products.Load(nil, products.Test)
@@ -63,15 +65,15 @@ func setupOn(t *testing.T, pool *pgxpool.Pool) *bundle {
 
 	b.world = newWorld(b.now, sold)
 	registry := queue.NewRegistry(jobs.Kinds())
-	b.jobs = queuetest.New(t, b.pool, registry)
+	b.jobs = queuetest.New(t, worker, registry)
 
 	b.Books = books.New(books.Deps{
-		Pool: b.pool, Queue: b.jobs.Queue(), Ledger: b.ledger, Products: sold, Plans: plans, Vendor: b.world, ParseHint: parseHint, Log: slog.New(slog.DiscardHandler), Now: b.now.Now,
+		Pool: worker, Queue: b.jobs.Queue(), Ledger: b.ledger, Products: sold, Plans: plans, Vendor: b.world, ParseHint: parseHint, Log: slog.New(slog.DiscardHandler), Now: b.now.Now,
 	})
 	b.Books.Register(registry)
 
 	b.reconciler = reconcile.New(reconcile.Deps{
-		Pool: b.pool, Queue: b.jobs.Queue(), Books: b.Books, Products: sold, Vendor: b.world, Log: slog.New(slog.DiscardHandler), Now: b.now.Now,
+		Pool: worker, Queue: b.jobs.Queue(), Books: b.Books, Products: sold, Vendor: b.world, Log: slog.New(slog.DiscardHandler), Now: b.now.Now,
 	})
 	b.reconciler.Register(registry)
 
