@@ -61,7 +61,7 @@ const (
 	minPasswordLength = 12
 	// Creem makes its secrets, and says nothing of their length.
 	minWebhookSecretLength = 24
-	minConns          = 4 // a worker keeps one for its leases, and a job may need two at once
+	minConns               = 4 // a worker keeps one for its leases, and a job may need two at once
 	// A link lives for two windows, and R2 refuses one of more than seven days.
 	maxLinkWindow = 7 * 24 * time.Hour / 2
 )

@@ -60,7 +60,7 @@ func (d *demo) writeDevFile(u demoUser) error {
 			"fal":   {URL: d.fal.URL, ControlURL: d.fal.ControlURL, Key: d.secrets.FalKey},
 			"creem": {URL: d.creem.URL, ControlURL: d.creem.URL, APIKey: d.secrets.CreemKey, WebhookSecret: d.secrets.CreemWebhook},
 		},
-		DemoUser:   u, Operator: devLogin{User: operatorName, Password: d.secrets.Operator},
+		DemoUser: u, Operator: devLogin{User: operatorName, Password: d.secrets.Operator},
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode dev.json: %w", err)
