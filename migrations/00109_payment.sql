@@ -52,7 +52,7 @@ create table payment_subscription (
     created_at    timestamptz not null default clock_timestamp(),
     looked_at     timestamptz,
     hints         integer     not null default 0,
-    next_look_at  timestamptz
+    next_look_at  timestamptz default clock_timestamp() + interval '1 hour' -- its first look may come to nothing
 );
 comment on table payment_subscription is 'A subscription as the vendor had it when we last looked. Without a subject it is not known yet whose it is.';
 comment on column payment_subscription.vendor_id is 'erase: the vendor''s id of the subscription; row seven years after its last payment';

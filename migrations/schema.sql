@@ -1137,7 +1137,7 @@ CREATE TABLE public.payment_subscription (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     looked_at timestamp with time zone,
     hints integer DEFAULT 0 NOT NULL,
-    next_look_at timestamp with time zone,
+    next_look_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval),
     CONSTRAINT payment_subscription_status_check CHECK ((status = ANY (ARRAY['unknown'::text, 'active'::text, 'trialing'::text, 'paused'::text, 'past_due'::text, 'unpaid'::text, 'scheduled_cancel'::text, 'expired'::text, 'canceled'::text])))
 );
 

@@ -179,7 +179,9 @@ func TestCourier_AsksThePolicyWhatIsADelivery(t *testing.T) {
 
 	for want, b := range map[string]*bundle{deliveries.Delivered: setup(t, true), deliveries.Waiting: setup(t, true, strict)} {
 		address, _ := receiver(t, http.StatusNoContent)
-		b.locked(func() { b.courier.Plan(&deliveries.Delivery{Event: "evt", URL: address, Body: []byte("{}")}, b.clock.Now()) })
+		b.locked(func() {
+			b.courier.Plan(&deliveries.Delivery{Event: "evt", URL: address, Body: []byte("{}")}, b.clock.Now())
+		})
 		b.clock.Tick()
 		require.Equal(t, http.StatusNoContent, b.states(want).Status)
 	}
