@@ -79,6 +79,28 @@ func TestPack(t *testing.T) {
 	})
 }
 
+// What a person had to return is done when the vendor has it.
+func TestRefund_ByHandIsDone(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	paid := b.buy(t, "pack-small")
+
+	_, err := b.pool.Exec(t.Context(), `with asked as (
+			insert into payment_refund (id, order_id, amount, reason, actor, status, created_at)
+			select gen_random_uuid(), id, 200, 'goodwill', 'operator', 'by_hand', now() from payment_order returning id
+		) insert into payment_difference (kind, about, status, found_at, seen_at) select 'refund_by_hand', id::text, 'open', now(), now() from asked`)
+	require.NoError(t, err)
+
+	b.world.payBack(paid.ID, 100, false)
+	b.tell(t, hint{TransactionID: paid.ID})
+	require.Equal(t, []string{"refund_by_hand open"}, b.differences(t))
+
+	b.world.payBack(paid.ID, 100, false)
+	b.tell(t, hint{TransactionID: paid.ID})
+	require.Equal(t, []string{"refund_by_hand settled"}, b.differences(t))
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 

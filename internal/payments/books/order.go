@@ -123,6 +123,10 @@ func (b *Books) recordReturn(ctx context.Context, tx *postgres.Tx, o *db.Payment
 		if err := b.noteReturn(ctx, tx, before, *o, reconcile); err != nil {
 			return err
 		}
+
+		if err := b.endRefunds(ctx, tx, o); err != nil {
+			return err
+		}
 	}
 
 	var next *time.Time
@@ -133,6 +137,24 @@ func (b *Books) recordReturn(ctx context.Context, tx *postgres.Tx, o *db.Payment
 	}
 
 	return b.db.OrderLookAgain(ctx, tx, db.OrderLookAgainParams{ID: o.ID, NextLookAt: next})
+}
+
+// endRefunds ends what a person had to return, now that it is back.
+func (b *Books) endRefunds(ctx context.Context, tx *postgres.Tx, o *db.PaymentOrder) error {
+	now := b.now()
+
+	ids, err := b.db.RefundsArrived(ctx, tx, db.RefundsArrivedParams{OrderID: o.ID, Refunded: o.Refunded, Now: &now})
+	if err != nil {
+		return fmt.Errorf("end refunds of order %s: %w", o.ID, err)
+	}
+
+	for _, id := range ids {
+		if err := b.settleDifference(ctx, tx, RefundByHand, id.String()); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 // noteReturn counts money that went back, and notes it as a difference where no webhook told of it.

@@ -152,3 +152,11 @@ returning (xmax = 0)::boolean as fresh;
 
 -- name: DifferenceSettle :exec
 update payment_difference set status = 'settled', settled_at = @now where kind = @kind and about = @about and status = 'open';
+
+-- name: RefundsArrived :many
+-- What a person had to return is back when the vendor says so: the oldest first, as far as the money reaches.
+update payment_refund r set status = 'done', ended_at = @now
+from (
+    select i.id, sum(i.amount) over (order by i.created_at, i.id) as upto from payment_refund i where i.order_id = @order_id and i.status in ('done', 'by_hand')
+) x
+where r.id = x.id and r.status = 'by_hand' and x.upto <= sqlc.arg(refunded)::bigint returning r.id;

@@ -1597,6 +1597,41 @@ func (q *Queries) RefundUnsend(ctx context.Context, db DBTX, id uuid.UUID) error
 	return err
 }
 
+const refundsArrived = `-- name: RefundsArrived :many
+update payment_refund r set status = 'done', ended_at = $1
+from (
+    select i.id, sum(i.amount) over (order by i.created_at, i.id) as upto from payment_refund i where i.order_id = $3 and i.status in ('done', 'by_hand')
+) x
+where r.id = x.id and r.status = 'by_hand' and x.upto <= $2::bigint returning r.id
+`
+
+type RefundsArrivedParams struct {
+	Now      *time.Time
+	Refunded int64
+	OrderID  uuid.UUID
+}
+
+// What a person had to return is back when the vendor says so: the oldest first, as far as the money reaches.
+func (q *Queries) RefundsArrived(ctx context.Context, db DBTX, arg RefundsArrivedParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, refundsArrived, arg.Now, arg.Refunded, arg.OrderID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const refundsByHand = `-- name: RefundsByHand :one
 select count(*) from payment_refund where status = 'by_hand'
 `
