@@ -1115,12 +1115,15 @@ CREATE TABLE public.payment_scan (
     pages integer DEFAULT 0 NOT NULL,
     items bigint DEFAULT 0 NOT NULL,
     newest timestamp with time zone,
+    read_at timestamp with time zone,
     CONSTRAINT payment_scan_name_check CHECK ((name = ANY (ARRAY['transactions'::text, 'subscriptions'::text, 'feed'::text])))
 );
 
 COMMENT ON TABLE public.payment_scan IS 'How far the vendor''s lists are read. Whole: to their end; else until all of a page is known and older than the newest of the scan before.';
 
 COMMENT ON COLUMN public.payment_scan.name IS 'erase: a word from a closed list; the rows stay';
+
+COMMENT ON COLUMN public.payment_scan.read_at IS 'When it was last read to its end, whatever is under way now. Null: never, or by the release before.';
 
 CREATE TABLE public.payment_subscription (
     id uuid DEFAULT gen_random_uuid() NOT NULL,

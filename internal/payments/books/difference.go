@@ -20,6 +20,14 @@ const (
 	CancelRefused  DifferenceKind = "cancel_refused" // a subscription that was withdrawn from goes on there
 )
 
+// differenceKinds lists them.
+func differenceKinds() []DifferenceKind {
+	return []DifferenceKind{
+		MissedPayment, MissedRefund, MissedDispute, MissedStatus, MissedEnd,
+		UnknownPayment, UnknownProduct, UnknownOwner, NotAtVendor, RefundByHand, RefundRefused,
+	}
+}
+
 // DifferenceStatus is what became of a difference.
 type DifferenceStatus string
 

@@ -15,7 +15,7 @@ type metrics struct {
 }
 
 func newMetrics() *metrics {
-	return &metrics{
+	m := &metrics{
 		orders: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "imagerun_payments_orders_total", Help: "Payments that were booked, by product and currency.",
 		}, []string{"product", "currency"}),
@@ -29,6 +29,13 @@ func newMetrics() *metrics {
 			Name: "imagerun_payments_differences_total", Help: "Where our books and the vendor's differed, by kind and by what became of it: repaired, or open for a person.",
 		}, []string{"kind", "status"}),
 	}
+
+	// A counter that appears with its first difference has not risen, for who watches it.
+	for _, kind := range differenceKinds() {
+		m.differences.WithLabelValues(string(kind), string(Difference{Kind: kind}.status()))
+	}
+
+	return m
 }
 
 // Collectors are what the process registers.

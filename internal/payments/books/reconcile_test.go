@@ -1,9 +1,13 @@
 package books_test
 
 import (
+	"log/slog"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/payments"
@@ -99,4 +103,28 @@ func TestReconcile_StopsWhereItIsKnown(t *testing.T) {
 	next, err := b.reconciler.Run(t.Context(), reconcile.Options{})
 	require.NoError(t, err)
 	require.Equal(t, 2, next.Calls) // the page of the new one, and one that is older than the newest that was known by a day
+}
+
+// A reading that is interrupted does not hide from operators when the list was last read to its end.
+func TestReconcile_SaysWhenItWasDoneLast(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	c := reconcile.TableCollector(b.pool, slog.New(slog.DiscardHandler), b.now.Now)
+	read := strings.NewReplacer("$", strconv.FormatInt(b.now.Now().Unix(), 10)).Replace(`
+# HELP imagerun_payments_list_read_timestamp_seconds When a list of the vendor's was last read to its end, by list; absent: never.
+# TYPE imagerun_payments_list_read_timestamp_seconds gauge
+imagerun_payments_list_read_timestamp_seconds{list="subscriptions"} $
+imagerun_payments_list_read_timestamp_seconds{list="transactions"} $
+`)
+
+	require.Zero(t, testutil.CollectAndCount(c, "imagerun_payments_list_read_timestamp_seconds"))
+	b.reconcile(t)
+	require.NoError(t, testutil.CollectAndCompare(c, strings.NewReader(read), "imagerun_payments_list_read_timestamp_seconds"))
+
+	b.now.Move(day)
+	b.world.away = errAway
+	_, err := b.reconciler.Run(t.Context(), reconcile.Options{Whole: true})
+	require.ErrorIs(t, err, errAway)
+	require.NoError(t, testutil.CollectAndCompare(c, strings.NewReader(read), "imagerun_payments_list_read_timestamp_seconds"))
 }

@@ -1694,7 +1694,7 @@ func (q *Queries) ScanBegin(ctx context.Context, db DBTX, arg ScanBeginParams) (
 }
 
 const scanEnd = `-- name: ScanEnd :exec
-update payment_scan set finished_at = $1, page = 1, newest = greatest(newest, $2) where name = $3
+update payment_scan set finished_at = $1, read_at = $1, page = 1, newest = greatest(newest, $2) where name = $3
 `
 
 type ScanEndParams struct {
@@ -1724,14 +1724,15 @@ func (q *Queries) ScanPage(ctx context.Context, db DBTX, arg ScanPageParams) err
 }
 
 const scansRead = `-- name: ScansRead :many
-select name, finished_at::timestamptz as finished_at from payment_scan where finished_at is not null
+select name, greatest(read_at, finished_at)::timestamptz as read_at from payment_scan where read_at is not null or finished_at is not null
 `
 
 type ScansReadRow struct {
-	Name       string
-	FinishedAt time.Time
+	Name   string
+	ReadAt time.Time
 }
 
+// The release before writes no read_at.
 func (q *Queries) ScansRead(ctx context.Context, db DBTX) ([]ScansReadRow, error) {
 	rows, err := db.Query(ctx, scansRead)
 	if err != nil {
@@ -1741,7 +1742,7 @@ func (q *Queries) ScansRead(ctx context.Context, db DBTX) ([]ScansReadRow, error
 	var items []ScansReadRow
 	for rows.Next() {
 		var i ScansReadRow
-		if err := rows.Scan(&i.Name, &i.FinishedAt); err != nil {
+		if err := rows.Scan(&i.Name, &i.ReadAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

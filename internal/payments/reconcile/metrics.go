@@ -68,7 +68,7 @@ func (c collector) readTables(ctx context.Context, set telemetry.SetGauge) {
 	}
 
 	for _, s := range scans {
-		set(readDesc, float64(s.FinishedAt.UnixMilli())/1000, s.Name)
+		set(readDesc, float64(s.ReadAt.UnixMilli())/1000, s.Name)
 	}
 
 	byHand, err := c.db.RefundsByHand(ctx, c.pool)

@@ -33,7 +33,7 @@ returning page, whole, began_at, newest;
 update payment_scan set page = @page, pages = pages + 1, items = items + @items where name = @name;
 
 -- name: ScanEnd :exec
-update payment_scan set finished_at = @now, page = 1, newest = greatest(newest, sqlc.narg(newest)) where name = @name;
+update payment_scan set finished_at = @now, read_at = @now, page = 1, newest = greatest(newest, sqlc.narg(newest)) where name = @name;
 
 -- name: DifferencesList :many
 select kind, about, status, credits, found_at from payment_difference where found_at >= @since order by found_at, kind, about limit @most;
@@ -42,7 +42,8 @@ select kind, about, status, credits, found_at from payment_difference where foun
 select kind, count(*) as count, min(found_at)::timestamptz as oldest from payment_difference where status = 'open' group by kind;
 
 -- name: ScansRead :many
-select name, finished_at::timestamptz as finished_at from payment_scan where finished_at is not null;
+-- The release before writes no read_at.
+select name, greatest(read_at, finished_at)::timestamptz as read_at from payment_scan where read_at is not null or finished_at is not null;
 
 -- name: RefundsByHand :one
 select count(*) from payment_refund where status = 'by_hand';
