@@ -1688,6 +1688,8 @@ CREATE INDEX inbox_event_body_idx ON public.inbox_event USING btree (received_at
 
 CREATE INDEX inbox_event_received_idx ON public.inbox_event USING btree (received_at);
 
+CREATE INDEX inbox_event_unworked_idx ON public.inbox_event USING btree (source, received_at) WHERE (state = 'received'::text);
+
 CREATE INDEX job_audit_at_idx ON public.job_audit USING btree (at);
 
 CREATE INDEX job_audit_ids_idx ON public.job_audit USING gin (job_ids);
@@ -2030,6 +2032,7 @@ GRANT SELECT(id) ON TABLE public.inbox_event TO imagerun_operator;
 
 GRANT SELECT(source) ON TABLE public.inbox_event TO imagerun_api;
 GRANT SELECT(source) ON TABLE public.inbox_event TO imagerun_operator;
+GRANT SELECT(source) ON TABLE public.inbox_event TO imagerun_scheduler;
 
 GRANT SELECT(event_id) ON TABLE public.inbox_event TO imagerun_api;
 GRANT SELECT(event_id) ON TABLE public.inbox_event TO imagerun_operator;
@@ -2037,10 +2040,12 @@ GRANT SELECT(event_id) ON TABLE public.inbox_event TO imagerun_operator;
 GRANT SELECT(event_type) ON TABLE public.inbox_event TO imagerun_operator;
 
 GRANT SELECT(state) ON TABLE public.inbox_event TO imagerun_operator;
+GRANT SELECT(state) ON TABLE public.inbox_event TO imagerun_scheduler;
 
 GRANT SELECT(code) ON TABLE public.inbox_event TO imagerun_operator;
 
 GRANT SELECT(received_at) ON TABLE public.inbox_event TO imagerun_operator;
+GRANT SELECT(received_at) ON TABLE public.inbox_event TO imagerun_scheduler;
 
 GRANT SELECT(ended_at) ON TABLE public.inbox_event TO imagerun_operator;
 

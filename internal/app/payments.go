@@ -146,7 +146,9 @@ func (b *base) newCreemWebhooks(box *inbox.Inbox) (http.Handler, error) {
 		return nil, err
 	}
 
-	return box.Endpoint(inbox.EndpointOptions{Source: sourceCreem, Verifier: verifier, Fail: httpapi.Fail(b.log)}), nil
+	return box.Endpoint(inbox.EndpointOptions{
+		Source: sourceCreem, Verifier: verifier, Types: creem.EventTypes(), Fail: httpapi.Fail(b.log),
+	}), nil
 }
 
 // returnURL is where Creem sends a person back to.

@@ -8,6 +8,7 @@ import (
 	"imagerun/internal/config"
 	"imagerun/internal/credits"
 	"imagerun/internal/generation/bills"
+	"imagerun/internal/inbox"
 	"imagerun/internal/jobs"
 	"imagerun/internal/payments/reconcile"
 	"imagerun/internal/storage/sweep"
@@ -48,7 +49,8 @@ func RunScheduler(ctx context.Context, cfg config.Config, log *slog.Logger, up f
 	b.registry.MustRegister(collectMetrics(b.listDomains(service, nil, nil, nil))...)
 	b.registry.MustRegister(asynqueue.NewCollector(b.pusher, jobs.Kinds().Queues(), log), b.queue.TableCollector(),
 		sweep.Collector(b.pool, log), credits.TableCollector(b.pool, log, b.clock.Now),
-		bills.Collector(b.pool, log, cfg.Credits.Value()), reconcile.TableCollector(b.pool, log, b.clock.Now))
+		bills.Collector(b.pool, log, cfg.Credits.Value()), reconcile.TableCollector(b.pool, log, b.clock.Now),
+		inbox.TableCollector(b.pool, log, b.clock.Now))
 
 	ctx, breaks := context.WithCancelCause(ctx)
 	defer breaks(nil)

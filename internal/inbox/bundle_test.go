@@ -108,7 +108,7 @@ func setupOn(t *testing.T, pool, owner *pgxpool.Pool) *bundle {
 	b.jobs = queuetest.New(t, pool, registry)
 
 	b.server = httptest.NewServer(b.Endpoint(inbox.EndpointOptions{
-		Source: "fake", Verifier: b.vendor, MaxBody: maxBody,
+		Source: "fake", Verifier: b.vendor, Types: []string{"number.added"}, MaxBody: maxBody,
 		Fail: func(w http.ResponseWriter, _ *http.Request, err error) {
 			status := map[fault.Kind]int{
 				fault.Unauthenticated: http.StatusUnauthorized, fault.TooLarge: http.StatusRequestEntityTooLarge,

@@ -33,6 +33,8 @@ type EndpointOptions struct {
 	// Source is its name: lower-case letters.
 	Source   string
 	Verifier Verifier
+	// Types are what the source says may happen. Events of any other are received too, and counted together.
+	Types []string
 	// MaxBody is how many bytes an event has at most; zero: 256 KiB.
 	MaxBody int64
 	// Fail answers with an error.
@@ -45,12 +47,14 @@ func (b *Inbox) Endpoint(o EndpointOptions) http.Handler {
 		o.MaxBody = defaultMaxBody
 	}
 
+	receipts := b.metrics.beginReceipts(o.Source, o.Types)
+
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 		defer cancel()
 
-		fresh, err := b.receiveRequest(ctx, r, o)
-		b.metrics.countReceipt(o.Source, fresh, err)
+		eventType, fresh, err := b.receiveRequest(ctx, r, o)
+		receipts.count(eventType, fresh, err)
 
 		if err != nil {
 			o.Fail(w, r, err)
@@ -62,21 +66,22 @@ func (b *Inbox) Endpoint(o EndpointOptions) http.Handler {
 	})
 }
 
-// receiveRequest reads, verifies and receives one event.
-func (b *Inbox) receiveRequest(ctx context.Context, r *http.Request, o EndpointOptions) (fresh bool, err error) {
+// receiveRequest reads, verifies and receives one event. One that was not verified has no type: nothing it says is believed.
+func (b *Inbox) receiveRequest(ctx context.Context, r *http.Request, o EndpointOptions) (eventType string, fresh bool, err error) {
 	body, err := readBody(r, o.MaxBody)
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
 
 	e, err := o.Verifier.Verify(ctx, r.Header, body)
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
 
 	e.Source, e.Body = o.Source, body
+	fresh, err = b.Receive(ctx, e)
 
-	return b.Receive(ctx, e)
+	return e.Type, fresh, err
 }
 
 // readBody reads all of a body of at most limit bytes.

@@ -26,3 +26,6 @@ update inbox_event set body = null, body_erased_at = clock_timestamp() where id 
 delete from inbox_event where id in (
     select e.id from inbox_event e where e.received_at <= @before order by e.received_at limit @most for update skip locked
 );
+
+-- name: EventsUnworked :many
+select source, min(received_at)::timestamptz as oldest from inbox_event where state = 'received' group by source;

@@ -132,3 +132,32 @@ func (q *Queries) EventsForget(ctx context.Context, db DBTX, arg EventsForgetPar
 	}
 	return result.RowsAffected(), nil
 }
+
+const eventsUnworked = `-- name: EventsUnworked :many
+select source, min(received_at)::timestamptz as oldest from inbox_event where state = 'received' group by source
+`
+
+type EventsUnworkedRow struct {
+	Source string
+	Oldest time.Time
+}
+
+func (q *Queries) EventsUnworked(ctx context.Context, db DBTX) ([]EventsUnworkedRow, error) {
+	rows, err := db.Query(ctx, eventsUnworked)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventsUnworkedRow
+	for rows.Next() {
+		var i EventsUnworkedRow
+		if err := rows.Scan(&i.Source, &i.Oldest); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

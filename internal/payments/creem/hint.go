@@ -49,6 +49,16 @@ const (
 	hintDispute
 )
 
+// EventTypes lists the types of events that Creem documents. https://docs.creem.io/code/webhooks
+func EventTypes() []string {
+	return []string{
+		"checkout.completed", "refund.created", "dispute.created",
+		"subscription.active", "subscription.trialing", "subscription.canceled", "subscription.scheduled_cancel", "subscription.paid",
+		"subscription.expired", "subscription.unpaid", "subscription.update", "subscription.past_due", "subscription.paused",
+		"customer_credits.exhausted", "credits.granted", "credits.consumed", "credits.auto_recharged",
+	}
+}
+
 // classifyEvent sorts the types of events. https://docs.creem.io/code/webhooks
 func classifyEvent(eventType string) hintKind {
 	switch eventType {

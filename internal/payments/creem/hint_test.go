@@ -40,6 +40,12 @@ func hints() map[string]payments.Hint {
 	}
 }
 
+func TestEventTypes(t *testing.T) {
+	t.Parallel()
+
+	require.ElementsMatch(t, slices.Collect(maps.Keys(fixtures(t))), creem.EventTypes())
+}
+
 func TestParseHint_OfEveryFixture(t *testing.T) {
 	t.Parallel()
 
