@@ -23,7 +23,11 @@ import (
 	"imagerun/internal/generation/catalogue"
 	"imagerun/internal/generation/phases"
 	"imagerun/internal/httpapi"
+	"imagerun/internal/inbox"
 	"imagerun/internal/jobs"
+	"imagerun/internal/outbound"
+	"imagerun/internal/payments/books"
+	"imagerun/internal/payments/reconcile"
 	"imagerun/internal/ratelimit"
 	"imagerun/internal/storage/sweep"
 	"imagerun/internal/telemetry"
@@ -49,11 +53,16 @@ func exported(t *testing.T) (series, labels map[string]bool) {
 		asynqueue.NewCollector(asynqueue.NewPusher(client), nil, slog.New(slog.DiscardHandler)),
 		sweep.Collector(pool, slog.New(slog.DiscardHandler)),
 		credits.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System),
-		bills.Collector(pool, slog.New(slog.DiscardHandler), 0))
+		bills.Collector(pool, slog.New(slog.DiscardHandler), 0),
+		reconcile.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System),
+		inbox.TableCollector(pool, slog.New(slog.DiscardHandler), clock.System))
 	collectors = append(collectors, credits.New(credits.Options{Now: clock.System}).Collectors()...)
 	collectors = append(collectors, ratelimit.NewMetrics().Collectors()...)
 	collectors = append(collectors, httpapi.NewMetrics().Collectors()...)
 	collectors = append(collectors, clock.NewCorrected(nil, nil).Collectors()...)
+	collectors = append(collectors, books.New(books.Deps{}).Collectors()...)
+	collectors = append(collectors, inbox.New(inbox.Deps{}).Collectors()...)
+	collectors = append(collectors, outbound.NewMetrics().Collectors()...)
 	collectors = append(collectors, phases.New(phases.Deps{Catalogue: &catalogue.Catalogue{}}).Collectors()...)
 
 	series, labels = map[string]bool{}, map[string]bool{"le": true, "process": true, "job": true}
@@ -211,11 +220,28 @@ func TestMetrics_NamedAreExported(t *testing.T) {
 		}
 	}
 
-	// And the other way: nothing about jobs and requests is exported that no panel shows.
+	// And the other way: nothing about jobs, requests and payments is exported that no panel shows.
 	for m := range series {
-		if regexp.MustCompile(`^(queue|asynq|imagerun_http|imagerun_webhooks)_`).MatchString(m) && !regexp.MustCompile(`_(bucket|sum|count)$`).MatchString(m) {
+		if regexp.MustCompile(`^(queue|asynq|imagerun_http|imagerun_webhooks|imagerun_inbox|imagerun_payments)_`).MatchString(m) && !regexp.MustCompile(`_(bucket|sum|count)$`).MatchString(m) {
 			require.Contains(t, seen, m, "no panel shows it")
 		}
+	}
+}
+
+// TestRules_NameWhatIsThere: an alarm about a kind of difference, or of job, that is called otherwise is silent too.
+func TestRules_NameWhatIsThere(t *testing.T) {
+	t.Parallel()
+
+	require.Contains(t, rules(t)["ImagerunNoPaymentWebhooks"].Expr, `kind="`+string(books.MissedPayment)+`", status="`+string(books.DifferenceRepaired)+`"`)
+
+	dead := regexp.MustCompile(`kind=~"([^"]+)"`).FindStringSubmatch(rules(t)["ImagerunPaymentJobsDead"].Expr)
+	require.NotNil(t, dead)
+
+	whole := regexp.MustCompile("^(" + dead[1] + ")$")
+
+	for _, p := range jobs.Kinds().Policies() {
+		kind := p.Args.Kind()
+		require.Equal(t, p.Queue == "payment" || strings.HasPrefix(kind, "inbox."), whole.MatchString(kind), kind)
 	}
 }
 
