@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,4 +115,25 @@ func TestCompose_HealthChecksTell(t *testing.T) {
 	}
 
 	require.GreaterOrEqual(t, ran, 5)
+}
+
+// Creem's simulator takes our key and signs what it tells the api with our secret; its pages have one address, inside and in a browser.
+func TestCompose_SellsAtTheSimulator(t *testing.T) {
+	t.Parallel()
+
+	services := compose(t).Services
+	simulators := services["simulators"]
+
+	for _, name := range []string{"api", "worker"} {
+		ours := services[name].Environment
+
+		require.Contains(t, simulators.Command, "--creem-key="+*ours["IMAGERUN_CREEM_KEY"], name)
+		require.Contains(t, simulators.Command, "--creem-webhook-secret="+*ours["IMAGERUN_CREEM_WEBHOOK_SECRETS"], name)
+
+		at, err := url.Parse(*ours["IMAGERUN_CREEM_URL"])
+		require.NoError(t, err)
+		require.Contains(t, simulators.Networks["default"].Aliases, at.Hostname(), name)
+		require.Contains(t, simulators.Command, "--creem-addr=:"+at.Port(), name)
+		require.True(t, slices.ContainsFunc(simulators.Ports, func(p types.ServicePortConfig) bool { return p.Published == at.Port() }), name)
+	}
 }

@@ -24,6 +24,7 @@ func publishedSecrets() []string {
 		"imagerun-app", "imagerun-api", "imagerun-worker", "imagerun-scheduler", "imagerun-operator-login", "imagerun-owner", "imagerun-operator",
 		"imagerun-s3-secret", "sim:fal-simulator-key",
 		"a-secret-of-development-for-sessions", "a-secret-of-development-for-callbacks", "a-secret-of-development-for-addresses",
+		"creem_test_simulator_key", "a-secret-of-development-for-webhooks",
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Creem) Stop() {
 	s.sim.Close()
 }
 
-// defaultProducts are what there is to buy unless flags say otherwise: what the product sells.
+// defaultProducts are what there is to buy unless flags say otherwise: what the product sells, where no file of products says otherwise.
 func defaultProducts() []string {
 	return []string{
 		"prod_imagerunPackSmallEur,100 credits,500,once,EUR", "prod_imagerunPackSmallUsd,100 credits,500,once,USD",
@@ -48,7 +48,7 @@ func defaultProducts() []string {
 	}
 }
 
-// readProducts reads what there is to buy: each "id,name,price in cents,billing period,currency".
+// readProducts reads what there is to buy: each "id,name,price in cents,billing period", and a currency where it is not EUR.
 func readProducts(lines []string) ([]creemsim.Product, error) {
 	var (
 		products []creemsim.Product
@@ -57,8 +57,8 @@ func readProducts(lines []string) ([]creemsim.Product, error) {
 
 	for _, line := range lines {
 		parts := strings.Split(line, ",")
-		if len(parts) != 5 {
-			errs = append(errs, cli.Misuse("--creem-product: %q must be id,name,price in cents,billing period,currency", line))
+		if len(parts) != 4 && len(parts) != 5 {
+			errs = append(errs, cli.Misuse("--creem-product: %q must be id,name,price in cents,billing period[,currency]", line))
 
 			continue
 		}
@@ -68,7 +68,11 @@ func readProducts(lines []string) ([]creemsim.Product, error) {
 			price = -1
 		}
 
-		p := creemsim.Product{ID: parts[0], Name: parts[1], Description: parts[1], Price: price, BillingPeriod: parts[3], Currency: parts[4]}
+		p := creemsim.Product{ID: parts[0], Name: parts[1], Description: parts[1], Price: price, BillingPeriod: parts[3]}
+		if len(parts) == 5 {
+			p.Currency = parts[4]
+		}
+
 		if p.BillingPeriod != "once" {
 			p.BillingType = creemsim.BillingRecurring
 		}

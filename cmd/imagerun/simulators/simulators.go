@@ -90,7 +90,7 @@ Nothing is kept: a restart forgets everything.`,
 	f.StringVar(&payments.APIKey, "creem-key", "creem_test_simulator_key", "the API key that Creem's simulator accepts")
 	f.StringVar(&payments.WebhookURL, "creem-webhook-url", "", "where it tells what happened; empty: nowhere, until an endpoint is made")
 	f.StringVar(&payments.WebhookSecret, "creem-webhook-secret", "whsec_simulated", "the secret that signs what it tells")
-	f.StringArrayVar(&products, "creem-product", defaultProducts(), "what there is to buy: id,name,price in cents,billing period,currency; once for each")
+	f.StringArrayVar(&products, "creem-product", defaultProducts(), "what there is to buy: id,name,price in cents,billing period[,currency]; once for each")
 	f.Uint64Var(&options.Seed, "seed", 0, "makes ids and jitter the same in every run; 0: random")
 
 	return c
