@@ -133,6 +133,7 @@ func poisonCases() map[string]poisoned {
 	cases := generationPoison()
 	maps.Copy(cases, uploadPoison())
 	maps.Copy(cases, inboxPoison())
+	maps.Copy(cases, paymentsPoison())
 
 	tick := func(kind string) func(t *testing.T, w *poisonWorld) {
 		return func(t *testing.T, w *poisonWorld) { t.Helper(); w.tick(t, kind) }
