@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"imagerun/internal/fault"
 	"imagerun/internal/payments"
 	"imagerun/internal/payments/db"
 	"imagerun/internal/postgres"
@@ -65,7 +66,8 @@ func (r *Reconciler) scanSubscriptions(ctx context.Context, o Options, report *R
 	})
 }
 
-// scan reads a list page by page, and has looked at what differs. A page, what it found and how far the scan is are one transaction.
+// scan reads a list page by page, and has looked at what differs. A page, what it found and how far the scan is, or that it has ended, are
+// one transaction.
 func (r *Reconciler) scan(ctx context.Context, name string, o Options, report *Report, read lister) (done bool, err error) {
 	page, whole, before, err := r.beginScan(ctx, name, o)
 	if err != nil {
@@ -95,6 +97,8 @@ func (r *Reconciler) scan(ctx context.Context, name string, o Options, report *R
 			next = 0
 		}
 
+		c.newest = newest // of all that was read
+
 		if err := r.writePage(ctx, name, o, c, items, next); err != nil {
 			return false, err
 		}
@@ -104,13 +108,7 @@ func (r *Reconciler) scan(ctx context.Context, name string, o Options, report *R
 		}
 	}
 
-	if o.DryRun {
-		return true, nil
-	}
-
-	now := r.Now()
-
-	return true, r.db.ScanEnd(ctx, r.Pool, db.ScanEndParams{Name: name, Now: &now, Newest: timeOf(newest)})
+	return true, nil
 }
 
 // beginScan returns where to begin.
@@ -156,7 +154,13 @@ func (r *Reconciler) writePage(ctx context.Context, name string, o Options, c co
 			return fmt.Errorf("write how far %s are read: %w", name, err)
 		}
 
-		return nil
+		if next != 0 {
+			return nil
+		}
+
+		now := r.Now()
+
+		return fault.Wrap(r.db.ScanEnd(ctx, tx, db.ScanEndParams{Name: name, Now: &now, Newest: timeOf(c.newest)}), "end reading "+name)
 	})
 }
 
