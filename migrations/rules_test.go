@@ -30,6 +30,7 @@ var excepted = map[string]string{
 	"00063_job_key.sql":              "its index keeps writers out of job, which is small however many jobs go through it",
 	"00090_process_roles.sql":        "makes roles, which are not of one database: where they are there it does nothing",
 	"00092_auth_mail_closed.sql":     "takes a right that no process of any release used, so that links are closed before the release before is gone",
+	"00114_payment_operator.sql":     "takes rights that no process of any release used: the tables are newer than the last one",
 }
 
 // rule is about statements, or actions of "alter table", on what other files made. Of those that match, the first counts.

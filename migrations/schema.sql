@@ -188,6 +188,33 @@ $$;
 
 COMMENT ON FUNCTION public.number_after(last bigint) IS 'The number after the last one; a history''s first is 2^40 times the takeovers before it, so that JSON''s 2^53 is far.';
 
+CREATE FUNCTION public.payment_events_about(names text[], most integer) RETURNS TABLE(id uuid, event_type text, state text, code text, received_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $_$
+    select e.id, e.event_type, e.state, e.code, e.received_at from public.inbox_event e
+    where e.source = 'creem' and exists (
+        select from unnest(names) as n
+        where n ~ '^(ch|ord|sub|tran)_[A-Za-z0-9_-]{6,100}$' and position(convert_to('"' || n || '"', 'UTF8') in e.body) > 0
+    )
+    order by e.received_at desc, e.id limit most
+$_$;
+
+COMMENT ON FUNCTION public.payment_events_about(names text[], most integer) IS 'The webhooks that name one of the vendor''s ids and whose body is still there, newest first. No other text is looked for.';
+
+CREATE FUNCTION public.payment_subjects_of_address(digest bytea) RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    select o.subject from public.payment_order o
+    where o.subject is not null and sha256(convert_to(lower(btrim(o.email)), 'UTF8')) = digest
+    union
+    select s.subject from public.billing_subject s join auth."user" u on u."id" = s.user_id
+    where sha256(convert_to(lower(btrim(u."email")), 'UTF8')) = digest
+$$;
+
+COMMENT ON FUNCTION public.payment_subjects_of_address(digest bytea) IS 'Who paid with an address, or has an account with it: by the SHA-256 of the address, trimmed and in small letters.';
+
 CREATE FUNCTION public.user_credit_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1885,6 +1912,14 @@ REVOKE ALL ON FUNCTION public.job_audit_purge(most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_app;
 GRANT ALL ON FUNCTION public.job_audit_purge(most integer) TO imagerun_worker;
 
+REVOKE ALL ON FUNCTION public.payment_events_about(names text[], most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.payment_events_about(names text[], most integer) TO imagerun_operator;
+GRANT ALL ON FUNCTION public.payment_events_about(names text[], most integer) TO imagerun_app;
+
+REVOKE ALL ON FUNCTION public.payment_subjects_of_address(digest bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.payment_subjects_of_address(digest bytea) TO imagerun_operator;
+GRANT ALL ON FUNCTION public.payment_subjects_of_address(digest bytea) TO imagerun_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth."user" TO imagerun_auth;
 
 GRANT SELECT(id) ON TABLE auth."user" TO imagerun_app;
@@ -2095,8 +2130,36 @@ GRANT SELECT ON TABLE public.payment_change TO imagerun_scheduler;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_checkout TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_checkout TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_checkout TO imagerun_worker;
-GRANT SELECT,UPDATE ON TABLE public.payment_checkout TO imagerun_operator;
+GRANT UPDATE ON TABLE public.payment_checkout TO imagerun_operator;
 GRANT SELECT ON TABLE public.payment_checkout TO imagerun_scheduler;
+
+GRANT SELECT(id) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(subject) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(product_id) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(plan) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(currency) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(amount) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(status) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(vendor_id) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(waived_at) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(created_at) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(expires_at) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(ended_at) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(hints) ON TABLE public.payment_checkout TO imagerun_operator;
+
+GRANT SELECT(next_look_at) ON TABLE public.payment_checkout TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_difference TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_difference TO imagerun_api;
@@ -2107,8 +2170,62 @@ GRANT SELECT ON TABLE public.payment_difference TO imagerun_scheduler;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_order TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_order TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_order TO imagerun_worker;
-GRANT SELECT,UPDATE ON TABLE public.payment_order TO imagerun_operator;
+GRANT UPDATE ON TABLE public.payment_order TO imagerun_operator;
 GRANT SELECT ON TABLE public.payment_order TO imagerun_scheduler;
+
+GRANT SELECT(id) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(subject) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(kind) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(product_id) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(checkout_id) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(subscription_id) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(order_id) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(transaction_id) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(customer_mask) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(currency) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(net) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(tax) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(paid) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(paid_at) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(period_start) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(period_end) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(change_id) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(credits_each) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(months_given) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(credits) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(refunded) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(disputed) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(refund_pending) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(next_credits_at) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(hints) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(next_look_at) ON TABLE public.payment_order TO imagerun_operator;
+
+GRANT SELECT(created_at) ON TABLE public.payment_order TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_plan TO imagerun_app;
 GRANT SELECT ON TABLE public.payment_plan TO imagerun_api;
@@ -2130,8 +2247,36 @@ GRANT SELECT ON TABLE public.payment_scan TO imagerun_scheduler;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_subscription TO imagerun_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_subscription TO imagerun_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_subscription TO imagerun_worker;
-GRANT SELECT,UPDATE ON TABLE public.payment_subscription TO imagerun_operator;
+GRANT UPDATE ON TABLE public.payment_subscription TO imagerun_operator;
 GRANT SELECT ON TABLE public.payment_subscription TO imagerun_scheduler;
+
+GRANT SELECT(id) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(vendor_id) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(subject) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(checkout_id) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(product_id) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(status) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(period_start) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(period_end) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(canceled_at) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(vendor_updated_at) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(created_at) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(looked_at) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(hints) ON TABLE public.payment_subscription TO imagerun_operator;
+
+GRANT SELECT(next_look_at) ON TABLE public.payment_subscription TO imagerun_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.payment_withdrawal TO imagerun_app;
 GRANT SELECT,INSERT ON TABLE public.payment_withdrawal TO imagerun_api;

@@ -234,3 +234,8 @@ select user_id from billing_subject where subject = @subject;
 -- name: GrantsUnspent :many
 select reference, amount, (remaining + expired - compensated)::bigint as unspent from credit_grant
 where subject = @subject and reference = any(@grant_references::text[]) order by reference;
+
+-- name: ClawedOf :one
+-- What was taken back of grants, as far as they came.
+select coalesce(sum(least(c.credits, g.amount)), 0)::bigint from credit_claw c join credit_grant g on g.reference = c.reference
+where c.reference = any(@grant_references::text[]);

@@ -469,6 +469,19 @@ func (q *Queries) ClawRaise(ctx context.Context, db DBTX, arg ClawRaiseParams) e
 	return err
 }
 
+const ClawedOf = `-- name: ClawedOf :one
+select coalesce(sum(least(c.credits, g.amount)), 0)::bigint from credit_claw c join credit_grant g on g.reference = c.reference
+where c.reference = any($1::text[])
+`
+
+// What was taken back of grants, as far as they came.
+func (q *Queries) ClawedOf(ctx context.Context, db DBTX, grantReferences []string) (int64, error) {
+	row := db.QueryRow(ctx, ClawedOf, grantReferences)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const EntriesOfTask = `-- name: EntriesOfTask :many
 select t.subject, t.sequence, t.kind, t.source, t.business_key, t.task_id, t.image_index, t.actor, t.reason, t.available, t.held, t.debt, t.created_at, coalesce(t.available - p.available, t.available)::bigint as available_change,
     coalesce(t.held - p.held, t.held)::bigint as held_change, coalesce(t.debt - p.debt, t.debt)::bigint as debt_change,

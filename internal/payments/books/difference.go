@@ -1,5 +1,7 @@
 package books
 
+import "slices"
+
 // DifferenceKind is how our books and the vendor's differed.
 type DifferenceKind string
 
@@ -22,10 +24,12 @@ const (
 
 // differenceKinds lists them.
 func differenceKinds() []DifferenceKind {
-	return []DifferenceKind{
-		MissedPayment, MissedRefund, MissedDispute, MissedStatus, MissedEnd,
-		UnknownPayment, UnknownProduct, UnknownOwner, NotAtVendor, RefundByHand, RefundRefused,
-	}
+	return append([]DifferenceKind{MissedPayment, MissedRefund, MissedDispute, MissedStatus, MissedEnd}, OpenKinds()...)
+}
+
+// OpenKinds are those that need a person.
+func OpenKinds() []DifferenceKind {
+	return []DifferenceKind{UnknownPayment, UnknownProduct, UnknownOwner, NotAtVendor, RefundByHand, RefundRefused, CancelRefused}
 }
 
 // DifferenceStatus is what became of a difference.
@@ -46,10 +50,9 @@ type Difference struct {
 }
 
 func (d Difference) status() DifferenceStatus {
-	switch d.Kind {
-	case MissedPayment, MissedRefund, MissedDispute, MissedStatus, MissedEnd:
-		return DifferenceRepaired
-	default:
+	if slices.Contains(OpenKinds(), d.Kind) {
 		return DifferenceOpen
 	}
+
+	return DifferenceRepaired
 }

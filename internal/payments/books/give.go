@@ -107,17 +107,26 @@ func (b *Books) takeBack(ctx context.Context, tx *postgres.Tx, o *db.PaymentOrde
 	return nil
 }
 
-// takenOf is which part of credits goes with what was paid back of an order, rounded down; all of them with all of it.
+// takenOf is which part of credits goes with what was paid back of an order; all of them with a dispute.
 func takenOf(o db.PaymentOrder, given int64) int64 {
-	switch {
-	case o.Disputed, o.Paid > 0 && o.Refunded >= o.Paid:
+	if o.Disputed {
 		return given
-	case o.Refunded == 0 || o.Paid == 0:
+	}
+
+	return TakenCredits(given, o.Paid, o.Refunded)
+}
+
+// TakenCredits is which part of credits goes with what was refunded of a payment, rounded down; all of them with all of it.
+func TakenCredits(given, paid, refunded int64) int64 {
+	switch {
+	case paid > 0 && refunded >= paid:
+		return given
+	case refunded == 0 || paid == 0:
 		return 0
 	default:
-		n := new(big.Int).Mul(big.NewInt(given), big.NewInt(o.Refunded))
+		n := new(big.Int).Mul(big.NewInt(given), big.NewInt(refunded))
 
-		return n.Div(n, big.NewInt(o.Paid)).Int64()
+		return n.Div(n, big.NewInt(paid)).Int64()
 	}
 }
 
@@ -129,7 +138,7 @@ func (b *Books) listGrants(ctx context.Context, tx *postgres.Tx, o *db.PaymentOr
 	}
 
 	if o.Kind == "pack" {
-		return []grant{{reference: "creem:" + *o.OrderID, at: o.PaidAt, expires: product.Expiry(o.PaidAt)}}, nil
+		return []grant{{reference: PackReference(*o.OrderID), at: o.PaidAt, expires: product.Expiry(o.PaidAt)}}, nil
 	}
 
 	s, err := b.db.SubscriptionRead(ctx, tx, *o.SubscriptionID)
@@ -139,7 +148,7 @@ func (b *Books) listGrants(ctx context.Context, tx *postgres.Tx, o *db.PaymentOr
 
 	// The same grant as the change's own, which may have come first: see recordChanges.
 	if o.ChangeID != nil {
-		return []grant{{reference: changeReference(s.VendorID, *o.ChangeID), at: o.PaidAt, expires: product.Expiry(o.PaidAt)}}, nil
+		return []grant{{reference: ChangeReference(s.VendorID, *o.ChangeID), at: o.PaidAt, expires: product.Expiry(o.PaidAt)}}, nil
 	}
 
 	return listMonths(s.VendorID, product, *o.PeriodStart, *o.PeriodEnd), nil
@@ -164,7 +173,19 @@ func monthReference(subscription string, at time.Time) string {
 	return "sub:" + subscription + ":" + at.UTC().Format(time.RFC3339)
 }
 
-// changeReference is the reference of what a change gives at once.
-func changeReference(subscription string, change fmt.Stringer) string {
+// PackReference is the reference in the ledger of what a pack gives, by the vendor's id of the order.
+func PackReference(order string) string { return "creem:" + order }
+
+// MonthReferences lists the references of all that a period gives in its time, by the vendor's id of the subscription.
+func MonthReferences(subscription string, p products.Product, start, end time.Time) (list []string) {
+	for _, g := range listMonths(subscription, p, start, end) {
+		list = append(list, g.reference)
+	}
+
+	return list
+}
+
+// ChangeReference is the reference of what a change gives at once.
+func ChangeReference(subscription string, change fmt.Stringer) string {
 	return "sub:" + subscription + ":change:" + change.String()
 }

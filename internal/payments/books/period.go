@@ -135,7 +135,7 @@ func (b *Books) giveChange(ctx context.Context, tx *postgres.Tx, s db.Subscripti
 	}
 
 	_, err := b.Ledger.Grant(ctx, tx, credits.Grant{
-		Subject: *s.Subject, Source: credits.SourceSubscription, Reference: changeReference(s.VendorID, c.ID), Credits: c.Credits, ExpiresAt: product.Expiry(c.CreatedAt),
+		Subject: *s.Subject, Source: credits.SourceSubscription, Reference: ChangeReference(s.VendorID, c.ID), Credits: c.Credits, ExpiresAt: product.Expiry(c.CreatedAt),
 	})
 	if err != nil {
 		return fmt.Errorf("give credits of change %s: %w", c.ID, err)

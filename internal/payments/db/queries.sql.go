@@ -512,6 +512,654 @@ func (q *Queries) CheckoutsStale(ctx context.Context, db DBTX, arg CheckoutsStal
 	return items, nil
 }
 
+const deskChanges = `-- name: DeskChanges :many
+select id, subscription_id, from_product, to_product, credits, status, created_at from payment_change
+where subscription_id = any($1::uuid[]) order by created_at, id
+`
+
+type DeskChangesRow struct {
+	ID             uuid.UUID
+	SubscriptionID uuid.UUID
+	FromProduct    string
+	ToProduct      string
+	Credits        int64
+	Status         string
+	CreatedAt      time.Time
+}
+
+func (q *Queries) DeskChanges(ctx context.Context, db DBTX, subscriptions []uuid.UUID) ([]DeskChangesRow, error) {
+	rows, err := db.Query(ctx, deskChanges, subscriptions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskChangesRow
+	for rows.Next() {
+		var i DeskChangesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.SubscriptionID,
+			&i.FromProduct,
+			&i.ToProduct,
+			&i.Credits,
+			&i.Status,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskCheckoutHint = `-- name: DeskCheckoutHint :exec
+update payment_checkout set hints = hints + 1 where id = $1
+`
+
+func (q *Queries) DeskCheckoutHint(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, deskCheckoutHint, id)
+	return err
+}
+
+const deskCheckouts = `-- name: DeskCheckouts :many
+select id, subject, product_id, currency, amount, status, vendor_id, waived_at, created_at, expires_at, ended_at, next_look_at
+from payment_checkout where id = any($1::uuid[]) order by created_at, id
+`
+
+type DeskCheckoutsRow struct {
+	ID         uuid.UUID
+	Subject    uuid.UUID
+	ProductID  string
+	Currency   string
+	Amount     int64
+	Status     string
+	VendorID   *string
+	WaivedAt   *time.Time
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	EndedAt    *time.Time
+	NextLookAt *time.Time
+}
+
+func (q *Queries) DeskCheckouts(ctx context.Context, db DBTX, ids []uuid.UUID) ([]DeskCheckoutsRow, error) {
+	rows, err := db.Query(ctx, deskCheckouts, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskCheckoutsRow
+	for rows.Next() {
+		var i DeskCheckoutsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Subject,
+			&i.ProductID,
+			&i.Currency,
+			&i.Amount,
+			&i.Status,
+			&i.VendorID,
+			&i.WaivedAt,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.EndedAt,
+			&i.NextLookAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskDifferenceLock = `-- name: DeskDifferenceLock :one
+select kind, about, status, credits, found_at, seen_at, settled_at, actor from payment_difference where kind = $1 and about = $2 for no key update
+`
+
+type DeskDifferenceLockParams struct {
+	Kind  string
+	About string
+}
+
+type DeskDifferenceLockRow struct {
+	Kind      string
+	About     string
+	Status    string
+	Credits   int64
+	FoundAt   time.Time
+	SeenAt    time.Time
+	SettledAt *time.Time
+	Actor     *string
+}
+
+func (q *Queries) DeskDifferenceLock(ctx context.Context, db DBTX, arg DeskDifferenceLockParams) (DeskDifferenceLockRow, error) {
+	row := db.QueryRow(ctx, deskDifferenceLock, arg.Kind, arg.About)
+	var i DeskDifferenceLockRow
+	err := row.Scan(
+		&i.Kind,
+		&i.About,
+		&i.Status,
+		&i.Credits,
+		&i.FoundAt,
+		&i.SeenAt,
+		&i.SettledAt,
+		&i.Actor,
+	)
+	return i, err
+}
+
+const deskDifferenceSettle = `-- name: DeskDifferenceSettle :exec
+update payment_difference set status = 'settled', settled_at = $1::timestamptz, actor = $2::text
+where kind = $3 and about = $4 and status = 'open'
+`
+
+type DeskDifferenceSettleParams struct {
+	Now   time.Time
+	Actor string
+	Kind  string
+	About string
+}
+
+func (q *Queries) DeskDifferenceSettle(ctx context.Context, db DBTX, arg DeskDifferenceSettleParams) error {
+	_, err := db.Exec(ctx, deskDifferenceSettle,
+		arg.Now,
+		arg.Actor,
+		arg.Kind,
+		arg.About,
+	)
+	return err
+}
+
+const deskDifferences = `-- name: DeskDifferences :many
+select kind, about, status, credits, found_at, seen_at, settled_at, actor from payment_difference
+where seen_at >= $1 and (status = 'open' or not $2::boolean) order by found_at desc, kind, about limit $3
+`
+
+type DeskDifferencesParams struct {
+	Since time.Time
+	Open  bool
+	Most  int32
+}
+
+type DeskDifferencesRow struct {
+	Kind      string
+	About     string
+	Status    string
+	Credits   int64
+	FoundAt   time.Time
+	SeenAt    time.Time
+	SettledAt *time.Time
+	Actor     *string
+}
+
+func (q *Queries) DeskDifferences(ctx context.Context, db DBTX, arg DeskDifferencesParams) ([]DeskDifferencesRow, error) {
+	rows, err := db.Query(ctx, deskDifferences, arg.Since, arg.Open, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskDifferencesRow
+	for rows.Next() {
+		var i DeskDifferencesRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.About,
+			&i.Status,
+			&i.Credits,
+			&i.FoundAt,
+			&i.SeenAt,
+			&i.SettledAt,
+			&i.Actor,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskDifferencesAbout = `-- name: DeskDifferencesAbout :many
+select kind, about, status, credits, found_at, seen_at, settled_at, actor from payment_difference
+where split_part(about, ':', 1) = any($1::text[]) order by found_at, kind, about
+`
+
+type DeskDifferencesAboutRow struct {
+	Kind      string
+	About     string
+	Status    string
+	Credits   int64
+	FoundAt   time.Time
+	SeenAt    time.Time
+	SettledAt *time.Time
+	Actor     *string
+}
+
+// What a difference is about begins with an id; some go on with what was seen.
+func (q *Queries) DeskDifferencesAbout(ctx context.Context, db DBTX, names []string) ([]DeskDifferencesAboutRow, error) {
+	rows, err := db.Query(ctx, deskDifferencesAbout, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskDifferencesAboutRow
+	for rows.Next() {
+		var i DeskDifferencesAboutRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.About,
+			&i.Status,
+			&i.Credits,
+			&i.FoundAt,
+			&i.SeenAt,
+			&i.SettledAt,
+			&i.Actor,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskDifferencesOpen = `-- name: DeskDifferencesOpen :one
+select count(*) from payment_difference where status = 'open'
+`
+
+func (q *Queries) DeskDifferencesOpen(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, deskDifferencesOpen)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const deskFind = `-- name: DeskFind :many
+select 'checkout'::text as kind, c.id from payment_checkout c where c.id between $1 and $2 or c.vendor_id = $3::text
+union all select 'subscription', s.id from payment_subscription s where s.id between $1 and $2 or s.vendor_id = $3::text
+union all select 'order', o.id from payment_order o
+    where o.id between $1 and $2 or o.order_id = $3::text or o.transaction_id = $3::text
+union all select 'order', r.order_id from payment_refund r where r.id between $1 and $2
+union all select 'order', w.order_id from payment_withdrawal w where w.id between $1 and $2
+`
+
+type DeskFindParams struct {
+	First    uuid.UUID
+	Last     uuid.UUID
+	VendorID string
+}
+
+type DeskFindRow struct {
+	Kind string
+	ID   uuid.UUID
+}
+
+// What an id means: ours, or the vendor's. A support code is many ids.
+func (q *Queries) DeskFind(ctx context.Context, db DBTX, arg DeskFindParams) ([]DeskFindRow, error) {
+	rows, err := db.Query(ctx, deskFind, arg.First, arg.Last, arg.VendorID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskFindRow
+	for rows.Next() {
+		var i DeskFindRow
+		if err := rows.Scan(&i.Kind, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskFindOfAddress = `-- name: DeskFindOfAddress :many
+with subjects as materialized (select payment_subjects_of_address($1) as subject)
+select 'subscription'::text as kind, s.id from payment_subscription s where s.subject in (select subject from subjects)
+union all select 'order', o.id from payment_order o where o.subject in (select subject from subjects)
+union all select 'checkout', c.id from payment_checkout c where c.subject in (select subject from subjects) and c.created_at > $2
+`
+
+type DeskFindOfAddressParams struct {
+	Digest []byte
+	Since  time.Time
+}
+
+type DeskFindOfAddressRow struct {
+	Kind string
+	ID   uuid.UUID
+}
+
+// All that the people of an address bought, and what they began to buy of late.
+func (q *Queries) DeskFindOfAddress(ctx context.Context, db DBTX, arg DeskFindOfAddressParams) ([]DeskFindOfAddressRow, error) {
+	rows, err := db.Query(ctx, deskFindOfAddress, arg.Digest, arg.Since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskFindOfAddressRow
+	for rows.Next() {
+		var i DeskFindOfAddressRow
+		if err := rows.Scan(&i.Kind, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskOrderHint = `-- name: DeskOrderHint :one
+update payment_order set hints = hints + 1 where id = $1 returning subscription_id
+`
+
+func (q *Queries) DeskOrderHint(ctx context.Context, db DBTX, id uuid.UUID) (*uuid.UUID, error) {
+	row := db.QueryRow(ctx, deskOrderHint, id)
+	var subscription_id *uuid.UUID
+	err := row.Scan(&subscription_id)
+	return subscription_id, err
+}
+
+const deskOrders = `-- name: DeskOrders :many
+select o.id, o.subject, o.kind, o.product_id, o.checkout_id, o.subscription_id, o.order_id, o.transaction_id, o.customer_mask, o.currency, o.net, o.tax,
+    o.paid, o.paid_at, o.period_start, o.period_end, o.change_id, o.credits_each, o.months_given, o.credits, o.refunded, o.disputed, o.refund_pending,
+    o.next_credits_at, o.next_look_at, s.vendor_id as subscription_vendor_id
+from payment_order o left join payment_subscription s on s.id = o.subscription_id
+where o.id = any($1::uuid[]) or o.checkout_id = any($2::uuid[]) or s.id = any($3::uuid[]) or s.checkout_id = any($2::uuid[])
+order by o.paid_at, o.id
+`
+
+type DeskOrdersParams struct {
+	Ids           []uuid.UUID
+	Checkouts     []uuid.UUID
+	Subscriptions []uuid.UUID
+}
+
+type DeskOrdersRow struct {
+	ID                   uuid.UUID
+	Subject              *uuid.UUID
+	Kind                 string
+	ProductID            *string
+	CheckoutID           *uuid.UUID
+	SubscriptionID       *uuid.UUID
+	OrderID              *string
+	TransactionID        *string
+	CustomerMask         *string
+	Currency             string
+	Net                  int64
+	Tax                  int64
+	Paid                 int64
+	PaidAt               time.Time
+	PeriodStart          *time.Time
+	PeriodEnd            *time.Time
+	ChangeID             *uuid.UUID
+	CreditsEach          *int64
+	MonthsGiven          int32
+	Credits              int64
+	Refunded             int64
+	Disputed             bool
+	RefundPending        bool
+	NextCreditsAt        *time.Time
+	NextLookAt           *time.Time
+	SubscriptionVendorID *string
+}
+
+func (q *Queries) DeskOrders(ctx context.Context, db DBTX, arg DeskOrdersParams) ([]DeskOrdersRow, error) {
+	rows, err := db.Query(ctx, deskOrders, arg.Ids, arg.Checkouts, arg.Subscriptions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskOrdersRow
+	for rows.Next() {
+		var i DeskOrdersRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Subject,
+			&i.Kind,
+			&i.ProductID,
+			&i.CheckoutID,
+			&i.SubscriptionID,
+			&i.OrderID,
+			&i.TransactionID,
+			&i.CustomerMask,
+			&i.Currency,
+			&i.Net,
+			&i.Tax,
+			&i.Paid,
+			&i.PaidAt,
+			&i.PeriodStart,
+			&i.PeriodEnd,
+			&i.ChangeID,
+			&i.CreditsEach,
+			&i.MonthsGiven,
+			&i.Credits,
+			&i.Refunded,
+			&i.Disputed,
+			&i.RefundPending,
+			&i.NextCreditsAt,
+			&i.NextLookAt,
+			&i.SubscriptionVendorID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskRefunds = `-- name: DeskRefunds :many
+select id, order_id, amount, reason, actor, status, created_at, sent_at, ended_at from payment_refund
+where order_id = any($1::uuid[]) order by created_at, id
+`
+
+type DeskRefundsRow struct {
+	ID        uuid.UUID
+	OrderID   uuid.UUID
+	Amount    int64
+	Reason    string
+	Actor     string
+	Status    string
+	CreatedAt time.Time
+	SentAt    *time.Time
+	EndedAt   *time.Time
+}
+
+func (q *Queries) DeskRefunds(ctx context.Context, db DBTX, orders []uuid.UUID) ([]DeskRefundsRow, error) {
+	rows, err := db.Query(ctx, deskRefunds, orders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskRefundsRow
+	for rows.Next() {
+		var i DeskRefundsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrderID,
+			&i.Amount,
+			&i.Reason,
+			&i.Actor,
+			&i.Status,
+			&i.CreatedAt,
+			&i.SentAt,
+			&i.EndedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskScans = `-- name: DeskScans :many
+select name, page, whole, began_at, finished_at, pages, items from payment_scan order by name
+`
+
+type DeskScansRow struct {
+	Name       string
+	Page       int32
+	Whole      bool
+	BeganAt    time.Time
+	FinishedAt *time.Time
+	Pages      int32
+	Items      int64
+}
+
+func (q *Queries) DeskScans(ctx context.Context, db DBTX) ([]DeskScansRow, error) {
+	rows, err := db.Query(ctx, deskScans)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskScansRow
+	for rows.Next() {
+		var i DeskScansRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.Page,
+			&i.Whole,
+			&i.BeganAt,
+			&i.FinishedAt,
+			&i.Pages,
+			&i.Items,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskSubscriptionHint = `-- name: DeskSubscriptionHint :exec
+update payment_subscription set hints = hints + 1 where id = $1
+`
+
+func (q *Queries) DeskSubscriptionHint(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, deskSubscriptionHint, id)
+	return err
+}
+
+const deskSubscriptions = `-- name: DeskSubscriptions :many
+select id, vendor_id, subject, checkout_id, product_id, status, period_start, period_end, canceled_at, looked_at, next_look_at
+from payment_subscription where id = any($1::uuid[]) or checkout_id = any($2::uuid[]) order by created_at, id
+`
+
+type DeskSubscriptionsParams struct {
+	Ids       []uuid.UUID
+	Checkouts []uuid.UUID
+}
+
+type DeskSubscriptionsRow struct {
+	ID          uuid.UUID
+	VendorID    string
+	Subject     *uuid.UUID
+	CheckoutID  *uuid.UUID
+	ProductID   *string
+	Status      string
+	PeriodStart *time.Time
+	PeriodEnd   *time.Time
+	CanceledAt  *time.Time
+	LookedAt    *time.Time
+	NextLookAt  *time.Time
+}
+
+func (q *Queries) DeskSubscriptions(ctx context.Context, db DBTX, arg DeskSubscriptionsParams) ([]DeskSubscriptionsRow, error) {
+	rows, err := db.Query(ctx, deskSubscriptions, arg.Ids, arg.Checkouts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskSubscriptionsRow
+	for rows.Next() {
+		var i DeskSubscriptionsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.VendorID,
+			&i.Subject,
+			&i.CheckoutID,
+			&i.ProductID,
+			&i.Status,
+			&i.PeriodStart,
+			&i.PeriodEnd,
+			&i.CanceledAt,
+			&i.LookedAt,
+			&i.NextLookAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deskWithdrawals = `-- name: DeskWithdrawals :many
+select id, number, order_id, refund_id, amount, credits, declared_at from payment_withdrawal where order_id = any($1::uuid[]) order by number
+`
+
+type DeskWithdrawalsRow struct {
+	ID         uuid.UUID
+	Number     int64
+	OrderID    uuid.UUID
+	RefundID   uuid.UUID
+	Amount     int64
+	Credits    int64
+	DeclaredAt time.Time
+}
+
+func (q *Queries) DeskWithdrawals(ctx context.Context, db DBTX, orders []uuid.UUID) ([]DeskWithdrawalsRow, error) {
+	rows, err := db.Query(ctx, deskWithdrawals, orders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeskWithdrawalsRow
+	for rows.Next() {
+		var i DeskWithdrawalsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Number,
+			&i.OrderID,
+			&i.RefundID,
+			&i.Amount,
+			&i.Credits,
+			&i.DeclaredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const differenceNote = `-- name: DifferenceNote :one
 insert into payment_difference (kind, about, status, credits, found_at, seen_at) values ($1, $2, $3, $4, $5, $5)
 on conflict (kind, about) do update set seen_at = excluded.seen_at,
@@ -1457,6 +2105,25 @@ func (q *Queries) RefundEnd(ctx context.Context, db DBTX, arg RefundEndParams) (
 	return result.RowsAffected(), nil
 }
 
+const refundEndByHand = `-- name: RefundEndByHand :execrows
+update payment_refund set status = $1, ended_at = $2::timestamptz where id = $3 and status = 'by_hand'
+`
+
+type RefundEndByHandParams struct {
+	Status string
+	Now    time.Time
+	ID     uuid.UUID
+}
+
+// No row: it is no person's to do, or was done.
+func (q *Queries) RefundEndByHand(ctx context.Context, db DBTX, arg RefundEndByHandParams) (int64, error) {
+	result, err := db.Exec(ctx, refundEndByHand, arg.Status, arg.Now, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const refundInsert = `-- name: RefundInsert :exec
 insert into payment_refund (id, order_id, amount, reason, actor, status, created_at)
 values ($1, $2, $3, $4, $5, $6, $7)
@@ -1585,6 +2252,19 @@ update payment_subscription set hints = hints + 1 where id = $1
 func (q *Queries) RefundSubscriptionAskLook(ctx context.Context, db DBTX, id uuid.UUID) error {
 	_, err := db.Exec(ctx, refundSubscriptionAskLook, id)
 	return err
+}
+
+const refundUnseen = `-- name: RefundUnseen :one
+select (o.refunded < (select coalesce(sum(r.amount), 0) from payment_refund r where r.order_id = o.id and r.status = 'done'))::boolean
+from payment_order o where o.id = $1
+`
+
+// Whether money went back that no look has seen yet.
+func (q *Queries) RefundUnseen(ctx context.Context, db DBTX, id uuid.UUID) (bool, error) {
+	row := db.QueryRow(ctx, refundUnseen, id)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const refundUnsend = `-- name: RefundUnsend :exec

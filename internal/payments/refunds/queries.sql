@@ -40,3 +40,12 @@ update payment_subscription set hints = hints + 1 where id = @id;
 -- Money that a person must see to.
 insert into payment_difference (kind, about, status, found_at, seen_at) values (@kind, @about, 'open', sqlc.arg(now), sqlc.arg(now))
 on conflict (kind, about) do update set seen_at = excluded.seen_at, status = 'open';
+
+-- name: RefundEndByHand :execrows
+-- No row: it is no person's to do, or was done.
+update payment_refund set status = @status, ended_at = sqlc.arg(now)::timestamptz where id = @id and status = 'by_hand';
+
+-- name: RefundUnseen :one
+-- Whether money went back that no look has seen yet.
+select (o.refunded < (select coalesce(sum(r.amount), 0) from payment_refund r where r.order_id = o.id and r.status = 'done'))::boolean
+from payment_order o where o.id = @id;

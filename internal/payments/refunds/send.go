@@ -166,7 +166,7 @@ func (h sender) closeRefund(ctx context.Context, tx pgx.Tx, r db.RefundReadRow, 
 
 // askLook stages a look at the payment, or at the subscription that it is of. While one waits or runs, that is the one: it is done at once, or
 // again.
-func (h sender) askLook(ctx context.Context, tx pgx.Tx, r db.RefundReadRow, pending bool) error {
+func (s *Service) askLook(ctx context.Context, tx pgx.Tx, r db.RefundReadRow, pending bool) error {
 	var args queue.Args = jobs.LookAtOrder{OrderID: r.OrderID}
 
 	key := r.OrderID.String()
@@ -174,20 +174,20 @@ func (h sender) askLook(ctx context.Context, tx pgx.Tx, r db.RefundReadRow, pend
 	if r.SubscriptionID != nil {
 		args, key = jobs.LookAtSubscription{SubscriptionID: *r.SubscriptionID}, r.SubscriptionID.String()
 
-		if err := h.db.RefundSubscriptionAskLook(ctx, tx, *r.SubscriptionID); err != nil {
+		if err := s.db.RefundSubscriptionAskLook(ctx, tx, *r.SubscriptionID); err != nil {
 			return fmt.Errorf("ask for a look: %w", err)
 		}
 	}
 
-	if err := h.db.RefundOrderAskLook(ctx, tx, db.RefundOrderAskLookParams{ID: r.OrderID, Pending: pending, Now: h.now()}); err != nil {
+	if err := s.db.RefundOrderAskLook(ctx, tx, db.RefundOrderAskLookParams{ID: r.OrderID, Pending: pending, Now: s.now()}); err != nil {
 		return fmt.Errorf("ask for a look: %w", err)
 	}
 
-	if _, err := h.Queue.Stage(ctx, tx, args, durable.Key(key)); err != nil {
+	if _, err := s.Queue.Stage(ctx, tx, args, durable.Key(key)); err != nil {
 		return err
 	}
 
-	return h.Queue.Wake(ctx, tx, args.Kind(), key)
+	return s.Queue.Wake(ctx, tx, args.Kind(), key)
 }
 
 // Dead leaves a refund to a person that was tried in vain for long.
