@@ -1,5 +1,5 @@
 // Command imagerun is the operators' tool: it tries the whole product out, migrates the
-// database, explains the configuration, looks after jobs, objects and credits, and runs the vendors' simulators.
+// database, explains the configuration, looks after jobs, objects, credits and payments, and runs the vendors' simulators.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"imagerun/cmd/imagerun/generations"
 	"imagerun/cmd/imagerun/jobs"
 	"imagerun/cmd/imagerun/migrate"
+	"imagerun/cmd/imagerun/payments"
 	"imagerun/cmd/imagerun/simulators"
 	"imagerun/internal/app"
 	"imagerun/internal/cli"
@@ -43,7 +44,7 @@ func rootCommand(environ []string) *cobra.Command {
 		Use:   "imagerun",
 		Short: "The operators' tool of Imagerun",
 		Long: `imagerun tries the whole product out on this machine, migrates the database, explains the
-configuration, looks after jobs, objects and credits, and runs the vendors' simulators. Each command says more with --help.
+configuration, looks after jobs, objects, credits and payments, and runs the vendors' simulators. Each command says more with --help.
 
 It ends with 0; with 1 when it failed, or when something is left for a person to look at; with 2 when it was called
 wrongly, the configuration included.`,
@@ -53,5 +54,5 @@ wrongly, the configuration included.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 
 	return cli.Group(root, demo.Command(), simulators.Command(environ), migrate.Command(environ), configcommand.Command(environ),
-		jobs.Command(environ), generations.Command(environ), credits.Command(environ))
+		jobs.Command(environ), generations.Command(environ), credits.Command(environ), payments.Command(environ))
 }

@@ -133,6 +133,10 @@ var rows = []row{
 	{"cmd/imagerun", []string{"cmd/imagerun/...", "internal/app", "internal/cli", "internal/config"}, "main only assembles: a group of commands is a folder of its own"},
 	{"cmd/imagerun/simulators", []string{"internal/cli", "internal/simulators/..."}, "a simulator shares nothing with us"},
 	{"cmd/imagerun/demo", []string{"cmd/imagerun/simulators", "internal/cli", "internal/config", "internal/devstack", "internal/payments/products", "internal/plan", "internal/simulators/...", "internal/user"}, "the demo starts the programs, and does what a person would"},
+	{"cmd/imagerun/payments", list([]string{
+		"internal/app", "internal/cli", "internal/config", "internal/credits", "internal/payments", "internal/payments/books", "internal/payments/desk",
+		"internal/payments/reconcile", "internal/payments/refunds",
+	}, jobs, foundation), "the commands ask and print: what is found, returned and compared is payments'"},
 	{"cmd/imagerun/...", list([]string{
 		"migrations", "internal/app", "internal/cli", "internal/config", "internal/credits", "internal/generation", "internal/publicid", "internal/generation/history", "internal/generation/phases", "internal/storage/...", "internal/support",
 	}, jobs, foundation), "a group of commands asks and prints: rules belong to the domain, what two groups need to internal/cli, wiring to internal/app"},

@@ -19,7 +19,7 @@ func AddEnviron(args, environ []string, complaints io.Writer) []string {
 	set := func(v string) bool { return strings.HasPrefix(v, config.EnvPrefix) }
 	file := func(arg string) bool { return arg == "--config" || strings.HasPrefix(arg, "--config=") }
 
-	if len(args) == 0 || !slices.Contains([]string{"jobs", "generations", "credits"}, args[0]) || slices.ContainsFunc(args, file) ||
+	if len(args) == 0 || !slices.Contains([]string{"jobs", "generations", "credits", "payments"}, args[0]) || slices.ContainsFunc(args, file) ||
 		slices.ContainsFunc(environ, set) {
 		return environ
 	}
