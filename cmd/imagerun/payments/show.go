@@ -88,7 +88,10 @@ func (f *tool) chooseName(c *cobra.Command, args []string, byAddress bool) (desk
 
 // readAddress asks for an address on a terminal, which does not show it, or reads a line. No error of it has the text.
 func readAddress(in io.Reader, aside io.Writer) (redact.Personal, error) {
-	line, err := "", error(nil)
+	var (
+		line string
+		err  error
+	)
 
 	if file, ok := in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		fmt.Fprint(aside, "address (is not shown): ")
