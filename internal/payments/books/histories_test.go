@@ -164,11 +164,22 @@ func (a *account) renewDue(t *testing.T) {
 // late and out of order, and now and then the books are reconciled. In the end they have the same.
 func TestHistories(t *testing.T) {
 	t.Parallel()
+	liveYears(t, 12)
+}
 
-	n := 12
-	if os.Getenv("IMAGERUN_PROVE") != "" {
-		n = 1000
+// TestHistories_Prove does so a thousand times.
+func TestHistories_Prove(t *testing.T) {
+	if os.Getenv("IMAGERUN_PROVE") == "" {
+		t.Skip("make prove lives a thousand years")
 	}
+
+	t.Parallel()
+	liveYears(t, 1000)
+}
+
+// liveYears lives through n years, in four databases at once.
+func liveYears(t *testing.T, n int) {
+	t.Helper()
 
 	for lane := range 4 {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {
