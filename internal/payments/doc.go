@@ -1,6 +1,6 @@
 // Package payments is the words of what people buy: checkouts, orders, subscriptions, and who sells for us. What is done is in
 // the packages below it: products are data, checkout sells, books keeps what was paid and what it gives, reconcile finds what
-// was missed, creem is the vendor.
+// was missed, desk is what operators ask, creem is the vendor.
 //
 // # Words
 //
