@@ -76,6 +76,7 @@ func (p *Product) productEnviron(addr string, over map[string]string) []string {
 		"fal.key": falKey, "fal.admin_key": falKey, "fal.queue_url": p.FalURL + "/queue", "fal.rest_url": p.FalURL + "/rest", "fal.api_url": p.FalURL + "/v1",
 		"fal.media_hosts": "127.0.0.1", "fal.allow_private_media": "true",
 		"fal.webhook_url": p.URL, "fal.webhook_user_id": falUser, "fal.slots": "2000",
+		"creem.key": CreemKey, "creem.url": p.CreemURL, "creem.webhook_secrets": CreemSecret, "creem.allow_plain_http": "true",
 		"storage.endpoint": p.S3.URL, "storage.region": p.S3.Region, "storage.access_key": p.S3.AccessKey,
 		"storage.secret_key": p.S3.SecretKey, "storage.bucket": p.S3.Name,
 		"generation.callback_secret": "a secret that signs only the callbacks of tests",

@@ -18,6 +18,7 @@ import (
 	"imagerun/internal/config"
 	"imagerun/internal/devstack"
 	"imagerun/internal/devstack/devtest"
+	"imagerun/internal/simulators/creemsim"
 	"imagerun/internal/simulators/falsim"
 	"imagerun/internal/storage/r2"
 	"imagerun/internal/telemetry"
@@ -49,20 +50,24 @@ type Options struct {
 	Lines bool
 	// Fal is how the provider behaves; its Key, UserID and callbacks are set here.
 	Fal falsim.Options
+	// Creem is how who sells behaves; its key, products and webhooks are set here.
+	Creem creemsim.Options
 }
 
 // Product is the whole product, ready to be used. It ends with its test.
 type Product struct {
-	URL    string // of the api
-	OpsURL string // of the api's private listener
-	Fal    *falsim.Sim
-	FalURL string
-	Bucket *r2.Bucket
-	S3     devtest.Bucket
-	Pool   *pgxpool.Pool // as the owner of the tables
-	Redis  string        // URL
-	Log    *Log          // what the processes in this process logged
-	Lines  Lines         // with [Options.Lines]
+	URL      string // of the api
+	OpsURL   string // of the api's private listener
+	Fal      *falsim.Sim
+	FalURL   string
+	Creem    *creemsim.Sim
+	CreemURL string
+	Bucket   *r2.Bucket
+	S3       devtest.Bucket
+	Pool     *pgxpool.Pool // as the owner of the tables
+	Redis    string        // URL
+	Log      *Log          // what the processes in this process logged
+	Lines    Lines         // with [Options.Lines]
 
 	auth     *authtest.Server
 	postgres string // URL, for any of the logins
@@ -95,6 +100,8 @@ func Start(t testing.TB, o Options) *Product {
 	fal := httptest.NewServer(p.Fal.Handler())
 	t.Cleanup(fal.Close)
 	p.FalURL = fal.URL
+
+	p.startCreem(t, o.Creem)
 
 	p.auth = authtest.Start(t, appURL, authURL, authtest.Options{Origin: p.URL})
 	if o.Lines {
