@@ -27,6 +27,12 @@ func (f *tool) followRun(ctx context.Context, aside io.Writer, p *app.Payments, 
 	admin, said := cli.NewAdmin(pool), ""
 
 	for {
+		running, err := isLive(ctx, admin, job)
+		if err != nil {
+			return firstCause(ctx, err)
+		}
+
+		// After that, so that the last line says how far it came.
 		scans, err := p.Desk.Scans(ctx)
 		if err != nil {
 			return firstCause(ctx, err)
@@ -35,11 +41,6 @@ func (f *tool) followRun(ctx context.Context, aside io.Writer, p *app.Payments, 
 		if now := describeScans(scans); now != said {
 			cli.PrintLine(aside, "%s", now)
 			said = now
-		}
-
-		running, err := isLive(ctx, admin, job)
-		if err != nil {
-			return firstCause(ctx, err)
 		}
 
 		if !running {
