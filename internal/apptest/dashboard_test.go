@@ -28,7 +28,8 @@ func TestDashboard_InABrowser(t *testing.T) {
 	t.Parallel()
 
 	p := apptest.Start(t, apptest.Options{Workers: 1})
-	b := openBrowser(t, "operator", apptest.Password)
+	b := openBrowser(t)
+	b.logIn("operator", apptest.Password)
 
 	// Jobs that no handler can read die at once, by the hand of the worker.
 	die := func() (id uuid.UUID) {
@@ -79,8 +80,8 @@ type tab struct {
 	ctx context.Context //nolint:containedctx // it is the tab
 }
 
-// openBrowser starts Chromium without a window, logged in.
-func openBrowser(t *testing.T, user, password string) tab {
+// openBrowser starts Chromium without a window.
+func openBrowser(t *testing.T) tab {
 	t.Helper()
 
 	path, err := exec.CommandContext(t.Context(), "../../scripts/browser.sh").Output()
@@ -98,13 +99,18 @@ func openBrowser(t *testing.T, user, password string) tab {
 	_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
 	require.NoError(t, err)
 
+	return tab{t: t, ctx: ctx}
+}
+
+// logIn sends an operator's login with whatever the browser asks for.
+func (b tab) logIn(user, password string) {
+	b.t.Helper()
+
 	login := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
-	_, err = chromedp.Call(ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{
+	_, err := chromedp.Call(b.ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{
 		Headers: network.Headers{"Authorization": "Basic " + login},
 	})
-	require.NoError(t, err)
-
-	return tab{t: t, ctx: ctx}
+	require.NoError(b.t, err)
 }
 
 func (b tab) open(url string) { b.do(chromedp.Navigate(url)) }

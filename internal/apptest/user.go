@@ -82,6 +82,11 @@ func (p *Product) SignUp(t testing.TB, plan string) *User {
 	return u
 }
 
+// SessionCookie is the session of a user as a browser has it.
+func (p *Product) SessionCookie(u *User) *http.Cookie {
+	return &http.Cookie{Name: p.auth.CookieName, Value: u.Cookie}
+}
+
 // Do calls the api with the user's key and decodes a successful answer into out.
 func (u *User) Do(t testing.TB, method, path string, in, out any, header ...string) *http.Response {
 	t.Helper()
