@@ -190,14 +190,28 @@ func TestPlan(t *testing.T) {
 	})
 }
 
+// What is paid of a subscription and is for no period gives nothing, and a person is told.
+func TestPlan_PaymentWithoutAPeriod(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	sub := b.buy(t, "pro-monthly").SubscriptionID
+	b.world.addPayment(sub, 1500)
+	b.world.transactions[0].PeriodStart, b.world.transactions[0].PeriodEnd = time.Time{}, time.Time{}
+
+	b.tell(t, hint{SubscriptionID: sub})
+	b.has(t, 500, 0, "pro")
+	require.Equal(t, []string{"unknown_payment open"}, b.differences(t))
+}
+
 func TestChange(t *testing.T) {
 	t.Parallel()
 
 	ask := func(t *testing.T, b *bundle, sub, from, to string, gives int64) {
 		t.Helper()
 
-		_, err := b.pool.Exec(t.Context(), `insert into payment_change (id, subscription_id, from_product, to_product, credits, period_start, created_at)
-			select $1, id, $3, $4, $5, period_start, $6 from payment_subscription where vendor_id = $2`, uuid.New(), sub, from, to, gives, b.now.Now())
+		_, err := b.pool.Exec(t.Context(), `insert into payment_change (id, subscription_id, from_product, to_product, credits, at_once, period_start, created_at)
+			select $1, id, $3, $4, $5, $5::bigint > 0, period_start, $6 from payment_subscription where vendor_id = $2`, uuid.New(), sub, from, to, gives, b.now.Now())
 		require.NoError(t, err)
 	}
 
@@ -267,6 +281,79 @@ func TestChange(t *testing.T) {
 		b.has(t, 1500, 0, "pro")
 		b.pass(t, products.AddMonths(start, 11).Sub(b.now.Now()))
 		require.Equal(t, "pro", b.plan(t), "what is paid for stays")
+	})
+
+	t.Run("InTheLastHoursOfAPeriodOpensNone", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		sub := b.buy(t, "pro-monthly").SubscriptionID
+		b.pass(t, products.AddMonths(b.now.Now(), 1).Sub(b.now.Now())-3*time.Hour)
+		ask(t, b, sub, "pro-monthly", "studio-monthly", 10)
+		b.world.change(sub, func(s *payments.Subscription) { s.ProductID = b.world.vendorProduct("studio-monthly") })
+		b.world.addPayment(sub, 19)
+		b.tell(t, hint{SubscriptionID: sub})
+		b.has(t, 510, 0, "studio")
+	})
+
+	t.Run("ThatIsPaidBackGivesItsPlanNoMore", func(t *testing.T) {
+		t.Parallel()
+
+		for name, payBack := range map[string]func(*bundle, payments.Transaction){
+			"ByTheBank": func(b *bundle, paid payments.Transaction) { b.world.payBack(paid.ID, paid.Money.Paid, true) },
+			"ByUs":      func(b *bundle, paid payments.Transaction) { b.world.payBack(paid.ID, paid.Money.Paid, false) },
+			"Withdrawn": func(b *bundle, paid payments.Transaction) { b.withdraw(t, paid) },
+		} {
+			b := setup(t)
+			sub := b.buy(t, "pro-monthly").SubscriptionID
+			b.pass(t, 15*day)
+			ask(t, b, sub, "pro-monthly", "studio-monthly", 1250)
+			b.world.change(sub, func(s *payments.Subscription) { s.ProductID = b.world.vendorProduct("studio-monthly") })
+			extra := b.world.addPayment(sub, 2250)
+			b.tell(t, hint{SubscriptionID: sub})
+			require.Equal(t, "studio", b.plan(t), name)
+
+			payBack(b, extra)
+			b.tell(t, hint{SubscriptionID: sub, TransactionID: extra.ID})
+			b.has(t, 500, 0, "pro")
+		}
+	})
+
+	t.Run("IsTakenBackThoughAnotherFollowed", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		sub := b.buy(t, "pro-monthly").SubscriptionID
+		b.pass(t, 15*day)
+		ask(t, b, sub, "pro-monthly", "studio-monthly", 1250)
+		b.world.change(sub, func(s *payments.Subscription) { s.ProductID = b.world.vendorProduct("studio-monthly") })
+		b.tell(t, hint{SubscriptionID: sub})
+		b.has(t, 1750, 0, "studio")
+
+		b.pass(t, time.Minute)
+		ask(t, b, sub, "studio-monthly", "pro-monthly", 0)
+		b.world.change(sub, func(s *payments.Subscription) { s.ProductID = b.world.vendorProduct("pro-monthly") })
+		extra := b.world.addPayment(sub, 2250) // of the first change, and seen as late as this
+		b.tell(t, hint{SubscriptionID: sub})
+
+		b.world.payBack(extra.ID, extra.Money.Paid, true)
+		b.tell(t, hint{SubscriptionID: sub, TransactionID: extra.ID})
+		b.has(t, 500, 0, "pro")
+	})
+
+	t.Run("ThatIsSeenLateGivesWhatWasTold", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		sub := b.buy(t, "pro-monthly").SubscriptionID
+		b.pass(t, 15*day)
+		ask(t, b, sub, "pro-monthly", "studio-monthly", 1250)
+		b.world.change(sub, func(s *payments.Subscription) { s.ProductID = b.world.vendorProduct("studio-monthly") })
+		b.world.addPayment(sub, 2250)
+
+		b.pass(t, 2*time.Hour) // no look came to anything
+		b.tell(t, hint{SubscriptionID: sub})
+		b.has(t, 1750, 0, "studio")
 	})
 
 	t.Run("ThatNeverHappened", func(t *testing.T) {

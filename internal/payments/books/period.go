@@ -13,7 +13,7 @@ import (
 	"imagerun/internal/postgres"
 )
 
-// periodOverlap is by how much a period may begin before the end of the one before and still follow it: the vendor's clocks differ by less.
+// periodOverlap is by how much two ends of one period may differ: the vendor's clocks differ by less.
 const periodOverlap = 6 * time.Hour
 
 // changeSkew is by how much a change may be asked for, by our clock, after the payment for it, by the vendor's.
@@ -40,10 +40,9 @@ func matchPeriods(paid []payments.Transaction, changes []db.ChangesOfRow) (list 
 			continue
 		}
 
-		// One that reaches beyond the period opens another: it was changed to the year, which begins at once.
-		p := payment{
-			Transaction: t, opens: end.IsZero() || !t.PeriodStart.Before(end.Add(-periodOverlap)) || t.PeriodEnd.After(end.Add(periodOverlap)),
-		}
+		// One that reaches beyond the period opens another: the next, or a year that begins at once. When it begins says nothing: a change in
+		// the last hours of a period is not worth another.
+		p := payment{Transaction: t, opens: end.IsZero() || t.PeriodEnd.After(end.Add(periodOverlap))}
 
 		if p.opens {
 			end = t.PeriodEnd
@@ -69,11 +68,11 @@ func productAt(changes []db.ChangesOfRow, at time.Time) *string {
 	return nil
 }
 
-// changeOf finds the change that a payment at a time is for: the latest before it that has none yet.
+// changeOf finds the change that a payment at a time is for: the latest before it that is charged at once and has none yet.
 func changeOf(changes []db.ChangesOfRow, at time.Time, used map[int]bool) *db.ChangesOfRow {
 	for i := len(changes) - 1; i >= 0; i-- {
 		c := changes[i]
-		if c.Status == "done" && !used[i] && !c.CreatedAt.After(at.Add(changeSkew)) {
+		if c.Status == "done" && c.AtOnce && !used[i] && !c.CreatedAt.After(at.Add(changeSkew)) {
 			used[i] = true
 
 			return &c

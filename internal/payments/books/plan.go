@@ -91,7 +91,7 @@ func planProducts(p db.PeriodsOfRow) (ids []string) {
 	}
 
 	current := p.CurrentEnd != nil && p.CurrentEnd.Equal(*p.PeriodEnd)
-	if p.CurrentProduct != nil && current {
+	if p.CurrentProduct != nil && current && !p.ChangeReturned {
 		ids = append(ids, *p.CurrentProduct)
 	}
 

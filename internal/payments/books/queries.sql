@@ -114,13 +114,15 @@ select sqlc.embed(o) from payment_order o where o.subscription_id = @subscriptio
 select id, subscription_id from payment_order where next_credits_at <= @now order by next_credits_at limit @most;
 
 -- name: ChangesOf :many
-select id, from_product, to_product, credits, status, created_at from payment_change where subscription_id = @subscription_id order by created_at;
+select id, from_product, to_product, credits, at_once, status, created_at from payment_change where subscription_id = @subscription_id order by created_at;
 
 -- name: ChangeEnd :exec
 update payment_change set status = @status, ended_at = @now where id = @id and status = 'asked';
 
 -- name: ChangesStale :execrows
-update payment_change set status = 'refused', ended_at = @now where status = 'asked' and created_at <= @before;
+-- A look that came to something has not seen them.
+update payment_change c set status = 'refused', ended_at = @now from payment_subscription s
+where s.id = c.subscription_id and s.looked_at >= c.created_at and c.status = 'asked' and c.created_at <= @before;
 
 -- name: PlanLock :one
 -- Who pays for one person takes turns.
@@ -135,7 +137,11 @@ select subject from payment_plan where until <= @now order by until limit @most;
 -- name: PeriodsOf :many
 -- What a person's payments of subscriptions could give them now. What was withdrawn from gives nothing, however its money goes back.
 select o.product_id, o.period_start, o.period_end, o.paid, o.refunded, o.disputed, s.status, s.product_id as current_product,
-    s.period_end as current_end
+    s.period_end as current_end, exists (
+        select from payment_order c
+        where c.subscription_id = s.id and c.change_id is not null and c.product_id = s.product_id and c.period_end = o.period_end
+            and (c.disputed or c.paid > 0 and c.refunded >= c.paid or exists (select from payment_withdrawal w where w.order_id = c.id))
+    )::boolean as change_returned
 from payment_order o join payment_subscription s on s.id = o.subscription_id
 where o.subject = @subject and o.kind = 'plan' and o.change_id is null and o.period_end > sqlc.arg(since)::timestamptz
     and not exists (select from payment_withdrawal w where w.order_id = o.id);

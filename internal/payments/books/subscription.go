@@ -163,6 +163,10 @@ func (b *Books) recordSubscription(ctx context.Context, tx *postgres.Tx, was db.
 	product, ok := b.Products.OfVendor(seen.ProductID)
 	if ok {
 		p.ProductID = &product.ID
+
+		if err := b.settleDifference(ctx, tx, UnknownProduct, was.VendorID); err != nil {
+			return err
+		}
 	} else if err := b.noteDifference(ctx, tx, Difference{Kind: UnknownProduct, About: was.VendorID}); err != nil {
 		return err
 	}
@@ -209,6 +213,10 @@ func (b *Books) recordPayments(ctx context.Context, tx *postgres.Tx, s db.Subscr
 		return err
 	}
 
+	if err := b.noteWithoutPeriod(ctx, tx, paid); err != nil {
+		return err
+	}
+
 	var orders []uuid.UUID
 
 	for _, p := range matchPeriods(paid, changes) {
@@ -238,6 +246,21 @@ func (b *Books) recordPayments(ctx context.Context, tx *postgres.Tx, s db.Subscr
 
 	for _, id := range orders {
 		if err := b.settleOrder(ctx, tx, id, nil, reconcile); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// noteWithoutPeriod writes down what was paid of a subscription and says not for when: it gives nothing by itself.
+func (b *Books) noteWithoutPeriod(ctx context.Context, tx *postgres.Tx, paid []payments.Transaction) error {
+	for _, t := range paid {
+		if t.Status != payments.TransactionPaid || t.Money.Paid == 0 || !t.PeriodStart.IsZero() {
+			continue
+		}
+
+		if err := b.noteDifference(ctx, tx, Difference{Kind: UnknownPayment, About: t.ID}); err != nil {
 			return err
 		}
 	}

@@ -130,7 +130,7 @@ func (q *Queries) ChangesAsked(ctx context.Context, db DBTX, ids []uuid.UUID) ([
 }
 
 const changesOf = `-- name: ChangesOf :many
-select id, from_product, to_product, credits, status, created_at from payment_change where subscription_id = $1 order by created_at
+select id, from_product, to_product, credits, at_once, status, created_at from payment_change where subscription_id = $1 order by created_at
 `
 
 type ChangesOfRow struct {
@@ -138,6 +138,7 @@ type ChangesOfRow struct {
 	FromProduct string
 	ToProduct   string
 	Credits     int64
+	AtOnce      bool
 	Status      string
 	CreatedAt   time.Time
 }
@@ -156,6 +157,7 @@ func (q *Queries) ChangesOf(ctx context.Context, db DBTX, subscriptionID uuid.UU
 			&i.FromProduct,
 			&i.ToProduct,
 			&i.Credits,
+			&i.AtOnce,
 			&i.Status,
 			&i.CreatedAt,
 		); err != nil {
@@ -170,7 +172,8 @@ func (q *Queries) ChangesOf(ctx context.Context, db DBTX, subscriptionID uuid.UU
 }
 
 const changesStale = `-- name: ChangesStale :execrows
-update payment_change set status = 'refused', ended_at = $1 where status = 'asked' and created_at <= $2
+update payment_change c set status = 'refused', ended_at = $1 from payment_subscription s
+where s.id = c.subscription_id and s.looked_at >= c.created_at and c.status = 'asked' and c.created_at <= $2
 `
 
 type ChangesStaleParams struct {
@@ -178,6 +181,7 @@ type ChangesStaleParams struct {
 	Before time.Time
 }
 
+// A look that came to something has not seen them.
 func (q *Queries) ChangesStale(ctx context.Context, db DBTX, arg ChangesStaleParams) (int64, error) {
 	result, err := db.Exec(ctx, changesStale, arg.Now, arg.Before)
 	if err != nil {
@@ -1953,7 +1957,11 @@ func (q *Queries) OwnedSubscriptions(ctx context.Context, db DBTX, arg OwnedSubs
 
 const periodsOf = `-- name: PeriodsOf :many
 select o.product_id, o.period_start, o.period_end, o.paid, o.refunded, o.disputed, s.status, s.product_id as current_product,
-    s.period_end as current_end
+    s.period_end as current_end, exists (
+        select from payment_order c
+        where c.subscription_id = s.id and c.change_id is not null and c.product_id = s.product_id and c.period_end = o.period_end
+            and (c.disputed or c.paid > 0 and c.refunded >= c.paid or exists (select from payment_withdrawal w where w.order_id = c.id))
+    )::boolean as change_returned
 from payment_order o join payment_subscription s on s.id = o.subscription_id
 where o.subject = $1 and o.kind = 'plan' and o.change_id is null and o.period_end > $2::timestamptz
     and not exists (select from payment_withdrawal w where w.order_id = o.id)
@@ -1974,6 +1982,7 @@ type PeriodsOfRow struct {
 	Status         string
 	CurrentProduct *string
 	CurrentEnd     *time.Time
+	ChangeReturned bool
 }
 
 // What a person's payments of subscriptions could give them now. What was withdrawn from gives nothing, however its money goes back.
@@ -1996,6 +2005,7 @@ func (q *Queries) PeriodsOf(ctx context.Context, db DBTX, arg PeriodsOfParams) (
 			&i.Status,
 			&i.CurrentProduct,
 			&i.CurrentEnd,
+			&i.ChangeReturned,
 		); err != nil {
 			return nil, err
 		}
