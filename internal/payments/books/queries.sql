@@ -111,7 +111,10 @@ update payment_order set months_given = @months_given, credits = @credits, next_
 select sqlc.embed(o) from payment_order o where o.subscription_id = @subscription_id order by o.period_start, o.paid_at, o.transaction_id;
 
 -- name: OrdersDue :many
-select id, subscription_id from payment_order where next_credits_at <= @now order by next_credits_at limit @most;
+-- From a place on.
+select id, subscription_id, next_credits_at::timestamptz as due_at from payment_order
+where next_credits_at <= @now and (next_credits_at, id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::uuid)
+order by next_credits_at, id limit @most;
 
 -- name: ChangesOf :many
 select id, from_product, to_product, credits, at_once, status, created_at from payment_change where subscription_id = @subscription_id order by created_at;
@@ -132,7 +135,10 @@ insert into payment_plan (subject, plan) values (@subject, @plan) on conflict (s
 update payment_plan set plan = @plan, until = sqlc.narg(until) where subject = @subject;
 
 -- name: PlansDue :many
-select subject from payment_plan where until <= @now order by until limit @most;
+-- From a place on.
+select subject, until::timestamptz as due_at from payment_plan
+where until <= @now and (until, subject) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_subject)::uuid)
+order by until, subject limit @most;
 
 -- name: PeriodsOf :many
 -- What a person's payments of subscriptions could give them now. What was withdrawn from gives nothing, however its money goes back.

@@ -1,7 +1,9 @@
 package books
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,9 +34,7 @@ func (h settler) Handle(ctx context.Context, _ *queue.Job[jobs.SettlePayments]) 
 func (b *Books) Settle(ctx context.Context) error {
 	now := b.now()
 
-	if err := b.settleDue(ctx, now); err != nil {
-		return err
-	}
+	failed := errors.Join(b.settleMonths(ctx, now), b.settlePlans(ctx, now))
 
 	if _, err := b.db.ChangesStale(ctx, b.Pool, db.ChangesStaleParams{Now: &now, Before: now.Add(-changePatience)}); err != nil {
 		return fmt.Errorf("end changes that did not happen: %w", err)
@@ -51,44 +51,75 @@ func (b *Books) Settle(ctx context.Context) error {
 		}
 	}
 
-	return nil
+	return failed
 }
 
-// settleDue gives the credits of months that have begun, and ends plans that are over.
-func (b *Books) settleDue(ctx context.Context, now time.Time) error {
-	for {
-		due, err := b.db.OrdersDue(ctx, b.Pool, db.OrdersDueParams{Now: &now, Most: settleBatch})
+// settleMonths gives the credits of months that have begun. It returns what failed, once all were tried.
+func (b *Books) settleMonths(ctx context.Context, now time.Time) error {
+	var failed failures
+
+	for after := (db.OrdersDueRow{}); ; {
+		due, err := b.db.OrdersDue(ctx, b.Pool, db.OrdersDueParams{Now: &now, After: after.DueAt, AfterID: after.ID, Most: settleBatch})
 		if err != nil {
 			return fmt.Errorf("list orders whose credits are due: %w", err)
 		}
 
 		for _, o := range due {
-			if err := b.settleMonth(ctx, o); err != nil {
-				return err
-			}
+			failed.addError(b.settleMonth(ctx, o))
+
+			after = o
 		}
 
 		if len(due) < settleBatch {
-			break
+			return failed.wrapFirst("give the credits of months")
 		}
 	}
+}
 
-	for {
-		due, err := b.db.PlansDue(ctx, b.Pool, db.PlansDueParams{Now: &now, Most: settleBatch})
+// settlePlans ends plans that are over. It returns what failed, once all were tried.
+func (b *Books) settlePlans(ctx context.Context, now time.Time) error {
+	var failed failures
+
+	for after := (db.PlansDueRow{}); ; {
+		due, err := b.db.PlansDue(ctx, b.Pool, db.PlansDueParams{Now: &now, After: after.DueAt, AfterSubject: after.Subject, Most: settleBatch})
 		if err != nil {
 			return fmt.Errorf("list plans that may be over: %w", err)
 		}
 
-		for _, subject := range due {
-			if err := b.settlePlan(ctx, subject); err != nil {
-				return err
-			}
+		for _, p := range due {
+			failed.addError(b.settlePlan(ctx, p.Subject))
+
+			after = p
 		}
 
 		if len(due) < settleBatch {
-			return nil
+			return failed.wrapFirst("end plans")
 		}
 	}
+}
+
+// failures counts what failed of many, and keeps the first: the others mostly say the same.
+type failures struct {
+	count int
+	first error
+}
+
+func (f *failures) addError(err error) {
+	if err == nil {
+		return
+	}
+
+	f.count++
+	f.first = cmp.Or(f.first, err)
+}
+
+// wrapFirst is nil if nothing failed.
+func (f *failures) wrapFirst(doing string) error {
+	if f.count == 0 {
+		return nil
+	}
+
+	return fmt.Errorf("%s: %d failed, the first: %w", doing, f.count, f.first)
 }
 
 // settleMonth gives the next credits of a period. Its subscription is locked before it, as by a look.

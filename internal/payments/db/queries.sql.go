@@ -1754,12 +1754,16 @@ func (q *Queries) OrderWithdrawn(ctx context.Context, db DBTX, id uuid.UUID) (bo
 }
 
 const ordersDue = `-- name: OrdersDue :many
-select id, subscription_id from payment_order where next_credits_at <= $1 order by next_credits_at limit $2
+select id, subscription_id, next_credits_at::timestamptz as due_at from payment_order
+where next_credits_at <= $1 and (next_credits_at, id) > ($2::timestamptz, $3::uuid)
+order by next_credits_at, id limit $4
 `
 
 type OrdersDueParams struct {
-	Now  *time.Time
-	Most int32
+	Now     *time.Time
+	After   time.Time
+	AfterID uuid.UUID
+	Most    int32
 }
 
 type OrdersDueRow struct {
@@ -1767,8 +1771,15 @@ type OrdersDueRow struct {
 	SubscriptionID *uuid.UUID
 }
 
+	DueAt          time.Time
 func (q *Queries) OrdersDue(ctx context.Context, db DBTX, arg OrdersDueParams) ([]OrdersDueRow, error) {
-	rows, err := db.Query(ctx, ordersDue, arg.Now, arg.Most)
+	rows, err := db.Query(ctx, ordersDue,
+		arg.Now,
+		arg.After,
+		arg.AfterID,
+		arg.Most,
+	)
+// From a place on.
 	if err != nil {
 		return nil, err
 	}
@@ -1776,7 +1787,7 @@ func (q *Queries) OrdersDue(ctx context.Context, db DBTX, arg OrdersDueParams) (
 	var items []OrdersDueRow
 	for rows.Next() {
 		var i OrdersDueRow
-		if err := rows.Scan(&i.ID, &i.SubscriptionID); err != nil {
+		if err := rows.Scan(&i.ID, &i.SubscriptionID, &i.DueAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -2050,27 +2061,42 @@ func (q *Queries) PlanSet(ctx context.Context, db DBTX, arg PlanSetParams) error
 }
 
 const plansDue = `-- name: PlansDue :many
-select subject from payment_plan where until <= $1 order by until limit $2
+select subject, until::timestamptz as due_at from payment_plan
+where until <= $1 and (until, subject) > ($2::timestamptz, $3::uuid)
+order by until, subject limit $4
 `
 
 type PlansDueParams struct {
-	Now  *time.Time
-	Most int32
+	Now          *time.Time
+	After        time.Time
+	AfterSubject uuid.UUID
+	Most         int32
 }
 
-func (q *Queries) PlansDue(ctx context.Context, db DBTX, arg PlansDueParams) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, plansDue, arg.Now, arg.Most)
+type PlansDueRow struct {
+	Subject uuid.UUID
+	DueAt   time.Time
+}
+
+// From a place on.
+func (q *Queries) PlansDue(ctx context.Context, db DBTX, arg PlansDueParams) ([]PlansDueRow, error) {
+	rows, err := db.Query(ctx, plansDue,
+		arg.Now,
+		arg.After,
+		arg.AfterSubject,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []PlansDueRow
 	for rows.Next() {
-		var subject uuid.UUID
-		if err := rows.Scan(&subject); err != nil {
+		var i PlansDueRow
+		if err := rows.Scan(&i.Subject, &i.DueAt); err != nil {
 			return nil, err
 		}
-		items = append(items, subject)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
