@@ -19,6 +19,9 @@ const (
 	// firstLook is how long after its beginning a checkout is looked at whose end no webhook told; later looks are further and further apart.
 	firstLook = 5 * time.Minute
 	rarest    = 6 * time.Hour
+	// latePayment is for how long after its beginning a checkout is looked at of which no payment shows: the vendor's page is open for longer
+	// than we wait, and what is paid there may show after the end.
+	latePayment = 3 * 24 * time.Hour
 )
 
 // checkoutLooker brings the books up to what the vendor says of a checkout.
@@ -133,35 +136,41 @@ func (b *Books) recordCheckout(ctx context.Context, tx *postgres.Tx, row db.Chec
 	}
 }
 
-// recordCheckoutStatus writes whether a checkout is over.
+// recordCheckoutStatus writes whether a checkout is over, and when it is looked at next.
 func (b *Books) recordCheckoutStatus(ctx context.Context, tx *postgres.Tx, row db.CheckoutReadRow, status string, seen payments.Checkout, reconcile bool) error {
 	now := b.now()
+	end := seen.Status
 
 	// It is open for longer than we wait: what comes of it later is booked all the same.
-	if seen.Status == payments.CheckoutOpen && now.Before(row.ExpiresAt) {
-		next := now.Add(min(max(now.Sub(row.CreatedAt)/2, firstLook), rarest))
-
-		return b.db.CheckoutLookAgain(ctx, tx, db.CheckoutLookAgainParams{ID: row.ID, NextLookAt: &next})
-	}
-
-	end := seen.Status
-	if end == payments.CheckoutOpen {
+	if end == payments.CheckoutOpen && !now.Before(row.ExpiresAt) {
 		end = payments.CheckoutExpired
 	}
 
-	if status == string(end) || status == string(payments.CheckoutCompleted) {
-		return b.db.CheckoutLookAgain(ctx, tx, db.CheckoutLookAgainParams{ID: row.ID})
+	if end != payments.CheckoutOpen && status != string(end) && status != string(payments.CheckoutCompleted) {
+		if err := b.db.CheckoutEnd(ctx, tx, db.CheckoutEndParams{ID: row.ID, Status: string(end), Now: &now}); err != nil {
+			return fmt.Errorf("end checkout: %w", err)
+		}
+
+		if reconcile && end == payments.CheckoutCompleted {
+			if err := b.noteDifference(ctx, tx, Difference{Kind: MissedEnd, About: row.ID.String()}); err != nil {
+				return err
+			}
+		}
 	}
 
-	if err := b.db.CheckoutEnd(ctx, tx, db.CheckoutEndParams{ID: row.ID, Status: string(end), Now: &now}); err != nil {
-		return fmt.Errorf("end checkout: %w", err)
+	return b.db.CheckoutLookAgain(ctx, tx, db.CheckoutLookAgainParams{ID: row.ID, NextLookAt: nextCheckoutLook(row, seen, now)})
+}
+
+// nextCheckoutLook is when a checkout is looked at if no webhook comes; nil: nothing more comes of it.
+func nextCheckoutLook(row db.CheckoutReadRow, seen payments.Checkout, now time.Time) *time.Time {
+	paid := seen.SubscriptionID != "" || seen.Order != nil && seen.Order.Paid && !seen.Order.Recurring
+	late := !now.Before(row.CreatedAt.Add(latePayment)) && !now.Before(row.ExpiresAt)
+
+	if seen.Status == payments.CheckoutExpired || paid || late {
+		return nil
 	}
 
-	if reconcile && end == payments.CheckoutCompleted {
-		return b.noteDifference(ctx, tx, Difference{Kind: MissedEnd, About: row.ID.String()})
-	}
-
-	return nil
+	return new(now.Add(min(max(now.Sub(row.CreatedAt)/2, firstLook), rarest)))
 }
 
 // recordPack writes the payment of a pack, and gives and takes what follows from it.
@@ -179,7 +188,9 @@ func (b *Books) recordPack(ctx context.Context, tx *postgres.Tx, row db.Checkout
 	product, ok := b.Products.OfVendor(o.ProductID)
 	if ok {
 		p.ProductID, p.CreditsEach = &product.ID, &product.Credits
-	} else if err := b.noteDifference(ctx, tx, Difference{Kind: UnknownProduct, About: o.ID}); err != nil {
+	}
+
+	if err := b.noteProduct(ctx, tx, row.ID, o.ID, ok); err != nil {
 		return err
 	}
 
@@ -202,6 +213,19 @@ func (b *Books) recordPack(ctx context.Context, tx *postgres.Tx, row db.Checkout
 	}
 
 	return b.settleOrder(ctx, tx, got.ID, paid, reconcile)
+}
+
+// noteProduct writes down that something was paid which we do not sell, or that it is known by now. Until it is, its checkout is looked at.
+func (b *Books) noteProduct(ctx context.Context, tx *postgres.Tx, checkout uuid.UUID, order string, known bool) error {
+	if known {
+		return b.settleDifference(ctx, tx, UnknownProduct, order)
+	}
+
+	if err := b.db.CheckoutLookAgain(ctx, tx, db.CheckoutLookAgainParams{ID: checkout, NextLookAt: new(b.now().Add(rarest))}); err != nil {
+		return fmt.Errorf("look at checkout again: %w", err)
+	}
+
+	return b.noteDifference(ctx, tx, Difference{Kind: UnknownProduct, About: order})
 }
 
 // noteOrder counts a payment that was not known, and notes it as a difference where no webhook told of it.

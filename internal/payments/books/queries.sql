@@ -5,7 +5,7 @@ select id, subject, product_id, status, vendor_id, created_at, expires_at, hints
 select status, hints from payment_checkout where id = @id for no key update;
 
 -- name: CheckoutEnd :exec
-update payment_checkout set status = @status, ended_at = @now, url = null, next_look_at = null where id = @id;
+update payment_checkout set status = @status, ended_at = @now, url = null where id = @id;
 
 -- name: CheckoutLookAgain :exec
 update payment_checkout set next_look_at = @next_look_at where id = @id;
@@ -66,7 +66,7 @@ where kind = 'pack' and (order_id = @order_id or transaction_id = @transaction_i
 update payment_order set refund_pending = true where transaction_id = @transaction_id and kind = 'plan';
 
 -- name: OrderRead :one
-select id, order_id, transaction_id, checkout_id, hints from payment_order where id = @id;
+select id, order_id, transaction_id, checkout_id, subscription_id, hints from payment_order where id = @id;
 
 -- name: OrderLock :one
 select sqlc.embed(o) from payment_order o where o.id = @id for no key update;
@@ -142,6 +142,7 @@ order by until, subject limit @most;
 
 -- name: PeriodsOf :many
 -- What a person's payments of subscriptions could give them now. What was withdrawn from gives nothing, however its money goes back.
+-- Change_returned: what it was changed to within the period gives nothing either, for its own payment went back.
 select o.product_id, o.period_start, o.period_end, o.paid, o.refunded, o.disputed, s.status, s.product_id as current_product,
     s.period_end as current_end, exists (
         select from payment_order c

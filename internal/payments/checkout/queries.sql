@@ -26,7 +26,7 @@ update payment_checkout set status = 'failed', ended_at = @ended_at where id = @
 -- name: CheckoutOwned :one
 select sqlc.embed(c), coalesce(o.id, '00000000-0000-0000-0000-000000000000')::uuid as order_id
 from payment_checkout c
-left join lateral (select id from payment_order where checkout_id = c.id order by paid_at, id limit 1) o on true
+left join lateral (select id from payment_order where subject = c.subject and checkout_id = c.id order by paid_at, id limit 1) o on true
 where c.id = @id and c.subject = @subject;
 
 -- name: CheckoutAsk :execrows

@@ -217,7 +217,7 @@ func (q *Queries) CheckoutAsk(ctx context.Context, db DBTX, arg CheckoutAskParam
 }
 
 const checkoutEnd = `-- name: CheckoutEnd :exec
-update payment_checkout set status = $1, ended_at = $2, url = null, next_look_at = null where id = $3
+update payment_checkout set status = $1, ended_at = $2, url = null where id = $3
 `
 
 type CheckoutEndParams struct {
@@ -403,7 +403,7 @@ func (q *Queries) CheckoutOpened(ctx context.Context, db DBTX, arg CheckoutOpene
 const checkoutOwned = `-- name: CheckoutOwned :one
 select c.id, c.subject, c.product_id, c.plan, c.currency, c.amount, c.status, c.vendor_id, c.url, c.waiver, c.waived_at, c.created_at, c.expires_at, c.ended_at, c.hints, c.next_look_at, c.asked_at, coalesce(o.id, '00000000-0000-0000-0000-000000000000')::uuid as order_id
 from payment_checkout c
-left join lateral (select id from payment_order where checkout_id = c.id order by paid_at, id limit 1) o on true
+left join lateral (select id from payment_order where subject = c.subject and checkout_id = c.id order by paid_at, id limit 1) o on true
 where c.id = $1 and c.subject = $2
 `
 
@@ -1689,15 +1689,16 @@ func (q *Queries) OrderPeriod(ctx context.Context, db DBTX, arg OrderPeriodParam
 }
 
 const orderRead = `-- name: OrderRead :one
-select id, order_id, transaction_id, checkout_id, hints from payment_order where id = $1
+select id, order_id, transaction_id, checkout_id, subscription_id, hints from payment_order where id = $1
 `
 
 type OrderReadRow struct {
-	ID            uuid.UUID
-	OrderID       *string
-	TransactionID *string
-	CheckoutID    *uuid.UUID
-	Hints         int32
+	ID             uuid.UUID
+	OrderID        *string
+	TransactionID  *string
+	CheckoutID     *uuid.UUID
+	SubscriptionID *uuid.UUID
+	Hints          int32
 }
 
 func (q *Queries) OrderRead(ctx context.Context, db DBTX, id uuid.UUID) (OrderReadRow, error) {
@@ -1708,6 +1709,7 @@ func (q *Queries) OrderRead(ctx context.Context, db DBTX, id uuid.UUID) (OrderRe
 		&i.OrderID,
 		&i.TransactionID,
 		&i.CheckoutID,
+		&i.SubscriptionID,
 		&i.Hints,
 	)
 	return i, err
@@ -1769,9 +1771,10 @@ type OrdersDueParams struct {
 type OrdersDueRow struct {
 	ID             uuid.UUID
 	SubscriptionID *uuid.UUID
+	DueAt          time.Time
 }
 
-	DueAt          time.Time
+// From a place on.
 func (q *Queries) OrdersDue(ctx context.Context, db DBTX, arg OrdersDueParams) ([]OrdersDueRow, error) {
 	rows, err := db.Query(ctx, ordersDue,
 		arg.Now,
@@ -1779,7 +1782,6 @@ func (q *Queries) OrdersDue(ctx context.Context, db DBTX, arg OrdersDueParams) (
 		arg.AfterID,
 		arg.Most,
 	)
-// From a place on.
 	if err != nil {
 		return nil, err
 	}
@@ -1997,6 +1999,7 @@ type PeriodsOfRow struct {
 }
 
 // What a person's payments of subscriptions could give them now. What was withdrawn from gives nothing, however its money goes back.
+// Change_returned: what it was changed to within the period gives nothing either, for its own payment went back.
 func (q *Queries) PeriodsOf(ctx context.Context, db DBTX, arg PeriodsOfParams) ([]PeriodsOfRow, error) {
 	rows, err := db.Query(ctx, periodsOf, arg.Subject, arg.Since)
 	if err != nil {
