@@ -38,6 +38,10 @@ func (h orderLooker) Handle(ctx context.Context, job *queue.Job[jobs.LookAtOrder
 		return fmt.Errorf("read order: %w", err)
 	}
 
+	if row.SubscriptionID != nil {
+		return h.passOn(ctx, job, *row.SubscriptionID)
+	}
+
 	// 2. What does the vendor say? Without a transaction, its checkout has to be looked at.
 	var seen payments.Transaction
 
@@ -77,6 +81,21 @@ func (h orderLooker) Handle(ctx context.Context, job *queue.Job[jobs.LookAtOrder
 	}
 
 	return err
+}
+
+// passOn has the subscription looked at that a payment is of: its plan goes with the credits.
+func (h orderLooker) passOn(ctx context.Context, job *queue.Job[jobs.LookAtOrder], subscription uuid.UUID) error {
+	return postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+		if err := h.db.SubscriptionAskLook(ctx, tx, subscription); err != nil {
+			return fmt.Errorf("ask for a look: %w", err)
+		}
+
+		if err := h.stageLook(ctx, tx, jobs.LookAtSubscription{SubscriptionID: subscription, Reconcile: job.Args.Reconcile}, subscription); err != nil {
+			return err
+		}
+
+		return job.Complete(ctx, tx)
+	})
 }
 
 // settleOrder writes what was paid back of a payment, as far as the vendor says so now, and gives and takes what follows. Nil: it was
