@@ -239,6 +239,7 @@ func TestFindTransaction_Forms(t *testing.T) {
 		`"status":"paid","amount":1000,"discount_amount":1000,"amount_paid":0`:                    {payments.TransactionPaid, payments.Money{}, 0},
 		`"status":"partialRefund","amount":1000,"refunded_amount":400`:                            {payments.TransactionPaid, payments.Money{Net: 1000, Paid: 1000}, 400},
 		`"status":"refunded","amount":1000`:                                                       {payments.TransactionPaid, payments.Money{Net: 1000, Paid: 1000}, 1000},
+		`"status":"refunded","amount":1000,"tax_amount":210,"refunded_amount":1000`:               {payments.TransactionPaid, payments.Money{Net: 1000, Tax: 210, Paid: 1210}, 1210},
 		`"status":"refunded","amount":1000,"refunded_amount":1001`:                                {payments.TransactionPaid, payments.Money{Net: 1000, Paid: 1000}, 1000},
 		`"status":"paid","amount":1000,"refunded_amount":-1`:                                      {payments.TransactionPaid, payments.Money{Net: 1000, Paid: 1000}, 0},
 		`"status":"chargedBack"`:   {status: payments.TransactionChargedBack},

@@ -153,10 +153,11 @@ func (t transaction) toTransaction() payments.Transaction {
 	}
 
 	switch {
-	case t.Refunded != nil:
-		out.Refunded = max(0, min(*t.Refunded, out.Money.Paid))
+	// The word is clearer than the amount, which may be left out, not be there yet, or have no tax in it.
 	case status == "refunded":
 		out.Refunded = out.Money.Paid
+	case t.Refunded != nil:
+		out.Refunded = max(0, min(*t.Refunded, out.Money.Paid))
 	}
 
 	return out
