@@ -208,6 +208,11 @@ func isUpgrade(from, to products.Product) bool {
 // countUpgradeCredits is what an upgrade gives at once: of the difference of the monthly credits, the part for what is left of the month
 // that runs, rounded down.
 func countUpgradeCredits(u Subscription, to products.Product, now time.Time) int64 {
+	// A year begins anew: its first month gives all of its credits by itself.
+	if to.Interval != u.Product.Interval {
+		return 0
+	}
+
 	more := to.Credits - u.Product.Credits
 	start, end := u.PeriodStart, u.PeriodEnd
 

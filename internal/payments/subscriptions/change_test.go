@@ -62,10 +62,12 @@ func TestPreviewChange(t *testing.T) {
 
 		b := setup(t, "pro-monthly")
 
-		c, err := b.PreviewChange(t.Context(), b.person.ID, b.sub.ID, "pro-yearly")
-		require.NoError(t, err)
-		require.True(t, c.Now)
-		require.Zero(t, c.Credits)
+		for _, to := range []string{"pro-yearly", "studio-yearly"} {
+			c, err := b.PreviewChange(t.Context(), b.person.ID, b.sub.ID, to)
+			require.NoError(t, err)
+			require.True(t, c.Now)
+			require.Zero(t, c.Credits, "its first month gives all of them, once")
+		}
 	})
 
 	t.Run("ADowngradeIsBilledWithTheNextPayment", func(t *testing.T) {
