@@ -99,7 +99,9 @@ func (b *base) newRefunds(vendor *creem.Client) *refunds.Service {
 
 // newSubscriptions builds what changes subscriptions. A process without a vendor changes none: nil.
 func (b *base) newSubscriptions(vendor *creem.Client) *subscriptions.Service {
-	d := subscriptions.Deps{Pool: b.pool, Queue: b.queue, Ledger: b.credits, Products: b.products, Log: b.log, Now: b.clock.Now}
+	d := subscriptions.Deps{
+		Pool: b.pool, Queue: b.queue, Ledger: b.credits, Products: b.products, Addresses: betterauth.NewAccounts(b.pool), Log: b.log, Now: b.clock.Now,
+	}
 	if vendor != nil {
 		d.Vendor = vendor
 	}

@@ -1,11 +1,13 @@
 package subscriptions_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -15,6 +17,7 @@ import (
 	"imagerun/internal/payments/paymentstest"
 	"imagerun/internal/payments/products"
 	"imagerun/internal/payments/subscriptions"
+	"imagerun/internal/redact"
 	"imagerun/queue"
 	"imagerun/queue/queuetest"
 )
@@ -46,7 +49,7 @@ func setup(t *testing.T, productID string) *bundle {
 	require.NoError(t, err)
 
 	app, _, _ := devtest.PostgresURLs(t)
-	b := &bundle{pool: devtest.Pool(t, app), vendor: &paymentstest.Vendor{}}
+	b := &bundle{pool: devtest.Pool(t, app), vendor: &paymentstest.Vendor{Email: "Ada@example.com"}}
 	b.books = paymentstest.NewBooks(t, b.pool)
 	registry := queue.NewRegistry(paymentstest.Kinds())
 	b.jobs = queuetest.New(t, b.pool, registry)
@@ -54,7 +57,7 @@ func setup(t *testing.T, productID string) *bundle {
 	serve := func(login string) *subscriptions.Service {
 		return subscriptions.New(subscriptions.Deps{
 			Pool: devtest.Pool(t, devtest.As(t, app, login)), Queue: b.jobs.Queue(), Ledger: b.books.Ledger, Products: sold,
-			Vendor: b.vendor, Log: slog.New(slog.DiscardHandler), Now: b.books.Time.Now,
+			Vendor: b.vendor, Addresses: addresses{}, Log: slog.New(slog.DiscardHandler), Now: b.books.Time.Now,
 		})
 	}
 
@@ -66,6 +69,13 @@ func setup(t *testing.T, productID string) *bundle {
 	b.vendor.PutSubscription(payments.Subscription{ID: b.sub.VendorID, Status: payments.SubscriptionActive})
 
 	return b
+}
+
+// addresses are those of accounts: all have the same.
+type addresses struct{}
+
+func (addresses) AddressOf(context.Context, uuid.UUID) (redact.Personal, error) {
+	return redact.NewPersonal("ada@example.com"), nil
 }
 
 // set sets the status of the only subscription.

@@ -6,7 +6,7 @@ var (
 	// ErrNotFound says that there is no such subscription, or that it is another person's.
 	ErrNotFound = fault.New(fault.NotFound, "not_found", "You have no such subscription.")
 	// ErrNoCustomer says that there is no page of the vendor's for a person.
-	ErrNoCustomer = fault.New(fault.NotFound, "not_found", "There is nothing to manage at the payment provider yet: it begins with the first payment of a plan.")
+	ErrNoCustomer = fault.New(fault.NotFound, "not_found", "There is nothing to manage at the payment provider under the address of your account: it begins with the first payment of a plan.")
 
 	// ErrProduct says that a product is none that a subscription can be changed to; its fields say why.
 	ErrProduct = fault.New(fault.Invalid, "validation_failed", "The plan cannot be changed to this. See errors for what to choose; nothing was changed.")

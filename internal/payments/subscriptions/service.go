@@ -2,8 +2,10 @@ package subscriptions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +18,7 @@ import (
 	"imagerun/internal/payments/db"
 	"imagerun/internal/payments/products"
 	"imagerun/internal/postgres"
+	"imagerun/internal/redact"
 	"imagerun/queue/durable"
 )
 
@@ -27,18 +30,25 @@ type Vendor interface {
 	ResumeSubscription(ctx context.Context, vendorID string) (payments.Subscription, error)
 	// ChangeSubscription changes the product. Now: the difference is charged at once; else no money moves until the next payment.
 	ChangeSubscription(ctx context.Context, vendorID, vendorProductID string, now bool) (payments.Subscription, error)
+	FindCustomer(ctx context.Context, customerID string) (payments.Customer, error)
 	PortalURL(ctx context.Context, customerID string) (string, error)
+}
+
+// Addresses knows the addresses of accounts.
+type Addresses interface {
+	AddressOf(ctx context.Context, userID uuid.UUID) (redact.Personal, error)
 }
 
 // Deps are what a [Service] works with. All are required.
 type Deps struct {
-	Pool     *pgxpool.Pool
-	Queue    *durable.Queue
-	Ledger   *credits.Ledger
-	Products *products.Products
-	Vendor   Vendor
-	Log      *slog.Logger
-	Now      clock.Now
+	Pool      *pgxpool.Pool
+	Queue     *durable.Queue
+	Ledger    *credits.Ledger
+	Products  *products.Products
+	Vendor    Vendor
+	Addresses Addresses
+	Log       *slog.Logger
+	Now       clock.Now
 }
 
 // Service is the verbs of subscriptions. Safe for concurrent use.
@@ -104,11 +114,13 @@ func (s *Service) PortalURL(ctx context.Context, userID uuid.UUID) (string, erro
 		return "", fmt.Errorf("find customer: %w", err)
 	}
 
-	url, err := s.Vendor.PortalURL(ctx, *customer)
+	url, err := s.openPortal(ctx, userID, *customer)
 
 	switch {
 	case err == nil:
 		return url, nil
+	case errors.Is(err, ErrNoCustomer):
+		return "", err
 	case payments.ClassOf(err) == payments.NotFound:
 		return "", ErrNoCustomer.WithCause(err)
 	case payments.ClassOf(err) == payments.Account:
@@ -116,6 +128,26 @@ func (s *Service) PortalURL(ctx context.Context, userID uuid.UUID) (string, erro
 	}
 
 	return "", ErrUnavailable.WithCause(err)
+}
+
+// openPortal has the vendor make the page of a customer who has the address of the account. Who pays under the address of another person may be
+// the same customer there, and would see their invoices and end what they pay for.
+func (s *Service) openPortal(ctx context.Context, userID uuid.UUID, customerID string) (string, error) {
+	address, err := s.Addresses.AddressOf(ctx, userID)
+	if err != nil {
+		return "", err
+	}
+
+	customer, err := s.Vendor.FindCustomer(ctx, customerID)
+	if err != nil {
+		return "", err
+	}
+
+	if address.IsZero() || !strings.EqualFold(customer.Email.Reveal(), address.Reveal()) {
+		return "", ErrNoCustomer
+	}
+
+	return s.Vendor.PortalURL(ctx, customerID)
 }
 
 func (s *Service) readSubscription(ctx context.Context, tx db.DBTX, subject, id uuid.UUID) (Subscription, error) {

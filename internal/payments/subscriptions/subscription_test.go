@@ -99,6 +99,13 @@ func TestPortalURL(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "https://portal.test/cust_paymentstest", url)
 
+	b.vendor.Email = "eve@example.com"
+
+	_, err = b.PortalURL(t.Context(), b.person.ID)
+	require.ErrorIs(t, err, subscriptions.ErrNoCustomer, "who paid under another's address does not get their page")
+
+	b.vendor.Email = "ada@example.com"
+
 	_, err = b.PortalURL(t.Context(), b.books.NewPerson().ID)
 	require.ErrorIs(t, err, subscriptions.ErrNoCustomer)
 
