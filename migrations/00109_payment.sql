@@ -34,6 +34,7 @@ comment on column payment_checkout.hints is 'How often a look was asked for: one
 comment on column payment_checkout.next_look_at is 'When reconciliation looks next. Null: it does not.';
 create index payment_checkout_subject_idx on payment_checkout (subject, created_at desc);
 create unique index payment_checkout_plan_idx on payment_checkout (subject) where plan and status in ('creating', 'open');
+create index payment_checkout_expiry_idx on payment_checkout (expires_at) where status in ('creating', 'open');
 create index payment_checkout_look_idx on payment_checkout (next_look_at) where next_look_at is not null;
 
 create table payment_subscription (

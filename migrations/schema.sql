@@ -1743,6 +1743,8 @@ CREATE UNIQUE INDEX payment_change_open_idx ON public.payment_change USING btree
 
 CREATE INDEX payment_change_subscription_idx ON public.payment_change USING btree (subscription_id, created_at);
 
+CREATE INDEX payment_checkout_expiry_idx ON public.payment_checkout USING btree (expires_at) WHERE (status = ANY (ARRAY['creating'::text, 'open'::text]));
+
 CREATE INDEX payment_checkout_look_idx ON public.payment_checkout USING btree (next_look_at) WHERE (next_look_at IS NOT NULL);
 
 CREATE UNIQUE INDEX payment_checkout_plan_idx ON public.payment_checkout USING btree (subject) WHERE (plan AND (status = ANY (ARRAY['creating'::text, 'open'::text])));

@@ -157,10 +157,10 @@ where o.subject = @subject and o.kind = 'plan' and o.change_id is null and o.per
 select exists (select from payment_withdrawal where order_id = @id);
 
 -- name: DifferenceNote :one
--- Seen again, it stays what it was; one that was settled and is there again is open again.
+-- Seen again, it stays what it was, if it was repaired or a person has settled it; one that settled by itself and is there again is open again.
 insert into payment_difference (kind, about, status, credits, found_at, seen_at) values (@kind, @about, @status, @credits, @now, @now)
 on conflict (kind, about) do update set seen_at = excluded.seen_at,
-    status = case when payment_difference.status = 'repaired' then payment_difference.status else excluded.status end
+    status = case when payment_difference.status = 'repaired' or payment_difference.actor is not null then payment_difference.status else excluded.status end
 returning (xmax = 0)::boolean as fresh;
 
 -- name: DifferenceSettle :exec

@@ -65,6 +65,25 @@ func TestReconcile_Unknown(t *testing.T) {
 	}
 
 	b.has(t, 0, 0, "free")
+
+	// A person has dealt with it: it is there as before, and rests.
+	_, err := b.pool.Exec(t.Context(), `update payment_difference set status = 'settled', settled_at = now(), actor = 'operator'`)
+	require.NoError(t, err)
+	b.reconcile(t)
+	require.Equal(t, []string{"unknown_payment settled"}, b.differences(t))
+}
+
+// A scan that met a payment just before its own look wrote it has told nobody for long.
+func TestReconcile_KnownByNow(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	paid := b.buy(t, "pack-small")
+
+	_, err := b.pool.Exec(t.Context(), `insert into payment_difference (kind, about, status, found_at, seen_at) values ('unknown_payment', $1, 'open', now(), now())`, paid.ID)
+	require.NoError(t, err)
+	b.reconcile(t)
+	require.Equal(t, []string{"unknown_payment settled"}, b.differences(t))
 }
 
 // A dry run says what differs, and writes nothing.

@@ -1167,7 +1167,7 @@ func (q *Queries) DeskWithdrawals(ctx context.Context, db DBTX, orders []uuid.UU
 const differenceNote = `-- name: DifferenceNote :one
 insert into payment_difference (kind, about, status, credits, found_at, seen_at) values ($1, $2, $3, $4, $5, $5)
 on conflict (kind, about) do update set seen_at = excluded.seen_at,
-    status = case when payment_difference.status = 'repaired' then payment_difference.status else excluded.status end
+    status = case when payment_difference.status = 'repaired' or payment_difference.actor is not null then payment_difference.status else excluded.status end
 returning (xmax = 0)::boolean as fresh
 `
 
@@ -1179,7 +1179,7 @@ type DifferenceNoteParams struct {
 	Now     time.Time
 }
 
-// Seen again, it stays what it was; one that was settled and is there again is open again.
+// Seen again, it stays what it was, if it was repaired or a person has settled it; one that settled by itself and is there again is open again.
 func (q *Queries) DifferenceNote(ctx context.Context, db DBTX, arg DifferenceNoteParams) (bool, error) {
 	row := db.QueryRow(ctx, differenceNote,
 		arg.Kind,
@@ -1205,6 +1205,18 @@ type DifferenceSettleParams struct {
 
 func (q *Queries) DifferenceSettle(ctx context.Context, db DBTX, arg DifferenceSettleParams) error {
 	_, err := db.Exec(ctx, differenceSettle, arg.Now, arg.Kind, arg.About)
+	return err
+}
+
+const differencesKnown = `-- name: DifferencesKnown :exec
+update payment_difference d set status = 'settled', settled_at = $1
+where d.kind = 'unknown_payment' and d.status = 'open'
+    and exists (select from payment_order o where o.transaction_id = d.about or o.kind = 'pack' and o.order_id = d.about)
+`
+
+// A scan may have met a payment just before its own look wrote it.
+func (q *Queries) DifferencesKnown(ctx context.Context, db DBTX, now *time.Time) error {
+	_, err := db.Exec(ctx, differencesKnown, now)
 	return err
 }
 

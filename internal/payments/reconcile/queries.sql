@@ -47,3 +47,9 @@ select name, greatest(read_at, finished_at)::timestamptz as read_at from payment
 
 -- name: RefundsByHand :one
 select count(*) from payment_refund where status = 'by_hand';
+
+-- name: DifferencesKnown :exec
+-- A scan may have met a payment just before its own look wrote it.
+update payment_difference d set status = 'settled', settled_at = @now
+where d.kind = 'unknown_payment' and d.status = 'open'
+    and exists (select from payment_order o where o.transaction_id = d.about or o.kind = 'pack' and o.order_id = d.about);

@@ -136,6 +136,10 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (report Report, err err
 	report.Whole = o.Whole
 
 	if !o.DryRun {
+		if err := r.db.DifferencesKnown(ctx, r.Pool, &began); err != nil {
+			return report, fmt.Errorf("settle differences of payments that are known by now: %w", err)
+		}
+
 		if err := r.stageDue(ctx, &report); err != nil {
 			return report, err
 		}
