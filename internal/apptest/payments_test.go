@@ -70,7 +70,7 @@ func readPage(t *testing.T, p *apptest.Product, u *apptest.User, path string) st
 }
 
 // TestPayments is what people buy and give back, in the whole product: each thing is paid at the vendor, and told of by its webhooks.
-func TestPayments(t *testing.T) {
+func TestPayments(t *testing.T) { //nolint:tparallel // Each returns when its parallel tests have ended
 	t.Parallel()
 
 	late := lastMonth(time.Now())

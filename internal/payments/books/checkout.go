@@ -34,7 +34,7 @@ func (h checkoutLooker) Handle(ctx context.Context, job *queue.Job[jobs.LookAtCh
 	// 1. Which one is it?
 	row, err := h.db.CheckoutRead(ctx, h.Pool, job.Args.CheckoutID)
 	if postgres.IsNotFound(err) || err == nil && row.VendorID == nil {
-		return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error { return job.Complete(ctx, tx) })
+		return endEmpty(ctx, h.Pool, job)
 	}
 
 	if err != nil {
@@ -63,29 +63,14 @@ func (h checkoutLooker) Handle(ctx context.Context, job *queue.Job[jobs.LookAtCh
 	}
 
 	// 3. The books follow, and the job ends, unless a hint came meanwhile.
-	again := false
-
-	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	return endLook(ctx, h.Pool, job, row.Hints, func(tx *postgres.Tx) (int32, error) {
 		now, err := h.db.CheckoutLock(ctx, tx, row.ID)
 		if err != nil {
-			return fmt.Errorf("lock checkout: %w", err)
+			return 0, fmt.Errorf("lock checkout: %w", err)
 		}
 
-		if err := h.recordCheckout(ctx, tx, row, now.Status, seen, paid, job.Args.Reconcile); err != nil {
-			return err
-		}
-
-		if again = now.Hints != row.Hints; again {
-			return nil
-		}
-
-		return job.Complete(ctx, tx)
+		return now.Hints, h.recordCheckout(ctx, tx, row, now.Status, seen, paid, job.Args.Reconcile)
 	})
-	if err == nil && again {
-		return queue.Snooze(0)
-	}
-
-	return err
 }
 
 // findPayment returns the payment of a checkout's order; nil: there is none of a pack.

@@ -169,11 +169,12 @@ func TestHistories(t *testing.T) {
 
 // TestHistories_Prove does so a thousand times.
 func TestHistories_Prove(t *testing.T) {
+	t.Parallel()
+
 	if os.Getenv("IMAGERUN_PROVE") == "" {
 		t.Skip("make prove lives a thousand years")
 	}
 
-	t.Parallel()
 	liveYears(t, 1000)
 }
 

@@ -31,7 +31,7 @@ func (h orderLooker) Handle(ctx context.Context, job *queue.Job[jobs.LookAtOrder
 	// 1. Which one is it?
 	row, err := h.db.OrderRead(ctx, h.Pool, job.Args.OrderID)
 	if postgres.IsNotFound(err) {
-		return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error { return job.Complete(ctx, tx) })
+		return endEmpty(ctx, h.Pool, job)
 	}
 
 	if err != nil {
@@ -52,13 +52,12 @@ func (h orderLooker) Handle(ctx context.Context, job *queue.Job[jobs.LookAtOrder
 	}
 
 	missing := err != nil
-	again := false
 
 	// 3. The books follow, and the job ends, unless a hint came meanwhile.
-	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	return endLook(ctx, h.Pool, job, row.Hints, func(tx *postgres.Tx) (int32, error) {
 		now, err := h.db.OrderLock(ctx, tx, row.ID)
 		if err != nil {
-			return fmt.Errorf("lock order: %w", err)
+			return 0, fmt.Errorf("lock order: %w", err)
 		}
 
 		switch {
@@ -70,17 +69,8 @@ func (h orderLooker) Handle(ctx context.Context, job *queue.Job[jobs.LookAtOrder
 			err = h.settleOrder(ctx, tx, row.ID, &seen, job.Args.Reconcile)
 		}
 
-		if again = now.PaymentOrder.Hints != row.Hints; err != nil || again {
-			return err
-		}
-
-		return job.Complete(ctx, tx)
+		return now.PaymentOrder.Hints, err
 	})
-	if err == nil && again {
-		return queue.Snooze(0)
-	}
-
-	return err
 }
 
 // passOn has the subscription looked at that a payment is of: its plan goes with the credits.

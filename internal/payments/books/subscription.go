@@ -40,7 +40,7 @@ func (h subscriptionLooker) Handle(ctx context.Context, job *queue.Job[jobs.Look
 	// 1. Which one is it?
 	row, err := h.db.SubscriptionRead(ctx, h.Pool, job.Args.SubscriptionID)
 	if postgres.IsNotFound(err) {
-		return postgres.InTx(ctx, h.Pool, func(tx *postgres.Tx) error { return job.Complete(ctx, tx) })
+		return endEmpty(ctx, h.Pool, job)
 	}
 
 	if err != nil {
@@ -68,31 +68,18 @@ func (h subscriptionLooker) Handle(ctx context.Context, job *queue.Job[jobs.Look
 	}
 
 	// 3. The books follow, and the job ends, unless a hint came meanwhile.
-	again := false
-
-	err = postgres.RetryTx(ctx, h.Pool, func(tx *postgres.Tx) error {
+	return endLook(ctx, h.Pool, job, row.Hints, func(tx *postgres.Tx) (int32, error) {
 		now, err := h.db.SubscriptionLock(ctx, tx, row.ID)
 		if err != nil {
-			return fmt.Errorf("lock subscription: %w", err)
+			return 0, fmt.Errorf("lock subscription: %w", err)
 		}
 
 		if missing {
-			err = h.noteMissing(ctx, tx, row)
-		} else {
-			err = h.recordSubscription(ctx, tx, now, seen, paid, job.Args.Reconcile)
+			return now.Hints, h.noteMissing(ctx, tx, row)
 		}
 
-		if again = now.Hints != row.Hints; err != nil || again {
-			return err
-		}
-
-		return job.Complete(ctx, tx)
+		return now.Hints, h.recordSubscription(ctx, tx, now, seen, paid, job.Args.Reconcile)
 	})
-	if err == nil && again {
-		return queue.Snooze(0)
-	}
-
-	return err
 }
 
 // listPayments reads every payment of a subscription. The vendor lists by customer; a row that moved to the next page comes twice.
