@@ -172,6 +172,18 @@ func TestPlan(t *testing.T) {
 		b.has(t, 0, 1000, "free")
 	})
 
+	// Nothing told of it before it was changed at the vendor: what was paid says what it was for.
+	t.Run("ThatWasChangedBeforeItWasKnown", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		ours, theirs := b.wish(t, "pro-yearly")
+		paid := b.world.pay(theirs, "pro-yearly")
+		b.world.change(paid.SubscriptionID, func(s *payments.Subscription) { s.ProductID = b.world.vendorProduct("studio-monthly") })
+		b.tell(t, hint{CheckoutID: ours, SubscriptionID: paid.SubscriptionID})
+		b.has(t, 500, 0, "studio")
+	})
+
 	t.Run("WhoseOwnerIsKnownLater", func(t *testing.T) {
 		t.Parallel()
 

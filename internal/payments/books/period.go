@@ -90,8 +90,8 @@ func (b *Books) recordPeriod(ctx context.Context, tx *postgres.Tx, s db.Subscrip
 		PaidAt: p.CreatedAt.UTC(), PeriodStart: timeOf(p.PeriodStart), PeriodEnd: timeOf(p.PeriodEnd),
 	}
 
-	if p.product != nil {
-		o.ProductID = p.product
+	if p.opens {
+		o.ProductID = b.productPaid(s, p)
 	}
 
 	switch {
@@ -124,6 +124,20 @@ func (b *Books) recordPeriod(ctx context.Context, tx *postgres.Tx, s db.Subscrip
 	_, err = b.lockOrder(ctx, tx, got.ID, &p.Transaction, reconcile)
 
 	return got.ID, err
+}
+
+// productPaid is what a payment that opens a period was for: what its subscription had then, as changes of ours tell; or what costs
+// as much for as long, for it may have been changed at the vendor since; or what it has now.
+func (b *Books) productPaid(s db.SubscriptionLockRow, p payment) *string {
+	if p.product != nil {
+		return p.product
+	}
+
+	if product, ok := b.Products.PlanPaid(p.Money.Currency, p.Money.Net, p.PeriodStart, p.PeriodEnd); ok {
+		return &product.ID
+	}
+
+	return s.ProductID
 }
 
 // giveChange gives what the owner of a subscription was told that a change gives at once.

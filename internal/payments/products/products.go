@@ -178,6 +178,26 @@ func (p *Products) OfVendor(vendorID string) (Product, bool) {
 	return Product{}, false
 }
 
+// PlanPaid returns the plan of which one payment is so much, before tax, for a period; false: none is, or several are.
+func (p *Products) PlanPaid(currency string, net int64, start, end time.Time) (Product, bool) {
+	const apart = 3 * 24 * time.Hour // by which two calendars may differ
+
+	var found []Product
+
+	for _, one := range p.list {
+		price, ok := one.PriceIn(currency)
+		if one.Kind == Plan && ok && price.Amount == net && AddMonths(start, one.Interval.Months()).Sub(end).Abs() < apart {
+			found = append(found, one)
+		}
+	}
+
+	if len(found) != 1 {
+		return Product{}, false
+	}
+
+	return found[0], true
+}
+
 var isID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`).MatchString
 
 // mistakes lists what is wrong with a product in an environment. It notes its names.
