@@ -161,7 +161,7 @@ func (s *system) state(id uuid.UUID) (state string, epoch int) {
 
 func (s *system) eventually(within time.Duration, cond func() bool) {
 	s.t.Helper()
-	require.Eventually(s.t, cond, within, 5*time.Millisecond)
+	require.Eventually(s.t, cond, devtest.Patience(within), 5*time.Millisecond)
 }
 
 func (s *system) gone(within time.Duration, id uuid.UUID) {

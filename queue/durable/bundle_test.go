@@ -322,5 +322,5 @@ func (b *bundle) gone(t durable.Task) {
 // eventually waits for a condition; it is checked on the test's own goroutine's behalf.
 func (b *bundle) eventually(within time.Duration, cond func() bool) {
 	b.t.Helper()
-	require.Eventually(b.t, cond, within, 10*time.Millisecond)
+	require.Eventually(b.t, cond, devtest.Patience(within), 10*time.Millisecond)
 }
