@@ -21,7 +21,7 @@ demo: deps build ## run the whole product here; ONCE=1 ends after the first imag
 test: deps ## prove the product against real Postgres, Redis, S3, Better Auth and a browser
 	@scripts/browser.sh install >/dev/null
 	go vet -tags browser ./...
-	go test -timeout 12m $(BROWSER) ./...
+	go test -timeout 12m $(BROWSER) ./queue/... ./... # what takes longest begins first
 
 ##@ Development
 

@@ -77,12 +77,18 @@ func (b tab) click(element string) {
 // comesTo waits until a page shows a text, through pages that go elsewhere meanwhile.
 func (b tab) comesTo(text string) {
 	b.t.Helper()
+	b.becomes("document.body.innerText.includes(" + strconv.Quote(text) + ")")
+}
+
+// becomes waits until a condition holds, on whatever page is there then: one that refreshes itself ends each look that is under way.
+func (b tab) becomes(condition string) {
+	b.t.Helper()
 
 	require.Eventually(b.t, func() bool {
-		shown, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("document.body.innerText.includes("+strconv.Quote(text)+")"))
+		holds, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](condition))
 
-		return err == nil && shown
-	}, 30*time.Second, 50*time.Millisecond, text)
+		return err == nil && holds
+	}, 30*time.Second, 50*time.Millisecond, condition)
 }
 
 // shootWidths keeps pictures of a page that shows a text, and demands that nothing of it is out of sight to the side.
@@ -98,8 +104,8 @@ func (b tab) shootWidths(name, url, text string) {
 		})
 		require.NoError(b.t, err)
 		b.open(url)
-		b.sees(text)
-		b.await("document.documentElement.scrollWidth <= " + strconv.FormatInt(width, 10))
+		b.comesTo(text)
+		b.becomes("document.documentElement.scrollWidth <= " + strconv.FormatInt(width, 10))
 
 		shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 		require.NoError(b.t, err)

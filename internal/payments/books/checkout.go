@@ -179,14 +179,21 @@ func (b *Books) recordPack(ctx context.Context, tx *postgres.Tx, row db.Checkout
 		return err
 	}
 
+	// A scan may have met it first, or be about to say that it is unknown.
+	names := []string{o.ID, postgres.TextOrEmpty(p.TransactionID)}
+	for _, about := range names {
+		if err := b.db.PaymentTurn(ctx, tx, about); err != nil {
+			return fmt.Errorf("wait for a turn on payment: %w", err)
+		}
+	}
+
 	got, err := b.db.OrderPack(ctx, tx, p)
 	if err != nil {
 		return fmt.Errorf("write order: %w", err)
 	}
 
 	if got.Fresh {
-		// A scan may have met it first.
-		for _, about := range []string{o.ID, postgres.TextOrEmpty(p.TransactionID)} {
+		for _, about := range names {
 			if err := b.settleDifference(ctx, tx, UnknownPayment, about); err != nil {
 				return err
 			}

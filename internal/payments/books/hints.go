@@ -59,8 +59,27 @@ func (b *Books) Hint(ctx context.Context, tx pgx.Tx, h payments.Hint, reconcile 
 	case h.SubscriptionID != "":
 		return nil
 	default:
-		return b.noteDifference(ctx, tx, Difference{Kind: UnknownPayment, About: firstOf(h.TransactionID, h.OrderID, h.VendorCheckout)})
+		return b.noteUnknown(ctx, tx, h, reconcile)
 	}
+}
+
+// noteUnknown writes down that a payment leads to no person of ours. A look may be about to write it: who writes of one payment takes turns.
+func (b *Books) noteUnknown(ctx context.Context, tx pgx.Tx, h payments.Hint, reconcile bool) error {
+	about := firstOf(h.TransactionID, h.OrderID, h.VendorCheckout)
+	if err := b.db.PaymentTurn(ctx, tx, about); err != nil {
+		return fmt.Errorf("wait for a turn on payment: %w", err)
+	}
+
+	order, err := b.hintOrder(ctx, tx, h)
+	if err != nil {
+		return err
+	}
+
+	if order != uuid.Nil {
+		return b.stageLook(ctx, tx, jobs.LookAtOrder{OrderID: order, Reconcile: reconcile}, order)
+	}
+
+	return b.noteDifference(ctx, tx, Difference{Kind: UnknownPayment, About: about})
 }
 
 // hintCheckout notes that a checkout is to be looked at, if it is one of ours.

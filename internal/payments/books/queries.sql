@@ -173,3 +173,7 @@ from (
     select i.id, sum(i.amount) over (order by i.created_at, i.id) as upto from payment_refund i where i.order_id = @order_id and i.status in ('done', 'by_hand')
 ) x
 where r.id = x.id and r.status = 'by_hand' and x.upto <= sqlc.arg(refunded)::bigint returning r.id;
+
+-- name: PaymentTurn :exec
+-- Until the end of the transaction: who finds a payment unknown does not miss that another is writing it.
+select pg_advisory_xact_lock(hashtextextended('payment:' || sqlc.arg(about)::text, 0));

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/payments"
@@ -84,6 +85,44 @@ func TestReconcile_KnownByNow(t *testing.T) {
 	require.NoError(t, err)
 	b.reconcile(t)
 	require.Equal(t, []string{"unknown_payment settled"}, b.differences(t))
+}
+
+// A scan that meets a payment while its own look writes it waits for the look, and finds it known.
+func TestReconcile_WhileALookWrites(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	ours, theirs := b.wish(t, "pack-small")
+	paid := b.world.pay(theirs, "pack-small")
+	b.tell(t, hint{CheckoutID: ours, VendorCheckout: theirs})
+
+	// As if the look had not yet come to its end when the scan asks.
+	look, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = look.Exec(t.Context(), `select pg_advisory_xact_lock(hashtextextended('payment:' || $1, 0))`, paid.ID)
+	require.NoError(t, err)
+	_, err = b.pool.Exec(t.Context(), `update payment_order set transaction_id = null, order_id = 'ord_later'`)
+	require.NoError(t, err)
+	_, err = look.Exec(t.Context(), `update payment_order set transaction_id = $1, order_id = $2`, paid.ID, paid.OrderID)
+	require.NoError(t, err)
+
+	met := make(chan error, 1)
+
+	go func() {
+		met <- pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
+			return b.Hint(t.Context(), tx, hint{TransactionID: paid.ID, OrderID: paid.OrderID}, true)
+		})
+	}()
+
+	require.Eventually(t, func() bool {
+		var waits int
+
+		return b.pool.QueryRow(t.Context(), `select count(*) from pg_locks where locktype = 'advisory' and not granted
+			and database = (select oid from pg_database where datname = current_database())`).Scan(&waits) == nil && waits == 1
+	}, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, look.Commit(t.Context()))
+	require.NoError(t, <-met)
+	require.Empty(t, b.differences(t))
 }
 
 // A dry run says what differs, and writes nothing.

@@ -1980,6 +1980,16 @@ func (q *Queries) OwnedSubscriptions(ctx context.Context, db DBTX, arg OwnedSubs
 	return items, nil
 }
 
+const paymentTurn = `-- name: PaymentTurn :exec
+select pg_advisory_xact_lock(hashtextextended('payment:' || $1::text, 0))
+`
+
+// Until the end of the transaction: who finds a payment unknown does not miss that another is writing it.
+func (q *Queries) PaymentTurn(ctx context.Context, db DBTX, about string) error {
+	_, err := db.Exec(ctx, paymentTurn, about)
+	return err
+}
+
 const periodsOf = `-- name: PeriodsOf :many
 select o.product_id, o.period_start, o.period_end, o.paid, o.refunded, o.disputed, s.status, s.product_id as current_product,
     s.period_end as current_end, exists (
