@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagerun/internal/apptest"
+	"imagerun/internal/simulators/kit/deliveries"
 )
 
 // nextSecret replaces the vendor's secret, while both are good.
@@ -64,6 +66,12 @@ func countBooks(t *testing.T, p *apptest.Product) map[string]int {
 
 	const live = `select count(*) from job where kind like 'inbox.%' or kind like 'payments.look%' or kind = 'payments.refund_order'`
 
+	// What the vendor has to tell has arrived, and was worked.
+	require.Eventually(t, func() bool {
+		return !slices.ContainsFunc(p.Creem.Deliveries(), func(d deliveries.Delivery) bool {
+			return d.State == deliveries.Waiting || d.State == deliveries.Sending
+		})
+	}, time.Minute, 10*time.Millisecond)
 	p.Until(t, 0, live)
 
 	rows := map[string]int{"job": p.Count(t, live)}
